@@ -1,0 +1,1 @@
+"""Latency per text snippet, measured under a stated protocol."""

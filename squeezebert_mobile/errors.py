@@ -1,0 +1,59 @@
+"""Every failure that a user can meet: what is wrong with which file, how to fix it, and the exit code."""
+
+from pathlib import Path
+from typing import ClassVar
+
+
+class SqueezeBertMobileError(Exception):
+    """One line for the user, ``FILE: WHAT (found X, expected Y); fix: STEP``, and an exit code for the shell."""
+
+    exit_code: ClassVar[int]
+
+    def __init__(self, file: str | Path, what: str, *, fix: str, found: object = None, expected: object = None) -> None:
+        self.file = str(file)
+        self.what = what
+        self.fix = fix
+        self.found = found
+        self.expected = expected
+        super().__init__(self._line())
+
+    def _line(self) -> str:
+        facts = [f"{name} {value}" for name, value in (("found", self.found), ("expected", self.expected)) if value is not None]
+        detail = f" ({', '.join(facts)})" if facts else ""
+        return " ".join(f"{self.file}: {self.what}{detail}; fix: {self.fix}".split())
+
+
+class UsageError(SqueezeBertMobileError):
+    """A call that cannot be honoured as it stands."""
+
+    exit_code = 2
+
+
+class InputFileError(SqueezeBertMobileError):
+    """A file that cannot be read as what it should be."""
+
+    exit_code = 3
+
+
+class IntegrityError(SqueezeBertMobileError):
+    """Bytes that differ from their digest, or a signature that does not hold."""
+
+    exit_code = 4
+
+
+class UnsupportedModelError(SqueezeBertMobileError):
+    """A well-formed model that this package does not support."""
+
+    exit_code = 5
+
+
+class GateError(SqueezeBertMobileError):
+    """A parity, accuracy, speed or size gate that was not passed."""
+
+    exit_code = 6
+
+
+class EnvironmentFault(SqueezeBertMobileError):
+    """Disk, permission, device, lock or package trouble on this machine."""
+
+    exit_code = 7

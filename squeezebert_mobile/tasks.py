@@ -1,0 +1,57 @@
+"""The six tasks and what each one's model is called and returns."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class Task(StrEnum):
+    """A task by the name that Hugging Face gives it."""
+
+    FEATURE_EXTRACTION = "feature-extraction"
+    FILL_MASK = "fill-mask"
+    TEXT_CLASSIFICATION = "text-classification"
+    TOKEN_CLASSIFICATION = "token-classification"
+    QUESTION_ANSWERING = "question-answering"
+    MULTIPLE_CHOICE = "multiple-choice"
+
+    @property
+    def architecture(self) -> str:
+        """The class name that a checkpoint's config.json gives in ``architectures``."""
+        return _ARCHITECTURES[self]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The outputs of the exported model, in order."""
+        match self:
+            case Task.FEATURE_EXTRACTION:
+                return ("last_hidden_state", "pooler_output")
+            case Task.QUESTION_ANSWERING:
+                return ("start_logits", "end_logits")
+            case _:
+                return ("logits",)
+
+    @property
+    def reads_first_token_only(self) -> bool:
+        """True where the head sees token 0 alone, so that the last layer needs no other query."""
+        return self in (Task.TEXT_CLASSIFICATION, Task.MULTIPLE_CHOICE)
+
+    @property
+    def has_labels(self) -> bool:
+        """True where ``id2label`` names the outputs."""
+        return self in (Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION)
+
+    @classmethod
+    def from_architectures(cls, architectures: Sequence[str]) -> "Task | None":
+        """The task of the first architecture that is known, None where none is."""
+        tasks = {name: task for task, name in _ARCHITECTURES.items()}
+        return next((tasks[name] for name in architectures if name in tasks), None)
+
+
+_ARCHITECTURES = {
+    Task.FEATURE_EXTRACTION: "SqueezeBertModel",
+    Task.FILL_MASK: "SqueezeBertForMaskedLM",
+    Task.TEXT_CLASSIFICATION: "SqueezeBertForSequenceClassification",
+    Task.TOKEN_CLASSIFICATION: "SqueezeBertForTokenClassification",
+    Task.QUESTION_ANSWERING: "SqueezeBertForQuestionAnswering",
+    Task.MULTIPLE_CHOICE: "SqueezeBertForMultipleChoice",
+}
