@@ -1,0 +1,40 @@
+package org.squeezebert.demo.core;
+
+import java.util.Arrays;
+
+/** Code points, each with the index of the code point of the user's text that it came from. */
+final class AlignedText {
+    private int[] codePoints;
+    private int[] origins;
+    private int length;
+
+    AlignedText(int capacity) {
+        codePoints = new int[capacity];
+        origins = new int[capacity];
+    }
+
+    void add(int codePoint, int origin) {
+        if (length == codePoints.length) {
+            codePoints = Arrays.copyOf(codePoints, 2 * length + 16);
+            origins = Arrays.copyOf(origins, 2 * length + 16);
+        }
+        codePoints[length] = codePoint;
+        origins[length++] = origin;
+    }
+
+    int length() {
+        return length;
+    }
+
+    int codePoint(int index) {
+        return codePoints[index];
+    }
+
+    int origin(int index) {
+        return origins[index];
+    }
+
+    String substring(int from, int to) {
+        return new String(codePoints, from, to - from);
+    }
+}

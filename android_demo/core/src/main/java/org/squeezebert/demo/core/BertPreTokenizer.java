@@ -1,0 +1,25 @@
+package org.squeezebert.demo.core;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Cuts normalized text into words: white space ends a word, punctuation is one by itself. */
+final class BertPreTokenizer {
+    private BertPreTokenizer() { }
+
+    /** The words as {first, one past last} indices into {@code text}. */
+    static List<int[]> split(AlignedText text) {
+        CharacterTables tables = CharacterTables.INSTANCE;
+        List<int[]> words = new ArrayList<>();
+        int start = 0;
+        for (int i = 0; i <= text.length(); i++) {
+            boolean end = i == text.length();
+            boolean punctuation = !end && tables.punctuation.contains(text.codePoint(i));
+            if (!end && !punctuation && !tables.separators.contains(text.codePoint(i))) continue;
+            if (i > start) words.add(new int[] {start, i});
+            if (punctuation) words.add(new int[] {i, i + 1});
+            start = i + 1;
+        }
+        return words;
+    }
+}

@@ -1,0 +1,173 @@
+package org.squeezebert.demo.core;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** A strict recursive-descent reader of RFC 8259; every error names line and column. */
+final class JsonParser {
+    /** A bundle nests six levels; a hostile file must not exhaust the stack of a phone's worker thread. */
+    private static final int MAX_DEPTH = 64;
+
+    private final String text;
+    private int at;
+
+    JsonParser(String text) {
+        this.text = text;
+    }
+
+    Object parse() throws JsonException {
+        Object value = value(0);
+        space();
+        if (at != text.length()) throw error("text after the value");
+        return value;
+    }
+
+    private Object value(int depth) throws JsonException {
+        if (depth > MAX_DEPTH) throw error("nested deeper than " + MAX_DEPTH);
+        space();
+        switch (peek()) {
+            case '{': return object(depth);
+            case '[': return array(depth);
+            case '"': return string();
+            case 't': return literal("true", Boolean.TRUE);
+            case 'f': return literal("false", Boolean.FALSE);
+            case 'n': return literal("null", null);
+            default: return number();
+        }
+    }
+
+    private Map<String, Object> object(int depth) throws JsonException {
+        Map<String, Object> map = new LinkedHashMap<>();
+        at++;
+        space();
+        if (take('}')) return map;
+        do {
+            space();
+            if (peek() != '"') throw error("expected a key");
+            String key = string();
+            if (map.containsKey(key)) throw error("duplicate key \"" + key + "\"");
+            space();
+            if (!take(':')) throw error("expected ':'");
+            map.put(key, value(depth + 1));
+            space();
+        } while (take(','));
+        if (!take('}')) throw error("expected ',' or '}'");
+        return map;
+    }
+
+    private List<Object> array(int depth) throws JsonException {
+        List<Object> list = new ArrayList<>();
+        at++;
+        space();
+        if (take(']')) return list;
+        do {
+            list.add(value(depth + 1));
+            space();
+        } while (take(','));
+        if (!take(']')) throw error("expected ',' or ']'");
+        return list;
+    }
+
+    private Object literal(String word, Object value) throws JsonException {
+        if (!text.startsWith(word, at)) throw error("unknown word");
+        at += word.length();
+        return value;
+    }
+
+    private Object number() throws JsonException {
+        int start = at;
+        take('-');
+        if (!take('0')) digits();
+        boolean whole = true;
+        if (take('.')) {
+            whole = false;
+            digits();
+        }
+        if (take('e') || take('E')) {
+            whole = false;
+            if (!take('+')) take('-');
+            digits();
+        }
+        String number = text.substring(start, at);
+        try {
+            if (whole) return Long.valueOf(number);
+            Double value = Double.valueOf(number);
+            if (value.isInfinite()) throw error("number out of range");
+            return value;
+        } catch (NumberFormatException e) {
+            throw error("number out of range");
+        }
+    }
+
+    private void digits() throws JsonException {
+        int start = at;
+        while (at < text.length() && text.charAt(at) >= '0' && text.charAt(at) <= '9') at++;
+        if (at == start) throw error("expected a value");
+    }
+
+    private String string() throws JsonException {
+        StringBuilder out = new StringBuilder();
+        at++;
+        while (true) {
+            if (at >= text.length()) throw error("text ends inside a string");
+            char c = text.charAt(at++);
+            if (c == '"') return out.toString();
+            if (c < 0x20) throw error("control character inside a string");
+            out.append(c == '\\' ? escape() : c);
+        }
+    }
+
+    private char escape() throws JsonException {
+        char c = at < text.length() ? text.charAt(at++) : 0;
+        switch (c) {
+            case '"': case '\\': case '/': return c;
+            case 'b': return '\b';
+            case 'f': return '\f';
+            case 'n': return '\n';
+            case 'r': return '\r';
+            case 't': return '\t';
+            case 'u': return hex();
+            default: throw error("unknown escape");
+        }
+    }
+
+    private char hex() throws JsonException {
+        int value = 0;
+        for (int i = 0; i < 4; i++) {
+            int digit = at < text.length() ? Character.digit(text.charAt(at++), 16) : -1;
+            if (digit < 0) throw error("expected four hexadecimal digits");
+            value = value << 4 | digit;
+        }
+        return (char) value;
+    }
+
+    private void space() {
+        while (at < text.length() && " \t\r\n".indexOf(text.charAt(at)) >= 0) at++;
+    }
+
+    private char peek() throws JsonException {
+        if (at >= text.length()) throw error("text ends early");
+        return text.charAt(at);
+    }
+
+    private boolean take(char c) {
+        if (at >= text.length() || text.charAt(at) != c) return false;
+        at++;
+        return true;
+    }
+
+    private JsonException error(String what) {
+        int line = 1;
+        int column = 1;
+        for (int i = 0; i < Math.min(at, text.length()); i++) {
+            column++;
+            if (text.charAt(i) == '\n') {
+                line++;
+                column = 1;
+            }
+        }
+        return new JsonException(what + " at line " + line + ", column " + column);
+    }
+}

@@ -1,0 +1,63 @@
+package org.squeezebert.demo.core;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** vocab.txt: one token per line, the line number from 0 is the id. */
+public final class Vocabulary {
+    private static final String FIX = "import a bundle whose vocab.txt is complete";
+
+    private final List<String> tokens;
+    private final Map<String, Integer> ids;
+
+    private Vocabulary(List<String> tokens, Map<String, Integer> ids) {
+        this.tokens = Collections.unmodifiableList(tokens);
+        this.ids = ids;
+    }
+
+    /** Parses the bytes of vocab.txt; CRLF is accepted, a BOM, blank and duplicate lines and text that is not UTF-8 are not. */
+    public static Vocabulary parse(byte[] utf8) throws DemoException {
+        String text;
+        try {
+            text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8)).toString();
+        } catch (CharacterCodingException e) {
+            throw refused("is not UTF-8");
+        }
+        if (text.startsWith("\uFEFF")) throw refused("starts with a byte order mark (line 1)");
+        if (!text.endsWith("\n")) throw refused("has no final newline, it may be cut off");
+        List<String> tokens = new ArrayList<>();
+        Map<String, Integer> ids = new HashMap<>();
+        for (int start = 0; start < text.length();) {
+            int end = text.indexOf('\n', start);
+            String token = text.substring(start, end > start && text.charAt(end - 1) == '\r' ? end - 1 : end);
+            if (token.isEmpty()) throw refused("has a blank line " + (tokens.size() + 1));
+            if (ids.put(token, tokens.size()) != null) throw refused("repeats \"" + token + "\" on line " + (tokens.size() + 1));
+            tokens.add(token);
+            start = end + 1;
+        }
+        return new Vocabulary(tokens, ids);
+    }
+
+    public int size() {
+        return tokens.size();
+    }
+
+    public String token(int id) {
+        return tokens.get(id);
+    }
+
+    /** The id of {@code token}, or null. */
+    Integer id(String token) {
+        return ids.get(token);
+    }
+
+    private static DemoException refused(String what) {
+        return new DemoException(DemoException.Kind.INPUT, "vocab.txt", what, FIX);
+    }
+}

@@ -1,0 +1,112 @@
+package org.squeezebert.demo.core;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+class WordPieceTokenizerTest {
+    private static final int MAX_LENGTH = 64;
+    private static JsonValue vectors;
+    private static List<WordPieceTokenizer> tokenizers;
+
+    @BeforeAll
+    static void readVectors() throws Exception {
+        vectors = Vectors.read("tokenizer.json");
+        List<String> words = vectors.get("vocabulary").strings();
+        Vocabulary vocabulary = Vocabulary.parse((String.join("\n", words) + "\n").getBytes(StandardCharsets.UTF_8));
+        tokenizers = new ArrayList<>();
+        for (JsonValue flags : vectors.get("flags").items()) {
+            Map<String, Object> spec = new LinkedHashMap<>();
+            for (String key : flags.keys()) spec.put(key, flags.get(key).raw());
+            spec.put("max_length", MAX_LENGTH);
+            spec.put("vocab_size", words.size());
+            String[] ids = {"pad", "unk", "cls", "sep", "mask"};
+            for (int i = 0; i < ids.length; i++) spec.put(ids[i] + "_token_id", i);
+            tokenizers.add(new WordPieceTokenizer(vocabulary, new TokenizerSpec(Json.parse(Json.write(spec)))));
+        }
+    }
+
+    @Test
+    void everyCaseEqualsTheLibrary() throws Exception {
+        for (JsonValue row : vectors.get("cases").items()) {
+            String text = row.get("text").string();
+            String pair = row.get("pair").isNull() ? null : row.get("pair").string();
+            WordPieceTokenizer.Truncation truncation = WordPieceTokenizer.Truncation.valueOf(row.get("strategy").string().toUpperCase(java.util.Locale.ROOT));
+            Encoding encoding = tokenizers.get(row.get("flags").count(0)).encode(text, pair, row.get("max_length").count(4), truncation);
+            String where = row.path() + " " + Json.write(row.raw());
+            assertArrayEquals(row.get("ids").longs(), encoding.ids, where);
+            assertArrayEquals(row.get("type_ids").longs(), encoding.typeIds, where);
+            assertEquals(Json.write(row.get("offsets").raw()), Json.write(encoding.offsets), where);
+            assertEquals(Json.write(row.get("sequence_ids").raw()), Json.write(encoding.sequenceIds), where);
+            assertEquals(row.get("truncated").bool(), encoding.truncated, where);
+            assertEquals(row.get("unknown").count(0), encoding.unknown, where);
+        }
+    }
+
+    @Test
+    void everyCodePointIsNormalizedAndCutAsTheLibraryDoes() throws Exception {
+        List<JsonValue> flags = vectors.get("flags").items();
+        int block = vectors.get("sweep").get("block").count(1);
+        for (int f = 0; f < flags.size(); f++) {
+            JsonValue flag = flags.get(f);
+            BertNormalizer normalizer = new BertNormalizer(flag.get("lowercase").bool(), flag.get("strip_accents").bool(),
+                flag.get("tokenize_chinese_chars").bool());
+            List<String> want = vectors.get("sweep").get("words").items().get(f).strings();
+            for (int b = 0; b < want.size(); b++) {
+                assertEquals(want.get(b), digest(normalizer, b * block, (b + 1) * block), "flags " + f + ", code points from " + b * block);
+            }
+        }
+    }
+
+    private static String digest(BertNormalizer normalizer, int from, int to) throws Exception {
+        MessageDigest digest = MessageDigest.getInstance("SHA-256");
+        for (int code = from; code < to; code++) {
+            if (code >= 0xD800 && code <= 0xDFFF) continue;
+            AlignedText text = normalizer.normalize(new int[] {'a', code, 'b'}, 0, 3);
+            List<String> words = new ArrayList<>();
+            for (int[] word : BertPreTokenizer.split(text)) words.add(text.substring(word[0], word[1]));
+            digest.update((String.join(" ", words) + "\n").getBytes(StandardCharsets.UTF_8));
+        }
+        return Hex.encode(digest.digest()).substring(0, 16);
+    }
+
+    @Test
+    void hostileTextGivesAResult() {
+        String megabyte = String.join("", Collections.nCopies(1_000_000, "x"));
+        for (String text : new String[] {"\uD800", "a\uDC00b", megabyte, megabyte.replace("xx", "x "), "\0\0\0"}) {
+            Encoding encoding = tokenizers.get(0).encode(text, null, MAX_LENGTH, WordPieceTokenizer.Truncation.LONGEST_FIRST);
+            assertTrue(encoding.length() <= MAX_LENGTH);
+        }
+        assertEquals(1.0, tokenizers.get(0).encode(megabyte, null, MAX_LENGTH, WordPieceTokenizer.Truncation.LONGEST_FIRST).unknownShare());
+        assertEquals(0.0, tokenizers.get(0).encode("", null, MAX_LENGTH, WordPieceTokenizer.Truncation.LONGEST_FIRST).unknownShare());
+    }
+
+    @Test
+    void vocabularyRefusesWhatWouldShiftIds() {
+        String[][] cases = {{"\uFEFF[PAD]\n", "byte order mark"}, {"a\n\nb\n", "blank line 2"}, {"a\nb\na\n", "repeats \"a\" on line 3"}, {"a\nb", "final newline"}};
+        for (String[] row : cases) {
+            DemoException e = assertThrows(DemoException.class, () -> Vocabulary.parse(row[0].getBytes(StandardCharsets.UTF_8)));
+            assertTrue(e.getMessage().startsWith("vocab.txt: ") && e.getMessage().contains(row[1]), e.getMessage());
+            assertEquals(DemoException.Kind.INPUT, e.kind);
+        }
+        assertThrows(DemoException.class, () -> Vocabulary.parse(new byte[] {(byte) 0xff, '\n'}));
+    }
+
+    @Test
+    void vocabularyAcceptsCrLf() throws Exception {
+        Vocabulary vocabulary = Vocabulary.parse("a\r\nb\r\n".getBytes(StandardCharsets.UTF_8));
+        assertEquals(2, vocabulary.size());
+        assertEquals("b", vocabulary.token(1));
+    }
+}

@@ -1,0 +1,114 @@
+"""Write the vectors that prove the Java tokenizer equal to `tokenizers`: core/src/test/resources/vectors/tokenizer.json."""
+
+import hashlib
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+
+OUTPUT = Path(__file__).parents[1] / "core/src/test/resources/vectors/tokenizer.json"
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+FLAGS = [(lower, strip, chinese) for lower in (True, False) for strip in (True, False) for chinese in (True, False)]
+MAX_LENGTH = 64
+BLOCK = 4096
+
+HAND_PICKED = (
+    "", " ", "\0", "\u200b", "a" * 100, "a" * 101, "\u0130stanbul \u03a3\u0391\u03a3 stra\u00dfe \ufb01 \u2167", "x\u200by",
+    "\U0001f642\U0001f44d\U0001f3fd ok", "cafe\u0301 caf\u00e9", "e\u0301\u0323", "\uac01\uac00 \ud55c\uae00", "\u7537\u304c\u5f3e\u304f",
+    "a[SEP]b [CLS] [MASK].", "[sep] [ SEP ] [[SEP]]", "[MASK][MASK]", "don't re-do it...", "tab\tnew\nline\r\n", "\u3000wide\u3000",
+    "\U0001d165\U0001d16d", "\u302e\u0301a", "\ufeffbom", "\u00ad soft\u00adhyphen", "\u01c5 \u1e9e", "a\u0345\u03b1",
+)  # fmt: skip
+
+
+def vocabulary(rng: random.Random) -> list[str]:
+    """A small vocabulary with characters of many scripts and made-up pieces of one to four letters."""
+    letters = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789'-.,!?\u00e9\u00c9\u00e4\u00df\u03b1\u03c3\u03a3\u0434\u0416\u4e2d\u6587\uac00\u1100\u1161\u304c"
+    pieces = {"".join(rng.choice("abcdeinorst") for _ in range(rng.randint(2, 4))) for _ in range(400)}
+    return [*SPECIALS, *letters, *(f"##{letter}" for letter in letters), *sorted(pieces), *(f"##{piece}" for piece in sorted(pieces))]
+
+
+def tokenizer(words: list[str], lower: bool, strip: bool, chinese: bool) -> Tokenizer:
+    """BERT's tokenizer as Hugging Face assembles it."""
+    ids = {word: index for index, word in enumerate(words)}
+    made = Tokenizer(WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    made.normalizer = BertNormalizer(clean_text=True, handle_chinese_chars=chinese, strip_accents=strip, lowercase=lower)
+    made.pre_tokenizer = BertPreTokenizer()
+    made.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
+    )
+    made.add_special_tokens(list(SPECIALS))
+    return made
+
+
+def random_text(rng: random.Random, words: list[str]) -> str:
+    """Text of one of four kinds: known pieces, Latin characters, other scripts, any code points."""
+    kind, length = rng.random(), rng.randint(0, 20)
+    if kind < 0.4:
+        return " ".join(rng.choice(words).removeprefix("##") + rng.choice(("", "", "s", "!")) for _ in range(length))
+    if kind < 0.6:
+        return "".join(chr(rng.randint(32, 0x24F)) for _ in range(length))
+    if kind < 0.8:
+        return "".join(chr(rng.choice((rng.randint(0x300, 0x2FFF), rng.randint(0x3000, 0x9FFF), rng.randint(32, 126)))) for _ in range(length))
+    codes = (rng.choice((rng.randint(1, 0x10FFFF), rng.randint(1, 0x1FFFF))) for _ in range(length))
+    return "".join(chr(code) for code in codes if not 0xD800 <= code <= 0xDFFF)
+
+
+def case(made: Tokenizer, flags: int, text: str, pair: str | None, max_length: int, strategy: str) -> dict[str, Any]:
+    """One call with everything that the Java side must reproduce."""
+    made.no_truncation()
+    whole = len(made.encode(text, pair).ids)
+    made.enable_truncation(max_length, strategy=strategy)
+    row: dict[str, Any] = {"flags": flags, "text": text, "pair": pair, "max_length": max_length, "strategy": strategy}
+    encoded = made.encode(text, pair)
+    row["ids"] = encoded.ids
+    row["type_ids"] = encoded.type_ids
+    row["offsets"] = [list(span) for span in encoded.offsets]
+    row["sequence_ids"] = [-1 if sequence is None else sequence for sequence in encoded.sequence_ids]
+    row["truncated"] = whole > max_length
+    row["unknown"] = sum(token == 1 and sequence is not None for token, sequence in zip(encoded.ids, encoded.sequence_ids, strict=True))
+    return row
+
+
+def sweep(lower: bool, strip: bool, chinese: bool) -> list[str]:
+    """One digest per block of code points over the words that ``a<code point>b`` is cut into."""
+    normalizer, words = BertNormalizer(clean_text=True, handle_chinese_chars=chinese, strip_accents=strip, lowercase=lower), BertPreTokenizer()
+    digests = []
+    for block in range(0, 0x30000, BLOCK):
+        digest = hashlib.sha256()
+        for code in range(block, block + BLOCK):
+            if not 0xD800 <= code <= 0xDFFF:
+                cut = words.pre_tokenize_str(normalizer.normalize_str(f"a{chr(code)}b"))
+                digest.update((" ".join(word for word, _ in cut) + "\n").encode())
+        digests.append(digest.hexdigest()[:16])
+    return digests
+
+
+def main() -> None:
+    rng = random.Random(7)
+    words = vocabulary(rng)
+    made = [tokenizer(words, *flags) for flags in FLAGS]
+    cases = [case(made[flags], flags, text, None, MAX_LENGTH, "longest_first") for text in HAND_PICKED for flags in range(len(FLAGS))]
+    for _ in range(600):
+        flags = rng.randrange(len(FLAGS))
+        pair = random_text(rng, words) if rng.random() < 0.5 else None
+        cases.append(case(made[flags], flags, random_text(rng, words), pair, rng.choice((4, 5, 8, 13, 20, MAX_LENGTH)), "longest_first"))
+    for _ in range(60):  # only_second raises where the first text alone fills the room, so the first is one word
+        cases.append(case(made[0], 0, "ab", random_text(rng, words), rng.choice((20, 24, MAX_LENGTH)), "only_second"))
+    value = {
+        "vocabulary": words,
+        "flags": [{"lowercase": lower, "strip_accents": strip, "tokenize_chinese_chars": chinese} for lower, strip, chinese in FLAGS],
+        "cases": cases,
+        "sweep": {"block": BLOCK, "words": [sweep(*flags) for flags in FLAGS]},
+    }
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(value, separators=(",", ":")) + "\n", encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()
