@@ -1,0 +1,335 @@
+"""The reference SqueezeBERT, all of it in this file: the function that every exported artifact must equal.
+
+Layout and parameter names follow the paper (Iandola et al. 2020, arXiv 2006.11316) and the Hugging Face checkpoints:
+N batch, C channels, W tokens; hidden states are [N, C, W] between the embeddings and the heads, so that the grouped
+1x1 convolutions need no transposes. Heads return plain logits; losses live with the training code.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from squeezebert_mobile import checkpoint
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.tasks import Task
+
+
+def _quick_gelu(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(1.702 * x)
+
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return F.gelu(x, approximate="tanh")
+
+
+# The names that transformers gives them; gelu_new, gelu_fast and gelu_pytorch_tanh are one function.
+ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_fast": _gelu_tanh,
+    "gelu_new": _gelu_tanh,
+    "gelu_pytorch_tanh": _gelu_tanh,
+    "hardswish": F.hardswish,
+    "leaky_relu": F.leaky_relu,
+    "linear": lambda x: x,
+    "mish": F.mish,
+    "quick_gelu": _quick_gelu,
+    "relu": F.relu,
+    "relu2": lambda x: F.relu(x).square(),
+    "relu6": F.relu6,
+    "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "swish": F.silu,
+    "tanh": torch.tanh,
+}
+
+
+class Embeddings(nn.Module):
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
+        positions = self.position_embeddings.weight[: input_ids.shape[1]]  # [W, C]
+        x = self.word_embeddings(input_ids) + positions + self.token_type_embeddings(token_type_ids)  # [N, W, C]
+        x = self.dropout(self.LayerNorm(x))
+        return x.transpose(1, 2)  # [N, C, W]
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalization over C of an [N, C, W] tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ConvDropoutLayerNorm(nn.Module):
+    def __init__(self, cin: int, cout: int, groups: int, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.conv1d = nn.Conv1d(cin, cout, kernel_size=1, groups=groups)
+        self.layernorm = ChannelNorm(cout, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        return self.layernorm(self.dropout(self.conv1d(x)) + residual)
+
+
+class ConvActivation(nn.Module):
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        groups = config.intermediate_groups
+        self.conv1d = nn.Conv1d(config.hidden_size, config.intermediate_size, kernel_size=1, groups=groups)
+        self.act = ACTIVATION[config.hidden_act]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.conv1d(x))
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        c = config.hidden_size
+        self.num_heads, self.head_size = config.num_attention_heads, config.head_size
+        self.query = nn.Conv1d(c, c, kernel_size=1, groups=config.q_groups)
+        self.key = nn.Conv1d(c, c, kernel_size=1, groups=config.k_groups)
+        self.value = nn.Conv1d(c, c, kernel_size=1, groups=config.v_groups)
+        self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        n, _, w = x.shape
+        q, k, v = (conv(x).view(n, self.num_heads, self.head_size, w) for conv in (self.query, self.key, self.value))
+        scores = q.transpose(2, 3) @ k / math.sqrt(self.head_size) + mask  # [N, heads, W, W]
+        probabilities = self.dropout(scores.softmax(-1))
+        context = v @ probabilities.transpose(2, 3)  # [N, heads, head_size, W]
+        return context.reshape(n, -1, w)
+
+
+class Layer(nn.Module):
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        c, wide = config.hidden_size, config.intermediate_size
+        self.attention = SelfAttention(config)
+        self.post_attention = ConvDropoutLayerNorm(c, c, config.post_attention_groups, config)
+        self.intermediate = ConvActivation(config)
+        self.output = ConvDropoutLayerNorm(wide, c, config.output_groups, config)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        y = self.post_attention(self.attention(x, mask), x)
+        return self.output(self.intermediate(y), y)
+
+
+class Encoder(nn.Module):
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+
+class Pooler(nn.Module):
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.dense(x[:, 0]))  # [N, W, C] -> [N, C]
+
+
+class PreTrained(nn.Module):
+    """A model with a config that reads and writes Hugging Face checkpoints."""
+
+    task: Task
+
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def reset_parameters(self) -> None:
+        """Random weights as BERT's: normal of ``initializer_range``, zero biases, zero padding row."""
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv1d, nn.Embedding)):
+                nn.init.normal_(module.weight, std=self.config.initializer_range)
+            if isinstance(module, (nn.Linear, nn.Conv1d)) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                nn.init.zeros_(module.weight[module.padding_idx])
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
+        """The model of a checkpoint folder or hub repository, in eval mode, fp32, complete or an error."""
+        loaded = checkpoint.load(source, revision=revision)
+        model = cls(loaded.config)
+        model.load_state_dict(checkpoint.state_dict_for(loaded, model))
+        return model.eval()
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write config.json and model.safetensors, which transformers reads."""
+        checkpoint.save(Path(folder), self)
+
+
+class SqueezeBertModel(PreTrained):
+    """Token ids [N, W] to hidden states [N, W, C] and the pooled first token [N, C]."""
+
+    task = Task.FEATURE_EXTRACTION
+
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__(config)
+        self.embeddings = Embeddings(config)
+        self.encoder = Encoder(config)
+        self.pooler = Pooler(config)
+        self.reset_parameters()
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
+        x = self.embeddings(input_ids, types)
+        hidden = (mask == 0)[:, None, None, :].to(x.dtype)
+        x = self.encoder(x, hidden * torch.finfo(x.dtype).min).transpose(1, 2)  # [N, W, C]
+        return x, self.pooler(x)
+
+
+class LMHead(nn.Module):
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.act = ACTIVATION[config.hidden_act]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.LayerNorm(self.act(self.dense(x)))
+
+
+class Predictions(nn.Module):
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.transform = LMHead(config)
+        self.decoder = nn.Linear(config.hidden_size, config.vocab_size)
+        self.bias = self.decoder.bias  # checkpoints carry it under both names
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder(self.transform(x))
+
+
+class SqueezeBertForMaskedLM(PreTrained):
+    """Token ids [N, W] to vocabulary logits [N, W, V]."""
+
+    task = Task.FILL_MASK
+
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__(config)
+        self.transformer = SqueezeBertModel(config)
+        self.cls = nn.ModuleDict({"predictions": Predictions(config)})
+        self.reset_parameters()
+        if config.tie_word_embeddings:
+            self.cls["predictions"].decoder.weight = self.transformer.embeddings.word_embeddings.weight
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
+        return self.cls["predictions"](x)
+
+
+class SqueezeBertForSequenceClassification(PreTrained):
+    """Token ids [N, W] to label logits [N, labels]."""
+
+    task = Task.TEXT_CLASSIFICATION
+
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__(config)
+        self.transformer = SqueezeBertModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.reset_parameters()
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        _, pooled = self.transformer(input_ids, attention_mask, token_type_ids)
+        return self.classifier(self.dropout(pooled))
+
+
+class SqueezeBertForMultipleChoice(PreTrained):
+    """Token ids [N, choices, W] to choice logits [N, choices]."""
+
+    task = Task.MULTIPLE_CHOICE
+
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__(config)
+        self.transformer = SqueezeBertModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, 1)
+        self.reset_parameters()
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        flat = [None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask, token_type_ids)]
+        _, pooled = self.transformer(*flat)
+        return self.classifier(self.dropout(pooled)).view(input_ids.shape[:2])
+
+
+class SqueezeBertForTokenClassification(PreTrained):
+    """Token ids [N, W] to label logits [N, W, labels]."""
+
+    task = Task.TOKEN_CLASSIFICATION
+
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__(config)
+        self.transformer = SqueezeBertModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.reset_parameters()
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
+        return self.classifier(self.dropout(x))
+
+
+class SqueezeBertForQuestionAnswering(PreTrained):
+    """Token ids [N, W] to start and end logits, [N, W] each."""
+
+    task = Task.QUESTION_ANSWERING
+
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__(config)
+        self.transformer = SqueezeBertModel(config)
+        self.qa_outputs = nn.Linear(config.hidden_size, 2)
+        self.reset_parameters()
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
+        start, end = self.qa_outputs(x).unbind(-1)
+        return start, end
+
+
+MODEL_CLASSES: tuple[type[PreTrained], ...] = (
+    SqueezeBertModel,
+    SqueezeBertForMaskedLM,
+    SqueezeBertForSequenceClassification,
+    SqueezeBertForTokenClassification,
+    SqueezeBertForQuestionAnswering,
+    SqueezeBertForMultipleChoice,
+)
+
+
+def model_class(task: Task) -> type[PreTrained]:
+    """The reference model of a task."""
+    return next(cls for cls in MODEL_CLASSES if cls.task is task)
