@@ -1,0 +1,197 @@
+"""bundle.json: what a bundle holds and how to call it. The only source of truth; nothing reads meaning from a file name.
+
+`bundle.schema.json`, published beside this file, is generated from these classes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from squeezebert_mobile import jsonfile
+from squeezebert_mobile.errors import IntegrityError
+from squeezebert_mobile.tasks import Task
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "bundle.json"
+SCHEMA_NAME = "bundle.schema.json"
+
+Runtime = Literal["onnx", "executorch"]
+Precision = Literal["fp32", "fp16", "int8", "int8-static"]
+PostProcessing = Literal[
+    "none", "softmax", "sigmoid", "regression", "entity-spans", "answer-span", "mask-fillings", "choice"
+]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Record(BaseModel):
+    """A frozen record that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class FileEntry(_Record):
+    """A file by its path in the folder, with the digest and size of its bytes."""
+
+    path: Annotated[str, Field(min_length=1, max_length=255)]
+    sha256: Sha256
+    bytes: Count
+
+
+class Source(_Record):
+    """The checkpoint that a bundle was made from; ``digest`` is the SHA-256 over its files' digests."""
+
+    name: str
+    revision: str | None
+    files: tuple[FileEntry, ...]
+    digest: Sha256
+    notes: tuple[str, ...]
+
+
+class TokenizerFacts(_Record):
+    """What a reader without `tokenizers` must know to reproduce the WordPiece ids."""
+
+    vocab_size: Count
+    lowercase: bool
+    strip_accents: bool
+    tokenize_chinese_chars: bool
+    max_length: Annotated[int, Field(ge=2)]
+    pad_token_id: Count
+    unk_token_id: Count
+    cls_token_id: Count
+    sep_token_id: Count
+    mask_token_id: Count
+
+
+class TensorSpec(_Record):
+    """An input or output: its name, element type and axes; a named axis has a free length."""
+
+    name: str
+    dtype: Literal["int64", "float32"]
+    axes: tuple[str | int, ...]
+
+
+class LayerCount(_Record):
+    """How much of a model one kind of arithmetic holds: parameters, and FLOPs of one 128-token inference."""
+
+    parameters: Count
+    flops: Count
+
+
+class Kept(_Record):
+    """A part that did not take the fast or the small form, and why."""
+
+    name: str
+    reason: str
+
+
+class QuantizedRange(_Record):
+    """The calibrated range of one activation tensor."""
+
+    name: str
+    low: float
+    high: float
+
+
+class Inventory(_Record):
+    """What the passes did: which parts took the fast form, which fell back, what became int8 and what did not."""
+
+    fast: tuple[str, ...] = ()
+    fallbacks: tuple[Kept, ...] = ()
+    quantized: LayerCount = LayerCount(parameters=0, flops=0)
+    floating: LayerCount = LayerCount(parameters=0, flops=0)
+    kept_float: tuple[Kept, ...] = ()
+    ranges: tuple[QuantizedRange, ...] = ()
+
+
+class Parity(_Record):
+    """One output of an artifact against the reference over the golden cases; ``psnr_db`` is null for equal arrays."""
+
+    output: str
+    max_abs: float
+    psnr_db: float | None
+    argmax_agreement: Annotated[float, Field(ge=0, le=1)]
+    cases: Count
+
+
+class Artifact(_Record):
+    """One runnable file. ``batch`` is null where any batch size goes; ``max_length`` counts tokens."""
+
+    path: Annotated[str, Field(min_length=1, max_length=255)]
+    sha256: Sha256
+    bytes: Count
+    runtime: Runtime
+    precision: Precision
+    version: str
+    batch: int | None
+    max_length: Annotated[int, Field(ge=1)]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    inventory: Inventory
+    parity: tuple[Parity, ...]
+    oldest_runtime: str
+
+
+class RecommendedCall(_Record):
+    """The call that is fastest and whose answer does not depend on the company that a text keeps."""
+
+    batch: Annotated[int, Field(ge=1)]
+    padding: Literal["none", "longest"]
+    threads: Annotated[int, Field(ge=1)]
+
+
+class Producer(_Record):
+    """The versions that wrote the bundle."""
+
+    squeezebert_mobile: str
+    torch: str
+    onnx: str
+    onnxruntime: str
+    executorch: str
+
+
+class Manifest(_Record):
+    """The whole of bundle.json."""
+
+    schema_version: Literal[1]
+    task: Task = Field(strict=False)
+    labels: tuple[str, ...]
+    postprocessing: PostProcessing
+    tokenizer: TokenizerFacts
+    files: tuple[FileEntry, ...]
+    artifacts: tuple[Artifact, ...]
+    recommended_call: RecommendedCall
+    producer: Producer
+    source: Source
+
+
+def parse(data: bytes, file: str | Path) -> Manifest:
+    """The manifest in the bytes of a bundle.json.
+
+    Raises InputFileError where it is not strict JSON, IntegrityError for an unknown schema version or anything that
+    the schema does not allow.
+    """
+    values = jsonfile.parse_object(data, file)
+    version = values.get("schema_version")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        fix = "read it with the version of squeezebert-mobile that wrote it, or export again"
+        raise IntegrityError(
+            file, "has an unknown schema_version", found=repr(version)[:40], expected=SCHEMA_VERSION, fix=fix
+        )
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the top"
+        raise IntegrityError(file, f"is not a manifest: {where}: {first['msg']}", fix="export the bundle again") from None
+
+
+def dump(manifest: Manifest) -> bytes:
+    """The deterministic bytes of bundle.json."""
+    return jsonfile.dump(manifest.model_dump(mode="json"))
+
+
+def schema() -> bytes:
+    """The JSON schema of bundle.json, as published in `bundle.schema.json`."""
+    return jsonfile.dump(Manifest.model_json_schema())
