@@ -1,0 +1,199 @@
+"""From a model's outputs to answers: numpy only, one function per task, the same arithmetic as the Java core."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squeezebert_mobile.batch import Float32, Int64
+
+Float64 = NDArray[np.float64]
+
+# transformers' question-answering pipeline allows answers of at most 15 tokens; SQuAD's own script 30.
+MAX_ANSWER_TOKENS = 30
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """A label with its probability (or its value, for regression)."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A labelled span of the text; ``start`` and ``end`` count code points."""
+
+    label: str
+    score: float
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A span of the context; ``start`` and ``end`` count code points; an empty text where there is no context."""
+
+    text: str
+    score: float
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A vocabulary piece for a mask, with its probability."""
+
+    token_id: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen option by its index, with the probability of each."""
+
+    index: int
+    scores: tuple[float, ...]
+
+
+def softmax(logits: NDArray[np.floating]) -> Float64:
+    """Softmax over the last axis, in fp64."""
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    exponents = np.exp(shifted)
+    return exponents / exponents.sum(-1, keepdims=True)
+
+
+def sigmoid(logits: NDArray[np.floating]) -> Float64:
+    """Logistic function, in fp64, without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+
+
+def rank_labels(values: Float64, labels: Sequence[str]) -> tuple[LabelScore, ...]:
+    """Labels by falling value; equal values keep the labels' order. ``values`` is [labels]."""
+    order = np.argsort(-values, kind="stable")
+    return tuple(LabelScore(labels[i], float(values[i])) for i in order)
+
+
+def classify(logits: Float32, labels: Sequence[str]) -> tuple[LabelScore, ...]:
+    """Exclusive labels with probabilities from [labels] logits."""
+    return rank_labels(softmax(logits), labels)
+
+
+def classify_multi(logits: Float32, labels: Sequence[str]) -> tuple[LabelScore, ...]:
+    """Independent labels with probabilities from [labels] logits."""
+    return rank_labels(sigmoid(logits), labels)
+
+
+def regress(logits: Float32, labels: Sequence[str]) -> tuple[LabelScore, ...]:
+    """The values as they are, in the labels' order."""
+    return tuple(LabelScore(label, float(value)) for label, value in zip(labels, logits, strict=True))
+
+
+def entities(
+    logits: Float32, labels: Sequence[str], offsets: Int64, special: Int64, continues: NDArray[np.bool_], text: str
+) -> tuple[Entity, ...]:
+    """Spans from [W, labels] logits with BIO or plain labels; "O" is outside.
+
+    A word takes the label of its first piece (``continues`` marks the others), as BERT's authors evaluate. A span's
+    score is the mean of its words' probabilities.
+    """
+    probabilities = softmax(logits)
+    spans: list[tuple[str, list[float], int, int]] = []
+    open_kind = ""
+    for token in np.flatnonzero(special == 0):
+        start, end = map(int, offsets[token])
+        if continues[token] and open_kind:
+            kind, scores, first, _ = spans[-1]
+            spans[-1] = (kind, scores, first, end)
+        if continues[token]:
+            continue
+        best = int(probabilities[token].argmax())
+        kind, begins = _parse_tag(labels[best])
+        score = float(probabilities[token, best])
+        if kind and kind == open_kind and not begins:
+            _, scores, first, _ = spans[-1]
+            spans[-1] = (kind, [*scores, score], first, end)
+        elif kind:
+            spans.append((kind, [score], start, end))
+        open_kind = kind
+    return tuple(Entity(kind, float(np.mean(scores)), start, end, text[start:end]) for kind, scores, start, end in spans)
+
+
+def _parse_tag(label: str) -> tuple[str, bool]:
+    """The kind of entity ("" for outside) and whether a new one begins here."""
+    if label == "O":
+        return "", False
+    if label[:2] in ("B-", "I-"):
+        return label[2:], label[0] == "B"
+    return label, False
+
+
+@dataclass(frozen=True)
+class Window:
+    """One stretch of a long context: [W] logits, offsets [W, 2] into the context, and which tokens are context."""
+
+    start_logits: Float32
+    end_logits: Float32
+    offsets: Int64
+    is_context: NDArray[np.bool_]
+
+
+def answer(windows: Sequence[Window], context: str) -> Answer:
+    """The best span over all windows.
+
+    Starts and ends are normalised over the context tokens of all windows together, so that windows compare; a span's
+    score is the product of its two probabilities.
+    """
+    total_start = _log_total([w.start_logits[w.is_context] for w in windows])
+    total_end = _log_total([w.end_logits[w.is_context] for w in windows])
+    best = Answer("", 0.0, 0, 0)
+    for window in windows:
+        span = _best_span(window)
+        if span is None:
+            continue
+        first, last = span
+        log_start = float(window.start_logits[first]) - total_start
+        log_end = float(window.end_logits[last]) - total_end
+        score = float(np.exp(log_start + log_end))
+        if score > best.score:
+            start, end = int(window.offsets[first, 0]), int(window.offsets[last, 1])
+            best = Answer(context[start:end], score, start, end)
+    return best
+
+
+def _log_total(parts: Sequence[Float32]) -> float:
+    values = np.concatenate(parts).astype(np.float64)
+    if not values.size:
+        return 0.0
+    peak = values.max()
+    return float(peak + np.log(np.exp(values - peak).sum()))
+
+
+def _best_span(window: Window) -> tuple[int, int] | None:
+    """First and last token of the span with the largest sum of logits, at most MAX_ANSWER_TOKENS long."""
+    tokens = np.flatnonzero(window.is_context)
+    if not tokens.size:
+        return None
+    start = window.start_logits[tokens].astype(np.float64)
+    end = window.end_logits[tokens].astype(np.float64)
+    scores = start[:, None] + end[None, :]
+    length = np.arange(len(tokens))[None, :] - np.arange(len(tokens))[:, None]
+    scores[(length < 0) | (length >= MAX_ANSWER_TOKENS)] = -np.inf
+    first, last = np.unravel_index(int(scores.argmax()), scores.shape)
+    return int(tokens[first]), int(tokens[last])
+
+
+def fill_mask(logits: Float32, count: int) -> tuple[Filling, ...]:
+    """The ``count`` likeliest pieces for one mask from [V] logits."""
+    probabilities = softmax(logits)
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return tuple(Filling(int(i), float(probabilities[i])) for i in order)
+
+
+def choose(logits: Float32) -> Choice:
+    """The likeliest option from [choices] logits."""
+    probabilities = softmax(logits)
+    return Choice(int(probabilities.argmax()), tuple(map(float, probabilities)))

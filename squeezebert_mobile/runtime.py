@@ -1,0 +1,109 @@
+"""A session with one artifact of a bundle, in a child process whose death is reported as what it is."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from squeezebert_mobile import worker
+from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError, SqueezeBertMobileError
+from squeezebert_mobile.manifest import Artifact
+
+# A load that takes longer than this on a working file has never been seen; a damaged one can spin for ever.
+TIMEOUT_SECONDS = 600
+
+
+class Session:
+    """An artifact loaded in a child process; use it as a context manager.
+
+    Raises IntegrityError where the file's digest is wrong, InputFileError where the runtime refuses it or dies on it,
+    EnvironmentFault where the runtime is not installed.
+    """
+
+    def __init__(self, root: Path, artifact: Artifact, *, threads: int = 1) -> None:
+        self._path = root / artifact.path
+        self._stderr = tempfile.TemporaryFile()
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "squeezebert_mobile.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+        )
+        spec = {
+            "path": str(self._path.absolute()),
+            "sha256": artifact.sha256,
+            "runtime": artifact.runtime,
+            "threads": threads,
+            "outputs": [output.model_dump(mode="json") for output in artifact.outputs],
+        }
+        try:
+            self._ask({"spec": np.array(json.dumps(spec))})
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, batch: Batch) -> dict[str, Float32]:
+        """Outputs by name, fp32."""
+        return {name: value.astype(np.float32, copy=False) for name, value in self._ask(dict(batch.arrays())).items()}
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child.stdin is not None and self._child.stdout is not None:
+            self._child.stdin.close()
+            self._child.stdout.close()
+        self._child.kill()
+        self._child.wait()
+        self._stderr.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _ask(self, request: worker.Arrays) -> worker.Arrays:
+        assert self._child.stdin is not None and self._child.stdout is not None
+        watchdog = threading.Timer(TIMEOUT_SECONDS, self._child.send_signal, [signal.SIGALRM])
+        watchdog.start()
+        try:
+            worker.write_frame(self._child.stdin, request)  # type: ignore[arg-type]
+            answer = worker.read_frame(self._child.stdout)  # type: ignore[arg-type]
+        except BrokenPipeError:
+            answer = None
+        finally:
+            watchdog.cancel()
+        if answer is None:
+            raise self._death()
+        if "error" in answer:
+            raise _rebuild(*map(str, answer["error"]))
+        return answer
+
+    def _death(self) -> SqueezeBertMobileError:
+        """What the child died of: by a signal, the file is taken to be corrupt."""
+        code = self._child.wait()
+        if code == -signal.SIGKILL:
+            fix = "close other programs, or use a machine with more memory"
+            return EnvironmentFault(self._path, "the runtime was killed, most likely for memory", fix=fix)
+        if code == -signal.SIGALRM:
+            what = f"is corrupt: the runtime did not come back in {TIMEOUT_SECONDS} s"
+            return InputFileError(self._path, what, fix="copy or export the bundle again")
+        if code < 0:
+            what = f"is corrupt: the runtime died of {signal.Signals(-code).name} on it"
+            return InputFileError(self._path, what, fix="copy or export the bundle again")
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines() or ["no message"]
+        return EnvironmentFault(self._path, f"the runtime's process ended with {code}: {lines[-1][:300]}", fix="run squeezebert-mobile doctor")
+
+
+def _rebuild(code: str, file: str, what: str, fix: str, found: str, expected: str) -> SqueezeBertMobileError:
+    """The error that the child raised, by its exit code."""
+    classes = {str(cls.exit_code): cls for cls in SqueezeBertMobileError.__subclasses__()}
+    return classes[code](file, what, fix=fix, found=found or None, expected=expected or None)

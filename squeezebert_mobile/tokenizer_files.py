@@ -1,0 +1,334 @@
+"""The Hugging Face tokenizer files: read, checked against each other, and written."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+
+from squeezebert_mobile import jsonfile
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UnsupportedModelError
+
+VOCAB_FILE = "vocab.txt"
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+ADDED_TOKENS_FILE = "added_tokens.json"
+
+SPECIAL_KEYS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+# Every published SqueezeBERT has 512 positions; transformers writes int(1e30) where it knows no limit.
+DEFAULT_MAX_LENGTH = 512
+UNLIMITED = 10**9
+
+_RESTORE = "restore the original file"
+
+
+@dataclass(frozen=True)
+class AddedPiece:
+    """A token that is found in the raw text before WordPiece runs; the fields are those of ``tokenizers.AddedToken``."""
+
+    content: str
+    special: bool = True
+    normalized: bool = False
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """The keys of tokenizer_config.json; ``added`` holds the special and the added tokens, known ids first."""
+
+    do_lower_case: bool = True
+    strip_accents: bool | None = None
+    tokenize_chinese_chars: bool = True
+    model_max_length: int = DEFAULT_MAX_LENGTH
+    padding_side: str = "right"
+    pad_token: str = "[PAD]"
+    unk_token: str = "[UNK]"
+    cls_token: str = "[CLS]"
+    sep_token: str = "[SEP]"
+    mask_token: str = "[MASK]"
+    added: tuple[AddedPiece, ...] = ()
+
+    @property
+    def special_tokens(self) -> dict[str, str]:
+        """The five named tokens by their key."""
+        return {key: getattr(self, key) for key in SPECIAL_KEYS}
+
+    @property
+    def strips_accents(self) -> bool:
+        """``strip_accents``, or where that is None what ``do_lower_case`` says, as in the original BERT."""
+        return self.do_lower_case if self.strip_accents is None else self.strip_accents
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """What a folder says: the pieces in id order, the settings, and the ids that its files give to added tokens."""
+
+    pieces: tuple[str, ...]
+    settings: TokenizerSettings
+    added_ids: dict[str, int]
+    path: Path
+
+
+def read_folder(folder: Path) -> TokenizerFiles:
+    """Read tokenizer.json, or else vocab.txt, with the settings of tokenizer_config.json.
+
+    transformers takes the vocabulary from tokenizer.json and the normalizer from tokenizer_config.json, other clients
+    take both from tokenizer.json, and the phone reads vocab.txt: where these would tokenize differently, nothing is read.
+
+    Raises:
+        InputFileError: a file is missing, malformed, or contradicts another.
+        UnsupportedModelError: a well-formed tokenizer that is not BERT's WordPiece.
+    """
+    serialized = _read_optional(folder / TOKENIZER_FILE)
+    settings, added_ids = _read_settings(folder, serialized)
+    vocab = folder / VOCAB_FILE
+    if not serialized:
+        pieces, path = read_vocab(vocab), vocab
+    else:
+        path = folder / TOKENIZER_FILE
+        pieces = _serialized_pieces(path, serialized)
+        _check_pipeline(path, serialized, settings)
+        if vocab.exists():
+            _check_same(path, pieces, read_vocab(vocab))
+    for key in SPECIAL_KEYS[:4]:
+        token = settings.special_tokens[key]
+        if token not in pieces:
+            found = f"{len(pieces)} lines" if path == vocab else f"{len(pieces)} pieces"
+            raise InputFileError(path, f"lacks the {key} {token}", found=found, fix="use the vocabulary of the checkpoint")
+    return TokenizerFiles(pieces, settings, added_ids, path)
+
+
+def read_vocab(path: Path) -> tuple[str, ...]:
+    """Read a vocab.txt, one piece per line in id order, lines ended by LF or CRLF.
+
+    Raises:
+        InputFileError: not UTF-8, a byte order mark, a blank, padded or repeated line, or a last line without its end
+            (which is how a cut file looks); the message names the line.
+    """
+    data = _read_bytes(path)
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise InputFileError(path, "starts with a byte order mark on line 1", fix="save it as UTF-8 without a mark")
+    if not data.endswith(b"\n"):
+        fix = "fetch the file again, or end the line if the file is whole"
+        raise InputFileError(path, f"line {data.count(b'\n') + 1} has no end, the file may be cut short", fix=fix)
+    line_of: dict[str, int] = {}
+    for number, line in enumerate(data[:-1].split(b"\n"), start=1):
+        piece = _vocab_piece(path, number, line.removesuffix(b"\r"))
+        if piece in line_of:
+            what = f"line {number} repeats line {line_of[piece]}"
+            raise InputFileError(path, what, found=repr(piece), fix="restore the original file; ids are line numbers")
+        line_of[piece] = number
+    return tuple(line_of)
+
+
+def write_folder(folder: Path, backend_json: str, pieces: Sequence[str], settings: TokenizerSettings) -> None:
+    """Write the four tokenizer files; the same tokenizer gives the same bytes.
+
+    Raises:
+        EnvironmentFault: the folder cannot be made or written.
+    """
+    config: dict[str, object] = {
+        **settings.special_tokens,
+        "do_lower_case": settings.do_lower_case,
+        "model_max_length": settings.model_max_length,
+        "padding_side": settings.padding_side,
+        "strip_accents": settings.strip_accents,
+        "tokenize_chinese_chars": settings.tokenize_chinese_chars,
+        "tokenizer_class": "SqueezeBertTokenizer",
+    }
+    _write(folder / TOKENIZER_FILE, backend_json.encode())
+    _write(folder / CONFIG_FILE, jsonfile.dump(config))
+    _write(folder / SPECIAL_TOKENS_FILE, jsonfile.dump(settings.special_tokens))
+    write_vocab(folder / VOCAB_FILE, pieces)
+
+
+def write_vocab(path: Path, pieces: Sequence[str]) -> None:
+    """Write a vocab.txt. Raises EnvironmentFault where that is not possible."""
+    _write(path, "".join(f"{piece}\n" for piece in pieces).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        fix = "check the free space and the permissions of the folder"
+        raise EnvironmentFault(path, f"cannot be written: {error.strerror}", fix=fix) from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(jsonfile.MAX_BYTES + 1)
+    except OSError as error:
+        fix = f"put the checkpoint's {VOCAB_FILE} or {TOKENIZER_FILE} into the folder"
+        raise InputFileError(path, f"cannot be read: {error.strerror}", fix=fix) from error
+    if not data or len(data) > jsonfile.MAX_BYTES:
+        found = "over" if data else "0 of"
+        raise InputFileError(path, "has no plausible size", found=f"{found} {jsonfile.MAX_BYTES} bytes", fix="fetch it again")
+    return data
+
+
+def _vocab_piece(path: Path, number: int, line: bytes) -> str:
+    fix = "restore the original file; ids are line numbers"
+    try:
+        piece = line.decode()
+    except UnicodeDecodeError as error:
+        what = f"line {number} is not UTF-8"
+        raise InputFileError(path, what, found=f"byte 0x{line[error.start]:02x}", fix="save it as UTF-8") from None
+    if not piece.strip():
+        raise InputFileError(path, f"line {number} is blank", fix=fix)
+    # tokenizers drops white space at the end of a line, Python readers do not: the piece would differ between clients.
+    if piece != piece.strip():
+        raise InputFileError(path, f"line {number} has white space around its piece", found=repr(piece), fix=fix)
+    return piece
+
+
+def _read_optional(path: Path) -> dict[str, object]:
+    return jsonfile.read_object(path) if path.exists() else {}
+
+
+def _read_settings(folder: Path, serialized: Mapping[str, object]) -> tuple[TokenizerSettings, dict[str, int]]:
+    """The settings and the declared ids of added tokens, with transformers' precedence of the files."""
+    path = folder / CONFIG_FILE
+    config = _read_optional(path)
+    if config.get("added_tokens_decoder") is None:
+        config |= _read_optional(folder / SPECIAL_TOKENS_FILE)
+        pieces_by_id = _legacy_added(folder, serialized)
+    else:
+        decoder = _object(path, "added_tokens_decoder", config["added_tokens_decoder"])
+        pieces_by_id = {_id(path, key): _added_piece(path, value) for key, value in decoder.items()}
+    for key, plain in (("split_special_tokens", False), ("truncation_side", "right")):
+        if config.get(key, plain) != plain:
+            fix = f"remove {key}; the other readers of the bundle do not know it"
+            raise UnsupportedModelError(path, f"{key} is not supported", found=config[key], expected=plain, fix=fix)
+    names = {key: _content(path, config[key]) for key in SPECIAL_KEYS if config.get(key) is not None}
+    extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
+    extra_names = [_content(path, token) for token in (extra.values() if isinstance(extra, dict) else _list(path, extra))]
+    settings = TokenizerSettings(
+        do_lower_case=_flag(path, config, "do_lower_case"),
+        strip_accents=None if config.get("strip_accents") is None else _flag(path, config, "strip_accents"),
+        tokenize_chinese_chars=_flag(path, config, "tokenize_chinese_chars"),
+        model_max_length=_max_length(path, config),
+        padding_side="left" if config.get("padding_side") == "left" else "right",
+        **names,
+    )
+    known = {piece.content: piece for _, piece in sorted(pieces_by_id.items())}
+    for token in [*settings.special_tokens.values(), *extra_names]:
+        known.setdefault(token, AddedPiece(token))
+    return replace(settings, added=tuple(known.values())), {piece.content: id_ for id_, piece in pieces_by_id.items()}
+
+
+def _legacy_added(folder: Path, serialized: Mapping[str, object]) -> dict[int, AddedPiece]:
+    """Added tokens where tokenizer_config.json does not list them: added_tokens.json, then tokenizer.json."""
+    path = folder / ADDED_TOKENS_FILE
+    listed = _read_optional(path).items()
+    # As transformers does: a token of this old file is matched after normalization.
+    pieces_by_id = {_id(path, id_): AddedPiece(token, special=False, normalized=True) for token, id_ in listed}
+    path = folder / TOKENIZER_FILE
+    for entry in _list(path, serialized.get("added_tokens", [])):
+        pieces_by_id[_id(path, _object(path, "added_tokens", entry).get("id"))] = _added_piece(path, entry)
+    return pieces_by_id
+
+
+def _serialized_pieces(path: Path, serialized: Mapping[str, object]) -> tuple[str, ...]:
+    model = _object(path, "model", serialized.get("model"))
+    # Files of tokenizers before 0.10 do not name the kind of their model.
+    expected = {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
+    for key, value in expected.items():
+        if model.get(key, value) != value:
+            fix = "use a tokenizer of a BERT or SqueezeBERT checkpoint"
+            raise UnsupportedModelError(path, f"model.{key} is not BERT's", found=model[key], expected=value, fix=fix)
+    ids = {piece: _id(path, id_) for piece, id_ in _object(path, "model.vocab", model.get("vocab")).items()}
+    pieces = tuple(sorted(ids, key=ids.__getitem__))
+    for expected_id, piece in enumerate(pieces):
+        if ids[piece] != expected_id:
+            what = f"the ids of model.vocab are not 0 to {len(pieces) - 1}"
+            raise InputFileError(path, what, found=f"{ids[piece]} for {piece!r}", expected=expected_id, fix=_RESTORE)
+    return pieces
+
+
+def _check_pipeline(path: Path, serialized: Mapping[str, object], settings: TokenizerSettings) -> None:
+    normalizer = _object(path, "normalizer", serialized.get("normalizer"))
+    splitter = _object(path, "pre_tokenizer", serialized.get("pre_tokenizer"))
+    kinds = (normalizer.get("type"), splitter.get("type"), normalizer.get("clean_text", True))
+    if kinds != ("BertNormalizer", "BertPreTokenizer", True):
+        expected = "BertNormalizer that cleans text, BertPreTokenizer"
+        raise UnsupportedModelError(path, "does not split text as BERT does", found=kinds, expected=expected, fix=_RESTORE)
+    lowercase = normalizer.get("lowercase", True)
+    accents = normalizer.get("strip_accents")
+    pairs = (
+        ("do_lower_case", lowercase, settings.do_lower_case),
+        ("strip_accents", lowercase if accents is None else accents, settings.strips_accents),
+        ("tokenize_chinese_chars", normalizer.get("handle_chinese_chars", True), settings.tokenize_chinese_chars),
+    )
+    for key, here, there in pairs:
+        if here != there:
+            what = f"disagrees with {CONFIG_FILE} on {key} (which is true there by default)"
+            raise InputFileError(path, what, found=here, expected=there, fix=f"set {key} in {CONFIG_FILE}")
+
+
+def _check_same(path: Path, pieces: Sequence[str], listed: Sequence[str]) -> None:
+    for id_, (here, there) in enumerate(zip_longest(pieces, listed)):
+        if here != there:
+            what = f"disagrees with {VOCAB_FILE}, first at id {id_}"
+            raise InputFileError(path, what, found=repr(here), expected=repr(there), fix="keep the file that was trained with")
+
+
+def _added_piece(path: Path, value: object) -> AddedPiece:
+    entry = _object(path, "an added token", value)
+    names = ("special", "normalized", "single_word", "lstrip", "rstrip")
+    flags = {name: _flag(path, entry, name, default=False) for name in names}
+    return AddedPiece(_content(path, entry), **flags)
+
+
+def _content(path: Path, value: object) -> str:
+    """The text of a token, which is written as a string or as an object with ``content``."""
+    content = value.get("content") if isinstance(value, dict) else value
+    if not isinstance(content, str) or not content:
+        raise InputFileError(path, "has a token without text", found=repr(value)[:80], expected="a string", fix=_RESTORE)
+    return content
+
+
+def _flag(path: Path, values: Mapping[str, object], key: str, *, default: bool = True) -> bool:
+    value = values.get(key, default)
+    if not isinstance(value, bool):
+        raise InputFileError(path, f"{key} is not valid", found=repr(value)[:80], expected="true or false", fix=_RESTORE)
+    return value
+
+
+def _id(path: Path, value: object) -> int:
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InputFileError(path, "has a token id that is none", found=repr(value)[:80], expected="0, 1, …", fix=_RESTORE)
+    return int(text)
+
+
+def _max_length(path: Path, config: Mapping[str, object]) -> int:
+    value = config.get("model_max_length")
+    if value is None or (isinstance(value, int | float) and value >= UNLIMITED):
+        return DEFAULT_MAX_LENGTH
+    if type(value) is not int or value < 1:
+        raise InputFileError(path, "model_max_length is not valid", found=repr(value)[:80], expected="> 0", fix=_RESTORE)
+    return value
+
+
+def _object(path: Path, name: str, value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        found = type(value).__name__
+        raise InputFileError(path, f"{name} is not an object", found=found, expected="an object", fix=_RESTORE)
+    return value
+
+
+def _list(path: Path, value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise InputFileError(path, "added tokens are no list", found=type(value).__name__, expected="a list", fix=_RESTORE)
+    return value
