@@ -1,0 +1,184 @@
+"""Files and folders that appear whole or not at all, whatever stops the process.
+
+Everything is written beside its target, flushed to the disk and renamed. A folder is prepared as ``.NAME.new`` under the
+lock ``.NAME.lock``. Replacing an old folder is one exchange of two names where the kernel can do that (Linux); elsewhere
+the old folder is first moved to ``.NAME.old``, and a run that finds no target but that folder puts it back.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from squeezebert_mobile.errors import EnvironmentFault
+
+# The disk's and the user's troubles, as against mistakes of the code that writes.
+_DISK_ERRORS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EXDEV, errno.EBUSY)
+    + (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOLCK)
+)
+# From <linux/fs.h> and <fcntl.h>.
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, which afterwards holds either its old bytes or all of the new ones.
+
+    Raises EnvironmentFault where the disk, a permission or a folder in the way prevents it.
+    """
+    with staged_file(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to; on leaving without an exception it becomes ``path``.
+
+    Raises EnvironmentFault as `replace_file`.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with _naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            _flush(partial)
+            partial.replace(path)
+            _flush(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_folder(target: Path, *, may_replace: Callable[[Path], bool], force: bool) -> Iterator[Path]:
+    """An empty folder beside ``target`` to fill; on leaving without an exception it becomes ``target``.
+
+    An existing target is replaced only with ``force``, and only where ``may_replace(target)`` tells that it is one of
+    ours. What a killed run left behind is removed first.
+
+    Raises EnvironmentFault where the target is in the way, another process is writing it, or the disk refuses.
+    """
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - resolve() would follow a symlink at the target
+    new, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("new", "old"))
+    with _naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target):
+            _recover(target, new, old)
+            _refuse_in_the_way(target, may_replace=may_replace, force=force)
+            try:
+                new.mkdir()
+                yield new
+                for path in (new, *new.rglob("*")):
+                    _flush(path)
+                # Again: it may have appeared while the folder was filled.
+                _refuse_in_the_way(target, may_replace=may_replace, force=force)
+                _swap(new, target, old)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path, old: Path) -> None:
+    if not target.exists():
+        new.rename(target)
+    elif not _exchange(new, target):
+        target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+    _flush(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; False where this system or file system cannot."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+
+
+def _recover(target: Path, new: Path, old: Path) -> None:
+    """Undo what a killed run left: put a target that was moved aside back, remove the rest."""
+    if old.exists() and not target.exists():
+        old.rename(target)
+    for path in (new, old):
+        if path.exists():
+            shutil.rmtree(path)
+
+
+def _refuse_in_the_way(target: Path, *, may_replace: Callable[[Path], bool], force: bool) -> None:
+    if target.is_symlink():
+        raise EnvironmentFault(target, "is a symlink, which is never replaced", fix="name the real folder")
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise EnvironmentFault(target, "is a file", expected="a new folder", fix="choose another output folder")
+    if not force:
+        raise EnvironmentFault(target, "exists", fix="choose another output folder, or pass --force")
+    if not may_replace(target):
+        what = "holds something else than a bundle, which --force never replaces"
+        raise EnvironmentFault(target, what, fix="choose another output folder")
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    path = target.with_name(f".{target.name}.lock")
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise EnvironmentFault(target, f"is locked by pid {holder}", fix="wait for that run to end") from None
+        if _is_same_file(descriptor, path):
+            break
+        os.close(descriptor)  # its last holder removed the file between our open and our lock
+    try:
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Turn the disk's troubles into one line that names the target."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        _fail(target, error)
+
+
+def _fail(target: Path, error: OSError) -> NoReturn:
+    fix = "check the free space, the quota and the permissions of its folder"
+    raise EnvironmentFault(target, f"cannot be written: {error.strerror}", fix=fix) from error
