@@ -1,0 +1,69 @@
+# `make demo` and `make test` do all of their set-up themselves: make and a Python of 3.11 to 3.13 are enough.
+#   make install TORCH=cpu           PyTorch's CPU build, for machines whose package index offers the CUDA one (5 GB)
+#   make install PYTHON=python3.12   another interpreter
+
+PYTHON ?= python3
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The choice is kept, so that a later `make test` does not fetch the other build.
+TORCH ?= $(shell cat $(VENV)/torch-backend 2>/dev/null)
+STAMP := $(VENV)/installed$(TORCH:%=-%)
+UV := $(BIN)/uv --quiet --no-config
+PIP := $(UV) pip install --python $(BIN)/python --require-hashes --no-deps --build-constraints requirements.txt
+PACKAGE := --no-deps --no-build-isolation
+
+# One package's lines in requirements.txt: the pin and the hashes that continue it.
+pinned = /^($(1))==/,/[^\\]$$/
+CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
+
+.PHONY: install demo test lint lock clean
+
+install: $(STAMP)
+
+$(STAMP): requirements.txt pyproject.toml | $(BIN)/uv
+ifeq ($(TORCH),)
+	$(PIP) -r requirements.txt
+else
+	@# The CPU builds lie outside PyPI and have other hashes than the pinned ones, hence version only.
+	sed -En 's/^(torch==[^ ]+).*/\1/p' requirements.txt > $(VENV)/torch.txt
+	sed -E '$(call pinned,$(CUDA))d' requirements.txt > $(VENV)/other.txt
+	$(UV) pip install --python $(BIN)/python --no-deps --torch-backend $(TORCH) --reinstall-package torch -r $(VENV)/torch.txt
+	$(PIP) -r $(VENV)/other.txt
+endif
+	$(UV) pip install --python $(BIN)/python $(PACKAGE) --editable .
+	@rm -f $(VENV)/installed*
+	@echo $(TORCH) > $(VENV)/torch-backend
+	@touch $@
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  echo "error: $(PYTHON): is not a Python that fits (found $$($(PYTHON) -V 2>&1 || true), expected 3.11 to 3.13); fix: make install PYTHON=python3.11" >&2; exit 7; }
+	$(PYTHON) -m venv --clear $(VENV)
+	sed -En '$(call pinned,uv)p' requirements.txt > $(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
+
+demo: install
+	$(BIN)/squeezebert-mobile export --output-dir build/demo --force
+	$(BIN)/squeezebert-mobile verify build/demo
+	$(BIN)/squeezebert-mobile predict build/demo "A quiet film that stays with you for days."
+	$(BIN)/squeezebert-mobile predict build/demo "Two hours that I will never get back."
+
+# mypy does not follow the editable install's import hook, so it reads an installed copy.
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build/lib build/typed
+	$(UV) pip install --python $(BIN)/python $(PACKAGE) --target build/typed .
+	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p squeezebert_mobile
+
+test: lint
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+# Pins are kept where they still fit; remove requirements.txt first to take the newest of everything.
+lock: install
+	$(UV) pip compile --universal --generate-hashes --all-extras --no-header --no-annotate pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
