@@ -1,10 +1,11 @@
 """The Hugging Face tokenizer files: read, checked against each other, and written."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Self
 
 from squeezebert_mobile import jsonfile
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UnsupportedModelError
@@ -25,7 +26,7 @@ _RESTORE = "restore the original file"
 
 @dataclass(frozen=True)
 class AddedPiece:
-    """A token that is found in the raw text before WordPiece runs; the fields are those of ``tokenizers.AddedToken``."""
+    """A token that is found in the raw text before WordPiece runs; fields as in ``tokenizers.AddedToken``."""
 
     content: str
     special: bool = True
@@ -61,6 +62,13 @@ class TokenizerSettings:
         """``strip_accents``, or where that is None what ``do_lower_case`` says, as in the original BERT."""
         return self.do_lower_case if self.strip_accents is None else self.strip_accents
 
+    def with_special_tokens(self, known: Iterable[AddedPiece] = (), extra: Iterable[str] = ()) -> Self:
+        """These settings with ``added`` filled: known pieces, then special and extra tokens not among them."""
+        pieces = {piece.content: piece for piece in known}
+        for token in (*self.special_tokens.values(), *extra):
+            pieces.setdefault(token, AddedPiece(token))
+        return replace(self, added=tuple(pieces.values()))
+
 
 @dataclass(frozen=True)
 class TokenizerFiles:
@@ -76,11 +84,9 @@ def read_folder(folder: Path) -> TokenizerFiles:
     """Read tokenizer.json, or else vocab.txt, with the settings of tokenizer_config.json.
 
     transformers takes the vocabulary from tokenizer.json and the normalizer from tokenizer_config.json, other clients
-    take both from tokenizer.json, and the phone reads vocab.txt: where these would tokenize differently, nothing is read.
-
-    Raises:
-        InputFileError: a file is missing, malformed, or contradicts another.
-        UnsupportedModelError: a well-formed tokenizer that is not BERT's WordPiece.
+    take both from tokenizer.json, and the phone reads vocab.txt: where these would tokenize differently, nothing is
+    read. Raises InputFileError where a file is missing, malformed or contradicts another, and UnsupportedModelError for
+    a well-formed tokenizer that is not BERT's WordPiece.
     """
     serialized = _read_optional(folder / TOKENIZER_FILE)
     settings, added_ids = _read_settings(folder, serialized)
@@ -96,26 +102,26 @@ def read_folder(folder: Path) -> TokenizerFiles:
     for key in SPECIAL_KEYS[:4]:
         token = settings.special_tokens[key]
         if token not in pieces:
-            found = f"{len(pieces)} lines" if path == vocab else f"{len(pieces)} pieces"
-            raise InputFileError(path, f"lacks the {key} {token}", found=found, fix="use the vocabulary of the checkpoint")
+            what = f"lacks the {key} {token} in its {len(pieces)} {'lines' if path == vocab else 'pieces'}"
+            raise InputFileError(path, what, fix="use the vocabulary of the checkpoint")
     return TokenizerFiles(pieces, settings, added_ids, path)
 
 
 def read_vocab(path: Path) -> tuple[str, ...]:
     """Read a vocab.txt, one piece per line in id order, lines ended by LF or CRLF.
 
-    Raises:
-        InputFileError: not UTF-8, a byte order mark, a blank, padded or repeated line, or a last line without its end
-            (which is how a cut file looks); the message names the line.
+    Raises InputFileError, which names the line, for what is not UTF-8, a byte order mark, a blank, padded or repeated
+    line, and a last line without its end, which is how a cut file looks.
     """
     data = _read_bytes(path)
     if data.startswith(b"\xef\xbb\xbf"):
         raise InputFileError(path, "starts with a byte order mark on line 1", fix="save it as UTF-8 without a mark")
-    if not data.endswith(b"\n"):
+    lines = data.split(b"\n")
+    if lines[-1]:
         fix = "fetch the file again, or end the line if the file is whole"
-        raise InputFileError(path, f"line {data.count(b'\n') + 1} has no end, the file may be cut short", fix=fix)
+        raise InputFileError(path, f"line {len(lines)} has no end, the file may be cut short", fix=fix)
     line_of: dict[str, int] = {}
-    for number, line in enumerate(data[:-1].split(b"\n"), start=1):
+    for number, line in enumerate(lines[:-1], start=1):
         piece = _vocab_piece(path, number, line.removesuffix(b"\r"))
         if piece in line_of:
             what = f"line {number} repeats line {line_of[piece]}"
@@ -127,8 +133,7 @@ def read_vocab(path: Path) -> tuple[str, ...]:
 def write_folder(folder: Path, backend_json: str, pieces: Sequence[str], settings: TokenizerSettings) -> None:
     """Write the four tokenizer files; the same tokenizer gives the same bytes.
 
-    Raises:
-        EnvironmentFault: the folder cannot be made or written.
+    Raises EnvironmentFault where the folder cannot be made or written.
     """
     config: dict[str, object] = {
         **settings.special_tokens,
@@ -171,9 +176,11 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         fix = f"put the checkpoint's {VOCAB_FILE} or {TOKENIZER_FILE} into the folder"
         raise InputFileError(path, f"cannot be read: {error.strerror}", fix=fix) from error
-    if not data or len(data) > jsonfile.MAX_BYTES:
-        found = "over" if data else "0 of"
-        raise InputFileError(path, "has no plausible size", found=f"{found} {jsonfile.MAX_BYTES} bytes", fix="fetch it again")
+    if not data:
+        raise InputFileError(path, "is empty", fix="fetch the file again")
+    if len(data) > jsonfile.MAX_BYTES:
+        found = f"over {jsonfile.MAX_BYTES} bytes"
+        raise InputFileError(path, "is too large", found=found, fix="check that it is the right file")
     return data
 
 
@@ -210,21 +217,24 @@ def _read_settings(folder: Path, serialized: Mapping[str, object]) -> tuple[Toke
         if config.get(key, plain) != plain:
             fix = f"remove {key}; the other readers of the bundle do not know it"
             raise UnsupportedModelError(path, f"{key} is not supported", found=config[key], expected=plain, fix=fix)
-    names = {key: _content(path, config[key]) for key in SPECIAL_KEYS if config.get(key) is not None}
     extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
-    extra_names = [_content(path, token) for token in (extra.values() if isinstance(extra, dict) else _list(path, extra))]
+    extra_tokens = list(extra.values()) if isinstance(extra, dict) else _list(path, extra)
     settings = TokenizerSettings(
         do_lower_case=_flag(path, config, "do_lower_case"),
         strip_accents=None if config.get("strip_accents") is None else _flag(path, config, "strip_accents"),
         tokenize_chinese_chars=_flag(path, config, "tokenize_chinese_chars"),
         model_max_length=_max_length(path, config),
         padding_side="left" if config.get("padding_side") == "left" else "right",
-        **names,
+        pad_token=_content(path, config.get("pad_token") or "[PAD]"),
+        unk_token=_content(path, config.get("unk_token") or "[UNK]"),
+        cls_token=_content(path, config.get("cls_token") or "[CLS]"),
+        sep_token=_content(path, config.get("sep_token") or "[SEP]"),
+        mask_token=_content(path, config.get("mask_token") or "[MASK]"),
     )
-    known = {piece.content: piece for _, piece in sorted(pieces_by_id.items())}
-    for token in [*settings.special_tokens.values(), *extra_names]:
-        known.setdefault(token, AddedPiece(token))
-    return replace(settings, added=tuple(known.values())), {piece.content: id_ for id_, piece in pieces_by_id.items()}
+    settings = settings.with_special_tokens(
+        (piece for _, piece in sorted(pieces_by_id.items())), (_content(path, token) for token in extra_tokens)
+    )
+    return settings, {piece.content: id_ for id_, piece in pieces_by_id.items()}
 
 
 def _legacy_added(folder: Path, serialized: Mapping[str, object]) -> dict[int, AddedPiece]:
@@ -261,8 +271,8 @@ def _check_pipeline(path: Path, serialized: Mapping[str, object], settings: Toke
     splitter = _object(path, "pre_tokenizer", serialized.get("pre_tokenizer"))
     kinds = (normalizer.get("type"), splitter.get("type"), normalizer.get("clean_text", True))
     if kinds != ("BertNormalizer", "BertPreTokenizer", True):
-        expected = "BertNormalizer that cleans text, BertPreTokenizer"
-        raise UnsupportedModelError(path, "does not split text as BERT does", found=kinds, expected=expected, fix=_RESTORE)
+        what = "does not clean and split text as BERT does"
+        raise UnsupportedModelError(path, what, found=kinds, fix="use a tokenizer of a BERT or SqueezeBERT checkpoint")
     lowercase = normalizer.get("lowercase", True)
     accents = normalizer.get("strip_accents")
     pairs = (
@@ -280,7 +290,8 @@ def _check_same(path: Path, pieces: Sequence[str], listed: Sequence[str]) -> Non
     for id_, (here, there) in enumerate(zip_longest(pieces, listed)):
         if here != there:
             what = f"disagrees with {VOCAB_FILE}, first at id {id_}"
-            raise InputFileError(path, what, found=repr(here), expected=repr(there), fix="keep the file that was trained with")
+            fix = "keep the file that the checkpoint was trained with, delete the other"
+            raise InputFileError(path, what, found=repr(here), expected=repr(there), fix=fix)
 
 
 def _added_piece(path: Path, value: object) -> AddedPiece:
@@ -294,21 +305,21 @@ def _content(path: Path, value: object) -> str:
     """The text of a token, which is written as a string or as an object with ``content``."""
     content = value.get("content") if isinstance(value, dict) else value
     if not isinstance(content, str) or not content:
-        raise InputFileError(path, "has a token without text", found=repr(value)[:80], expected="a string", fix=_RESTORE)
+        raise InputFileError(path, "has a token without text", found=repr(value)[:80], fix=_RESTORE)
     return content
 
 
 def _flag(path: Path, values: Mapping[str, object], key: str, *, default: bool = True) -> bool:
     value = values.get(key, default)
     if not isinstance(value, bool):
-        raise InputFileError(path, f"{key} is not valid", found=repr(value)[:80], expected="true or false", fix=_RESTORE)
+        raise InputFileError(path, f"{key} is not true or false", found=repr(value)[:80], fix=_RESTORE)
     return value
 
 
 def _id(path: Path, value: object) -> int:
     text = str(value)
     if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InputFileError(path, "has a token id that is none", found=repr(value)[:80], expected="0, 1, …", fix=_RESTORE)
+        raise InputFileError(path, "has a token with no valid id", found=repr(value)[:80], fix=_RESTORE)
     return int(text)
 
 
@@ -317,18 +328,18 @@ def _max_length(path: Path, config: Mapping[str, object]) -> int:
     if value is None or (isinstance(value, int | float) and value >= UNLIMITED):
         return DEFAULT_MAX_LENGTH
     if type(value) is not int or value < 1:
-        raise InputFileError(path, "model_max_length is not valid", found=repr(value)[:80], expected="> 0", fix=_RESTORE)
+        raise InputFileError(path, "model_max_length is not valid", found=repr(value)[:80], fix=_RESTORE)
     return value
 
 
 def _object(path: Path, name: str, value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         found = type(value).__name__
-        raise InputFileError(path, f"{name} is not an object", found=found, expected="an object", fix=_RESTORE)
+        raise InputFileError(path, f"{name} is not an object", found=found, fix=_RESTORE)
     return value
 
 
 def _list(path: Path, value: object) -> list[object]:
     if not isinstance(value, list):
-        raise InputFileError(path, "added tokens are no list", found=type(value).__name__, expected="a list", fix=_RESTORE)
+        raise InputFileError(path, "added tokens are not a list", found=type(value).__name__, fix=_RESTORE)
     return value

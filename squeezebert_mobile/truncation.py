@@ -1,0 +1,62 @@
+"""Which tokens of a text, or of a pair, go into which row: truncation and overlapping windows, as in `tokenizers`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from squeezebert_mobile.errors import UsageError
+
+Strategy = Literal["longest_first", "only_first", "only_second"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One row's share of its texts: token ranges [start, stop) of the first and of the second."""
+
+    first: slice
+    second: slice
+    truncated: bool
+
+
+def split(first: int, second: int, room: int, strategy: Strategy, stride: int | None) -> list[Window]:
+    """The rows for texts of ``first`` and ``second`` tokens, of which ``room`` fit into a row.
+
+    Without ``stride`` there is one row; with it the text that is cut gives as many as it needs, and neighbours share
+    ``stride`` tokens. Raises UsageError where the text to be cut is too short for that, or a stride leaves no progress.
+    """
+    if first + second <= room:
+        return [Window(slice(0, first), slice(0, second), truncated=False)]
+    keep_first, keep_second = _kept(first, second, room, strategy)
+    if stride is None:
+        return [Window(slice(0, keep_first), slice(0, keep_second), truncated=True)]
+    if keep_first < first and keep_second < second:
+        raise UsageError("stride", "cannot be used where both texts are cut", fix="pass truncation='only_second'")
+    if keep_first < first:
+        return [Window(part, slice(0, second), truncated=True) for part in _parts(first, keep_first, stride)]
+    return [Window(slice(0, first), part, truncated=True) for part in _parts(second, keep_second, stride)]
+
+
+def _kept(first: int, second: int, room: int, strategy: Strategy) -> tuple[int, int]:
+    if strategy == "longest_first":
+        short, long = sorted((first, second))
+        # The shorter text stays whole if the longer one can stay at least as long, else both get half.
+        if short > room or short + max(short, room - short) > room:
+            short, long = room // 2, room - room // 2
+        else:
+            long = max(short, room - short)
+        return (short, long) if first <= second else (long, short)
+    kept = room - (second if strategy == "only_first" else first)
+    if kept < 1:
+        what = f"{strategy} leaves no token of that text"
+        raise UsageError(
+            "truncation", what, found=f"{first} and {second} tokens, room for {room}", fix="use longest_first"
+        )
+    return (kept, second) if strategy == "only_first" else (first, kept)
+
+
+def _parts(length: int, size: int, stride: int) -> list[slice]:
+    if not 0 <= stride < size:
+        fix = "lower stride or raise max_length"
+        raise UsageError("stride", "leaves no progress", found=stride, expected=f"0 to {size - 1}", fix=fix)
+    step = size - stride
+    starts = range(0, max(length - stride, 1), step)
+    return [slice(start, min(start + size, length)) for start in starts]
