@@ -1,0 +1,51 @@
+"""What precision an artifact gets, as a value: the passes and the lowerings take one of these and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+EmbeddingBits = Literal[8, 4]
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Calibrated (low, high) of activation tensors by tap name, and how they were found."""
+
+    by_name: Mapping[str, tuple[float, float]]
+    method: str
+    rows: int
+
+    def __getitem__(self, name: str) -> tuple[float, float]:
+        return self.by_name[name]
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """int8 weights per output channel; activations quantized per tensor while the model runs.
+
+    ``keep_float`` names units (`layers.3.attention`, `layers.3.feed_forward`, `pooler`, `head`) that stay fp32.
+    """
+
+    keep_float: frozenset[str] = frozenset()
+    embedding_bits: EmbeddingBits = 8
+
+
+@dataclass(frozen=True)
+class Static:
+    """int8 weights per output channel; activations with the scales that calibration found.
+
+    ``approximate_gelu`` puts x * sigmoid(1.702 x) in the place of the exact Gelu: another function, faster, off.
+    """
+
+    ranges: Ranges = field(repr=False)
+    keep_float: frozenset[str] = frozenset()
+    embedding_bits: EmbeddingBits = 8
+    approximate_gelu: bool = False
+
+
+@dataclass(frozen=True)
+class Half:
+    """fp16 weights; the arithmetic is the runtime's choice."""
+
+
+Scheme = Dynamic | Static | Half
