@@ -1,0 +1,107 @@
+"""What a measurement is: the knobs that fix it, and the rules by which one does not count."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+Scenario = Literal["fixed-length", "natural-length", "length-sweep", "thread-sweep", "sustained", "single-stream"]
+
+# Repeat runs on an idle machine agreed within 3 %; a change of 5 % within one run is the machine, not chance.
+MAX_DRIFT = 0.05
+# Of a core, used by other programs while ours ran. A desktop's own housekeeping stays below it.
+MAX_OTHER_LOAD = 0.15
+MAX_CLOCK_JUMP_SECONDS = 1.0
+MIN_BATTERY_PERCENT = 20
+# Android's PowerManager: 0 none, 1 light, 2 moderate, from which on the clocks are lowered.
+THERMAL_MODERATE = 2
+# Below three samples a third, a third's median is one sample's luck.
+_MIN_SAMPLES_FOR_DRIFT = 9
+
+
+class Record(BaseModel):
+    """A frozen record that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Protocol(Record):
+    """How one case is measured. ``tokens`` is null for texts at their natural length.
+
+    ``turn_runs`` runs are recorded each time that the case's turn comes, after ``turn_warmup`` that are not: they bring
+    the weights back into the caches that the other cases took.
+    """
+
+    scenario: Scenario = "fixed-length"
+    threads: Annotated[int, Field(ge=1)] = 1
+    batch: Annotated[int, Field(ge=1)] = 1
+    tokens: Annotated[int, Field(ge=1)] | None = 128
+    warmup: Annotated[int, Field(ge=0)] = 3
+    turn_warmup: Annotated[int, Field(ge=0)] = 1
+    turn_runs: Annotated[int, Field(ge=1)] = 4
+    min_runs: Annotated[int, Field(ge=1)] = 40
+    min_seconds: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Conditions(Record):
+    """What the machine did while it was measured; null where the machine cannot say.
+
+    ``other_load`` is in cores, ``throttle_events`` counts the kernel's thermal interventions, ``slowest_mhz`` and
+    ``fastest_mhz`` are the core clock's extremes as sampled once a turn. The last four are a phone's.
+    """
+
+    seconds: float
+    other_load: float | None = None
+    clock_jump_seconds: float = 0.0
+    throttle_events: int | None = None
+    slowest_mhz: float | None = None
+    fastest_mhz: float | None = None
+    thermal_status: int | None = None
+    battery_percent: int | None = None
+    charging: bool | None = None
+    screen_on: bool | None = None
+    cancelled: bool = False
+
+
+def drift(latencies: Sequence[int]) -> float:
+    """The median of the last third over that of the first, less one; 0 where there are too few to tell."""
+    third = len(latencies) // 3
+    if len(latencies) < _MIN_SAMPLES_FOR_DRIFT:
+        return 0.0
+    return float(np.median(latencies[-third:]) / np.median(latencies[:third])) - 1.0
+
+
+def case_faults(protocol: Protocol, latencies: Sequence[int]) -> tuple[str, ...]:
+    """Why a case's latencies (ns, in order) do not count; empty where they do."""
+    faults = []
+    seconds = sum(latencies) / 1e9
+    if len(latencies) < protocol.min_runs:
+        faults.append(f"{len(latencies)} runs of at least {protocol.min_runs}")
+    if seconds < protocol.min_seconds:
+        faults.append(f"{seconds:.2f} s of at least {protocol.min_seconds:g} s")
+    if any(value <= 0 for value in latencies):
+        faults.append("a latency is not above zero")
+    # The sustained scenario exists to show the drift, and texts of different lengths differ by themselves.
+    if protocol.scenario not in ("sustained", "natural-length") and abs(change := drift(latencies)) > MAX_DRIFT:
+        faults.append(f"the last third took {change:+.1%} of the first: frequency drift, throttling or another load")
+    return tuple(faults)
+
+
+def machine_faults(conditions: Conditions) -> tuple[str, ...]:
+    """Why nothing measured under these conditions counts; empty where it does."""
+    c = conditions
+    rules = (
+        (c.cancelled, "cancelled"),
+        (abs(c.clock_jump_seconds) > MAX_CLOCK_JUMP_SECONDS, f"the clock jumped by {c.clock_jump_seconds:.1f} s"),
+        ((c.other_load or 0) > MAX_OTHER_LOAD, f"other programs used {c.other_load or 0:.2f} cores"),
+        ((c.throttle_events or 0) > 0, f"the processor throttled {c.throttle_events} times"),
+        ((c.thermal_status or 0) >= THERMAL_MODERATE, f"thermal status {c.thermal_status}, moderate or worse"),
+        (
+            c.battery_percent is not None and c.battery_percent < MIN_BATTERY_PERCENT,
+            f"battery at {c.battery_percent} %, at least {MIN_BATTERY_PERCENT} % needed",
+        ),
+        (c.charging is True, "charging"),
+        (c.screen_on is False, "screen off"),
+    )
+    return tuple(reason for broken, reason in rules if broken)

@@ -1,0 +1,248 @@
+"""A result file: JSON lines with the run, its cases, every raw sample, and a last line that seals them.
+
+The lines are, in this order: one ``run``, a ``case`` for each thing measured, a ``sample`` for each inference, one
+``end`` with the SHA-256 of all bytes before it. Hosts, emulators and phones write the same format.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from squeezebert_mobile.atomic import replace_file
+from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, Record, case_faults, machine_faults
+from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
+from squeezebert_mobile.manifest import Sha256
+
+Nanoseconds = Annotated[int, Field(ge=0)]
+_FIX = "measure again; a result file is never repaired"
+
+
+class Version(Record):
+    """A package, runtime or system part with its version."""
+
+    name: str
+    version: str
+
+
+class Environment(Record):
+    """The machine and the software that a run was made with; null where unknown."""
+
+    cpu: str
+    architecture: str
+    cores: int
+    memory_bytes: int | None
+    system: str
+    governor: str | None
+    features: tuple[str, ...]
+    versions: tuple[Version, ...]
+    commit: str | None
+    device: str | None = None
+    emulator: str | None = None
+
+
+class Run(Record):
+    """The first line: which run this is and where it was made; ``started`` is UTC, ISO 8601."""
+
+    record: Literal["run"] = "run"
+    format: Literal[1] = 1
+    run_id: str
+    started: str
+    environment: Environment
+
+
+class Cold(Record):
+    """A case alone in a fresh process: nanoseconds to load and to infer once, and peak memory over an empty runtime."""
+
+    load_ns: Nanoseconds
+    first_ns: Nanoseconds
+    base_bytes: int | None
+    peak_bytes: int | None
+
+
+class Case(Record):
+    """One thing measured: a model in a form, in a runtime, under a protocol.
+
+    ``form`` says how the file was made (``bundle``, ``plain``, ``quantize_dynamic`` ...). ``accuracy`` is the task's
+    metric where one was measured, ``agreement`` how often the answer equals the reference's.
+    """
+
+    record: Literal["case"] = "case"
+    name: str
+    model: str
+    form: str
+    runtime: Literal["torch", "onnx", "executorch"]
+    runtime_version: str
+    precision: str
+    protocol: Protocol
+    file_sha256: Sha256 | None
+    file_bytes: int | None
+    bundle_sha256: Sha256 | None
+    cold: Cold | None = None
+    accuracy: float | None = None
+    agreement: float | None = None
+
+
+class Sample(Record):
+    """One call: a batch of N snippets. The stages that a case does not have are null.
+
+    ``turn`` numbers the rounds of the run, ``at_ns`` is the start on the run's monotonic clock, ``tokens`` the width W.
+    """
+
+    record: Literal["sample"] = "sample"
+    case: str
+    turn: int
+    at_ns: Nanoseconds
+    tokens: int
+    infer_ns: int
+    tokenize_ns: int | None = None
+    postprocess_ns: int | None = None
+
+    @property
+    def total_ns(self) -> int:
+        """End to end: tokenise, infer and post-process."""
+        return self.infer_ns + (self.tokenize_ns or 0) + (self.postprocess_ns or 0)
+
+
+class End(Record):
+    """The last line: the conditions of the run, the number of samples and the seal over the bytes before."""
+
+    record: Literal["end"] = "end"
+    samples: int
+    conditions: Conditions
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class Result:
+    """A whole run in memory."""
+
+    run: Run
+    cases: tuple[Case, ...]
+    samples: tuple[Sample, ...]
+    conditions: Conditions
+
+    @cached_property
+    def by_case(self) -> Mapping[str, tuple[Sample, ...]]:
+        """The samples of each case in the order of their measuring."""
+        return {case.name: tuple(s for s in self.samples if s.case == case.name) for case in self.cases}
+
+    def case(self, name: str) -> Case:
+        """The case of that name. Raises KeyError for another."""
+        return {case.name: case for case in self.cases}[name]
+
+    def latencies(self, name: str) -> tuple[int, ...]:
+        """Nanoseconds of inference alone, of every sample of a case."""
+        return tuple(sample.infer_ns for sample in self.by_case[name])
+
+    def faults(self, name: str) -> tuple[str, ...]:
+        """Why a case's figures do not count; empty where they do."""
+        return machine_faults(self.conditions) + case_faults(self.case(name).protocol, self.latencies(name))
+
+    @property
+    def bundle_digests(self) -> frozenset[str]:
+        """The digests of the bundles that were measured."""
+        return frozenset(case.bundle_sha256 for case in self.cases if case.bundle_sha256 is not None)
+
+
+_LINE: TypeAdapter[Run | Case | Sample | End] = TypeAdapter(
+    Annotated[Run | Case | Sample | End, Field(discriminator="record")]
+)
+
+
+def dump(result: Result) -> bytes:
+    """The bytes of a result file."""
+    lines = [_line(record) for record in (result.run, *result.cases, *result.samples)]
+    body = b"".join(lines)
+    end = End(samples=len(result.samples), conditions=result.conditions, sha256=hashlib.sha256(body).hexdigest())
+    return body + _line(end)
+
+
+def write(path: Path, result: Result) -> None:
+    """Write a result file in one rename. Raises EnvironmentFault where that is not possible."""
+    replace_file(path, dump(result))
+
+
+def read(path: Path) -> Result:
+    """The result in a file, as sealed.
+
+    Raises IntegrityError for a file that was cut, changed, or does not hold together; EnvironmentFault for none.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        fix = "give the file that benchmark wrote"
+        raise EnvironmentFault(path, f"cannot be read: {error.strerror}", fix=fix) from None
+    return parse(data, path)
+
+
+def parse(data: bytes, file: str | Path) -> Result:
+    """The result in the bytes of a file; ``file`` names it in errors (raised as in `read`)."""
+    body, newline, last = data.rstrip(b"\n").rpartition(b"\n")
+    end = _parse_line(last, file, data.count(b"\n"))
+    if not data.endswith(b"\n") or not isinstance(end, End):
+        raise IntegrityError(file, "has no end: it was cut off, or is still being written", fix=_FIX)
+    found = hashlib.sha256(body + newline).hexdigest()
+    if found != end.sha256:
+        raise IntegrityError(file, "was changed after it was written", found=found, expected=end.sha256, fix=_FIX)
+    records = [_parse_line(line, file, number) for number, line in enumerate(body.split(b"\n"), 1)]
+    runs = [record for record in records if isinstance(record, Run)]
+    cases = tuple(record for record in records if isinstance(record, Case))
+    samples = tuple(record for record in records if isinstance(record, Sample))
+    names = [case.name for case in cases]
+    if records[:1] != runs or len(runs) + len(cases) + len(samples) != len(records):
+        raise IntegrityError(file, "does not hold one run", found=len(runs), expected=1, fix=_FIX)
+    if len(set(names)) != len(names):
+        raise IntegrityError(file, "names a case twice", fix=_FIX)
+    if stray := {sample.case for sample in samples} - set(names):
+        raise IntegrityError(file, f"has samples of an unknown case {min(stray)!r}", fix=_FIX)
+    if len(samples) != end.samples:
+        raise IntegrityError(file, "lacks samples", found=len(samples), expected=end.samples, fix=_FIX)
+    return Result(runs[0], cases, samples, end.conditions)
+
+
+def require_bundle(result: Result, digest: str, file: str | Path) -> None:
+    """Raise IntegrityError where a result was measured on another bundle than ``digest``."""
+    for other in sorted(result.bundle_digests - {digest}):
+        fix = "measure this bundle"
+        raise IntegrityError(file, "was measured on another bundle", found=other, expected=digest, fix=fix)
+
+
+def merge(results: Sequence[tuple[Path, Result]]) -> list[Result]:
+    """Results side by side for one report, of one bundle and with no run twice.
+
+    Runs of different machines stay apart: their samples are never pooled. Raises IntegrityError where a run comes
+    twice or two bundles are mixed.
+    """
+    digests = sorted(frozenset[str]().union(*(result.bundle_digests for _, result in results)))
+    seen: set[str] = set()
+    for path, result in results:
+        if len(digests) > 1:
+            require_bundle(result, digests[0], path)
+        if result.run.run_id in seen:
+            what = f"holds run {result.run.run_id}, which was given already"
+            raise IntegrityError(path, what, fix="give each run once")
+        seen.add(result.run.run_id)
+    return [result for _, result in results]
+
+
+def _line(record: Record) -> bytes:
+    return record.model_dump_json(exclude_none=True).encode() + b"\n"
+
+
+def _parse_line(line: bytes, file: str | Path, number: int) -> Run | Case | Sample | End:
+    try:
+        return _LINE.validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the line"
+        raise IntegrityError(file, f"is damaged at line {number}: {where}: {first['msg']}", fix=_FIX) from None
+
+
+def case_names(results: Iterable[Result]) -> list[str]:
+    """The names of all cases, in the order of their first appearance."""
+    return list(dict.fromkeys(case.name for result in results for case in result.cases))
