@@ -5,6 +5,7 @@ over, and its overflow of a long pair holds every window of one text times every
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class _Pieces:
+class Pieces:
     """The tokens of one text: ids [W] and offsets [W, 2]."""
 
     ids: Ints
@@ -105,16 +106,22 @@ class SqueezeBertTokenizerFast:
         )
         specials = list(settings.special_tokens.values())
         # A letter takes two pieces, itself and its continuation; BERT's own vocabulary has about 1,000 letters.
-        letters = min(1000, (vocab_size - len(specials)) // 2)
-        if letters < 1:
+        room = min(1000, (vocab_size - len(specials)) // 2)
+        if room < 1:
             raise UsageError(
                 "vocab_size", "has no room for a letter", found=vocab_size, expected=">= 7", fix="raise it"
             )
         backend = _backend(specials, settings)
+        cleaned = [_clean(text) for text in texts]
+        counts = Counter(letter for text in cleaned for letter in backend.normalizer.normalize_str(text))
+        letters = sorted(sorted(set(counts) - {" "}, key=lambda letter: (-counts[letter], letter))[:room])
+        # The trainer numbers letters in the order of a hash table, another one in each process. Given as special tokens
+        # they keep the order they are given in.
+        fixed = [*specials, *letters, *(f"##{letter}" for letter in letters)]
         trainer = trainers.WordPieceTrainer(
-            vocab_size=vocab_size, special_tokens=specials, limit_alphabet=letters, show_progress=False
+            vocab_size=vocab_size, special_tokens=fixed, limit_alphabet=0, show_progress=False
         )
-        backend.train_from_iterator((_clean(text) for text in texts), trainer)
+        backend.train_from_iterator(cleaned, trainer)
         vocab = backend.get_vocab()
         return cls(sorted(vocab, key=vocab.__getitem__), settings)
 
@@ -218,8 +225,8 @@ class SqueezeBertTokenizerFast:
         ``text_pair`` is a pair whose second text is empty. Raises UsageError for what cannot be honoured.
         """
         texts, pairs = _batch(text, text_pair)
-        first = self._encode(texts)
-        second = self._encode(pairs) if pairs is not None else None
+        first = self.encode_uncut(texts)
+        second = self.encode_uncut(pairs) if pairs is not None else None
         specials = 2 if second is None else 3
         limit = self.model_max_length if max_length is None else max_length
         if limit < specials:
@@ -250,8 +257,8 @@ class SqueezeBertTokenizerFast:
         rows: Sequence[tuple[int, Window]],
         starts: Sequence[int],
         width: int,
-        first: Sequence[_Pieces],
-        second: Sequence[_Pieces] | None,
+        first: Sequence[Pieces],
+        second: Sequence[Pieces] | None,
     ) -> Encoded:
         shape = len(rows), width
         encoded = Encoded(
@@ -285,16 +292,21 @@ class SqueezeBertTokenizerFast:
         encoded.unknown[:] = ((encoded.input_ids == self.unk_token_id) & of_text).sum(axis=1)
         return encoded
 
-    def _encode(self, texts: Sequence[str]) -> list[_Pieces]:
+    def encode_uncut(self, texts: Sequence[str]) -> list[Pieces]:
+        """The tokens of each text, all of them and without special ones."""
         encodings = self._backend.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
         return [
-            _Pieces(np.array(encoding.ids, np.int64), np.array(encoding.offsets, np.int64).reshape(-1, 2))
+            Pieces(np.array(encoding.ids, np.int64), np.array(encoding.offsets, np.int64).reshape(-1, 2))
             for encoding in encodings
         ]
 
+    def normalize(self, text: str) -> str:
+        """Text as WordPiece sees it: cleaned, CJK spaced, lower case and accents as the settings say."""
+        return str(self._backend.normalizer.normalize_str(_clean(text)))
+
     def tokenize(self, text: str) -> list[str]:
         """The pieces of one text, without special tokens and uncut."""
-        return self.convert_ids_to_tokens(self._encode([text])[0].ids)
+        return self.convert_ids_to_tokens(self.encode_uncut([text])[0].ids)
 
     def convert_tokens_to_ids(self, tokens: Sequence[str]) -> list[int]:
         """The ids of tokens, that of [UNK] for one that is not in the vocabulary."""

@@ -1,6 +1,5 @@
 """The Hugging Face tokenizer files: read, checked against each other, and written."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from squeezebert_mobile import jsonfile
-from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UnsupportedModelError
+from squeezebert_mobile.atomic import replace_file
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
 
 VOCAB_FILE = "vocab.txt"
 TOKENIZER_FILE = "tokenizer.json"
@@ -144,29 +144,15 @@ def write_folder(folder: Path, backend_json: str, pieces: Sequence[str], setting
         "tokenize_chinese_chars": settings.tokenize_chinese_chars,
         "tokenizer_class": "SqueezeBertTokenizer",
     }
-    _write(folder / TOKENIZER_FILE, backend_json.encode())
-    _write(folder / CONFIG_FILE, jsonfile.dump(config))
-    _write(folder / SPECIAL_TOKENS_FILE, jsonfile.dump(settings.special_tokens))
+    replace_file(folder / TOKENIZER_FILE, backend_json.encode())
+    replace_file(folder / CONFIG_FILE, jsonfile.dump(config))
+    replace_file(folder / SPECIAL_TOKENS_FILE, jsonfile.dump(settings.special_tokens))
     write_vocab(folder / VOCAB_FILE, pieces)
 
 
 def write_vocab(path: Path, pieces: Sequence[str]) -> None:
     """Write a vocab.txt. Raises EnvironmentFault where that is not possible."""
-    _write(path, "".join(f"{piece}\n" for piece in pieces).encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        fix = "check the free space and the permissions of the folder"
-        raise EnvironmentFault(path, f"cannot be written: {error.strerror}", fix=fix) from error
+    replace_file(path, "".join(f"{piece}\n" for piece in pieces).encode())
 
 
 def _read_bytes(path: Path) -> bytes:
