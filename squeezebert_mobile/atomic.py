@@ -44,9 +44,10 @@ def staged_file(path: Path) -> Iterator[Path]:
     Raises EnvironmentFault as `replace_file`.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _naming(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             _flush(partial)
             partial.replace(path)
