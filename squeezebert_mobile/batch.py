@@ -13,7 +13,7 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Batch:
-    """Token ids, mask (1 for real tokens) and segment ids: int64, all [N, W] or, for multiple choice, [N, choices, W]."""
+    """Token ids, mask (1 for real tokens) and segment ids: int64, [N, W] or, for multiple choice, [N, choices, W]."""
 
     input_ids: Int64
     attention_mask: Int64
@@ -35,7 +35,7 @@ class Batch:
 
 
 def check(batch: Batch, *, rank: int, vocab_size: int, type_vocab_size: int, max_length: int) -> None:
-    """Raise UsageError unless the arrays are what the models take: a runtime's own answer to bad ids differs by runtime."""
+    """Raise UsageError unless the arrays are what the models take: each runtime answers bad ids in a way of its own."""
     for name, array in batch.arrays().items():
         signature = f"int64 {['[N, W]', '[N, choices, W]'][rank - 2]}"
         if array.dtype != np.int64 or array.ndim != rank:

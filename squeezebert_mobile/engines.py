@@ -18,7 +18,9 @@ from squeezebert_mobile.manifest import Runtime, TensorSpec
 class Engine(Protocol):
     """A loaded model: inputs in, outputs by name out."""
 
-    def run(self, batch: Batch) -> dict[str, Float32]: ...
+    def run(self, batch: Batch) -> dict[str, Float32]:
+        """Outputs by name."""
+        ...
 
 
 class OnnxEngine:
@@ -64,7 +66,9 @@ class ExecuTorchEngine:
             return self._run_choices(batch)
         rows = [self._run_row(batch.row(n)) for n in range(len(batch.input_ids))]
         width = batch.input_ids.shape[1]
-        return {spec.name: np.stack([_pad(row[i], spec, width) for row in rows]) for i, spec in enumerate(self._outputs)}
+        return {
+            spec.name: np.stack([_pad(row[i], spec, width) for row in rows]) for i, spec in enumerate(self._outputs)
+        }
 
     def _run_choices(self, batch: Batch) -> dict[str, Float32]:
         n, choices, width = batch.input_ids.shape
@@ -98,4 +102,6 @@ def load_engine(runtime: Runtime, model: bytes, threads: int, outputs: Sequence[
 
 def missing_package(name: str) -> EnvironmentFault:
     """The error for a package that is not installed."""
-    return EnvironmentFault(name, "is not installed", fix=f"pip install {name}, or pip install --force-reinstall squeezebert-mobile")
+    return EnvironmentFault(
+        name, "is not installed", fix=f"pip install {name}, or pip install --force-reinstall squeezebert-mobile"
+    )

@@ -18,7 +18,8 @@ class SqueezeBertMobileError(Exception):
         super().__init__(self._line())
 
     def _line(self) -> str:
-        facts = [f"{name} {value}" for name, value in (("found", self.found), ("expected", self.expected)) if value is not None]
+        named = (("found", self.found), ("expected", self.expected))
+        facts = [f"{name} {value}" for name, value in named if value is not None]
         detail = f" ({', '.join(facts)})" if facts else ""
         return " ".join(f"{self.file}: {self.what}{detail}; fix: {self.fix}".split())
 

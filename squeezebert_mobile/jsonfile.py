@@ -24,7 +24,8 @@ def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, object]:
     except IsADirectoryError:
         raise InputFileError(path, "is a folder, not a file", fix=f"replace it with the file {path.name}") from None
     if len(data) > max_bytes:
-        raise InputFileError(path, "is too large", found=f"over {max_bytes} bytes", fix="check that it is the right file")
+        fix = "check that it is the right file"
+        raise InputFileError(path, "is too large", found=f"over {max_bytes} bytes", fix=fix)
     return parse_object(data, path)
 
 

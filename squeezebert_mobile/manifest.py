@@ -1,4 +1,4 @@
-"""bundle.json: what a bundle holds and how to call it. The only source of truth; nothing reads meaning from a file name.
+"""bundle.json: what a bundle holds and how to call it. The only source of truth; file names mean nothing.
 
 `bundle.schema.json`, published beside this file, is generated from these classes.
 """
@@ -106,9 +106,15 @@ class Inventory(_Record):
 
 
 class Parity(_Record):
-    """One output of an artifact against the reference over the golden cases; ``psnr_db`` is null for equal arrays."""
+    """One output of an artifact against the reference over the golden cases, and the gate that it passed.
+
+    PSNR is 20 log10(largest absolute reference value / root mean square error), null for equal arrays. The gate is
+    ``atol`` on the largest absolute difference or ``min_psnr_db``, whichever is given.
+    """
 
     output: str
+    atol: float | None
+    min_psnr_db: float | None
     max_abs: float
     psnr_db: float | None
     argmax_agreement: Annotated[float, Field(ge=0, le=1)]
@@ -184,7 +190,9 @@ def parse(data: bytes, file: str | Path) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the top"
-        raise IntegrityError(file, f"is not a manifest: {where}: {first['msg']}", fix="export the bundle again") from None
+        raise IntegrityError(
+            file, f"is not a manifest: {where}: {first['msg']}", fix="export the bundle again"
+        ) from None
 
 
 def dump(manifest: Manifest) -> bytes:

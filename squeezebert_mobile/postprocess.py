@@ -119,7 +119,9 @@ def entities(
         elif kind:
             spans.append((kind, [score], start, end))
         open_kind = kind
-    return tuple(Entity(kind, float(np.mean(scores)), start, end, text[start:end]) for kind, scores, start, end in spans)
+    return tuple(
+        Entity(kind, float(np.mean(scores)), start, end, text[start:end]) for kind, scores, start, end in spans
+    )
 
 
 def _parse_tag(label: str) -> tuple[str, bool]:

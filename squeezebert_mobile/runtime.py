@@ -30,9 +30,9 @@ class Session:
 
     def __init__(self, root: Path, artifact: Artifact, *, threads: int = 1) -> None:
         self._path = root / artifact.path
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "squeezebert_mobile.worker"],
+            [sys.executable, "-P", "-m", "squeezebert_mobile.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -66,7 +66,9 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _ask(self, request: worker.Arrays) -> worker.Arrays:
@@ -100,7 +102,11 @@ class Session:
             return InputFileError(self._path, what, fix="copy or export the bundle again")
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines() or ["no message"]
-        return EnvironmentFault(self._path, f"the runtime's process ended with {code}: {lines[-1][:300]}", fix="run squeezebert-mobile doctor")
+        return EnvironmentFault(
+            self._path,
+            f"the runtime's process ended with {code}: {lines[-1][:300]}",
+            fix="run squeezebert-mobile doctor",
+        )
 
 
 def _rebuild(code: str, file: str, what: str, fix: str, found: str, expected: str) -> SqueezeBertMobileError:

@@ -52,7 +52,11 @@ def _open(request: Arrays) -> Engine:
 
 
 def _error(error: SqueezeBertMobileError) -> Arrays:
-    return {"error": np.array([str(error.exit_code), error.file, error.what, error.fix, str(error.found or ""), str(error.expected or "")])}
+    return {
+        "error": np.array(
+            [str(error.exit_code), error.file, error.what, error.fix, str(error.found or ""), str(error.expected or "")]
+        )
+    }
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

@@ -1,0 +1,217 @@
+"""The command `squeezebert-mobile`: options in, one library function, its result out."""
+
+import os
+import signal
+import sys
+import traceback
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from squeezebert_mobile import console, render
+from squeezebert_mobile.errors import SqueezeBertMobileError
+from squeezebert_mobile.tasks import Task
+
+if TYPE_CHECKING:
+    from squeezebert_mobile.manifest import Precision, Runtime
+
+app = typer.Typer(
+    help="SqueezeBERT checkpoints as verified bundles for phones: ONNX Runtime and ExecuTorch, fp32 and int8.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+# typer lists the choices of an enumeration; the library's own types are literals, which it cannot repeat.
+class RuntimeChoice(StrEnum):
+    """Runtimes."""
+
+    ONNX = "onnx"
+    EXECUTORCH = "executorch"
+
+
+class PrecisionChoice(StrEnum):
+    """Precisions."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+    INT8_STATIC = "int8-static"
+
+
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder that export wrote")]
+ModelOption = Annotated[
+    str | None, typer.Option("-m", "--model", help="checkpoint folder or hub repository; default: the demo model")
+]
+RevisionOption = Annotated[str | None, typer.Option(help="branch, tag or commit of a hub repository")]
+RuntimeOption = Annotated[RuntimeChoice | None, typer.Option(help="default: the bundle's first")]
+PrecisionOption = Annotated[PrecisionChoice | None, typer.Option(help="default: the bundle's first")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="threads of the runtime")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON value")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from squeezebert_mobile import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+@app.command()
+def export(
+    output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="the bundle's folder")],
+    model: ModelOption = None,
+    revision: RevisionOption = None,
+    task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None,
+    runtime: Annotated[list[RuntimeChoice] | None, typer.Option(help="repeatable; default: both")] = None,
+    precision: Annotated[list[PrecisionChoice] | None, typer.Option(help="repeatable; default: fp32 and int8")] = None,
+    max_seq_len: Annotated[int | None, typer.Option(help="longest input in tokens; default: all positions")] = None,
+    opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18,
+    atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None,
+    state_key: Annotated[str | None, typer.Option(help="key under which a pickle holds the weights")] = None,
+    strip_prefix: Annotated[str | None, typer.Option(help="prefix to take off the weights' names")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the bundle at the target")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Export a checkpoint to a verified bundle."""
+    from squeezebert_mobile.export import pipeline
+
+    chosen = pipeline.ExportOptions(
+        output_dir=output_dir,
+        model=model,
+        revision=revision,
+        task=task,
+        runtimes=cast("tuple[Runtime, ...]", tuple(map(str, runtime or pipeline.RUNTIMES))),
+        precisions=cast("tuple[Precision, ...]", tuple(map(str, precision or pipeline.PRECISIONS))),
+        max_seq_len=max_seq_len,
+        opset=opset,
+        atol=atol,
+        state_key=state_key,
+        strip_prefix=strip_prefix,
+        force=force,
+    )
+    with console.progress(pipeline.count_steps(chosen), quiet=quiet) as report:
+        bundle = pipeline.export(chosen, report)
+    console.emit(bundle, lambda: render.bundle(bundle), as_json=as_json)
+
+
+@app.command()
+def verify(
+    bundle: BundleArgument,
+    run: Annotated[bool, typer.Option(help="run every artifact on the golden texts")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every digest of a bundle and every artifact's answers."""
+    from squeezebert_mobile import verify as library
+
+    result = library.verify(bundle, run=run)
+    console.emit(result, lambda: render.verification(result), as_json=as_json)
+
+
+@app.command()
+def predict(
+    bundle: BundleArgument,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="the text, or the question")] = None,
+    text_pair: Annotated[
+        str | None, typer.Argument(metavar="TEXT_PAIR", help="the second text, or the context")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="one text a line, a tab before a second text; - is standard input")
+    ] = None,
+    option: Annotated[list[str] | None, typer.Option(help="an answer to choose from; repeatable")] = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
+    threads: ThreadsOption = 1,
+    top_k: Annotated[int, typer.Option(min=1, help="answers for each mask")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer texts with a bundle."""
+    from squeezebert_mobile import predict as library
+
+    samples = library.gather(text, text_pair, tuple(option or ()), None if file is None else console.read_lines(file))
+    found = list(library.predict(bundle, samples, runtime=runtime, precision=precision, threads=threads, top_k=top_k))
+    result = found if file is not None else found[0]
+    console.emit(result, lambda: render.predictions(found), as_json=as_json)
+
+
+@app.command()
+def info(model: Annotated[Path, typer.Argument(metavar="BUNDLE_OR_MODEL")], as_json: JsonOption = False) -> None:
+    """Describe a bundle or a checkpoint."""
+    from squeezebert_mobile import info as library
+
+    result = library.info(model)
+    console.emit(result, lambda: render.information(result), as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is installed, what works and what to install."""
+    from squeezebert_mobile import doctor as library
+
+    result = library.doctor()
+    console.emit(result, lambda: render.diagnosis(result), as_json=as_json)
+    raise typer.Exit(0 if result.healthy else 7)
+
+
+def main() -> None:
+    """Run the command; every failure is one line on stderr and an exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(standalone_mode=False)
+    except SqueezeBertMobileError as error:
+        code = _fail(error, error.exit_code)
+    except typer.TyperException as error:
+        text = " ".join(error.format_message().split())
+        code = _fail(f"{_command(error)}: {text}; fix: {_command(error)} --help", 2, error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone; a flush at exit would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        fix = "check the disk, the path and its permissions"
+        code = _fail(f"{error.filename or 'system'}: {error.strerror or error}; fix: {fix}", 7, error)
+    sys.exit(code)
+
+
+def _command(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context else "squeezebert-mobile"
+
+
+def _fail(message: object, code: int, error: BaseException | None = None) -> int:
+    if "--debug" in sys.argv:
+        traceback.print_exception(error or message)  # type: ignore[arg-type]
+    typer.echo(f"error: {message}", err=True)
+    return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """Leave by an exception, so that temporary folders are removed."""
+    sys.exit(TERMINATED)
+
+
+if __name__ == "__main__":
+    main()

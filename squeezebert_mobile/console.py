@@ -1,0 +1,74 @@
+"""What the commands print: results on stdout, as text or one JSON value; everything else on stderr."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from squeezebert_mobile.errors import UsageError
+
+
+def emit(result: object, text: Callable[[], str], *, as_json: bool) -> None:
+    """Print a result once: as one JSON value, or as what ``text`` makes of it."""
+    typer.echo(to_json(result) if as_json else text().rstrip("\n"))
+
+
+def to_json(result: object) -> str:
+    """One JSON value on one line; lone surrogates and other scripts are escaped, so every terminal can take it."""
+    return json.dumps(plain(result), sort_keys=True, allow_nan=False)
+
+
+def plain(value: object) -> object:
+    """Data classes, pydantic records, paths and tuples as what JSON knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+@contextmanager
+def progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A function to call at the start of each of ``total`` steps; it draws a bar on a terminal, nothing in a pipe."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("Starting", total=total)
+        started = False
+
+        def step(description: str) -> None:
+            nonlocal started
+            bar.update(task, description=description, advance=1 if started else 0)
+            started = True
+
+        yield step
+
+
+def read_lines(source: Path) -> list[str]:
+    """The lines of a UTF-8 text file, or of standard input for ``-``. Raises UsageError where there is no such text."""
+    try:
+        data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            source, f"cannot be read: {error.strerror}", fix="give a text file with one text a line"
+        ) from None
+    text = data.decode("utf-8-sig", errors="replace")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Columns of text, as wide as they need to be."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
+    return "\n".join(line.rstrip() for line in lines)

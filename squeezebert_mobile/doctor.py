@@ -1,0 +1,91 @@
+"""What is installed, what works, and what to install."""
+
+import importlib
+import importlib.metadata
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+
+# Distribution, the module that proves it, what it is for, and whether export needs it.
+_PACKAGES = (
+    ("torch", "torch", "the reference and every export", True),
+    ("onnx", "onnx", "ONNX export", True),
+    ("onnxscript", "onnxscript", "ONNX export", True),
+    ("onnxruntime", "onnxruntime", "running ONNX", True),
+    ("executorch", "executorch.extension.pybindings._portable_lib", "running .pte", True),
+    ("torchao", "torchao", "ExecuTorch export", True),
+    ("tokenizers", "tokenizers", "tokenizing", True),
+    ("safetensors", "safetensors", "reading checkpoints", True),
+    ("huggingface-hub", "huggingface_hub", "fetching checkpoints", True),
+    ("transformers", "transformers", "the peers of a benchmark", False),
+    ("matplotlib", "matplotlib", "plots", False),
+    ("accelerate", "accelerate", "fine-tuning", False),
+    ("datasets", "datasets", "data sets by name", False),
+    ("model-signing", "model_signing", "signing", False),
+)
+_EXTRAS = {
+    "transformers": "benchmark",
+    "matplotlib": "benchmark",
+    "accelerate": "finetune",
+    "datasets": "finetune",
+    "model-signing": "sign",
+}
+_PROGRAMS = (("adb", "phones as devices"), ("qemu-aarch64", "emulated ARM"), ("mvn", "the Android tests"))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One package or program: whether it works, its version, and what to do where it does not."""
+
+    name: str
+    works: bool
+    needed: bool
+    version: str | None
+    advice: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks."""
+
+    python: str
+    machine: str
+    checks: tuple[Check, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """True where all that an export needs works."""
+        return all(check.works for check in self.checks if check.needed)
+
+
+def doctor() -> Diagnosis:
+    """Import every package and look for every program that some command uses."""
+    checks = (*(_package(*row) for row in _PACKAGES), *(_program(*row) for row in _PROGRAMS))
+    return Diagnosis(sys.version.split()[0], f"{platform.system()} {platform.machine()}", checks)
+
+
+def _package(name: str, module: str, purpose: str, needed: bool) -> Check:
+    extra = f"squeezebert-mobile[{_EXTRAS[name]}]" if name in _EXTRAS else "squeezebert-mobile"
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, False, needed, None, f"for {purpose}: pip install '{extra}'")
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001 - a half-installed package can raise anything at import
+        return Check(
+            name, False, needed, version, f"does not import ({str(error)[:80]}): pip install --force-reinstall {name}"
+        )
+    return Check(name, True, needed, version, f"for {purpose}")
+
+
+def _program(name: str, purpose: str) -> Check:
+    found = shutil.which(name) is not None
+    return Check(
+        name,
+        found,
+        False,
+        None,
+        f"for {purpose}" if found else f"for {purpose}: install it with the system's package manager",
+    )

@@ -1,0 +1,92 @@
+"""golden.json: texts with their ids and what the reference answers, so that any reader can test itself.
+
+Outputs are kept as sampled entries (all of a small array, an even spread of a large one), because the vocabulary
+logits of one text alone would be 15 MB.
+"""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from squeezebert_mobile import jsonfile
+from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.errors import IntegrityError
+
+GOLDEN_NAME = "golden.json"
+_MAX_ENTRIES = 64
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class GoldenOutput(_Record):
+    """Entries of one output: ``values[i]`` stands at flat index ``indices[i]`` of an array of ``shape``."""
+
+    name: str
+    shape: tuple[int, ...]
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+class GoldenCase(_Record):
+    """One input with its answers. ``texts`` are (text), (text, pair) or, for choices, (text, option, option...).
+
+    No texts: the ids were made directly. ``input_ids`` and ``token_type_ids`` have one row, or one per choice; rows
+    of choices are padded to the longest with a mask of zeros.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    max_length: int
+    input_ids: tuple[tuple[int, ...], ...]
+    attention_mask: tuple[tuple[int, ...], ...]
+    token_type_ids: tuple[tuple[int, ...], ...]
+    outputs: tuple[GoldenOutput, ...]
+
+    def batch(self, rank: int) -> Batch:
+        """The model inputs, [1, W] or [1, choices, W]."""
+        rows = (self.input_ids, self.attention_mask, self.token_type_ids)
+        arrays = [np.array(row, np.int64) for row in rows]
+        return Batch(*(array[None] if rank == 3 else array for array in arrays))
+
+
+class Golden(_Record):
+    """The whole of golden.json."""
+
+    schema_version: Annotated[Literal[1], Field()]
+    cases: tuple[GoldenCase, ...]
+
+
+def sample(name: str, array: Float32) -> GoldenOutput:
+    """An even spread of at most 64 entries of an output, always its first, last, largest and smallest."""
+    flat = array.reshape(-1)
+    picked = np.linspace(0, flat.size - 1, min(flat.size, _MAX_ENTRIES)).astype(int)
+    indices = sorted({*map(int, picked), int(flat.argmax()), int(flat.argmin())})
+    values = tuple(float(str(flat[i])) for i in indices)
+    return GoldenOutput(name=name, shape=array.shape, indices=tuple(indices), values=values)
+
+
+def difference(expected: GoldenOutput, found: Float32) -> float:
+    """The largest absolute difference over the sampled entries; infinite for another shape or NaN."""
+    if found.shape != expected.shape:
+        return float("inf")
+    values = found.reshape(-1)[list(expected.indices)].astype(np.float64)
+    worst = float(np.abs(values - np.array(expected.values)).max())
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def dump(cases: tuple[GoldenCase, ...]) -> bytes:
+    """The deterministic bytes of golden.json."""
+    return jsonfile.dump(Golden(schema_version=1, cases=cases).model_dump(mode="json"))
+
+
+def parse(data: bytes, file: str) -> tuple[GoldenCase, ...]:
+    """The cases in a golden.json. Raises IntegrityError for anything else."""
+    try:
+        return Golden.model_validate_json(data).cases
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise IntegrityError(file, f"is not a golden file: {where}: {first['msg']}", fix="export again") from None

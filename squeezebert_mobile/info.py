@@ -1,0 +1,57 @@
+"""What a bundle or a checkpoint is, without running it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from squeezebert_mobile import bundle as bundles
+from squeezebert_mobile.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Information:
+    """Facts by name, and the manifest where it is a bundle."""
+
+    facts: dict[str, object]
+    manifest: Manifest | None
+
+
+def info(source: str | Path, *, revision: str | None = None) -> Information:
+    """The facts of a bundle (verified by its digests) or of a checkpoint (completely read).
+
+    Raises as `bundle.read` or `checkpoint.load`.
+    """
+    if bundles.is_bundle(Path(source)):
+        return _of_bundle(Path(source))
+    return _of_checkpoint(source, revision)
+
+
+def _of_bundle(folder: Path) -> Information:
+    bundle = bundles.read(folder)
+    source = bundle.manifest.source
+    facts = {
+        "bundle": str(folder),
+        "digest": bundle.digest,
+        "task": str(bundle.manifest.task),
+        "labels": ", ".join(bundle.manifest.labels) or "-",
+        "source": source.name,
+        "revision": source.revision or "-",
+        "source digest": source.digest,
+        "notes": "; ".join(source.notes) or "-",
+    }
+    return Information(facts, bundle.manifest)
+
+
+def _of_checkpoint(source: str | Path, revision: str | None) -> Information:
+    from squeezebert_mobile import checkpoint
+
+    loaded = checkpoint.load(source, revision=revision)
+    facts: dict[str, object] = {
+        "checkpoint": loaded.source.name,
+        "revision": loaded.source.revision or "-",
+        "digest": loaded.source.digest,
+        "task": str(loaded.task or "-"),
+        "tensors": len(loaded.tensors),
+        "parameters": sum(tensor.numel() for tensor in loaded.tensors.values()),
+        "notes": "; ".join(loaded.source.notes) or "-",
+    }
+    return Information(facts | asdict(loaded.config), None)

@@ -1,0 +1,99 @@
+"""Results of the commands as text for people."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from squeezebert_mobile.console import table
+
+if TYPE_CHECKING:
+    from squeezebert_mobile.bundle import Bundle
+    from squeezebert_mobile.doctor import Diagnosis
+    from squeezebert_mobile.info import Information
+    from squeezebert_mobile.manifest import Manifest
+    from squeezebert_mobile.predict import Prediction
+    from squeezebert_mobile.verify import Verification
+
+_BAR = 30
+
+
+def bundle(result: "Bundle") -> str:
+    """A bundle that was just written."""
+    return f"{result.folder}\n\n{manifest(result.manifest)}"
+
+
+def manifest(result: "Manifest") -> str:
+    """A bundle's artifacts, with what was proven of each."""
+    rows = []
+    for a in result.artifacts:
+        worst = max(parity.max_abs for parity in a.parity)
+        same = min(parity.argmax_agreement for parity in a.parity)
+        rows.append((a.path, a.runtime, a.precision, f"{a.bytes / 1e6:.1f}", f"{worst:g}", f"{same:.2%}"))
+    header = ("file", "runtime", "precision", "MB", "max difference", "same argmax")
+    return f"{result.task}, up to {result.tokenizer.max_length} tokens\n{table(header, rows)}"
+
+
+def verification(result: "Verification") -> str:
+    """What `verify` found."""
+    rows = [(c.path, f"{c.cases}", f"{c.max_abs:.2g}", f"{c.allowed:.2g}") for c in result.artifacts]
+    lines = [f"{result.folder}: {result.files} files hold, bundle digest {result.digest}"]
+    return "\n".join([*lines, table(("file", "golden texts", "max difference", "allowed"), rows)] if rows else lines)
+
+
+def predictions(results: "Sequence[Prediction]") -> str:
+    """Answers, one block a text."""
+    return "\n\n".join(map(prediction, results))
+
+
+def prediction(result: "Prediction") -> str:
+    """One answer, with what a reader should know of how the text was read."""
+    from squeezebert_mobile.postprocess import Answer, Choice, LabelScore
+    from squeezebert_mobile.predict import Embedding
+
+    sample, answer = result.sample, result.result
+    lines = [sample.text if sample.text_pair is None else f"{sample.text}  |  {sample.text_pair}"]
+    match answer:
+        case Answer():
+            lines.append(f"  {answer.text!r}  {answer.score:.4f}  at {answer.start}..{answer.end}")
+        case Choice():
+            scores = zip(sample.options, answer.scores, strict=True)
+            lines += [f"{'> ' if i == answer.index else '  '}{_bar(s)}  {o}" for i, (o, s) in enumerate(scores)]
+        case Embedding():
+            shown = ", ".join(f"{value:.4f}" for value in answer.vector[:6])
+            lines.append(f"  [{shown}, ...] of {len(answer.vector)}")
+        case _:
+            for item in answer:
+                if isinstance(item, LabelScore):
+                    lines.append(f"  {_bar(item.score)}  {item.label}")
+                elif isinstance(item, tuple):
+                    lines += [f"  {_bar(filling.score)}  {filling.token}" for filling in item]
+                else:
+                    lines.append(f"  {item.label}  {item.text!r}  {item.score:.4f}  at {item.start}..{item.end}")
+    return "\n".join([*lines, *_notes(result)])
+
+
+def _bar(score: float) -> str:
+    if not 0 <= score <= 1:
+        return f"{score:.4f}"
+    return f"{score:.4f} {'█' * round(score * _BAR):<{_BAR}}"
+
+
+def _notes(result: "Prediction") -> list[str]:
+    notes = []
+    if result.truncated:
+        notes.append(f"  note: the text was cut to {result.tokens} tokens")
+    if result.unknown:
+        notes.append(f"  note: {result.unknown} of {result.tokens} tokens are unknown to the vocabulary")
+    return notes
+
+
+def information(result: "Information") -> str:
+    """What `info` found."""
+    rows = [(name, str(value)) for name, value in result.facts.items()]
+    text = table(("", ""), rows).lstrip("\n")
+    return f"{text}\n{manifest(result.manifest)}" if result.manifest else text
+
+
+def diagnosis(result: "Diagnosis") -> str:
+    """What `doctor` found."""
+    rows = [("ok" if c.works else "no", c.name, c.version or "-", c.advice) for c in result.checks]
+    return table(("", "what", "version", "advice"), rows)
