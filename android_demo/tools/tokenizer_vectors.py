@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
@@ -59,20 +59,35 @@ def random_text(rng: random.Random, words: list[str]) -> str:
     return "".join(chr(code) for code in codes if not 0xD800 <= code <= 0xDFFF)
 
 
-def case(made: Tokenizer, flags: int, text: str, pair: str | None, max_length: int, strategy: str) -> dict[str, Any]:
-    """One call with everything that the Java side must reproduce."""
+def rows(encodings: list[Encoding]) -> list[dict[str, Any]]:
+    """What the Java side must reproduce of each row."""
+    return [
+        {
+            "ids": row.ids,
+            "type_ids": row.type_ids,
+            "offsets": [list(span) for span in row.offsets],
+            "sequence_ids": [-1 if sequence is None else sequence for sequence in row.sequence_ids],
+            "unknown": sum(token == 1 and of is not None for token, of in zip(row.ids, row.sequence_ids, strict=True)),
+        }
+        for row in encodings
+    ]
+
+
+def case(made: Tokenizer, flags: int, text: str, pair: str | None, max_length: int) -> dict[str, Any]:
+    """A text or pair, the longest cut first."""
     made.no_truncation()
-    whole = len(made.encode(text, pair).ids)
-    made.enable_truncation(max_length, strategy=strategy)
-    row: dict[str, Any] = {"flags": flags, "text": text, "pair": pair, "max_length": max_length, "strategy": strategy}
-    encoded = made.encode(text, pair)
-    row["ids"] = encoded.ids
-    row["type_ids"] = encoded.type_ids
-    row["offsets"] = [list(span) for span in encoded.offsets]
-    row["sequence_ids"] = [-1 if sequence is None else sequence for sequence in encoded.sequence_ids]
-    row["truncated"] = whole > max_length
-    row["unknown"] = sum(token == 1 and sequence is not None for token, sequence in zip(encoded.ids, encoded.sequence_ids, strict=True))
-    return row
+    truncated = len(made.encode(text, pair).ids) > max_length
+    made.enable_truncation(max_length, strategy="longest_first")
+    row = rows([made.encode(text, pair)])[0]
+    return {"flags": flags, "text": text, "pair": pair, "max_length": max_length, "truncated": truncated, "row": row}
+
+
+def windows(made: Tokenizer, question: str, context: str, max_length: int, stride: int) -> dict[str, Any]:
+    """A context of any length behind a question, in overlapping rows."""
+    made.enable_truncation(max_length, strategy="only_second", stride=stride)
+    encoded = made.encode(question, context)
+    found = rows([encoded, *encoded.overflowing])
+    return {"question": question, "context": context, "max_length": max_length, "stride": stride, "rows": found}
 
 
 def sweep(lower: bool, strip: bool, chinese: bool) -> list[str]:
@@ -93,17 +108,17 @@ def main() -> None:
     rng = random.Random(7)
     words = vocabulary(rng)
     made = [tokenizer(words, *flags) for flags in FLAGS]
-    cases = [case(made[flags], flags, text, None, MAX_LENGTH, "longest_first") for text in HAND_PICKED for flags in range(len(FLAGS))]
+    cases = [case(made[flags], flags, text, None, MAX_LENGTH) for text in HAND_PICKED for flags in range(len(FLAGS))]
     for _ in range(600):
         flags = rng.randrange(len(FLAGS))
         pair = random_text(rng, words) if rng.random() < 0.5 else None
-        cases.append(case(made[flags], flags, random_text(rng, words), pair, rng.choice((4, 5, 8, 13, 20, MAX_LENGTH)), "longest_first"))
-    for _ in range(60):  # only_second raises where the first text alone fills the room, so the first is one word
-        cases.append(case(made[0], 0, "ab", random_text(rng, words), rng.choice((20, 24, MAX_LENGTH)), "only_second"))
+        cases.append(case(made[flags], flags, random_text(rng, words), pair, rng.choice((4, 5, 8, 13, 20, MAX_LENGTH))))
+    long = [(rng.choice(("", "ab", "who is it?")), random_text(rng, words)) for _ in range(60)]
     value = {
         "vocabulary": words,
         "flags": [{"lowercase": lower, "strip_accents": strip, "tokenize_chinese_chars": chinese} for lower, strip, chinese in FLAGS],
         "cases": cases,
+        "windows": [windows(made[0], question, context, rng.choice((20, 24, MAX_LENGTH)), rng.choice((0, 3))) for question, context in long],
         "sweep": {"block": BLOCK, "words": [sweep(*flags) for flags in FLAGS]},
     }
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)

@@ -17,11 +17,10 @@ public final class TokenizerSpec {
         json.allowOnly("lowercase", "strip_accents", "tokenize_chinese_chars", "max_length", "vocab_size",
             "pad_token_id", "unk_token_id", "cls_token_id", "sep_token_id", "mask_token_id");
         lowercase = json.get("lowercase").bool();
-        // null means what BERT means by it: accents go exactly where case goes
-        stripAccents = json.get("strip_accents").isNull() ? lowercase : json.get("strip_accents").bool();
+        stripAccents = json.get("strip_accents").bool();
         tokenizeChinese = json.get("tokenize_chinese_chars").bool();
-        maxLength = json.get("max_length").count(4);
-        vocabSize = json.get("vocab_size").count(5);
+        maxLength = json.get("max_length").count(2);
+        vocabSize = json.get("vocab_size").count(1);
         pad = id(json, "pad_token_id");
         unknown = id(json, "unk_token_id");
         cls = id(json, "cls_token_id");

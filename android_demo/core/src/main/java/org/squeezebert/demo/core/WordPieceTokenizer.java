@@ -5,9 +5,6 @@ import java.util.List;
 
 /** BERT's WordPiece tokenizer, id for id equal to Hugging Face's {@code tokenizers}. */
 public final class WordPieceTokenizer {
-    /** What gives way when a pair is too long. */
-    public enum Truncation { LONGEST_FIRST, ONLY_SECOND }
-
     /** max_input_chars_per_word of BERT: longer words are unknown. */
     private static final int MAX_WORD = 100;
 
@@ -38,37 +35,58 @@ public final class WordPieceTokenizer {
         return spec;
     }
 
-    /** {@code [CLS] text [SEP]} or, with a pair, {@code [CLS] text [SEP] pair [SEP]}, cut to {@code maxLength} tokens. */
-    public Encoding encode(String text, String pair, int maxLength, Truncation truncation) {
-        int limit = Math.min(maxLength, spec.maxLength) - (pair == null ? 2 : 3);
-        if (limit < 1) throw new IllegalArgumentException("no room for text in " + maxLength + " tokens");
+    /** {@code [CLS] text [SEP]} or, with a pair, {@code [CLS] text [SEP] pair [SEP]}, cut to {@code maxLength} tokens, the longer text first. */
+    public Encoding encode(String text, String pair, int maxLength) {
+        int room = room(maxLength, pair == null ? 2 : 3);
         Pieces first = pieces(text);
         Pieces second = pair == null ? new Pieces() : pieces(pair);
-        int keepFirst = first.size();
-        int keepSecond = second.size();
-        boolean truncated = keepFirst + keepSecond > limit;
-        if (truncated && pair == null) {
-            keepFirst = limit;
-        } else if (truncated && truncation == Truncation.ONLY_SECOND) {
-            keepFirst = Math.min(keepFirst, limit);
-            keepSecond = limit - keepFirst;
-        } else if (truncated) {
-            // The longer gives way until both are equal; an odd last place goes to the second of two equals, to the longer otherwise.
-            int shorter = Math.min(keepFirst, keepSecond);
-            int longer = shorter > limit ? shorter : Math.max(shorter, limit - shorter);
-            if (shorter + longer > limit) {
-                shorter = limit / 2;
-                longer = shorter + limit % 2;
-            }
-            boolean swap = keepFirst > keepSecond;
-            keepFirst = swap ? longer : shorter;
-            keepSecond = swap ? shorter : longer;
-        }
-        return assemble(first, keepFirst, pair == null ? null : second, keepSecond, truncated);
+        int[] keep = longestFirst(first.size(), second.size(), room);
+        boolean truncated = first.size() + second.size() > room;
+        return assemble(first.cut(0, keep[0]), pair == null ? null : second.cut(0, keep[1]), truncated);
     }
 
-    private Encoding assemble(Pieces first, int keepFirst, Pieces second, int keepSecond, boolean truncated) {
-        int length = keepFirst + 2 + (second == null ? 0 : keepSecond + 1);
+    /** A question with a context of any length: as many rows as it takes, neighbours sharing {@code stride} tokens of the context. */
+    public List<Encoding> windows(String question, String context, int maxLength, int stride) throws DemoException {
+        int room = room(maxLength, 3);
+        Pieces first = pieces(question);
+        Pieces second = pieces(context);
+        int size = room - first.size();
+        List<Encoding> rows = new ArrayList<>();
+        if (second.size() <= size) {
+            rows.add(assemble(first, second, false));
+            return rows;
+        }
+        if (size <= stride) {
+            throw new DemoException(DemoException.Kind.USAGE, "question", "leaves too little room for the context", first.size() + " tokens",
+                "fewer than " + (room - stride), "shorten the question");
+        }
+        for (int start = 0; start < Math.max(second.size() - stride, 1); start += size - stride) {
+            rows.add(assemble(first, second.cut(start, Math.min(start + size, second.size())), true));
+        }
+        return rows;
+    }
+
+    private int room(int maxLength, int added) {
+        int room = Math.min(maxLength, spec.maxLength) - added;
+        if (room < 0) throw new IllegalArgumentException("no room for " + added + " special tokens in " + maxLength);
+        return room;
+    }
+
+    /** The longer gives way until both are equal; then the second of the sorted two gets an odd last place. */
+    private static int[] longestFirst(int first, int second, int room) {
+        if (first + second <= room) return new int[] {first, second};
+        int shorter = Math.min(first, second);
+        int longer = Math.max(shorter, room - shorter);
+        if (shorter > room || shorter + longer > room) {
+            shorter = room / 2;
+            longer = room - shorter;
+        }
+        return first <= second ? new int[] {shorter, longer} : new int[] {longer, shorter};
+    }
+
+    /** {@code second} is null where there is no pair. */
+    private Encoding assemble(Pieces first, Pieces second, boolean truncated) {
+        int length = first.size() + 2 + (second == null ? 0 : second.size() + 1);
         long[] ids = new long[length];
         long[] types = new long[length];
         int[][] offsets = new int[length][2];
@@ -79,15 +97,16 @@ public final class WordPieceTokenizer {
         int unknown = 0;
         for (int sequence = 0; sequence < (second == null ? 1 : 2); sequence++) {
             Pieces pieces = sequence == 0 ? first : second;
-            int keep = sequence == 0 ? keepFirst : keepSecond;
-            for (int i = 0; i <= keep; i++, at++) {
-                ids[at] = i == keep ? spec.sep : pieces.id(i);
+            for (int i = 0; i < pieces.size(); i++, at++) {
+                ids[at] = pieces.id(i);
                 types[at] = sequence;
-                sequences[at] = i == keep ? -1 : sequence;
-                if (i == keep) continue;
+                sequences[at] = sequence;
                 offsets[at] = pieces.span(i);
                 if (ids[at] == spec.unknown) unknown++;
             }
+            ids[at] = spec.sep;
+            types[at] = sequence;
+            sequences[at++] = -1;
         }
         return new Encoding(ids, types, offsets, sequences, truncated, unknown);
     }
@@ -136,7 +155,7 @@ public final class WordPieceTokenizer {
                 if (id != null) break;
             }
             if (id == null) {
-                out.cut(mark);
+                out.forgetFrom(mark);
                 out.add(spec.unknown, text.origin(from), text.origin(to - 1) + 1);
                 return;
             }
@@ -146,14 +165,26 @@ public final class WordPieceTokenizer {
 
     /** Token ids of one text with their places in it. */
     private static final class Pieces {
-        private final List<int[]> rows = new ArrayList<>();
+        private final List<int[]> rows;
+
+        Pieces() {
+            this(new ArrayList<>());
+        }
+
+        private Pieces(List<int[]> rows) {
+            this.rows = rows;
+        }
 
         void add(int id, int from, int to) {
             rows.add(new int[] {id, from, to});
         }
 
-        void cut(int size) {
+        void forgetFrom(int size) {
             rows.subList(size, rows.size()).clear();
+        }
+
+        Pieces cut(int from, int to) {
+            return new Pieces(rows.subList(from, to));
         }
 
         int size() {

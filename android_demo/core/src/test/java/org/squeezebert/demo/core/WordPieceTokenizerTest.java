@@ -40,18 +40,38 @@ class WordPieceTokenizerTest {
     @Test
     void everyCaseEqualsTheLibrary() throws Exception {
         for (JsonValue row : vectors.get("cases").items()) {
-            String text = row.get("text").string();
             String pair = row.get("pair").isNull() ? null : row.get("pair").string();
-            WordPieceTokenizer.Truncation truncation = WordPieceTokenizer.Truncation.valueOf(row.get("strategy").string().toUpperCase(java.util.Locale.ROOT));
-            Encoding encoding = tokenizers.get(row.get("flags").count(0)).encode(text, pair, row.get("max_length").count(4), truncation);
-            String where = row.path() + " " + Json.write(row.raw());
-            assertArrayEquals(row.get("ids").longs(), encoding.ids, where);
-            assertArrayEquals(row.get("type_ids").longs(), encoding.typeIds, where);
-            assertEquals(Json.write(row.get("offsets").raw()), Json.write(encoding.offsets), where);
-            assertEquals(Json.write(row.get("sequence_ids").raw()), Json.write(encoding.sequenceIds), where);
-            assertEquals(row.get("truncated").bool(), encoding.truncated, where);
-            assertEquals(row.get("unknown").count(0), encoding.unknown, where);
+            Encoding encoding = tokenizers.get(row.get("flags").count(0)).encode(row.get("text").string(), pair, row.get("max_length").count(4));
+            requireEqual(row.get("row"), encoding);
+            assertEquals(row.get("truncated").bool(), encoding.truncated, row.path());
         }
+    }
+
+    @Test
+    void windowsOverALongContextEqualTheLibrary() throws Exception {
+        for (JsonValue row : vectors.get("windows").items()) {
+            List<Encoding> windows = tokenizers.get(0).windows(row.get("question").string(), row.get("context").string(),
+                row.get("max_length").count(4), row.get("stride").count(0));
+            List<JsonValue> want = row.get("rows").items();
+            assertEquals(want.size(), windows.size(), row.path());
+            for (int i = 0; i < want.size(); i++) requireEqual(want.get(i), windows.get(i));
+        }
+    }
+
+    @Test
+    void aQuestionWithoutRoomForTheContextIsRefused() {
+        String question = String.join(" ", Collections.nCopies(80, "a"));
+        DemoException e = assertThrows(DemoException.class, () -> tokenizers.get(0).windows(question, "b", MAX_LENGTH, 0));
+        assertTrue(e.getMessage().startsWith("question: "), e.getMessage());
+    }
+
+    private static void requireEqual(JsonValue want, Encoding encoding) throws Exception {
+        String where = want.path() + " " + Json.write(want.raw());
+        assertArrayEquals(want.get("ids").longs(), encoding.ids, where);
+        assertArrayEquals(want.get("type_ids").longs(), encoding.typeIds, where);
+        assertEquals(Json.write(want.get("offsets").raw()), Json.write(encoding.offsets), where);
+        assertEquals(Json.write(want.get("sequence_ids").raw()), Json.write(encoding.sequenceIds), where);
+        assertEquals(want.get("unknown").count(0), encoding.unknown, where);
     }
 
     @Test
@@ -85,11 +105,11 @@ class WordPieceTokenizerTest {
     void hostileTextGivesAResult() {
         String megabyte = String.join("", Collections.nCopies(1_000_000, "x"));
         for (String text : new String[] {"\uD800", "a\uDC00b", megabyte, megabyte.replace("xx", "x "), "\0\0\0"}) {
-            Encoding encoding = tokenizers.get(0).encode(text, null, MAX_LENGTH, WordPieceTokenizer.Truncation.LONGEST_FIRST);
+            Encoding encoding = tokenizers.get(0).encode(text, null, MAX_LENGTH);
             assertTrue(encoding.length() <= MAX_LENGTH);
         }
-        assertEquals(1.0, tokenizers.get(0).encode(megabyte, null, MAX_LENGTH, WordPieceTokenizer.Truncation.LONGEST_FIRST).unknownShare());
-        assertEquals(0.0, tokenizers.get(0).encode("", null, MAX_LENGTH, WordPieceTokenizer.Truncation.LONGEST_FIRST).unknownShare());
+        assertEquals(1.0, tokenizers.get(0).encode(megabyte, null, MAX_LENGTH).unknownShare());
+        assertEquals(0.0, tokenizers.get(0).encode("", null, MAX_LENGTH).unknownShare());
     }
 
     @Test

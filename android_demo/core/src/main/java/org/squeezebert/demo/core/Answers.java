@@ -1,0 +1,143 @@
+package org.squeezebert.demo.core;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** From a model's outputs to answers, the arithmetic of squeezebert_mobile/postprocess.py, in doubles. */
+public final class Answers {
+    /** Longest answer in tokens, as on the Python side. */
+    private static final int MAX_ANSWER_TOKENS = 30;
+
+    private Answers() { }
+
+    static double[] softmax(double[] logits) {
+        double peak = Arrays.stream(logits).max().orElse(0);
+        double[] exponents = Arrays.stream(logits).map(x -> Math.exp(x - peak)).toArray();
+        double total = Arrays.stream(exponents).sum();
+        return Arrays.stream(exponents).map(x -> x / total).toArray();
+    }
+
+    static double[] sigmoid(double[] logits) {
+        return Arrays.stream(logits).map(x -> 0.5 * (1 + Math.tanh(0.5 * x))).toArray();
+    }
+
+    /** Exclusive labels by falling probability. */
+    public static List<LabelScore> classify(double[] logits, List<String> labels) {
+        return rankLabels(softmax(logits), labels);
+    }
+
+    /** Independent labels by falling probability. */
+    public static List<LabelScore> classifyMulti(double[] logits, List<String> labels) {
+        return rankLabels(sigmoid(logits), labels);
+    }
+
+    /** The values as they are, in the labels' order. */
+    public static List<LabelScore> regress(double[] logits, List<String> labels) {
+        List<LabelScore> values = new ArrayList<>();
+        for (int i = 0; i < logits.length; i++) values.add(new LabelScore(labels.get(i), logits[i]));
+        return values;
+    }
+
+    private static List<LabelScore> rankLabels(double[] values, List<String> labels) {
+        List<LabelScore> ranked = new ArrayList<>();
+        for (int i = 0; i < values.length; i++) ranked.add(new LabelScore(labels.get(i), values[i]));
+        ranked.sort((a, b) -> Double.compare(b.score, a.score)); // stable: equal values keep the labels' order
+        return ranked;
+    }
+
+    /** The {@code count} likeliest pieces for one mask from its row of logits. */
+    public static List<Filling> fillMask(double[] logits, int count) {
+        double[] probabilities = softmax(logits);
+        Integer[] order = new Integer[probabilities.length];
+        for (int i = 0; i < order.length; i++) order[i] = i;
+        Arrays.sort(order, (a, b) -> Double.compare(probabilities[b], probabilities[a]));
+        List<Filling> fillings = new ArrayList<>();
+        for (int i = 0; i < Math.min(count, order.length); i++) fillings.add(new Filling(order[i], probabilities[order[i]]));
+        return fillings;
+    }
+
+    /** The probability of each option. */
+    public static double[] choose(double[] logits) {
+        return softmax(logits);
+    }
+
+    static int argmax(double[] values) {
+        int best = 0;
+        for (int i = 1; i < values.length; i++) {
+            if (values[i] > values[best]) best = i;
+        }
+        return best;
+    }
+
+    /** One stretch of a long context with its logits. */
+    public static final class Window {
+        final double[] start;
+        final double[] end;
+        final Encoding encoding;
+
+        public Window(double[] start, double[] end, Encoding encoding) {
+            this.start = start;
+            this.end = end;
+            this.encoding = encoding;
+        }
+
+        /** The context's tokens are one run: the template puts them between two separators. */
+        int first() {
+            int first = 0;
+            while (first < encoding.length() && encoding.sequenceIds[first] != 1) first++;
+            return first;
+        }
+
+        int onePastLast() {
+            int last = encoding.length();
+            while (last > 0 && encoding.sequenceIds[last - 1] != 1) last--;
+            return last;
+        }
+    }
+
+    /** The best span over all windows, its score the product of the probabilities of start and end among all context tokens. */
+    public static AnswerSpan answer(List<Window> windows, String context) {
+        double totalStart = logTotal(windows, true);
+        double totalEnd = logTotal(windows, false);
+        AnswerSpan best = new AnswerSpan("", 0, 0, 0);
+        for (Window window : windows) {
+            int[] span = bestSpan(window);
+            if (span == null) continue;
+            double score = Math.exp(window.start[span[0]] - totalStart + (window.end[span[1]] - totalEnd));
+            if (score <= best.score) continue;
+            int start = window.encoding.offsets[span[0]][0];
+            int end = window.encoding.offsets[span[1]][1];
+            best = new AnswerSpan(CodePoints.substring(context, start, end), score, start, end);
+        }
+        return best;
+    }
+
+    private static double logTotal(List<Window> windows, boolean starts) {
+        double peak = Double.NEGATIVE_INFINITY;
+        for (Window window : windows) {
+            for (int i = window.first(); i < window.onePastLast(); i++) peak = Math.max(peak, (starts ? window.start : window.end)[i]);
+        }
+        double total = 0;
+        for (Window window : windows) {
+            for (int i = window.first(); i < window.onePastLast(); i++) total += Math.exp((starts ? window.start : window.end)[i] - peak);
+        }
+        return peak + Math.log(total);
+    }
+
+    /** First and last token of the span with the largest sum of logits; the earliest of equals; null without context. */
+    private static int[] bestSpan(Window window) {
+        int[] best = null;
+        double bestScore = Double.NEGATIVE_INFINITY;
+        int stop = window.onePastLast();
+        for (int first = window.first(); first < stop; first++) {
+            for (int last = first; last < Math.min(stop, first + MAX_ANSWER_TOKENS); last++) {
+                double score = window.start[first] + window.end[last];
+                if (score <= bestScore) continue;
+                bestScore = score;
+                best = new int[] {first, last};
+            }
+        }
+        return best;
+    }
+}

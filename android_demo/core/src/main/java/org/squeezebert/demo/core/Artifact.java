@@ -1,0 +1,99 @@
+package org.squeezebert.demo.core;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
+/** One runnable file of a bundle. */
+public final class Artifact extends FileEntry {
+    public final String runtime;
+    public final String precision;
+    /** The opset of an ONNX file, the schema of a .pte. */
+    public final String version;
+    public final int maxLength;
+    public final List<Port> inputs;
+    public final List<Port> outputs;
+    public final List<Parity> parity;
+    public final String oldestRuntime;
+
+    Artifact(JsonValue json) throws JsonException {
+        super(json);
+        json.allowOnly("path", "sha256", "bytes", "runtime", "precision", "version", "batch", "max_length", "inputs", "outputs",
+            "inventory", "parity", "oldest_runtime");
+        runtime = oneOf(json.get("runtime"), "onnx", "executorch");
+        precision = oneOf(json.get("precision"), "fp32", "fp16", "int8", "int8-static");
+        version = json.get("version").string();
+        if (!json.get("batch").isNull()) json.get("batch").whole();
+        maxLength = json.get("max_length").count(1);
+        inputs = ports(json.get("inputs"));
+        outputs = ports(json.get("outputs"));
+        InventoryCheck.check(json.get("inventory"));
+        List<Parity> measured = new ArrayList<>();
+        for (JsonValue item : json.get("parity").items()) measured.add(new Parity(item));
+        parity = Collections.unmodifiableList(measured);
+        oldestRuntime = json.get("oldest_runtime").string();
+    }
+
+    /** "onnx · int8", as the screens name it. */
+    public String title() {
+        return runtime + " · " + precision;
+    }
+
+    private static List<Port> ports(JsonValue json) throws JsonException {
+        List<Port> ports = new ArrayList<>();
+        for (JsonValue item : json.items()) ports.add(new Port(item));
+        return Collections.unmodifiableList(ports);
+    }
+
+    static String oneOf(JsonValue json, String... known) throws JsonException {
+        String value = json.string();
+        if (!Arrays.asList(known).contains(value)) throw new JsonException(json.path() + " is \"" + value + "\", not one of " + Arrays.toString(known));
+        return value;
+    }
+
+    /** An input or output of the model. */
+    public static final class Port {
+        public final String name;
+        public final String dtype;
+        /** Names for free lengths, numbers for fixed ones. */
+        public final List<Object> axes;
+
+        Port(JsonValue json) throws JsonException {
+            json.allowOnly("name", "dtype", "axes");
+            name = json.get("name").string();
+            dtype = oneOf(json.get("dtype"), "int64", "float32");
+            List<Object> named = new ArrayList<>();
+            for (JsonValue axis : json.get("axes").items()) named.add(axis.raw() instanceof String ? axis.string() : (Object) axis.whole());
+            if (named.isEmpty()) throw new JsonException(json.path() + ".axes is empty");
+            axes = Collections.unmodifiableList(named);
+        }
+
+        public int rank() {
+            return axes.size();
+        }
+    }
+
+    /** What the exporter measured for one output against the reference. */
+    public static final class Parity {
+        public final String output;
+        public final double maxAbs;
+        public final double argmaxAgreement;
+        /** The gate that the exporter applied: a largest difference, or null. */
+        public final Double atol;
+        /** The gate that the exporter applied: a smallest PSNR in dB, or null. */
+        public final Double minPsnrDb;
+
+        Parity(JsonValue json) throws JsonException {
+            json.allowOnly("output", "atol", "min_psnr_db", "max_abs", "psnr_db", "argmax_agreement", "cases");
+            output = json.get("output").string();
+            atol = json.get("atol").isNull() ? null : (Double) json.get("atol").number();
+            minPsnrDb = json.get("min_psnr_db").isNull() ? null : (Double) json.get("min_psnr_db").number();
+            maxAbs = json.get("max_abs").number();
+            if (!json.get("psnr_db").isNull()) json.get("psnr_db").number();
+            argmaxAgreement = json.get("argmax_agreement").number();
+            if (!(argmaxAgreement >= 0 && argmaxAgreement <= 1)) throw new JsonException(json.path() + ".argmax_agreement is not between 0 and 1");
+            json.get("cases").count(0);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+package org.squeezebert.demo.core;
+
+import java.util.Arrays;
+
+/** Measures one artifact: cold load, warm-up, then runs until both minima are met. */
+public final class BenchmarkRunner {
+    /** Called after every run from the measuring thread. */
+    public interface Progress {
+        /** Returns false to cancel. {@code latest} is the last latency in ns, 0 during warm-up. */
+        boolean update(double fraction, long latest);
+    }
+
+    /** How the model is loaded; timed. */
+    public interface Loader {
+        InferenceEngine load() throws DemoException;
+    }
+
+    private final NanoClock clock;
+    private final DeviceProbe device;
+
+    public BenchmarkRunner(NanoClock clock, DeviceProbe device) {
+        this.clock = clock;
+        this.device = device;
+    }
+
+    /** Raw latencies with the device's state before and after; {@code cancelled} where the listener said so. */
+    public BenchmarkResult run(BenchmarkProtocol protocol, TokenizerSpec tokenizer, Loader loader, Progress progress) throws DemoException {
+        long[] ids = syntheticIds(protocol.tokens, tokenizer);
+        long[] types = new long[ids.length];
+        DeviceState before = device.state();
+        long loadStart = clock.nanos();
+        try (InferenceEngine engine = loader.load()) {
+            long coldLoad = clock.nanos() - loadStart;
+            for (int i = 0; i < protocol.warmup; i++) {
+                engine.run(ids, types);
+                if (!progress.update(0, 0)) return finish(protocol, coldLoad, new long[0], 0, 0, before, true);
+            }
+            return measure(protocol, engine, ids, types, coldLoad, before, progress);
+        }
+    }
+
+    private BenchmarkResult measure(BenchmarkProtocol protocol, InferenceEngine engine, long[] ids, long[] types, long coldLoad,
+                                    DeviceState before, Progress progress) throws DemoException {
+        long[] samples = new long[Math.min(protocol.minRuns, 1 << 16)];
+        int count = 0;
+        long wallStart = clock.wallMillis();
+        long start = clock.nanos();
+        double seconds = 0;
+        boolean cancelled = false;
+        while (!cancelled && (count < protocol.minRuns || seconds < protocol.minSeconds)) {
+            long begin = clock.nanos();
+            engine.run(ids, types);
+            long end = clock.nanos();
+            if (count == samples.length) samples = Arrays.copyOf(samples, 2 * count);
+            samples[count++] = end - begin;
+            seconds = (end - start) / 1e9;
+            double bySeconds = protocol.minSeconds == 0 ? 1 : seconds / protocol.minSeconds;
+            cancelled = !progress.update(Math.min(1, Math.min((double) count / protocol.minRuns, bySeconds)), end - begin);
+        }
+        long jump = clock.wallMillis() - wallStart - (clock.nanos() - start) / 1_000_000;
+        return finish(protocol, coldLoad, Arrays.copyOf(samples, count), seconds, jump, before, cancelled);
+    }
+
+    private BenchmarkResult finish(BenchmarkProtocol protocol, long coldLoad, long[] samples, double seconds, long jump,
+                                   DeviceState before, boolean cancelled) {
+        return new BenchmarkResult(protocol, coldLoad, samples, seconds, jump, before, device.state(), cancelled);
+    }
+
+    /** [CLS], then ids spread over the vocabulary, then [SEP]: embedding rows are read from all over the table, as with real text. */
+    static long[] syntheticIds(int tokens, TokenizerSpec tokenizer) {
+        if (tokens > tokenizer.maxLength) {
+            throw new IllegalArgumentException(tokens + " tokens, the model takes " + tokenizer.maxLength);
+        }
+        long[] ids = new long[tokens];
+        for (int i = 0; i < tokens; i++) ids[i] = 7919L * (i + 1) % tokenizer.vocabSize;
+        ids[0] = tokenizer.cls;
+        ids[tokens - 1] = tokenizer.sep;
+        return ids;
+    }
+}

@@ -1,0 +1,144 @@
+package org.squeezebert.demo.core;
+
+import java.io.ByteArrayOutputStream;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The app's private folder of bundles, one folder each, named by digest. A bundle is there whole or not at all. */
+public final class BundleStore {
+    /** Folders with this prefix are copies that never finished. */
+    private static final String UNFINISHED = ".unfinished-";
+    /** Room that the system needs to stay usable while we copy. */
+    private static final long SPARE_BYTES = 64L << 20;
+
+    private final Path root;
+
+    /** Opens the store and sweeps what a killed process left. */
+    public BundleStore(Path root) throws DemoException {
+        this.root = root;
+        try {
+            Files.createDirectories(root);
+            for (Path folder : folders()) {
+                if (folder.getFileName().toString().startsWith(UNFINISHED)) delete(folder);
+            }
+        } catch (IOException e) {
+            throw environment("cannot be prepared", e);
+        }
+    }
+
+    /** Installed bundles by digest, unverified: {@link #open} checks them. */
+    public List<String> digests() throws DemoException {
+        List<String> digests = new ArrayList<>();
+        try {
+            for (Path folder : folders()) {
+                String name = folder.getFileName().toString();
+                if (name.matches("[0-9a-f]{64}")) digests.add(name);
+            }
+        } catch (IOException e) {
+            throw environment("cannot be listed", e);
+        }
+        digests.sort(null);
+        return digests;
+    }
+
+    /** The installed bundle {@code digest}, every byte checked. */
+    public Bundle open(String digest) throws DemoException {
+        Bundle bundle = Bundle.open(root.resolve(digest));
+        if (!bundle.manifest.digest.equals(digest)) {
+            throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "was replaced", bundle.manifest.digest, digest, "import the bundle again");
+        }
+        return bundle;
+    }
+
+    /** Copies a bundle in, checking each file while it is copied; returns the digest. Nothing is left where it fails. */
+    public String install(BundleSource source) throws DemoException {
+        byte[] manifestBytes = readManifest(source);
+        Manifest manifest = Manifest.parse(manifestBytes);
+        Path target = root.resolve(manifest.digest);
+        try {
+            source.requireExactly(manifest);
+            if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) delete(target); // the same bundle, perhaps damaged since
+            requireRoom(manifest);
+            Path temporary = Files.createTempDirectory(root, UNFINISHED);
+            try {
+                Files.write(temporary.resolve(Manifest.NAME), manifestBytes);
+                for (FileEntry entry : manifest.everyFile()) copy(source, entry, temporary.resolve(entry.path));
+                Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+            } finally {
+                delete(temporary);
+            }
+            return manifest.digest;
+        } catch (IOException e) {
+            throw environment("cannot take the bundle", e);
+        }
+    }
+
+    /** Removes an installed bundle. */
+    public void delete(String digest) throws DemoException {
+        try {
+            delete(root.resolve(digest));
+        } catch (IOException e) {
+            throw environment("cannot delete the bundle", e);
+        }
+    }
+
+    private static byte[] readManifest(BundleSource source) throws DemoException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try (InputStream in = source.open(Manifest.NAME)) {
+            Digests.copy(in, out, Manifest.MAX_BYTES); // one byte more than allowed is refused by the parser
+        } catch (IOException e) {
+            throw new DemoException(DemoException.Kind.INPUT, Manifest.NAME, "cannot be read (" + e.getMessage() + ")", "choose a bundle", e);
+        }
+        return out.toByteArray();
+    }
+
+    private static void copy(BundleSource source, FileEntry entry, Path target) throws IOException, DemoException {
+        Files.createDirectories(target.getParent());
+        try (InputStream in = source.open(entry.path); OutputStream out = Files.newOutputStream(target)) {
+            Bundle.requireSame(entry, Digests.copy(in, out, entry.bytes));
+        } catch (FileNotFoundException | NoSuchFileException e) {
+            throw new DemoException(DemoException.Kind.INTEGRITY, entry.path, "is missing from the bundle", "get the whole bundle", e);
+        } catch (java.util.zip.ZipException | java.io.EOFException e) {
+            throw new DemoException(DemoException.Kind.INPUT, entry.path, "is damaged in the zip", "zip the bundle again", e);
+        }
+    }
+
+    private void requireRoom(Manifest manifest) throws IOException, DemoException {
+        long room = Files.getFileStore(root).getUsableSpace() - SPARE_BYTES;
+        if (room < manifest.totalBytes()) {
+            throw new DemoException(DemoException.Kind.ENVIRONMENT, "storage", "is too full for this bundle",
+                Math.max(0, room >> 20) + " MB free", (manifest.totalBytes() >> 20) + " MB", "delete a bundle or free storage");
+        }
+    }
+
+    private List<Path> folders() throws IOException {
+        List<Path> folders = new ArrayList<>();
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(root)) {
+            for (Path entry : entries) folders.add(entry);
+        }
+        return folders;
+    }
+
+    private static void delete(Path path) throws IOException {
+        if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
+            try (DirectoryStream<Path> entries = Files.newDirectoryStream(path)) {
+                for (Path entry : entries) delete(entry);
+            }
+        }
+        Files.deleteIfExists(path);
+    }
+
+    private DemoException environment(String what, IOException e) {
+        return new DemoException(DemoException.Kind.ENVIRONMENT, "storage", what + " (" + e + ")", "free storage and try again", e);
+    }
+}

@@ -1,0 +1,119 @@
+package org.squeezebert.demo.core;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** bundle.json, schema version 1: the only source of meaning in a bundle. Refuses whatever it does not know. */
+public final class Manifest {
+    public static final String NAME = "bundle.json";
+    /** As the Python side: larger is not a manifest. */
+    static final int MAX_BYTES = 32 << 20;
+    private static final int SCHEMA_VERSION = 1;
+    private static final String FIX = "export the bundle again";
+
+    public final TaskKind task;
+    public final List<String> labels;
+    public final PostProcessing postProcessing;
+    public final TokenizerSpec tokenizer;
+    public final List<FileEntry> files;
+    public final List<Artifact> artifacts;
+    public final int recommendedThreads;
+    /** The versions that wrote the bundle, by package. */
+    public final Map<String, String> producer;
+    public final String sourceName;
+    /** SHA-256 of the manifest's bytes: the identity of the bundle, since it holds every other digest. */
+    public final String digest;
+
+    /** Parses and checks the bytes of bundle.json. */
+    public static Manifest parse(byte[] utf8) throws DemoException {
+        if (utf8.length > MAX_BYTES) throw new DemoException(DemoException.Kind.INPUT, NAME, "is too large", utf8.length, "up to " + MAX_BYTES, FIX);
+        try {
+            String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8)).toString();
+            JsonValue json = Json.parse(text);
+            Object version = json.get("schema_version").raw();
+            if (!Long.valueOf(SCHEMA_VERSION).equals(version)) {
+                throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "has an unknown schema_version", version, SCHEMA_VERSION,
+                    "update the app, or export again with a version that it knows");
+            }
+            return new Manifest(json, Digests.sha256(utf8));
+        } catch (CharacterCodingException e) {
+            throw new DemoException(DemoException.Kind.INPUT, NAME, "is not UTF-8", FIX, e);
+        } catch (JsonException e) {
+            throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "is not a manifest: " + e.getMessage(), FIX, e);
+        }
+    }
+
+    private Manifest(JsonValue json, String digest) throws JsonException, DemoException {
+        this.digest = digest;
+        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "source");
+        String[] tasks = new String[TaskKind.values().length];
+        for (TaskKind kind : TaskKind.values()) tasks[kind.ordinal()] = kind.id;
+        task = TaskKind.values()[indexOf(tasks, json.get("task"))];
+        String[] kinds = new String[PostProcessing.values().length];
+        for (PostProcessing kind : PostProcessing.values()) kinds[kind.ordinal()] = kind.id;
+        postProcessing = PostProcessing.values()[indexOf(kinds, json.get("postprocessing"))];
+        labels = json.get("labels").strings();
+        tokenizer = new TokenizerSpec(json.get("tokenizer"));
+        List<FileEntry> plain = new ArrayList<>();
+        for (JsonValue item : json.get("files").items()) plain.add(FileEntry.plain(item));
+        files = Collections.unmodifiableList(plain);
+        List<Artifact> runnable = new ArrayList<>();
+        for (JsonValue item : json.get("artifacts").items()) runnable.add(new Artifact(item));
+        artifacts = Collections.unmodifiableList(runnable);
+        recommendedThreads = recommended(json.get("recommended_call"));
+        producer = producer(json.get("producer"));
+        sourceName = source(json.get("source"));
+        List<String> paths = new ArrayList<>();
+        for (FileEntry entry : everyFile()) paths.add(entry.path);
+        BundlePaths.check(paths);
+    }
+
+    /** Every file of the bundle but bundle.json itself. */
+    public List<FileEntry> everyFile() {
+        List<FileEntry> all = new ArrayList<>(files);
+        all.addAll(artifacts);
+        return all;
+    }
+
+    public long totalBytes() {
+        long total = 0;
+        for (FileEntry entry : everyFile()) total += entry.bytes;
+        return total;
+    }
+
+    private static int indexOf(String[] known, JsonValue json) throws JsonException {
+        String value = Artifact.oneOf(json, known);
+        int at = 0;
+        while (!known[at].equals(value)) at++;
+        return at;
+    }
+
+    private static int recommended(JsonValue json) throws JsonException {
+        json.allowOnly("batch", "padding", "threads");
+        json.get("batch").count(1);
+        Artifact.oneOf(json.get("padding"), "none", "longest");
+        return json.get("threads").count(1);
+    }
+
+    private static Map<String, String> producer(JsonValue json) throws JsonException {
+        json.allowOnly("squeezebert_mobile", "torch", "onnx", "onnxruntime", "executorch");
+        Map<String, String> versions = new LinkedHashMap<>();
+        for (String key : json.keys()) versions.put(key, json.get(key).string());
+        return Collections.unmodifiableMap(versions);
+    }
+
+    private static String source(JsonValue json) throws JsonException {
+        json.allowOnly("name", "revision", "files", "digest", "notes");
+        if (!json.get("revision").isNull()) json.get("revision").string();
+        for (JsonValue item : json.get("files").items()) FileEntry.plain(item);
+        json.get("digest").string();
+        json.get("notes").strings();
+        return json.get("name").string();
+    }
+}

@@ -1,0 +1,128 @@
+package org.squeezebert.demo.core;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+
+/** Text in, answer out, for each of the six tasks. */
+public final class Predictor {
+    private static final int FILLINGS = 5;
+    /** Tokens of the context that neighbouring windows share, as in BERT's SQuAD script. */
+    private static final int STRIDE = 128;
+
+    private final Bundle bundle;
+    private final InferenceEngine model;
+    private final int maxLength;
+    private final NanoClock clock;
+
+    public Predictor(Bundle bundle, InferenceEngine model, int maxLength, NanoClock clock) {
+        this.bundle = bundle;
+        this.model = model;
+        this.maxLength = maxLength;
+        this.clock = clock;
+    }
+
+    /** {@code second} is the pair, the context or the choices (one per line); empty where there is none. */
+    public Prediction predict(String text, String second) throws DemoException {
+        WordPieceTokenizer tokenizer = bundle.tokenizer();
+        Prediction prediction = new Prediction();
+        long start = clock.nanos();
+        prediction.encodings.addAll(encode(tokenizer, text, second));
+        prediction.tokenizeNanos = clock.nanos() - start;
+        List<Map<String, Tensor>> outputs = new ArrayList<>();
+        long inferStart = clock.nanos();
+        for (Encoding encoding : prediction.encodings) outputs.add(model.run(encoding.ids, encoding.typeIds));
+        prediction.inferNanos = clock.nanos() - inferStart;
+        answer(prediction, outputs, text, second);
+        prediction.totalNanos = clock.nanos() - start;
+        return prediction;
+    }
+
+    private List<Encoding> encode(WordPieceTokenizer tokenizer, String text, String second) throws DemoException {
+        switch (bundle.manifest.task) {
+            case QUESTION_ANSWERING:
+                return tokenizer.windows(text, second, maxLength, Math.min(STRIDE, maxLength / 4));
+            case MULTIPLE_CHOICE:
+                List<Encoding> rows = new ArrayList<>();
+                for (String choice : choices(second)) rows.add(tokenizer.encode(text, choice, maxLength));
+                return rows;
+            case TEXT_CLASSIFICATION:
+                return Collections.singletonList(tokenizer.encode(text, second.isEmpty() ? null : second, maxLength));
+            default:
+                return Collections.singletonList(tokenizer.encode(text, null, maxLength));
+        }
+    }
+
+    /** The non-blank lines of the second field. */
+    static List<String> choices(String second) throws DemoException {
+        List<String> choices = new ArrayList<>();
+        for (String line : second.split("\n")) {
+            if (!line.trim().isEmpty()) choices.add(line.trim());
+        }
+        if (choices.size() < 2) {
+            throw new DemoException(DemoException.Kind.USAGE, "choices", "are too few", choices.size(), "at least 2", "write one choice per line");
+        }
+        return choices;
+    }
+
+    private void answer(Prediction prediction, List<Map<String, Tensor>> outputs, String text, String second) throws DemoException {
+        List<String> labels = bundle.manifest.labels;
+        Tensor logits = outputs.get(0).get("logits");
+        switch (bundle.manifest.postProcessing) {
+            case SOFTMAX:
+                prediction.labels = Answers.classify(logits.row(0), labels);
+                break;
+            case SIGMOID:
+                prediction.labels = Answers.classifyMulti(logits.row(0), labels);
+                break;
+            case REGRESSION:
+                prediction.labels = Answers.regress(logits.row(0), labels);
+                break;
+            case ENTITY_SPANS:
+                prediction.entities = Entities.of(logits, labels, prediction.encodings.get(0), bundle.tokenizer().vocabulary(), text);
+                break;
+            case ANSWER_SPAN:
+                prediction.answer = answerSpan(prediction.encodings, outputs, second);
+                break;
+            case MASK_FILLINGS:
+                prediction.fillings = fillings(prediction.encodings.get(0), logits);
+                break;
+            case CHOICE:
+                prediction.labels = choice(outputs, choices(second));
+                break;
+            default:
+                prediction.vector = outputs.get(0).get("pooler_output").row(0);
+        }
+    }
+
+    private static AnswerSpan answerSpan(List<Encoding> encodings, List<Map<String, Tensor>> outputs, String context) {
+        List<Answers.Window> windows = new ArrayList<>();
+        for (int i = 0; i < encodings.size(); i++) {
+            windows.add(new Answers.Window(outputs.get(i).get("start_logits").values(), outputs.get(i).get("end_logits").values(), encodings.get(i)));
+        }
+        return Answers.answer(windows, context);
+    }
+
+    private List<List<LabelScore>> fillings(Encoding encoding, Tensor logits) throws DemoException {
+        List<List<LabelScore>> masks = new ArrayList<>();
+        for (int token = 0; token < encoding.length(); token++) {
+            if (encoding.ids[token] != bundle.manifest.tokenizer.mask) continue;
+            List<LabelScore> pieces = new ArrayList<>();
+            for (Filling filling : Answers.fillMask(logits.row(token), FILLINGS)) {
+                pieces.add(new LabelScore(bundle.tokenizer().vocabulary().token(filling.tokenId), filling.score));
+            }
+            masks.add(pieces);
+        }
+        if (masks.isEmpty()) {
+            throw new DemoException(DemoException.Kind.USAGE, "text", "has no [MASK] to fill", "write [MASK] where the missing word is");
+        }
+        return masks;
+    }
+
+    private static List<LabelScore> choice(List<Map<String, Tensor>> outputs, List<String> choices) {
+        double[] logits = new double[choices.size()];
+        for (int i = 0; i < logits.length; i++) logits[i] = outputs.get(i).get("logits").data[0];
+        return Answers.classify(logits, choices);
+    }
+}

@@ -1,0 +1,131 @@
+package org.squeezebert.demo.core;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Collections;
+import java.util.Map;
+import java.util.function.IntToLongFunction;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class BenchmarkRunnerTest {
+    private static final long MS = 1_000_000;
+    private final long[] now = new long[2]; // monotonic ns, extra wall ms
+    private DeviceState state = new DeviceState(0, 80, false, true);
+    private TokenizerSpec tokenizer;
+    private int runs;
+
+    private final NanoClock clock = new NanoClock() {
+        @Override
+        public long nanos() {
+            return now[0];
+        }
+
+        @Override
+        public long wallMillis() {
+            return now[0] / MS + now[1];
+        }
+    };
+    private final DeviceProbe device = new DeviceProbe() {
+        @Override
+        public Map<String, Object> facts() {
+            return Collections.singletonMap("model", "test");
+        }
+
+        @Override
+        public DeviceState state() {
+            return state;
+        }
+    };
+
+    @BeforeEach
+    void readSpec() throws Exception {
+        tokenizer = Manifest.parse(new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "a").manifestBytes()).tokenizer;
+    }
+
+    /** An engine whose n-th run takes {@code nanos(n)}. */
+    private InferenceEngine engine(IntToLongFunction nanos) {
+        return new InferenceEngine() {
+            @Override
+            public Map<String, Tensor> run(long[] ids, long[] typeIds) {
+                now[0] += nanos.applyAsLong(runs++);
+                return Collections.emptyMap();
+            }
+
+            @Override
+            public void close() { }
+        };
+    }
+
+    private BenchmarkResult run(BenchmarkProtocol protocol, IntToLongFunction nanos, BenchmarkRunner.Progress progress) throws DemoException {
+        return new BenchmarkRunner(clock, device).run(protocol, tokenizer, () -> {
+            now[0] += 70 * MS;
+            return engine(nanos);
+        }, progress);
+    }
+
+    @Test
+    void measuresLoadWarmUpAndRunsApart() throws Exception {
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 3, 4, 0), n -> (n < 3 ? 100 : n) * MS, (fraction, latest) -> true);
+        assertEquals(70 * MS, result.coldLoadNanos);
+        assertArrayEquals(new long[] {3 * MS, 4 * MS, 5 * MS, 6 * MS}, result.latenciesNanos);
+        assertEquals(4.5, result.millis(50));
+        assertEquals(Collections.emptyList(), result.invalid);
+    }
+
+    @Test
+    void goesOnUntilTheSecondsAreThere() throws Exception {
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 2, 0.05), n -> 10 * MS, (fraction, latest) -> true);
+        assertEquals(5, result.latenciesNanos.length);
+    }
+
+    @Test
+    void cancelledIsInvalid() throws Exception {
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 100, 0), n -> MS, (fraction, latest) -> fraction < 0.1);
+        assertEquals(10, result.latenciesNanos.length);
+        assertTrue(result.invalid.contains("cancelled") && result.invalid.contains("10 runs of at least 100"), result.invalid.toString());
+        BenchmarkResult early = run(new BenchmarkProtocol(1, 8, 5, 100, 0), n -> MS, (fraction, latest) -> false);
+        assertTrue(early.cancelled && Double.isNaN(early.millis(50)));
+    }
+
+    @Test
+    void throttlingIsInvalid() throws Exception {
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 40, 0), n -> (n < 20 ? 10 : 13) * MS, (fraction, latest) -> true);
+        assertEquals(1.3, result.slowdown(), 1e-9);
+        assertEquals(1, result.invalid.size());
+        assertTrue(result.invalid.get(0).startsWith("it slowed down by 30 %"), result.invalid.get(0));
+    }
+
+    @Test
+    void aClockJumpIsInvalid() throws Exception {
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 3, 0), n -> MS, (fraction, latest) -> {
+            now[1] = 5000;
+            return true;
+        });
+        assertEquals(Collections.singletonList("the clock jumped by 5000 ms"), result.invalid);
+        BenchmarkResult zero = run(new BenchmarkProtocol(1, 8, 0, 3, 0), n -> 0, (fraction, latest) -> true);
+        assertEquals(Collections.singletonList("a latency is not above zero"), zero.invalid);
+    }
+
+    @Test
+    void aDeviceInNoStateToMeasureIsInvalid() throws Exception {
+        state = new DeviceState(2, 15, true, false);
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 3, 0), n -> MS, (fraction, latest) -> true);
+        assertEquals(8, result.invalid.size(), result.invalid.toString());
+        assertTrue(result.invalid.contains("thermal status moderate before the run") && result.invalid.contains("battery at 15 % after the run"));
+        state = new DeviceState(DeviceState.UNKNOWN, DeviceState.UNKNOWN, false, true);
+        assertEquals(Collections.emptyList(), run(new BenchmarkProtocol(1, 8, 0, 3, 0), n -> MS, (fraction, latest) -> true).invalid);
+    }
+
+    @Test
+    void syntheticIdsAreValidAndFramed() {
+        long[] ids = BenchmarkRunner.syntheticIds(16, tokenizer);
+        assertEquals(tokenizer.cls, ids[0]);
+        assertEquals(tokenizer.sep, ids[15]);
+        for (long id : ids) assertTrue(id >= 0 && id < tokenizer.vocabSize);
+        assertThrows(IllegalArgumentException.class, () -> BenchmarkRunner.syntheticIds(17, tokenizer));
+    }
+}

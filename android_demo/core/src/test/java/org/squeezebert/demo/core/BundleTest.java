@@ -1,0 +1,207 @@
+package org.squeezebert.demo.core;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class BundleTest {
+    @TempDir
+    Path temporary;
+    private TestBundle made;
+    private BundleStore store;
+    private Path root;
+
+    @BeforeEach
+    void make() throws Exception {
+        made = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "bad", "good");
+        root = temporary.resolve("store");
+        store = new BundleStore(root);
+    }
+
+    private DemoException refusesFolder() throws Exception {
+        Path folder = temporary.resolve("bundle");
+        return assertThrows(DemoException.class, () -> Bundle.open(folder));
+    }
+
+    private static void assertSays(DemoException e, DemoException.Kind kind, String text) {
+        assertEquals(kind, e.kind, e.getMessage());
+        assertTrue(e.getMessage().contains(text) && e.getMessage().contains("; fix: "), e.getMessage());
+    }
+
+    @Test
+    void opensWhatIsWhole() throws Exception {
+        Bundle bundle = Bundle.open(made.write(temporary.resolve("bundle")));
+        assertEquals(TaskKind.TEXT_CLASSIFICATION, bundle.manifest.task);
+        assertEquals(Arrays.asList("bad", "good"), bundle.manifest.labels);
+        assertEquals("onnx · fp32", bundle.manifest.artifacts.get(0).title());
+        assertArrayEquals(new long[] {2, 5, 7, 8, 3}, bundle.tokenizer().encode("good films", null, 16).ids);
+    }
+
+    @Test
+    void refusesAChangedMissingCutLongerOrAddedFile() throws Exception {
+        Path folder = made.write(temporary.resolve("bundle"));
+        Path model = folder.resolve("onnx/model.onnx");
+        byte[] good = Files.readAllBytes(model);
+        Files.write(model, TestBundle.utf8("not A model"));
+        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "onnx/model.onnx: has other bytes");
+        Files.write(model, Arrays.copyOf(good, 4));
+        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "is cut off");
+        Files.write(model, Arrays.copyOf(good, 40));
+        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "is longer");
+        Files.delete(model);
+        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "is missing");
+        Files.write(model, good);
+        Files.write(folder.resolve("extra.bin"), good);
+        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "extra.bin: is in the bundle but not in its manifest");
+    }
+
+    @Test
+    void refusesLinks() throws Exception {
+        Path folder = made.write(temporary.resolve("bundle"));
+        Path outside = temporary.resolve("outside.onnx");
+        Files.move(folder.resolve("onnx/model.onnx"), outside);
+        Files.createSymbolicLink(folder.resolve("onnx/model.onnx"), outside);
+        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "is a link");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/etc/passwd", "../x", "a/../x", "a\\b", "a//b", "./a", "a\0b", "CON", "a/nul.txt", "VOCAB.txt", "bundle.json", "e\u0301.txt", "a:b", "a.", "vocab.txt/x"})
+    void refusesPathsThatLeaveOrCollide(String path) throws Exception {
+        made.files.put(path, new byte[1]);
+        DemoException e = assertThrows(DemoException.class, () -> Manifest.parse(made.manifestBytes()));
+        assertSays(e, DemoException.Kind.INPUT, "path \"");
+    }
+
+    @Test
+    void refusesAManifestThatItDoesNotKnowInFull() throws Exception {
+        Object[][] changes = {
+            {"schema_version", 2, "unknown schema_version"}, {"schema_version", true, "unknown schema_version"}, {"later", 1, "unknown members [later]"},
+            {"task", "translation", "not one of"}, {"labels", "bad", "is text, not a list"}, {"postprocessing", 3, "not text"},
+            {"files", Collections.singletonList(TestBundle.object("path", "x", "sha256", "00", "bytes", 1)), "64 lower-case hexadecimal"}};
+        for (Object[] change : changes) {
+            TestBundle bundle = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "a");
+            bundle.manifest.put((String) change[0], change[1]);
+            DemoException e = assertThrows(DemoException.class, () -> Manifest.parse(bundle.manifestBytes()));
+            assertSays(e, DemoException.Kind.INTEGRITY, (String) change[2]);
+        }
+        assertThrows(DemoException.class, () -> Manifest.parse(new byte[] {'{', (byte) 0xff, '}'}));
+        assertThrows(DemoException.class, () -> Manifest.parse(TestBundle.utf8("\uFEFF{}")));
+    }
+
+    @Test
+    void installsAFolderOnceAndOpensItByDigest() throws Exception {
+        Path folder = made.write(temporary.resolve("bundle"));
+        String digest = store.install(new FolderSource(folder));
+        assertEquals(digest, store.install(new FolderSource(folder)));
+        assertEquals(Collections.singletonList(digest), store.digests());
+        assertEquals(digest, store.open(digest).manifest.digest);
+        store.delete(digest);
+        assertEquals(Collections.emptyList(), store.digests());
+    }
+
+    @Test
+    void aDamagedInstallIsNoticedAndHealedByInstallingAgain() throws Exception {
+        Path folder = made.write(temporary.resolve("bundle"));
+        String digest = store.install(new FolderSource(folder));
+        Files.write(root.resolve(digest).resolve("vocab.txt"), new byte[3]);
+        assertSays(assertThrows(DemoException.class, () -> store.open(digest)), DemoException.Kind.INTEGRITY, "vocab.txt: is cut off");
+        store.install(new FolderSource(folder));
+        store.open(digest);
+    }
+
+    @Test
+    void sweepsACopyThatWasKilled() throws Exception {
+        Path left = Files.createDirectories(root.resolve(".unfinished-1/onnx"));
+        Files.write(left.resolve("model.onnx"), new byte[10]);
+        assertEquals(Collections.emptyList(), new BundleStore(root).digests());
+        assertEquals(0, root.toFile().list().length);
+    }
+
+    @Test
+    void aFailedInstallLeavesNothing() throws Exception {
+        Path folder = made.write(temporary.resolve("bundle"));
+        Files.delete(folder.resolve("vocab.txt"));
+        assertSays(assertThrows(DemoException.class, () -> store.install(new FolderSource(folder))), DemoException.Kind.INTEGRITY, "vocab.txt: is missing");
+        assertEquals(0, root.toFile().list().length);
+    }
+
+    private File zip(String prefix, String... extra) throws Exception {
+        byte[] manifest = made.manifestBytes();
+        File file = temporary.resolve("bundle.zip").toFile();
+        try (OutputStream out = Files.newOutputStream(file.toPath()); ZipOutputStream zip = new ZipOutputStream(out)) {
+            List<String> names = new ArrayList<>(made.files.keySet());
+            names.add(Manifest.NAME);
+            for (String name : names) {
+                zip.putNextEntry(new ZipEntry(prefix + name));
+                zip.write(name.equals(Manifest.NAME) ? manifest : made.files.get(name));
+            }
+            for (String name : extra) {
+                zip.putNextEntry(new ZipEntry(name));
+                zip.write(new byte[name.startsWith("bomb") ? 50_000_000 : 1]);
+            }
+        }
+        return file;
+    }
+
+    private String importZip(File file) throws Exception {
+        try (BundleSource source = new ZipSource(file, "picked.zip")) {
+            return store.install(source);
+        }
+    }
+
+    @Test
+    void importsZipsWithAndWithoutAFolder() throws Exception {
+        String digest = importZip(zip(""));
+        assertEquals(digest, importZip(zip("my bundle/")));
+        store.open(digest);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"../evil", "/evil", "a\\evil", "extra.txt", "bomb.bin", "base/../evil"})
+    void refusesHostileZips(String entry) throws Exception {
+        File file = zip("", entry);
+        assertSays(assertThrows(DemoException.class, () -> importZip(file)), DemoException.Kind.INPUT, "");
+        assertEquals(0, root.toFile().list().length);
+    }
+
+    @Test
+    void refusesTooManyEntriesAndWhatIsNoBundle() throws Exception {
+        String[] many = new String[1001];
+        for (int i = 0; i < many.length; i++) many[i] = "f" + i;
+        File full = zip("", many);
+        assertSays(assertThrows(DemoException.class, () -> importZip(full)), DemoException.Kind.INPUT, "too many entries");
+        File outside = zip("folder/", "folder_evil/x");
+        assertSays(assertThrows(DemoException.class, () -> importZip(outside)), DemoException.Kind.INPUT, "outside its one folder");
+        File text = temporary.resolve("text.zip").toFile();
+        Files.write(text.toPath(), TestBundle.utf8("<html>error</html>"));
+        assertSays(assertThrows(DemoException.class, () -> importZip(text)), DemoException.Kind.INPUT, "picked.zip: is not a zip file");
+        File cut = zip("");
+        Files.write(cut.toPath(), Arrays.copyOf(Files.readAllBytes(cut.toPath()), 300));
+        assertSays(assertThrows(DemoException.class, () -> importZip(cut)), DemoException.Kind.INPUT, "is not a zip file");
+        made.files.clear();
+        made.manifest.put("files", Collections.emptyList());
+        File missing = zip("");
+        Map<String, Object> manifest = made.manifest;
+        manifest.put("files", Collections.singletonList(TestBundle.object("path", "gone", "sha256", String.join("", Collections.nCopies(64, "0")), "bytes", 1)));
+        File lacking = zip("");
+        assertSays(assertThrows(DemoException.class, () -> importZip(lacking)), DemoException.Kind.INTEGRITY, "gone: is missing");
+    }
+}

@@ -1,0 +1,93 @@
+"""Write the vectors that prove the Java post-processing equal to squeezebert_mobile/postprocess.py: vectors/answers.json."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from squeezebert_mobile import postprocess
+
+OUTPUT = Path(__file__).parents[1] / "core/src/test/resources/vectors/answers.json"
+LABELS = ("a", "b", "c", "d")
+TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "MISC")
+TEXT = "Zo\u00eb \U0001f642 met Bob in K\u00f6ln yesterday evening"
+
+
+def classification(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Logits of all sizes, equal ones and ones that overflow a careless exponential."""
+    rows = [rng.normal(0, scale, 4).astype(np.float32) for scale in (0.1, 1, 5, 50) for _ in range(5)]
+    rows += [np.zeros(4, np.float32), np.array([1000, -1000, 1000, 0], np.float32)]
+    kinds = {"softmax": postprocess.classify, "sigmoid": postprocess.classify_multi, "regression": postprocess.regress}
+    return [
+        {"kind": kind, "logits": row.tolist(), "want": [asdict(score) for score in function(row, LABELS)]}
+        for row in rows
+        for kind, function in kinds.items()
+    ]
+
+
+def entities(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Random tags over the words of one text, words in one to three pieces."""
+    cases = []
+    for _ in range(40):
+        offsets, continues, start = [(0, 0)], [False], 0
+        for word in TEXT.split(" "):
+            pieces = int(rng.integers(1, min(3, len(word)) + 1))
+            cuts = [start + len(word) * piece // pieces for piece in range(pieces + 1)]
+            offsets += list(zip(cuts[:-1], cuts[1:], strict=True))
+            continues += [False] + [True] * (pieces - 1)
+            start += len(word) + 1
+        offsets, continues = [*offsets, (0, 0)], [*continues, False]
+        special = np.array([1, *[0] * (len(offsets) - 2), 1])
+        logits = rng.normal(0, 2, (len(offsets), len(TAGS))).astype(np.float32)
+        found = postprocess.entities(logits, TAGS, np.array(offsets), special, np.array(continues), TEXT)
+        want = [asdict(entity) for entity in found]
+        cases.append({"logits": logits.tolist(), "offsets": offsets, "continues": continues, "want": want})
+    return cases
+
+
+def answers(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """One to three windows over a context of one-letter words, or no context at all."""
+    cases = []
+    for number in range(30):
+        windows, rows = [], []
+        for part in range(1 + number % 3):
+            size = 0 if number == 29 else int(rng.integers(1, 45))
+            sequence = [-1, 0, 0, -1, *[1] * size, -1]
+            offsets = [[0, 0]] * 4 + [[2 * (10 * part + word), 2 * (10 * part + word) + 1] for word in range(size)] + [[0, 0]]
+            start, end = (rng.normal(0, 3, len(sequence)).astype(np.float32) for _ in range(2))
+            windows.append(postprocess.Window(start, end, np.array(offsets), np.array(sequence) == 1))
+            rows.append({"start": start.tolist(), "end": end.tolist(), "offsets": offsets, "sequence_ids": sequence})
+        context = " ".join(chr(0x1F600 + word) for word in range(80))
+        cases.append({"windows": rows, "context": context, "want": asdict(postprocess.answer(windows, context))})
+    return cases
+
+
+def fillings(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Rows of vocabulary logits, some with equal values."""
+    rows = [rng.normal(0, 3, 40).astype(np.float32) for _ in range(5)] + [np.zeros(40, np.float32)]
+    return [{"logits": row.tolist(), "want": [asdict(f) for f in postprocess.fill_mask(row, 5)]} for row in rows]
+
+
+def main() -> None:
+    rng = np.random.default_rng(7)
+    value = {
+        "labels": LABELS,
+        "tags": TAGS,
+        "text": TEXT,
+        "classification": classification(rng),
+        "entities": entities(rng),
+        "answers": answers(rng),
+        "fillings": fillings(rng),
+        "percentiles": [
+            {"samples": samples, "percent": percent, "want": float(np.percentile(samples, percent))}
+            for samples in (rng.integers(1, 10**9, size).tolist() for size in (1, 2, 7, 100))
+            for percent in (0, 25, 50, 90, 99, 100)
+        ],
+    }
+    OUTPUT.write_text(json.dumps(value, separators=(",", ":")) + "\n", encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()
