@@ -21,10 +21,10 @@ def require_portable(paths: Iterable[str], file: str | Path) -> None:
         problem = _problem(path)
         if problem:
             raise InputFileError(file, f"names the path {path[:100]!r}, which {problem}", fix="export the bundle again")
-        other = seen.setdefault(path.casefold(), path)
-        if other is not path:
-            what = f"names {other[:100]!r} and {path[:100]!r}, one file where case does not count"
+        if path.casefold() in seen:
+            what = f"names {seen[path.casefold()][:100]!r} and {path[:100]!r}, one file where case does not count"
             raise InputFileError(file, what, fix="export the bundle again")
+        seen[path.casefold()] = path
 
 
 def _problem(path: str) -> str:

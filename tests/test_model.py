@@ -90,7 +90,9 @@ def test_masks_and_types_default_to_ones_and_zeros(cls: type[PreTrained]) -> Non
     ours, _ = pair(cls, SMALL)
     ids = torch.randint(0, 60, shape_for(cls))
     with torch.no_grad():
-        for a, b in zip(outputs(ours(ids)), outputs(ours(ids, torch.ones_like(ids), torch.zeros_like(ids))), strict=True):
+        for a, b in zip(
+            outputs(ours(ids)), outputs(ours(ids, torch.ones_like(ids), torch.zeros_like(ids))), strict=True
+        ):
             torch.testing.assert_close(a, b, atol=0, rtol=0)
 
 
