@@ -12,6 +12,8 @@ Scenario = Literal["fixed-length", "natural-length", "length-sweep", "thread-swe
 MAX_DRIFT = 0.05
 # Of a core, used by other programs while ours ran. A desktop's own housekeeping stays below it.
 MAX_OTHER_LOAD = 0.15
+# Of a core, kept from a virtual machine by its host.
+MAX_STOLEN = 0.05
 MAX_CLOCK_JUMP_SECONDS = 1.0
 MIN_BATTERY_PERCENT = 20
 # Android's PowerManager: 0 none, 1 light, 2 moderate, from which on the clocks are lowered.
@@ -47,12 +49,13 @@ class Protocol(Record):
 class Conditions(Record):
     """What the machine did while it was measured; null where the machine cannot say.
 
-    ``other_load`` is in cores, ``throttle_events`` counts the kernel's thermal interventions, ``slowest_mhz`` and
+    ``other_load`` and ``stolen`` (by the host of a virtual machine) are in cores, ``throttle_events`` counts the kernel's thermal interventions, ``slowest_mhz`` and
     ``fastest_mhz`` are the core clock's extremes as sampled once a turn. The last four are a phone's.
     """
 
     seconds: float
     other_load: float | None = None
+    stolen: float | None = None
     clock_jump_seconds: float = 0.0
     throttle_events: int | None = None
     slowest_mhz: float | None = None
@@ -95,6 +98,7 @@ def machine_faults(conditions: Conditions) -> tuple[str, ...]:
         (c.cancelled, "cancelled"),
         (abs(c.clock_jump_seconds) > MAX_CLOCK_JUMP_SECONDS, f"the clock jumped by {c.clock_jump_seconds:.1f} s"),
         ((c.other_load or 0) > MAX_OTHER_LOAD, f"other programs used {c.other_load or 0:.2f} cores"),
+        ((c.stolen or 0) > MAX_STOLEN, f"the host kept {c.stolen or 0:.2f} cores from this virtual machine"),
         ((c.throttle_events or 0) > 0, f"the processor throttled {c.throttle_events} times"),
         ((c.thermal_status or 0) >= THERMAL_MODERATE, f"thermal status {c.thermal_status}, moderate or worse"),
         (

@@ -1,0 +1,233 @@
+"""BERT-base, MobileBERT and SqueezeBERT as their users get them today: transformers' models, each runtime's own export.
+
+Weights are random unless a checkpoint folder is given, because a latency does not depend on them. Exports are kept in
+the user's cache, under a name made of all that they depend on.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from squeezebert_mobile.atomic import staged_file
+from squeezebert_mobile.benchmarks.environment import versions
+from squeezebert_mobile.errors import EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_SEED = 0
+OPSET = 18
+
+
+class Peer(StrEnum):
+    """A model of the paper's comparison; the value is the name that tables show."""
+
+    BERT_BASE = "BERT-base"
+    MOBILEBERT = "MobileBERT"
+    SQUEEZEBERT = "SqueezeBERT"
+
+
+class Form(StrEnum):
+    """How a peer's file is made.
+
+    ``quantize_dynamic`` is onnxruntime's function with its defaults (signed weights) or with unsigned weights;
+    ``first-token`` computes in the last layer only what a classifier reads, ``best`` adds to that onnxruntime's own
+    transformer optimizer, and int8 per channel: the treatment that our exports get.
+    """
+
+    PLAIN = "plain"
+    DYNAMIC = "quantize_dynamic"
+    DYNAMIC_UNSIGNED = "quantize_dynamic, unsigned"
+    BEST = "best"
+    BEST_INT8 = "best int8"
+
+
+@dataclass(frozen=True)
+class PeerModel:
+    """A peer with its weights: those in ``weights``, a local checkpoint folder, or random ones.
+
+    ``layers`` and ``hidden`` shrink the model for tests; a shrunken model says nothing about the real one.
+    """
+
+    peer: Peer
+    weights: Path | None = None
+    layers: int | None = None
+    hidden: int | None = None
+    num_labels: int = 2
+    max_length: int = 512
+
+    def build(self) -> "nn.Module":
+        """The transformers model, in eval mode. Raises EnvironmentFault where transformers is not installed."""
+        import torch
+
+        try:
+            import transformers
+        except ImportError:
+            fix = "pip install 'squeezebert-mobile[benchmark]'"
+            raise EnvironmentFault("transformers", "is not installed", fix=fix) from None
+        transformers.logging.set_verbosity_error()
+        if self.weights is not None:
+            return _load(self.weights)
+        torch.manual_seed(_SEED)
+        config = getattr(transformers, f"{_CLASSES[self.peer]}Config")(num_labels=self.num_labels, **self._shrunken())
+        model: nn.Module = getattr(transformers, f"{_CLASSES[self.peer]}ForSequenceClassification")(config)
+        return model.eval()
+
+    def _shrunken(self) -> dict[str, int]:
+        values = {} if self.layers is None else {"num_hidden_layers": self.layers}
+        if self.hidden is not None:
+            values |= {"hidden_size": self.hidden, "intermediate_size": 4 * self.hidden, "num_attention_heads": 4}
+            values |= {"vocab_size": 1000}
+            if self.peer is Peer.MOBILEBERT:
+                values |= {"true_hidden_size": self.hidden // 2, "intra_bottleneck_size": self.hidden // 2}
+                values |= {"embedding_size": self.hidden // 2, "intermediate_size": self.hidden}
+            else:
+                values |= {"embedding_size": self.hidden} if self.peer is Peer.SQUEEZEBERT else {}
+        return values
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the embedding of a model with random weights; a checkpoint's own are not fewer."""
+        return 30522 if self.hidden is None else 1000
+
+
+_CLASSES = {Peer.BERT_BASE: "Bert", Peer.MOBILEBERT: "MobileBert", Peer.SQUEEZEBERT: "SqueezeBert"}
+
+
+def _load(folder: Path) -> "nn.Module":
+    """A local safetensors checkpoint; nothing is fetched and no code of it is run."""
+    from transformers import AutoModelForSequenceClassification
+
+    if not (folder / "config.json").is_file():
+        raise UsageError(folder, "is not a checkpoint folder", fix="give a folder with config.json and model.safetensors")
+    model: nn.Module = AutoModelForSequenceClassification.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+    )
+    return model.eval()
+
+
+def logits_of(model: "nn.Module") -> "nn.Module":
+    """``model`` as a module of (input_ids, attention_mask, token_type_ids) that returns the logits alone."""
+    from torch import nn
+
+    class Logits(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: "Tensor", attention_mask: "Tensor", token_type_ids: "Tensor") -> Any:
+            return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).logits
+
+    return Logits().eval()
+
+
+def cache_folder() -> Path:
+    """Where exports of peers are kept: SQUEEZEBERT_MOBILE_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("SQUEEZEBERT_MOBILE_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(chosen) if chosen else base / "squeezebert-mobile"
+
+
+def export_onnx(model: PeerModel, form: Form) -> Path:
+    """The ONNX file of a peer, any batch and length. Raises EnvironmentFault without transformers or disk."""
+    match form:
+        case Form.PLAIN:
+            return _cached(model, form, ".onnx", lambda path: _onnx(logits_of(model.build()), path, model.max_length))
+        case Form.DYNAMIC | Form.DYNAMIC_UNSIGNED:
+            plain = export_onnx(model, Form.PLAIN)
+            unsigned = form is Form.DYNAMIC_UNSIGNED
+            return _cached(model, form, ".onnx", lambda path: _quantize(plain, path, unsigned=unsigned, per_channel=False))
+        case Form.BEST:
+            return _cached(model, form, ".onnx", lambda path: _best(model, path))
+        case Form.BEST_INT8:
+            best = export_onnx(model, Form.BEST)
+            return _cached(model, form, ".onnx", lambda path: _quantize(best, path, unsigned=False, per_channel=True))
+
+
+def export_pte(model: PeerModel, tokens: int) -> Path:
+    """The XNNPACK .pte of a peer, fp32, batch 1 and exactly ``tokens`` tokens, as ExecuTorch's guide makes it."""
+    return _cached(model, f"{Form.PLAIN} {tokens}", ".pte", lambda path: _pte(logits_of(model.build()), path, tokens))
+
+
+def _cached(model: PeerModel, form: str, suffix: str, make: Callable[[Path], None]) -> Path:
+    """The file of ``model`` in ``form``, made where it is not in the cache yet."""
+    facts = [str(model), form, OPSET, *(str(version) for version in versions()), _stamp(model.weights)]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    path = cache_folder() / "peers" / f"{model.peer}-{form}-{key}{suffix}".replace(" ", "-").replace(",", "").lower()
+    if not path.is_file():
+        with staged_file(path) as partial:
+            make(partial)
+    return path
+
+
+def _stamp(weights: Path | None) -> str:
+    """Sizes and times of a checkpoint's files: enough to notice that they were exchanged."""
+    files = sorted(weights.glob("*")) if weights is not None else []
+    return str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
+
+
+def _example(tokens: int) -> "tuple[Tensor, Tensor, Tensor]":
+    import torch
+
+    ids = torch.arange(1, tokens + 1)[None] % 900
+    return ids, torch.ones_like(ids), torch.zeros_like(ids)
+
+
+def _onnx(module: "nn.Module", path: Path, max_length: int) -> None:
+    import torch
+
+    axes = {0: torch.export.Dim("batch_size", max=64), 1: torch.export.Dim("sequence_length", max=max_length)}
+    ids, mask, types = _example(16)
+    program = torch.onnx.export(
+        module,
+        (ids.repeat(2, 1), mask.repeat(2, 1), types.repeat(2, 1)),
+        input_names=["input_ids", "attention_mask", "token_type_ids"],
+        output_names=["logits"],
+        dynamic_shapes=[axes, axes, axes],
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    program.save(path, external_data=False)
+
+
+def _quantize(source: Path, path: Path, *, unsigned: bool, per_channel: bool) -> None:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    kind = QuantType.QUInt8 if unsigned else QuantType.QInt8
+    quantize_dynamic(source, path, weight_type=kind, per_channel=per_channel)
+
+
+def _best(model: PeerModel, path: Path) -> None:
+    from squeezebert_mobile.benchmarks.first_token import first_token_form
+
+    module = first_token_form(model.build(), model.peer)
+    _onnx(module, path, model.max_length)
+    # MobileBERT's layers are none of those that the optimizer knows: it finds nothing to fuse there.
+    if model.peer is Peer.BERT_BASE:
+        _fuse(path)
+
+
+def _fuse(path: Path) -> None:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    from onnxruntime.transformers import optimizer
+
+    optimized = optimizer.optimize_model(str(path), model_type="bert", opt_level=0, num_heads=0, hidden_size=0)
+    optimized.save_model_to_file(str(path))
+
+
+def _pte(module: "nn.Module", path: Path, tokens: int) -> None:
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    program = torch.export.export(module, _example(tokens))
+    lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    path.write_bytes(lowered.to_executorch().buffer)
