@@ -40,7 +40,7 @@ endif
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
 	  echo "error: $(PYTHON): is not a Python that fits (found $$($(PYTHON) -V 2>&1 || true), expected 3.11 to 3.13); fix: make install PYTHON=python3.11" >&2; exit 7; }
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	sed -En '$(call pinned,uv)p' requirements.txt > $(VENV)/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
 

@@ -1,0 +1,46 @@
+"""What holds for every test: one thread, no network, and in CI no skip that goes unnoticed."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+# Before any test module imports a library that reads them once. Two workers share two cores, so one thread each.
+os.environ.update(
+    OMP_NUM_THREADS="1",
+    TOKENIZERS_PARALLELISM="false",
+    MPLBACKEND="Agg",
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    ORT_DISABLE_TELEMETRY="1",
+)
+
+# What CI's machine cannot have. A test that is skipped there for any other reason counts as failed.
+SKIPS_THAT_CI_ALLOWS = ("needs an ARM host", "needs a phone", "needs a GPU", "needs the Android SDK", "needs macOS")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that was skipped in CI for a reason that is not on the list."""
+    report = yield
+    if not hasattr(report, "wasxfail"):
+        _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a module that skips itself as a whole."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or os.environ.get("CI") != "true":
+        return
+    path, line, message = report.longrepr  # type: ignore[misc]
+    reason = message.removeprefix("Skipped: ")
+    if not reason.startswith(SKIPS_THAT_CI_ALLOWS):
+        report.outcome = "failed"
+        report.longrepr = f"{path}:{line}: CI has to run what this test needs: {reason}"
