@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -62,9 +62,18 @@ class Prediction:
     truncated: bool
 
 
+class Runner(Protocol):
+    """Where the model runs: a `Session`, or an engine in this process for those who measure it."""
+
+    def run(self, batch: Batch) -> dict[str, Float32]: ...
+
+    def close(self) -> None: ...
+
+
 class Predictor:
     """A bundle's artifact and tokenizer, ready for texts; use it as a context manager.
 
+    ``runner`` replaces the child process that runs the artifact otherwise.
     Raises UsageError where the bundle lacks the artifact, or a sample does not fit the task.
     """
 
@@ -76,6 +85,7 @@ class Predictor:
         precision: str | None = None,
         threads: int = 1,
         top_k: int = 5,
+        runner: Runner | None = None,
     ) -> None:
         self._manifest = bundle.manifest
         self._artifact = bundle.artifact(runtime, precision)
@@ -84,7 +94,7 @@ class Predictor:
         self._top_k = top_k
         self._pieces = self._tokenizer.convert_ids_to_tokens(range(self._tokenizer.vocab_size))
         self._continues = np.array([piece.startswith("##") for piece in self._pieces])
-        self._session = Session(bundle.folder, self._artifact, threads=threads)
+        self._session: Runner = runner or Session(bundle.folder, self._artifact, threads=threads)
 
     def __enter__(self) -> Self:
         return self
