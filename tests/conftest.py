@@ -1,7 +1,9 @@
 """What holds for every test: one thread, no network, and in CI no skip that goes unnoticed."""
 
+import fcntl
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,23 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not reason.startswith(SKIPS_THAT_CI_ALLOWS):
         report.outcome = "failed"
         report.longrepr = f"{path}:{line}: CI has to run what this test needs: {reason}"
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny text classifier, both runtimes, fp32 and int8; one for all test processes, not to be changed."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "tiny_bundle.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        target = shared / "tiny_bundle"
+        if not target.exists():
+            from tiny import checkpoint
+
+            from squeezebert_mobile.export.pipeline import ExportOptions, export
+            from squeezebert_mobile.tasks import Task
+
+            model = checkpoint(shared / "tiny_model", Task.TEXT_CLASSIFICATION)
+            export(ExportOptions(target, model))
+    return target

@@ -1,0 +1,148 @@
+"""The command as a user types it: output, exit codes, one line for every error."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TEXT = "A warm, funny film."
+
+
+def run(*arguments: str | Path, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "squeezebert_mobile", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, env=os.environ | environment)
+
+
+def assert_error(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "; fix: " in line
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in line
+
+
+def test_predict_prints_labels_with_probabilities(tiny_bundle: Path) -> None:
+    done = run("predict", tiny_bundle, TEXT)
+    assert done.returncode == 0, done.stderr
+    assert "negative" in done.stdout
+    assert "positive" in done.stdout
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "executorch"])
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_json_is_exactly_one_value(tiny_bundle: Path, runtime: str, precision: str) -> None:
+    done = run("predict", tiny_bundle, TEXT, "--runtime", runtime, "--precision", precision, "--json")
+    result = json.loads(done.stdout)
+    assert {score["label"] for score in result["result"]} == {"negative", "positive"}
+    assert sum(score["score"] for score in result["result"]) == pytest.approx(1)
+    assert result["truncated"] is False
+
+
+def test_runtimes_agree(tiny_bundle: Path) -> None:
+    answers = [
+        json.loads(run("predict", tiny_bundle, TEXT, "--runtime", r, "--json").stdout) for r in ("onnx", "executorch")
+    ]
+    for one, other in zip(*(answer["result"] for answer in answers), strict=True):
+        assert one["label"] == other["label"]
+        assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+def test_many_texts_from_standard_input_and_a_file(tiny_bundle: Path, tmp_path: Path) -> None:
+    lines = "good\nbad\tand a pair\n\n"
+    file = tmp_path / "texts with spaces 😀.txt"
+    file.write_text(lines, encoding="utf-8")
+    piped = run("predict", tiny_bundle, "--file", "-", "--json", stdin=lines)
+    filed = run("predict", tiny_bundle, "--file", file, "--json")
+    assert piped.stdout == filed.stdout
+    results = json.loads(piped.stdout)
+    assert [r["sample"]["text"] for r in results] == ["good", "bad", ""]
+    assert results[1]["sample"]["text_pair"] == "and a pair"
+
+
+def test_a_long_text_is_cut_and_says_so(tiny_bundle: Path) -> None:
+    done = run("predict", tiny_bundle, "film " * 500)
+    assert "the text was cut to 160 tokens" in done.stdout
+
+
+def test_strange_texts_get_an_answer(tiny_bundle: Path) -> None:
+    for text in ("", "   ", "\u200b", "😀" * 50, "x" * 10_000):
+        assert run("predict", tiny_bundle, text, "--json").returncode == 0
+
+
+def test_verify_and_info_say_what_a_bundle_is(tiny_bundle: Path) -> None:
+    verified = json.loads(run("verify", tiny_bundle, "--json").stdout)
+    assert len(verified["artifacts"]) == 4
+    assert all(check["max_abs"] <= check["allowed"] for check in verified["artifacts"])
+    described = run("info", tiny_bundle)
+    assert verified["digest"] in described.stdout
+
+
+def test_doctor_finds_what_is_installed() -> None:
+    done = run("doctor", "--json")
+    assert done.returncode == 0
+    assert {check["name"] for check in json.loads(done.stdout)["checks"]} >= {"torch", "onnxruntime", "executorch"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("predict", "{bundle}"), 2, ("TEXT",)),
+        (("predict", "{bundle}", "a", "--option", "b"), 2, ("--option",)),
+        (("predict", "{bundle}", "a", "--runtime", "tvm"), 2, ("--runtime",)),
+        (("predict", "{bundle}", "a", "--precision", "fp16"), 2, ("fp16", "onnx fp32")),
+        (("predict", "{bundle}", "--file", "/nowhere/texts.txt"), 2, ("/nowhere/texts.txt",)),
+        (("predict", "/nowhere", "a"), 3, ("/nowhere",)),
+        (("verify", "/nowhere"), 3, ("/nowhere",)),
+        (("info", "/nowhere"), 3, ("/nowhere",)),
+        (("export",), 2, ("--output-dir",)),
+        (("export", "-o", "{bundle}"), 7, ("--force",)),
+        (("export", "-o", "{new}", "-m", "/nowhere"), 3, ("/nowhere",)),
+        (("export", "-o", "{new}", "--opset", "7"), 2, ("--opset",)),
+        (("frobnicate",), 2, ("frobnicate",)),
+    ],
+)
+def test_every_mistake_is_one_line_with_a_fix(
+    tiny_bundle: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, words: tuple[str, ...]
+) -> None:
+    filled = [a.format(bundle=tiny_bundle, new=tmp_path / "new") for a in arguments]
+    assert_error(run(*filled), code, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = run("--debug", "verify", "/nowhere")
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+
+
+def test_a_closed_pipe_is_no_error(tiny_bundle: Path) -> None:
+    command = f'"{sys.executable}" -m squeezebert_mobile info "{tiny_bundle}" | head -c 1; echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.endswith("0\n")
+
+
+def test_output_needs_no_utf8_locale(tiny_bundle: Path) -> None:
+    done = run("predict", tiny_bundle, "naïve 😀", LC_ALL="C", PYTHONIOENCODING="", PYTHONUTF8="0", LANG="C")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_an_export_cleanly(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "squeezebert_mobile", "export", "-o", tmp_path / "bundle"], stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 60
+    while not any(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.send_signal(number)
+    _, stderr = child.communicate(timeout=60)
+    assert child.returncode == code, stderr
+    assert not [path for path in tmp_path.iterdir() if not path.name.endswith(".lock")]

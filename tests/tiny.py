@@ -1,0 +1,50 @@
+"""Tiny random checkpoints with a trained tokenizer, for tests that need a whole model and no download."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.export import golden_texts
+from squeezebert_mobile.model import PreTrained, model_class
+from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+
+CONFIG = SqueezeBertConfig(
+    vocab_size=400,
+    hidden_size=48,
+    embedding_size=48,
+    num_hidden_layers=2,
+    num_attention_heads=12,
+    intermediate_size=96,
+    max_position_embeddings=160,
+)
+LABELS = {
+    Task.TEXT_CLASSIFICATION: ("negative", "positive"),
+    Task.TOKEN_CLASSIFICATION: ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
+}
+
+
+def tokenizer(config: SqueezeBertConfig = CONFIG) -> SqueezeBertTokenizerFast:
+    """A tokenizer learnt from the golden texts, of at most as many pieces as the config has rows."""
+    texts = [*golden_texts.SINGLE.values(), *(text for pair in golden_texts.PAIRS.values() for text in pair)]
+    return SqueezeBertTokenizerFast.train(texts, config.vocab_size, model_max_length=config.max_position_embeddings)
+
+
+def model(task: Task, config: SqueezeBertConfig = CONFIG, seed: int = 0) -> PreTrained:
+    """A random model whose biases and norms are not the initial zeros and ones, so that losing one shows."""
+    torch.manual_seed(seed)
+    labels = LABELS.get(task, ("LABEL_0", "LABEL_1"))
+    made = model_class(task)(dataclasses.replace(config, id2label=labels, architectures=(task.architecture,)))
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    return made.eval()
+
+
+def checkpoint(folder: Path, task: Task, config: SqueezeBertConfig = CONFIG, seed: int = 0) -> Path:
+    """A saved checkpoint of `model` with its tokenizer."""
+    model(task, config, seed).save_pretrained(folder)
+    tokenizer(config).save_pretrained(folder)
+    return folder
