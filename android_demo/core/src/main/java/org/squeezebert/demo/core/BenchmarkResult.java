@@ -52,16 +52,18 @@ public final class BenchmarkResult {
         if (Math.abs(clockJumpMillis) > CLOCK_TOLERANCE_MS) reasons.add("the clock jumped by " + clockJumpMillis + " ms");
         if (Arrays.stream(latenciesNanos).anyMatch(sample -> sample <= 0)) reasons.add("a latency is not above zero");
         if (slowdown() > THROTTLED) reasons.add("it slowed down by " + Math.round(100 * (slowdown() - 1)) + " % during the run (throttling or other load)");
-        for (DeviceState state : new DeviceState[] {before, after}) {
-            String when = state == before ? " before the run" : " after the run";
-            if (state.thermalStatus >= THERMAL_MODERATE) reasons.add("thermal status " + state.thermalName() + when);
-            if (state.batteryPercent != DeviceState.UNKNOWN && state.batteryPercent < LEAST_BATTERY) {
-                reasons.add("battery at " + state.batteryPercent + " %" + when);
-            }
-            if (state.charging) reasons.add("charging" + when);
-            if (!state.screenOn) reasons.add("screen off" + when);
-        }
+        addState(reasons, before, " before the run");
+        addState(reasons, after, " after the run");
         return reasons;
+    }
+
+    private static void addState(List<String> reasons, DeviceState state, String when) {
+        if (state.thermalStatus >= THERMAL_MODERATE) reasons.add("thermal status " + state.thermalName() + when);
+        if (state.batteryPercent != DeviceState.UNKNOWN && state.batteryPercent < LEAST_BATTERY) {
+            reasons.add("battery at " + state.batteryPercent + " %" + when);
+        }
+        if (state.charging) reasons.add("charging" + when);
+        if (!state.screenOn) reasons.add("screen off" + when);
     }
 
     /** The median of the last quarter over that of the first, 1 where there are too few runs to tell. */

@@ -14,6 +14,8 @@ import java.util.Set;
 
 /** A bundle folder whose every byte was compared with the manifest's digests. */
 public final class Bundle {
+    /** A signature over the whole folder, which its maker may add; checked on hosts (verify --public-key). */
+    static final String SIGNATURE_NAME = "model.sig";
     private static final String FIX = "import the bundle again";
     private static final OutputStream NOWHERE = new OutputStream() {
         @Override
@@ -98,6 +100,7 @@ public final class Bundle {
     private void requireExactlyTheListedFiles() throws IOException, DemoException {
         Set<String> listed = new HashSet<>();
         listed.add(Manifest.NAME);
+        listed.add(SIGNATURE_NAME);
         for (FileEntry entry : manifest.everyFile()) listed.add(entry.path);
         List<String> found = new ArrayList<>();
         list(folder, "", found);

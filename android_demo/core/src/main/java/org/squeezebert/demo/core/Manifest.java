@@ -16,6 +16,7 @@ public final class Manifest {
     static final int MAX_BYTES = 32 << 20;
     private static final int SCHEMA_VERSION = 1;
     private static final String FIX = "export the bundle again";
+    static final String UNSEALED = "\"seal\": \"" + String.join("", Collections.nCopies(64, "0")) + "\"";
 
     public final TaskKind task;
     public final List<String> labels;
@@ -41,6 +42,7 @@ public final class Manifest {
                 throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "has an unknown schema_version", version, SCHEMA_VERSION,
                     "update the app, or export again with a version that it knows");
             }
+            requireSeal(text, json.get("seal").string());
             return new Manifest(json, Digests.sha256(utf8));
         } catch (CharacterCodingException e) {
             throw new DemoException(DemoException.Kind.INPUT, NAME, "is not UTF-8", FIX, e);
@@ -49,9 +51,18 @@ public final class Manifest {
         }
     }
 
+    /** The seal is the digest of the file with zeros in its place; one flipped bit in a label would be a wrong answer. */
+    private static void requireSeal(String text, String seal) throws DemoException {
+        String line = "\"seal\": \"" + seal + "\"";
+        int at = text.indexOf(line);
+        String unsealed = text.replace(line, UNSEALED);
+        String found = at < 0 || text.indexOf(line, at + 1) >= 0 ? null : Digests.sha256(unsealed.getBytes(StandardCharsets.UTF_8));
+        if (!seal.equals(found)) throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "has other bytes than its seal says", found, seal, FIX);
+    }
+
     private Manifest(JsonValue json, String digest) throws JsonException, DemoException {
         this.digest = digest;
-        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "source");
+        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source");
         String[] tasks = new String[TaskKind.values().length];
         for (TaskKind kind : TaskKind.values()) tasks[kind.ordinal()] = kind.id;
         task = TaskKind.values()[indexOf(tasks, json.get("task"))];

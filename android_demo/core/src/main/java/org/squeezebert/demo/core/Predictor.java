@@ -1,6 +1,7 @@
 package org.squeezebert.demo.core;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -109,7 +110,8 @@ public final class Predictor {
         for (int token = 0; token < encoding.length(); token++) {
             if (encoding.ids[token] != bundle.manifest.tokenizer.mask) continue;
             List<LabelScore> pieces = new ArrayList<>();
-            for (Filling filling : Answers.fillMask(logits.row(token), FILLINGS)) {
+            double[] pieceLogits = Arrays.copyOf(logits.row(token), bundle.manifest.tokenizer.vocabSize); // an embedding may have spare rows
+            for (Filling filling : Answers.fillMask(pieceLogits, FILLINGS)) {
                 pieces.add(new LabelScore(bundle.tokenizer().vocabulary().token(filling.tokenId), filling.score));
             }
             masks.add(pieces);

@@ -79,6 +79,7 @@ public final class ZipSource implements BundleSource {
     public void requireExactly(Manifest manifest) throws DemoException {
         Set<String> extra = new HashSet<>(entries.keySet());
         extra.remove(Manifest.NAME);
+        extra.remove(Bundle.SIGNATURE_NAME);
         for (FileEntry entry : manifest.everyFile()) extra.remove(entry.path);
         if (!extra.isEmpty()) throw refused("holds files that the manifest does not list", extra.iterator().next(), "none");
     }

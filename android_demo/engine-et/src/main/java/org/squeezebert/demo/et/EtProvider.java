@@ -1,0 +1,78 @@
+package org.squeezebert.demo.et;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.pytorch.executorch.EValue;
+import org.pytorch.executorch.Module;
+import org.squeezebert.demo.core.Artifact;
+import org.squeezebert.demo.core.DemoException;
+import org.squeezebert.demo.core.EngineProvider;
+import org.squeezebert.demo.core.InferenceEngine;
+import org.squeezebert.demo.core.Tensor;
+
+/** ExecuTorch with the XNNPACK backend. Everything that knows its Java API is in this file, which still changes between releases. */
+public final class EtProvider implements EngineProvider {
+    @Override
+    public String runtime() {
+        return "executorch";
+    }
+
+    /** The library has no call that tells its version; the build file pins it. */
+    @Override
+    public String version() {
+        return "executorch-android of this build";
+    }
+
+    @Override
+    public InferenceEngine open(String path, Artifact artifact, int threads) throws DemoException {
+        try {
+            return new EtEngine(Module.load(path, Module.LOAD_MODE_MMAP, threads), artifact);
+        } catch (RuntimeException | LinkageError e) {
+            throw failed(artifact, "ExecuTorch does not load it", e);
+        }
+    }
+
+    private static DemoException failed(Artifact artifact, String what, Throwable cause) {
+        return new DemoException(DemoException.Kind.UNSUPPORTED, artifact.path, what + " (" + cause.getMessage() + ")",
+            "choose another artifact of the bundle, or update the app", cause);
+    }
+
+    private static final class EtEngine implements InferenceEngine {
+        private final Module module;
+        private final Artifact artifact;
+
+        EtEngine(Module module, Artifact artifact) {
+            this.module = module;
+            this.artifact = artifact;
+        }
+
+        @Override
+        public Map<String, Tensor> run(long[] ids, long[] typeIds) throws DemoException {
+            long[] shape = {1, ids.length};
+            EValue[] values;
+            try {
+                values = module.forward(EValue.from(org.pytorch.executorch.Tensor.fromBlob(ids, shape)),
+                    EValue.from(org.pytorch.executorch.Tensor.fromBlob(typeIds, shape)));
+            } catch (RuntimeException e) {
+                throw failed(artifact, "ExecuTorch stopped", e);
+            }
+            List<Artifact.Port> ports = artifact.outputs;
+            if (values.length != ports.size()) {
+                throw new DemoException(DemoException.Kind.UNSUPPORTED, artifact.path, "returns another number of outputs than the manifest says",
+                    values.length, ports.size(), "export the bundle again");
+            }
+            Map<String, Tensor> outputs = new LinkedHashMap<>();
+            for (int i = 0; i < values.length; i++) {
+                org.pytorch.executorch.Tensor tensor = values[i].toTensor();
+                outputs.put(ports.get(i).name, new Tensor(tensor.shape(), tensor.getDataAsFloatArray()));
+            }
+            return outputs;
+        }
+
+        @Override
+        public void close() {
+            module.destroy();
+        }
+    }
+}

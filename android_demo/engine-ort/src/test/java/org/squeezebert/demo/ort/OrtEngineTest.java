@@ -1,0 +1,101 @@
+package org.squeezebert.demo.ort;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.squeezebert.demo.core.Artifact;
+import org.squeezebert.demo.core.Bundle;
+import org.squeezebert.demo.core.DemoException;
+import org.squeezebert.demo.core.EngineProvider;
+import org.squeezebert.demo.core.Model;
+import org.squeezebert.demo.core.NanoClock;
+import org.squeezebert.demo.core.Prediction;
+import org.squeezebert.demo.core.Predictor;
+import org.squeezebert.demo.core.SelfTest;
+import org.squeezebert.demo.core.SelfTestReport;
+
+/** The real ONNX Runtime on the bundle that -Dbundle.dir names. */
+class OrtEngineTest {
+    private final Map<String, EngineProvider> providers = EngineProvider.installed();
+    private Bundle bundle;
+
+    @BeforeEach
+    void open() throws Exception {
+        String folder = System.getProperty("bundle.dir", "");
+        assumeFalse(folder.isEmpty(), "no bundle: pass -Dbundle.dir=FOLDER");
+        bundle = Bundle.open(Paths.get(folder));
+    }
+
+    private Model load(Artifact artifact, int threads) throws DemoException {
+        return Model.load(bundle, artifact, providers, threads, NanoClock.SYSTEM);
+    }
+
+    @Test
+    void everyArtifactAnswersAsTheReference() throws Exception {
+        int tested = 0;
+        for (Artifact artifact : bundle.manifest.artifacts) {
+            if (!artifact.runtime.equals("onnx")) continue;
+            for (int threads = 1; threads <= 2; threads++) {
+                try (Model model = load(artifact, threads)) {
+                    SelfTestReport report = SelfTest.run(bundle, artifact, model, (done, of) -> { });
+                    assertEquals("", report.reason(), artifact.title());
+                    assertTrue(report.idCases > 0 && report.outputCases > 0);
+                    System.out.printf("ONNX Runtime %s, %s, threads %d: ids equal in %d cases, argmax equal in %d of %d, max abs difference %.2e%n",
+                        providers.get("onnx").version(), artifact.title(), threads, report.idCases, report.argmaxEqual, report.outputCases, report.maxAbs);
+                    tested++;
+                }
+            }
+        }
+        assertTrue(tested > 0, "the bundle has no ONNX artifact");
+    }
+
+    @Test
+    void answersHoldTheirTimes() throws Exception {
+        try (Model model = load(bundle.manifest.artifacts.get(0), 1)) {
+            Prediction prediction = new Predictor(bundle, model, 16, NanoClock.SYSTEM).predict("A fine film.", "");
+            assertEquals(bundle.manifest.labels.size(), prediction.labels.size());
+            assertEquals(1, prediction.labels.stream().mapToDouble(label -> label.score).sum(), 1e-9);
+            assertTrue(prediction.inferNanos > 0 && prediction.totalNanos >= prediction.inferNanos + prediction.tokenizeNanos);
+            assertTrue(model.coldLoadNanos > 0);
+        }
+    }
+
+    @Test
+    void badIdsAreRefusedBeforeTheRuntime() throws Exception {
+        try (Model model = load(bundle.manifest.artifacts.get(0), 1)) {
+            long[][][] inputs = {{{}, {}}, {new long[513], new long[513]}, {{999_999}, {0}}, {{-1}, {0}}, {{1}, {2}}, {{1, 2}, {0}}};
+            for (long[][] input : inputs) {
+                assertEquals(DemoException.Kind.USAGE, assertThrows(DemoException.class, () -> model.run(input[0], input[1])).kind);
+            }
+            model.run(new long[] {1}, new long[] {0});
+        }
+    }
+
+    @Test
+    void whatIsNoModelIsOneSentence(@TempDir Path folder) throws Exception {
+        Path path = folder.resolve("model.onnx");
+        Files.write(path, new byte[] {8, 1, 2, 3});
+        Artifact artifact = bundle.manifest.artifacts.get(0);
+        for (String file : new String[] {path.toString(), folder.resolve("missing.onnx").toString()}) {
+            DemoException e = assertThrows(DemoException.class, () -> providers.get("onnx").open(file, artifact, 1));
+            assertEquals(DemoException.Kind.UNSUPPORTED, e.kind);
+            assertTrue(e.getMessage().startsWith(artifact.path + ": ONNX Runtime ") && !e.getMessage().contains("\n"), e.getMessage());
+        }
+    }
+
+    @Test
+    void aRuntimeThatIsNotInstalledIsNamed() {
+        Artifact artifact = bundle.manifest.artifacts.get(0);
+        DemoException e = assertThrows(DemoException.class, () -> Model.load(bundle, artifact, java.util.Collections.emptyMap(), 1, NanoClock.SYSTEM));
+        assertTrue(e.getMessage().contains("(found onnx, expected [])"), e.getMessage());
+    }
+}
