@@ -1,8 +1,8 @@
 """Files and folders that appear whole or not at all, whatever stops the process.
 
-Everything is written beside its target, flushed to the disk and renamed. A folder is prepared as ``.NAME.new`` under the
-lock ``.NAME.lock``. Replacing an old folder is one exchange of two names where the kernel can do that (Linux); elsewhere
-the old folder is first moved to ``.NAME.old``, and a run that finds no target but that folder puts it back.
+Everything is written beside its target, flushed to the disk and renamed. A folder is prepared as ``.NAME.new`` under
+the lock ``.NAME.lock``. Replacing an old folder is one exchange of two names where the kernel can do that (Linux);
+elsewhere the old folder is first moved to ``.NAME.old``, and a run that finds no target but that folder puts it back.
 """
 
 import ctypes
@@ -20,9 +20,11 @@ from squeezebert_mobile.errors import EnvironmentFault
 
 # The disk's and the user's troubles, as against mistakes of the code that writes.
 _DISK_ERRORS = frozenset(
-    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EXDEV, errno.EBUSY)
-    + (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOLCK)
-)
+    {
+        errno.EACCES, errno.EBUSY, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP,
+        errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.EXDEV,
+    }
+)  # fmt: skip
 # From <linux/fs.h> and <fcntl.h>.
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
@@ -105,7 +107,8 @@ def _exchange(one: Path, other: Path) -> bool:
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
-    return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+    status: int = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return status == 0
 
 
 def _recover(target: Path, new: Path, old: Path) -> None:

@@ -22,7 +22,7 @@ _BODY = "transformer."
 # The first names of every head that a SqueezeBERT checkpoint may carry; `cls.` also holds pre-training's second head.
 _HEADS = ("classifier.", "qa_outputs.", "cls.")
 _POOLER = "pooler.dense."
-_READS_POOLER = (Task.FEATURE_EXTRACTION, Task.TEXT_CLASSIFICATION, Task.MULTIPLE_CHOICE)
+_READ_POOLER = (Task.FEATURE_EXTRACTION, Task.TEXT_CLASSIFICATION, Task.MULTIPLE_CHOICE)
 _WORDS = "embeddings.word_embeddings.weight"
 _DECODER, _BIAS, _DECODER_BIAS = (f"cls.predictions.{name}" for name in ("decoder.weight", "bias", "decoder.bias"))
 # The embedding tables and the config keys that give their numbers of rows.
@@ -62,22 +62,41 @@ def load(
 ) -> Checkpoint:
     """The checkpoint in a folder, in a weights file beside its config.json, or in a hub repository.
 
-    Every byte that is parsed was read once and hashed; see `source.read_file` for the digests that it is compared with.
-    Raises InputFileError, IntegrityError, UnsupportedModelError, EnvironmentFault or UsageError.
+    Every byte that is parsed was read once and hashed; see `source.read_file` for the digests that it is compared with,
+    `weights.read` for the other arguments. Raises InputFileError, IntegrityError, UnsupportedModelError,
+    EnvironmentFault or UsageError.
     """
-    found = hub.resolve(source, revision=revision)
-    folder, path = (found, weights.locate(found)) if found.is_dir() else (found.parent, found)
+    given = Path(source)
+    folder = hub.resolve(given.parent if given.is_file() else source, revision=revision)
+    path = given if given.is_file() else weights.locate(folder)
     data, config_file = read_file(folder / CONFIG_NAME, max_bytes=jsonfile.MAX_BYTES)
-    config = SqueezeBertConfig.from_dict(jsonfile.parse_object(data, folder / CONFIG_NAME), file=folder / CONFIG_NAME)
+    config = SqueezeBertConfig.from_json(data, file=folder / CONFIG_NAME)
     read = weights.read(path, state_key=state_key, strip_prefix=strip_prefix)
+    _refuse_oversized(config, read, folder / CONFIG_NAME)
+    commit = hub.commit_of(folder)
     return Checkpoint(
         config=config,
         tensors=read.tensors,
         task=Task.from_architectures(config.architectures),
         folder=folder,
         weights_path=path,
-        source=Source(str(source), None, (config_file, *read.files), read.notes),
+        # A path tells where a checkpoint lay on one machine; its last part is the same everywhere.
+        source=Source(
+            name=given.resolve().name if given.exists() else str(source),
+            revision=commit,
+            files=(config_file, *read.files),
+            notes=read.notes,
+        ),
     )
+
+
+def _refuse_oversized(config: SqueezeBertConfig, read: weights.Weights, file: Path) -> None:
+    """A few bytes of config must not make a model of terabytes; closer misfits are named tensor by tensor in `fit`."""
+    held = sum(tensor.numel() for tensor in read.tensors.values())
+    if config.body_parameters > 2 * held:
+        what, expected = "describes a larger model than the weights are", f"about {held} parameters"
+        fix = "take config.json and weights of one checkpoint"
+        raise UnsupportedModelError(file, what, found=config.body_parameters, expected=expected, fix=fix)
 
 
 def state_dict_for(checkpoint: Checkpoint, model: "PreTrained", *, init_head: bool = False) -> dict[str, Tensor]:
@@ -94,61 +113,68 @@ def fit(checkpoint: Checkpoint, model: "PreTrained", *, init_head: bool = False)
     """
     own = model.state_dict()
     prefix = "" if model.task is Task.FEATURE_EXTRACTION else _BODY
-    given = {_renamed(name, prefix): tensor for name, tensor in checkpoint.tensors.items()}
-    given, notes = _decoder(checkpoint, given, own, prefix)
+    given = _complete_decoder(checkpoint, _under(checkpoint, prefix), own, prefix)
     extra = sorted(set(given) - set(own))
     _refuse_extra(checkpoint, [name for name in extra if not name.startswith(_HEADS)])
-    notes += [f"{name} is left out: it belongs to another head" for name in extra]
-    _check_shapes(checkpoint, given, own, prefix)
+    for name in own.keys() & given.keys():
+        _check_shape(checkpoint, name, given[name], own[name])
     missing = [name for name in own if name not in given]
-    if model.task not in _READS_POOLER:
-        unread = [name for name in missing if name.startswith(prefix + _POOLER)]
-        given |= {name: torch.zeros_like(own[name]) for name in unread}
-        notes += [f"{name} is missing and set to zero: {model.task} does not read it" for name in unread]
-        missing = [name for name in missing if name not in unread]
-    initialised = tuple(name for name in missing if init_head and name.startswith((*_HEADS, prefix + _POOLER)))
-    if len(initialised) < len(missing):
-        _refuse_missing(checkpoint, missing)
+    # These tasks have a pooler by inheritance only: any value gives the same outputs.
+    unread = [name for name in missing if model.task not in _READ_POOLER and name.startswith(prefix + _POOLER)]
+    head = (*_HEADS, prefix + _POOLER)
+    initialised = [name for name in missing if init_head and name not in unread and name.startswith(head)]
+    _refuse_missing(checkpoint, [name for name in missing if name not in {*unread, *initialised}])
+    state = {name: given.get(name, own[name]) for name in own} | {name: torch.zeros_like(own[name]) for name in unread}
+    notes = [f"{name} is left out: it belongs to another head" for name in extra]
+    notes += [f"{name} is missing and set to zero: {model.task} does not read it" for name in unread]
     notes += [f"{name} is missing and initialised at random" for name in initialised]
-    state = {name: own[name] if name in initialised else given[name] for name in own}
-    return Fitted(state, initialised, tuple(notes))
+    return Fitted(state, tuple(initialised), tuple(notes))
 
 
-def _renamed(name: str, prefix: str) -> str:
-    return name if name.startswith(_HEADS) else prefix + name.removeprefix(_BODY)
+def _under(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    """The tensors with the body's names under ``prefix``, whether the file has them under ``transformer.`` or not."""
+    result: dict[str, Tensor] = {}
+    for name, tensor in checkpoint.tensors.items():
+        own = name if name.startswith(_HEADS) else prefix + name.removeprefix(_BODY)
+        if own in result:
+            what = f"holds {name} with and without the prefix {_BODY}"
+            raise UnsupportedModelError(checkpoint.weights_path, what, fix="remove one of them")
+        result[own] = tensor
+    return result
 
 
-def _decoder(
+def _complete_decoder(
     checkpoint: Checkpoint, given: dict[str, Tensor], own: dict[str, Tensor], prefix: str
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Complete the masked-LM decoder: its bias has two names, its weight is the embedding table where they are tied."""
+) -> dict[str, Tensor]:
+    """Fill in the masked-LM decoder: its bias has two names, its weight is the embedding table where they are tied."""
     if _DECODER not in own:
-        return given, []
-    given = dict(given)
-    for one, other in ((_BIAS, _DECODER_BIAS), (_DECODER_BIAS, _BIAS)):
-        if one in given:
-            given.setdefault(other, given[one])
-    if _BIAS in given and not torch.equal(given[_BIAS], given[_DECODER_BIAS]):
-        what = f"gives {_BIAS} and {_DECODER_BIAS} different values"
-        raise UnsupportedModelError(checkpoint.weights_path, what, fix="remove one of them")
-    words = prefix + _WORDS
-    if checkpoint.config.tie_word_embeddings and words in given:
-        if not torch.equal(given.setdefault(_DECODER, given[words]), given[words]):
-            what = f"gives {_DECODER} other values than {words}, to which the config ties it"
-            raise UnsupportedModelError(checkpoint.weights_path, what, fix="set tie_word_embeddings to false in config.json")
-    return given, []
+        return given
+    same = {_BIAS: _DECODER_BIAS, _DECODER_BIAS: _BIAS}
+    if checkpoint.config.tie_word_embeddings:
+        same[_DECODER] = prefix + _WORDS
+    result = dict(given)
+    for name, other in same.items():
+        if other not in given:
+            continue
+        if not torch.equal(result.setdefault(name, given[other]), given[other]):
+            what = f"holds {name} and {other}, which are one tensor, with different values"
+            fix = f"remove one of them, or set tie_word_embeddings to false in {CONFIG_NAME}"
+            raise UnsupportedModelError(checkpoint.weights_path, what, fix=fix)
+    return result
 
 
 def _refuse_extra(checkpoint: Checkpoint, names: list[str]) -> None:
     if names:
-        found = _listed(names)
-        fix = "check that num_hidden_layers and the model are right"
-        raise UnsupportedModelError(checkpoint.weights_path, "holds tensors that no SqueezeBERT has", found=found, fix=fix)
+        what, fix = "holds tensors that this model has not", f"check num_hidden_layers in {CONFIG_NAME}"
+        raise UnsupportedModelError(checkpoint.weights_path, what, found=_listed(names), fix=fix)
 
 
 def _refuse_missing(checkpoint: Checkpoint, names: list[str]) -> None:
-    heads = all(name.startswith(_HEADS) or _POOLER in name for name in names)
-    fix = "fine-tune it with --init-head, or take a checkpoint with this head" if heads else "take a complete checkpoint"
+    if not names:
+        return
+    fix = "take a complete checkpoint"
+    if all(name.startswith(_HEADS) or _POOLER in name for name in names):
+        fix = "take a checkpoint that was fine-tuned for this task, or fine-tune this one with --init-head"
     raise UnsupportedModelError(checkpoint.weights_path, f"lacks {_listed(names)}", fix=fix)
 
 
@@ -157,30 +183,28 @@ def _listed(names: list[str]) -> str:
     return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
-def _check_shapes(checkpoint: Checkpoint, given: dict[str, Tensor], own: dict[str, Tensor], prefix: str) -> None:
-    for name, expected in own.items():
-        if name not in given or given[name].shape == expected.shape:
-            continue
-        found = given[name]
-        key = _ROW_KEYS.get(name.removeprefix(prefix))
-        if key is not None and found.shape[1:] == expected.shape[1:]:
-            rows = found.shape[0]
-            what = f"{key} is not the number of rows of {name} in {checkpoint.weights_path.name}"
-            file = checkpoint.folder / CONFIG_NAME
-            raise UnsupportedModelError(
-                file, what, found=expected.shape[0], expected=rows, fix=f"set {key} to {rows} in {CONFIG_NAME}"
-            )
-        if name.startswith("classifier.") and found.dim() == expected.dim() and found.shape[1:] == expected.shape[1:]:
-            rows = found.shape[0]
-            raise UnsupportedModelError(
-                checkpoint.folder / CONFIG_NAME, f"labels do not fit {name}", found=f"{expected.shape[0]} labels",
-                expected=rows, fix=f"give id2label {rows} names, or pass --labels",
-            )  # fmt: skip
-        shapes = (tuple(found.shape), tuple(expected.shape))
-        fix = f"make {CONFIG_NAME} describe these weights"
-        raise UnsupportedModelError(
-            checkpoint.weights_path, f"{name} has another shape", found=shapes[0], expected=shapes[1], fix=fix
-        )
+def _check_shape(checkpoint: Checkpoint, name: str, found: Tensor, expected: Tensor) -> None:
+    """Raise for another shape, naming the key of config.json that is at fault where only a number of rows differs."""
+    if found.shape == expected.shape:
+        return
+    config_path = checkpoint.folder / CONFIG_NAME
+    rows_only = found.dim() == expected.dim() and found.shape[1:] == expected.shape[1:]
+    key = next((key for ending, key in _ROW_KEYS.items() if rows_only and name.endswith(ending)), None)
+    if key is not None:
+        what, rows = f"{key} does not fit {name}", found.shape[0]
+        fix = f"set {key} to {rows}, or take the config.json of these weights"
+        raise UnsupportedModelError(config_path, what, found=expected.shape[0], expected=f"{rows}, its rows", fix=fix)
+    if rows_only and name.startswith("classifier."):
+        what, rows = f"has labels that do not fit {name}", found.shape[0]
+        fix = f"give id2label {rows} names, or pass --labels"
+        raise UnsupportedModelError(config_path, what, found=expected.shape[0], expected=f"{rows}, its rows", fix=fix)
+    raise UnsupportedModelError(
+        checkpoint.weights_path,
+        f"{name} has another shape",
+        found=tuple(found.shape),
+        expected=tuple(expected.shape),
+        fix=f"make {CONFIG_NAME} describe these weights",
+    )
 
 
 def save(folder: Path, model: "PreTrained", *, dtype: torch.dtype = torch.float32) -> None:

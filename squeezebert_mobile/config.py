@@ -1,13 +1,16 @@
 """The SqueezeBERT configuration: Hugging Face's keys and defaults, every value checked, no torch."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
-from squeezebert_mobile import jsonfile
-from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
+from squeezebert_mobile import hub, jsonfile
+from squeezebert_mobile.atomic import replace_file
+from squeezebert_mobile.errors import UnsupportedModelError
+from squeezebert_mobile.source import read_file
 
 ACTIVATIONS = (
     "gelu",
@@ -34,6 +37,7 @@ CONFIG_NAME = "config.json"
 _MAX_CHANNELS = 65_536
 _MAX_ROWS = 4_194_304
 _MAX_LAYERS = 1_024
+_MAX_BYTES = 4 * 1024 * 1024
 
 _CHANNEL_KEYS = ("hidden_size", "num_attention_heads", "intermediate_size", "embedding_size")
 _ROW_KEYS = ("vocab_size", "max_position_embeddings", "type_vocab_size")
@@ -86,6 +90,17 @@ class SqueezeBertConfig:
         """Channels of one attention head."""
         return self.hidden_size // self.num_attention_heads
 
+    @property
+    def body_parameters(self) -> int:
+        """The number of weights in the embeddings and the encoder, biases and norms left out."""
+        c, wide = self.hidden_size, self.intermediate_size
+        rows = self.vocab_size + self.max_position_embeddings + self.type_vocab_size
+        square = sum(
+            c * c // groups for groups in (self.q_groups, self.k_groups, self.v_groups, self.post_attention_groups)
+        )
+        feed_forward = c * wide // self.intermediate_groups + wide * c // self.output_groups
+        return rows * c + self.num_hidden_layers * (square + feed_forward)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, object], *, file: str | Path = CONFIG_NAME) -> Self:
         """The config that a parsed config.json describes; keys that do not concern SqueezeBERT are ignored.
@@ -102,19 +117,25 @@ class SqueezeBertConfig:
         try:
             return cls(**chosen)  # type: ignore[arg-type]
         except UnsupportedModelError as error:
-            raise UnsupportedModelError(file, error.what, found=error.found, expected=error.expected, fix=error.fix) from None
+            raise UnsupportedModelError(
+                file, error.what, found=error.found, expected=error.expected, fix=error.fix
+            ) from None
 
     @classmethod
     def from_json_file(cls, path: Path) -> Self:
-        """The config in a config.json. Raises InputFileError where it is not strict JSON, else as `from_dict`."""
-        return cls.from_dict(jsonfile.read_object(path, max_bytes=4 * 1024 * 1024), file=path)
+        """The config in a config.json. Raises as `source.read_file`, `jsonfile.parse_object` and `from_dict`."""
+        data, _ = read_file(path, max_bytes=_MAX_BYTES)
+        return cls.from_json(data, file=path)
+
+    @classmethod
+    def from_json(cls, data: bytes, *, file: str | Path = CONFIG_NAME) -> Self:
+        """The config in the bytes of a config.json. Raises as `jsonfile.parse_object` and `from_dict`."""
+        return cls.from_dict(jsonfile.parse_object(data, file), file=file)
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
-        """The config of a checkpoint folder or hub repository."""
-        from squeezebert_mobile import hub
-
-        return cls.from_json_file(hub.resolve(source, revision=revision) / CONFIG_NAME)
+        """The config of a checkpoint folder or hub repository. Raises as `hub.resolve` and `from_json_file`."""
+        return cls.from_json_file(hub.resolve(source, revision=revision, weights=False) / CONFIG_NAME)
 
     def to_dict(self) -> dict[str, object]:
         """The content of a config.json that transformers reads."""
@@ -126,10 +147,8 @@ class SqueezeBertConfig:
         return values
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write config.json into ``folder``, which is made where it is missing."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_NAME).write_bytes(jsonfile.dump(self.to_dict()))
+        """Write config.json into ``folder``, which is made where it is missing. Raises as `atomic.replace_file`."""
+        replace_file(Path(folder) / CONFIG_NAME, jsonfile.dump(self.to_dict()))
 
 
 def validate(config: SqueezeBertConfig, file: str | Path) -> None:
@@ -144,8 +163,7 @@ def validate(config: SqueezeBertConfig, file: str | Path) -> None:
         _check_real(config, key, 0.0, 1.0, file)
     _check_real(config, "initializer_range", 0.0, 100.0, file)
     _check_real(config, "layer_norm_eps", 0.0, 1.0, file)
-    if not isinstance(config.tie_word_embeddings, bool):
-        _refuse(file, "tie_word_embeddings", config.tie_word_embeddings, "true or false")
+    _check_bool(config, "tie_word_embeddings", file)
     if config.hidden_act not in ACTIVATIONS:
         _refuse(file, "hidden_act", config.hidden_act, f"one of {', '.join(ACTIVATIONS)}")
     if config.problem_type is not None and config.problem_type not in PROBLEM_TYPES:
@@ -167,7 +185,7 @@ def _check_divisions(config: SqueezeBertConfig, file: str | Path) -> None:
 
 
 def _check_labels(labels: tuple[str, ...], file: str | Path) -> None:
-    duplicates = sorted({label for label in labels if labels.count(label) > 1})
+    duplicates = [label for label, count in Counter(labels).items() if count > 1]
     if duplicates:
         _refuse(file, "id2label", f"{duplicates[0]!r} twice", "distinct names")
     if not labels:
@@ -186,14 +204,20 @@ def _check_real(config: SqueezeBertConfig, key: str, low: float, high: float, fi
         _refuse(file, key, repr(value), f"a number from {low} to {high}")
 
 
-def _refuse(file: str | Path, key: str, found: object, expected: str) -> None:
+def _check_bool(config: SqueezeBertConfig, key: str, file: str | Path) -> None:
+    value = getattr(config, key)
+    if type(value) is not bool:
+        _refuse(file, key, repr(value), "true or false")
+
+
+def _refuse(file: str | Path, key: str, found: object, expected: str) -> NoReturn:
     text = str(found)
     shown = text if len(text) <= 80 else f"{text[:77]}..."
     raise UnsupportedModelError(file, f"{key} is not valid", found=shown, expected=expected, fix=f"correct {key}")
 
 
 def _require_squeezebert(values: Mapping[str, object], file: str | Path) -> None:
-    if "auto_map" in values:
+    if values.get("auto_map"):
         fix = "use a checkpoint without custom code; it is never run"
         raise UnsupportedModelError(file, "asks for custom code (auto_map)", fix=fix)
     model_type = values.get("model_type")
@@ -204,37 +228,27 @@ def _require_squeezebert(values: Mapping[str, object], file: str | Path) -> None
 
 def _labels(values: Mapping[str, object], file: str | Path) -> tuple[str, ...]:
     """The labels in id order; ``num_labels`` alone gives LABEL_n, as in transformers, whose default is two."""
-    mapping = values.get("id2label")
-    count = values.get("num_labels")
+    mapping, count = values.get("id2label"), values.get("num_labels")
     if mapping is None:
         number = 2 if count is None else count
         if type(number) is not int or not 1 <= number <= _MAX_CHANNELS:
             _refuse(file, "num_labels", repr(number), f"a whole number from 1 to {_MAX_CHANNELS}")
-        return tuple(f"LABEL_{index}" for index in range(int(str(number))))
+        return tuple(f"LABEL_{index}" for index in range(number))
     if not isinstance(mapping, Mapping):
-        raise UnsupportedModelError(
-            file, "id2label is not valid", found=type(mapping).__name__, expected="an object", fix="correct id2label"
-        )
-    expected = [str(index) for index in range(len(mapping))]
-    if sorted(map(str, mapping)) != sorted(expected):
-        _refuse(file, "id2label", f"ids {', '.join(map(str, mapping))}", f"ids 0 to {len(mapping) - 1}, one label each")
+        _refuse(file, "id2label", type(mapping).__name__, "an object of id and label")
     by_id = {str(key): label for key, label in mapping.items()}
+    expected = [str(index) for index in range(len(mapping))]
+    if set(by_id) != set(expected):
+        _refuse(file, "id2label", f"ids {', '.join(by_id)}", f"ids 0 to {len(mapping) - 1}, one label each")
     if count is not None and count != len(mapping):
         _refuse(file, "num_labels", repr(count), f"the {len(mapping)} of id2label")
     return _strings([by_id[key] for key in expected], "id2label", file)
 
 
 def _strings(values: object, key: str, file: str | Path) -> tuple[str, ...]:
-    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
-        raise UnsupportedModelError(file, f"{key} is not valid", expected="strings", fix=f"correct {key}")
+    if not isinstance(values, (list, tuple)):
+        _refuse(file, key, type(values).__name__, "a list of strings")
+    others = [value for value in values if not isinstance(value, str)]
+    if others:
+        _refuse(file, key, repr(others[0]), "strings")
     return tuple(values)
-
-
-def require_file_labels(config: SqueezeBertConfig, rows: int, file: str | Path) -> None:
-    """Raise UnsupportedModelError where a classifier of ``rows`` outputs does not fit the labels."""
-    if rows != config.num_labels:
-        fix = f"give id2label {rows} names, or pass --labels"
-        raise UnsupportedModelError(file, "labels do not fit the classifier", found=config.num_labels, expected=rows, fix=fix)
-
-
-__all__ = ["ACTIVATIONS", "CONFIG_NAME", "InputFileError", "SqueezeBertConfig", "require_file_labels", "validate"]

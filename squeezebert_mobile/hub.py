@@ -1,13 +1,102 @@
-"""Finding a checkpoint: a folder or file of this machine, or a repository of the Hugging Face hub and its cache."""
+"""Finding a checkpoint: a folder of this machine, or a repository of the Hugging Face hub through its cache."""
 
+import os
 from pathlib import Path
+from typing import NoReturn
 
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import EnvironmentFault, UsageError
+
+# What a checkpoint is read from; a repository may hold gigabytes besides.
+_SMALL_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+)
+_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 
 
-def resolve(source: str | Path, *, revision: str | None = None) -> Path:
-    """The folder (or weights file) that ``source`` names."""
-    path = Path(source)
-    if path.exists():
-        return path
-    raise UsageError(source, "does not exist", fix="name a folder or a hub repository")
+def resolve(source: str | Path, *, revision: str | None = None, weights: bool = True) -> Path:
+    """The folder that ``source`` names: itself, or the cached snapshot of a hub repository, which is downloaded.
+
+    Of a repository come config, tokenizer and, with ``weights``, the safetensors files or, where it has none, the
+    pickles. The hub's own switches hold (HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE). Without a connection a
+    cached snapshot is used if it is complete. Raises UsageError for a name, repository or revision that does not
+    exist, EnvironmentFault where the hub cannot be reached or refuses.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        if revision is not None:
+            fix = "leave --revision out, or name a hub repository"
+            raise UsageError(source, "is a folder, which has no revisions", found=revision, fix=fix)
+        return folder
+    if folder.is_file():
+        raise UsageError(source, "is a file", expected="a folder", fix="name the folder that holds it")
+    return _snapshot(str(source), revision, weights=weights)
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that a folder of the hub's cache holds, None for another folder."""
+    return folder.name if folder.parent.name == "snapshots" else None
+
+
+def _snapshot(repo: str, revision: str | None, *, weights: bool) -> Path:
+    # Read once, at import: the hub needs no account of what is installed here.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import httpx2
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        wanted = [*_SMALL_FILES, *(_SAFETENSORS if weights else ())]
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
+        if weights and not any((folder / name).exists() for name in _SAFETENSORS[:2]):
+            # The same commit, even if the branch has moved on meanwhile.
+            snapshot_download(repo, revision=folder.name, allow_patterns=[*_SMALL_FILES, *_PICKLES])
+    except HFValidationError:
+        fix = "name an existing folder, or a hub repository as OWNER/NAME"
+        raise UsageError(repo, "is neither a folder nor the name of a hub repository", fix=fix) from None
+    except GatedRepoError as error:
+        fix = "accept its conditions on the hub, then run: hf auth login"
+        raise EnvironmentFault(repo, "is a gated hub repository", fix=fix) from error
+    except RepositoryNotFoundError as error:
+        fix = "check the name; for a private repository run: hf auth login"
+        raise UsageError(repo, "is neither a folder nor a hub repository that you can read", fix=fix) from error
+    except RevisionNotFoundError as error:
+        fix = "name an existing branch, tag or commit"
+        raise UsageError(repo, "has no such revision on the hub", found=revision, fix=fix) from error
+    except (httpx2.HTTPError, OSError, ValueError) as error:
+        _refuse(repo, error)
+    return folder
+
+
+def _refuse(repo: str, error: Exception) -> NoReturn:
+    """Say what kept the hub from answering; the library wraps the cause once or twice."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
+    if constants.is_offline_mode():
+        what, fix = "is not completely in the hub's cache, and HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE once"
+    elif isinstance(cause, HfHubHTTPError) and cause.response.status_code == 429:
+        what, fix = "was refused by the hub: too many requests (HTTP 429)", "wait some minutes, or run: hf auth login"
+    elif isinstance(cause, HfHubHTTPError):
+        what = f"was refused by the hub (HTTP {cause.response.status_code})"
+        fix = "try again later, or run: hf auth login"
+    elif isinstance(cause, ValueError):
+        what, fix = "got an answer that is not the hub's", "check the proxy and HF_ENDPOINT"
+    elif isinstance(cause, OSError) and cause.errno is not None:
+        what, fix = f"cannot be stored: {cause.strerror}", f"check the disk at {constants.HF_HUB_CACHE}, or set HF_HOME"
+    else:
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0][:200]
+        what = f"is neither a folder nor completely cached, and the hub cannot be reached: {reason}"
+        fix = "check the name and the network, the proxy and HF_ENDPOINT"
+    raise EnvironmentFault(repo, what, fix=fix) from error

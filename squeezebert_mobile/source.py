@@ -38,7 +38,7 @@ class Source:
 
 
 def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceFile]:
-    """The bytes of a file, read once, so that what is parsed is what was hashed, whatever happens to the file meanwhile.
+    """The bytes of a file, read once: what is parsed is what was hashed, whatever happens to the file meanwhile.
 
     They are compared with the digest that is known for them: a line of ``SHA256SUMS`` beside the file, or the name that
     the hub's cache gave the blob behind it. Raises IntegrityError where they differ, InputFileError for a missing,
@@ -77,7 +77,9 @@ def _compare(path: Path, data: bytes, digest: str) -> None:
         digest = hashlib.sha1(header + data, usedforsecurity=False).hexdigest()
     if len(blob.name) == len(digest) and blob.name != digest:
         fix = f"delete {blob} and download it again"
-        raise IntegrityError(path, "differs from the digest that the hub gave", found=digest, expected=blob.name, fix=fix)
+        raise IntegrityError(
+            path, "differs from the digest that the hub gave", found=digest, expected=blob.name, fix=fix
+        )
 
 
 def _listed_digest(path: Path) -> str | None:

@@ -37,10 +37,14 @@ def locate(folder: Path) -> Path:
     for name in _NAMES:
         if (folder / name).exists():
             return folder / name
-    others = sorted(path.name for path in folder.iterdir() if path.suffix in (".h5", ".msgpack", ".onnx", ".bin", ".pt"))
+    others = sorted(
+        path.name for path in folder.iterdir() if path.suffix in (".h5", ".msgpack", ".onnx", ".bin", ".pt")
+    )
     found = f"found {', '.join(others)}" if others else None
     fix = f"save the model with save_pretrained, which writes {SAFETENSORS_NAME}"
-    raise InputFileError(folder, "has no weights", found=found, expected=f"{SAFETENSORS_NAME} or {PICKLE_NAME}", fix=fix)
+    raise InputFileError(
+        folder, "has no weights", found=found, expected=f"{SAFETENSORS_NAME} or {PICKLE_NAME}", fix=fix
+    )
 
 
 def read(path: Path, *, state_key: str | None = None, strip_prefix: str | None = None) -> Weights:
@@ -49,20 +53,17 @@ def read(path: Path, *, state_key: str | None = None, strip_prefix: str | None =
     ``state_key`` names the entry that holds the state dict where a training loop saved more than that; every name must
     then start with ``strip_prefix``, if given. Raises InputFileError, IntegrityError or UnsupportedModelError.
     """
-    if path.name.endswith(_INDEX_SUFFIX):
-        raw, files = _read_shards(path)
-    else:
-        raw, file = _read_one(path)
-        files = (file,)
-    named = _without_prefix(path, _state_dict(path, raw, state_key), strip_prefix)
-    return _cast(path, named, files)
+    raw, files = _read_shards(path) if path.name.endswith(_INDEX_SUFFIX) else _read_one(path)
+    tensors = _without_prefix(path, _state_dict(path, raw, state_key), strip_prefix)
+    del raw  # so that `_cast` holds the last reference to each tensor
+    return _cast(path, tensors, files)
 
 
-def _read_one(path: Path) -> tuple[object, SourceFile]:
+def _read_one(path: Path) -> tuple[object, tuple[SourceFile, ...]]:
     data, file = read_file(path)
     _refuse_text(path, data)
     parse = weights_safetensors.parse if path.suffix == ".safetensors" else weights_pickle.parse
-    return parse(path, data), file
+    return parse(path, data), (file,)
 
 
 def _refuse_text(path: Path, data: bytes) -> None:
@@ -75,30 +76,40 @@ def _refuse_text(path: Path, data: bytes) -> None:
         raise InputFileError(path, "is text, not weights", found=repr(shown), fix="download it again")
 
 
-def _read_shards(index: Path) -> tuple[dict[str, object], tuple[SourceFile, ...]]:
+def _read_shards(index: Path) -> tuple[object, tuple[SourceFile, ...]]:
     data, file = read_file(index, max_bytes=jsonfile.MAX_BYTES)
     weight_map = jsonfile.parse_object(data, index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise InputFileError(index, "has no weight_map", expected="an object of tensor and file", fix="restore the index")
+        raise InputFileError(
+            index, "has no weight_map", expected="an object of tensor and file", fix="restore the index"
+        )
     suffix = PurePosixPath(index.name.removesuffix(_INDEX_SUFFIX)).suffix
     tensors: dict[str, object] = {}
     files = [file]
     for shard in sorted({_shard_name(index, name, suffix) for name in weight_map.values()}):
         path = index.with_name(shard)
-        raw, file = _read_one(path)
+        raw, shard_files = _read_one(path)
         if not isinstance(raw, Mapping):
             raise InputFileError(path, "is not a state dict", found=type(raw).__name__, fix="save a state dict")
         _check_shard(path, set(raw), {name for name, where in weight_map.items() if where == shard})
         tensors |= raw
-        files.append(file)
+        files += shard_files
     return tensors, tuple(files)
 
 
 def _shard_name(index: Path, name: object, suffix: str) -> str:
     """A plain file name: an index must not reach out of its folder."""
-    if not isinstance(name, str) or name != Path(name).name or "\\" in name or "\0" in name or not name.endswith(suffix):
+    if (
+        not isinstance(name, str)
+        or name != Path(name).name
+        or "\\" in name
+        or "\0" in name
+        or not name.endswith(suffix)
+    ):
         fix = "restore the index, which names files of its own folder"
-        raise InputFileError(index, "names a file that is not a shard", found=repr(name)[:80], expected=f"*{suffix}", fix=fix)
+        raise InputFileError(
+            index, "names a file that is not a shard", found=repr(name)[:80], expected=f"*{suffix}", fix=fix
+        )
     return name
 
 
@@ -113,7 +124,9 @@ def _check_shard(path: Path, found: set[object], expected: set[str]) -> None:
 def _state_dict(path: Path, raw: object, state_key: str | None) -> dict[str, Tensor]:
     if state_key is not None:
         if not isinstance(raw, Mapping) or not isinstance(raw.get(state_key), Mapping):
-            raise UsageError(path, f"has no state dict under {state_key!r}", found=_keys(raw), fix="correct --state-key")
+            raise UsageError(
+                path, f"has no state dict under {state_key!r}", found=_keys(raw), fix="correct --state-key"
+            )
         raw = raw[state_key]
     if not isinstance(raw, Mapping):
         raise InputFileError(path, "is not a state dict", found=type(raw).__name__, fix="save model.state_dict()")
@@ -142,7 +155,9 @@ def _without_prefix(path: Path, tensors: dict[str, Tensor], prefix: str | None) 
         if name.endswith(_ANY_EMBEDDING) and found:
             keys = ", ".join(sorted(tensors)[:5])
             fix = f"pass --strip-prefix {found}"
-            raise UnsupportedModelError(path, f"prefixes its names with {found!r}", found=f"the keys {keys}, ...", fix=fix)
+            raise UnsupportedModelError(
+                path, f"prefixes its names with {found!r}", found=f"the keys {keys}, ...", fix=fix
+            )
     return tensors
 
 
@@ -174,5 +189,7 @@ def _finite(path: Path, name: str, tensor: Tensor) -> Tensor:
     bad = tensor.numel() - int(tensor.isfinite().sum())
     if bad:
         found = f"{bad} of {tensor.numel()} values NaN or infinite"
-        raise InputFileError(path, f"holds {name} with values that are no numbers", found=found, fix="take an earlier save")
+        raise InputFileError(
+            path, f"holds {name} with values that are no numbers", found=found, fix="take an earlier save"
+        )
     return tensor

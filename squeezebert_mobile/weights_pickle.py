@@ -141,7 +141,15 @@ def _check_zip(path: Path, data: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             pickled = _check_records(path, archive, len(data))
             broken = archive.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, struct.error, ValueError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        struct.error,
+        ValueError,
+        OSError,
+    ) as error:
         _refuse_broken_zip(path, data, error)
     if broken is not None:
         what = f"has a record {broken} that differs from its checksum"
@@ -181,7 +189,7 @@ def _scan_whole(path: Path, pickled: bytes) -> _Scan:
 
 
 def _refuse_broken_zip(path: Path, data: bytes, error: Exception) -> NoReturn:
-    """The directory of a zip stands at its end, so a cut archive has none; its first record tells what should follow."""
+    """A zip's directory stands at its end, so a cut archive has none; its first record tells what should follow."""
     if b"PK\x05\x06" in data[-65_557:]:
         raise InputFileError(path, f"is a damaged archive: {error}", fix=_DOWNLOAD_AGAIN) from error
     names, extra = struct.unpack_from("<HH", data.ljust(30, b"\0"), 26)

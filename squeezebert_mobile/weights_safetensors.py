@@ -18,7 +18,20 @@ _MAX_HEADER = 100_000_000
 _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 # Types that the format knows and that no supported checkpoint uses.
 _OTHER_TYPES = frozenset(
-    ("U64", "U32", "U16", "C64", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4")
+    (
+        "U64",
+        "U32",
+        "U16",
+        "C64",
+        "F8_E4M3",
+        "F8_E5M2",
+        "F8_E8M0",
+        "F8_E4M3FNUZ",
+        "F8_E5M2FNUZ",
+        "F6_E2M3",
+        "F6_E3M2",
+        "F4",
+    )
 )
 _DOWNLOAD_AGAIN = "download it again"
 
@@ -47,7 +60,9 @@ def _check(path: Path, data: bytes) -> None:
     if 8 + length > len(data):
         _truncated(path, len(data), f"at least {8 + length} bytes, the header")
     ranges = [
-        (*_range(path, name, entry), name) for name, entry in _header(path, data[8 : 8 + length]) if name != "__metadata__"
+        (*_range(path, name, entry), name)
+        for name, entry in _header(path, data[8 : 8 + length])
+        if name != "__metadata__"
     ]
     _check_layout(path, sorted(ranges), len(data) - 8 - length)
 
@@ -87,7 +102,9 @@ def _range(path: Path, name: str, entry: object) -> tuple[int, int]:
     for extent in shape:
         size *= extent
     if size != end - begin:
-        _malformed(path, f"gives {name!r} offsets that do not fit its shape", found=f"{end - begin} bytes", expected=size)
+        _malformed(
+            path, f"gives {name!r} offsets that do not fit its shape", found=f"{end - begin} bytes", expected=size
+        )
     return begin, end
 
 
