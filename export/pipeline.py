@@ -223,11 +223,13 @@ def _prove(
 
 def _inputs(runtime: Runtime, task: Task) -> tuple[TensorSpec, ...]:
     if runtime == "executorch":
-        names, axes = ("input_ids", "token_type_ids"), (1, "sequence_length")
-    else:
-        names = ("input_ids", "attention_mask", "token_type_ids")
-        choices = ("num_choices",) if task is Task.MULTIPLE_CHOICE else ()
-        axes = ("batch_size", *choices, "sequence_length")
+        return tuple(
+            TensorSpec(name=name, dtype="int64", axes=(1, "sequence_length"))
+            for name in ("input_ids", "token_type_ids")
+        )
+    choices = ("num_choices",) if task is Task.MULTIPLE_CHOICE else ()
+    axes = ("batch_size", *choices, "sequence_length")
+    names = ("input_ids", "attention_mask", "token_type_ids")
     return tuple(TensorSpec(name=name, dtype="int64", axes=axes) for name in names)
 
 

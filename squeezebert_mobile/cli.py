@@ -180,7 +180,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except SqueezeBertMobileError as error:
-        code = _fail(error, error.exit_code)
+        code = _fail(str(error), error.exit_code, error)
     except typer.TyperException as error:
         text = " ".join(error.format_message().split())
         code = _fail(f"{_command(error)}: {text}; fix: {_command(error)} --help", 2, error)
@@ -201,9 +201,9 @@ def _command(error: typer.TyperException) -> str:
     return context.command_path if context else "squeezebert-mobile"
 
 
-def _fail(message: object, code: int, error: BaseException | None = None) -> int:
+def _fail(message: str, code: int, error: BaseException) -> int:
     if "--debug" in sys.argv:
-        traceback.print_exception(error or message)  # type: ignore[arg-type]
+        traceback.print_exception(error)
     typer.echo(f"error: {message}", err=True)
     return code
 

@@ -28,7 +28,7 @@ def info(source: str | Path, *, revision: str | None = None) -> Information:
 def _of_bundle(folder: Path) -> Information:
     bundle = bundles.read(folder)
     source = bundle.manifest.source
-    facts = {
+    facts: dict[str, object] = {
         "bundle": str(folder),
         "digest": bundle.digest,
         "task": str(bundle.manifest.task),

@@ -231,74 +231,80 @@ class SqueezeBertForMaskedLM(PreTrained):
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__(config)
         self.transformer = SqueezeBertModel(config)
-        self.cls = nn.ModuleDict({"predictions": Predictions(config)})
+        head = Predictions(config)
+        self.cls = nn.ModuleDict({"predictions": head})
         self.reset_parameters()
         if config.tie_word_embeddings:
-            self.cls["predictions"].decoder.weight = self.transformer.embeddings.word_embeddings.weight
+            head.decoder.weight = self.transformer.embeddings.word_embeddings.weight
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> Tensor:
         x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
-        return self.cls["predictions"](x)
+        logits: Tensor = self.cls["predictions"](x)
+        return logits
 
 
-class SqueezeBertForSequenceClassification(PreTrained):
+class Classifier(PreTrained):
+    """A SqueezeBERT with dropout and one linear layer on top."""
+
+    def __init__(self, config: SqueezeBertConfig, outputs: int) -> None:
+        super().__init__(config)
+        self.transformer = SqueezeBertModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, outputs)
+        self.reset_parameters()
+
+    def head(self, x: Tensor) -> Tensor:
+        """Logits of pooled or per-token vectors, [..., C] -> [..., outputs]."""
+        logits: Tensor = self.classifier(self.dropout(x))
+        return logits
+
+
+class SqueezeBertForSequenceClassification(Classifier):
     """Token ids [N, W] to label logits [N, labels]."""
 
     task = Task.TEXT_CLASSIFICATION
 
     def __init__(self, config: SqueezeBertConfig) -> None:
-        super().__init__(config)
-        self.transformer = SqueezeBertModel(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
-        self.reset_parameters()
+        super().__init__(config, config.num_labels)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> Tensor:
         _, pooled = self.transformer(input_ids, attention_mask, token_type_ids)
-        return self.classifier(self.dropout(pooled))
+        return self.head(pooled)
 
 
-class SqueezeBertForMultipleChoice(PreTrained):
+class SqueezeBertForMultipleChoice(Classifier):
     """Token ids [N, choices, W] to choice logits [N, choices]."""
 
     task = Task.MULTIPLE_CHOICE
 
     def __init__(self, config: SqueezeBertConfig) -> None:
-        super().__init__(config)
-        self.transformer = SqueezeBertModel(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, 1)
-        self.reset_parameters()
+        super().__init__(config, 1)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> Tensor:
         flat = [None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask, token_type_ids)]
         _, pooled = self.transformer(*flat)
-        return self.classifier(self.dropout(pooled)).view(input_ids.shape[:2])
+        return self.head(pooled).view(input_ids.shape[:2])
 
 
-class SqueezeBertForTokenClassification(PreTrained):
+class SqueezeBertForTokenClassification(Classifier):
     """Token ids [N, W] to label logits [N, W, labels]."""
 
     task = Task.TOKEN_CLASSIFICATION
 
     def __init__(self, config: SqueezeBertConfig) -> None:
-        super().__init__(config)
-        self.transformer = SqueezeBertModel(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
-        self.reset_parameters()
+        super().__init__(config, config.num_labels)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> Tensor:
         x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
-        return self.classifier(self.dropout(x))
+        return self.head(x)
 
 
 class SqueezeBertForQuestionAnswering(PreTrained):

@@ -62,8 +62,9 @@ class Choice:
 def softmax(logits: NDArray[np.floating]) -> Float64:
     """Softmax over the last axis, in fp64."""
     shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    exponents = np.exp(shifted)
-    return exponents / exponents.sum(-1, keepdims=True)
+    exponents: Float64 = np.exp(shifted)
+    probabilities: Float64 = exponents / exponents.sum(-1, keepdims=True)
+    return probabilities
 
 
 def sigmoid(logits: NDArray[np.floating]) -> Float64:

@@ -26,7 +26,7 @@ Arrays = dict[str, NDArray[np.generic]]
 def write_frame(stream: BinaryIO, arrays: Arrays) -> None:
     """Send arrays by name."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **arrays)
     data = buffer.getvalue()
     stream.write(len(data).to_bytes(8, "little") + data)
     stream.flush()
