@@ -1,20 +1,27 @@
 """bundle.json: what a bundle holds and how to call it. The only source of truth; file names mean nothing.
 
-`bundle.schema.json`, published beside this file, is generated from these classes.
+`bundle.schema.json`, published beside this file, is generated from these classes. The file also holds its own digest,
+``seal``: the SHA-256 of its bytes with 64 zeros in the place of the seal. Without it one flipped bit in a label would
+be a wrong answer. It shows damage; who made the bundle is shown by a signature (`signing`).
 """
 
+import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from squeezebert_mobile import jsonfile
+from squeezebert_mobile import digest, jsonfile
 from squeezebert_mobile.errors import IntegrityError
 from squeezebert_mobile.tasks import Task
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "bundle.json"
 SCHEMA_NAME = "bundle.schema.json"
+_SEAL = "seal"
+_UNSEALED = "0" * 64
 
 Runtime = Literal["onnx", "executorch"]
 Precision = Literal["fp32", "fp16", "int8", "int8-static"]
@@ -175,18 +182,19 @@ class Manifest(_Record):
 def parse(data: bytes, file: str | Path) -> Manifest:
     """The manifest in the bytes of a bundle.json.
 
-    Raises InputFileError where it is not strict JSON, IntegrityError for an unknown schema version or anything that
-    the schema does not allow.
+    Raises InputFileError where it is not strict JSON, IntegrityError for an unknown schema version, a seal that its
+    bytes do not have, or anything that the schema does not allow.
     """
     values = jsonfile.parse_object(data, file)
     version = values.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
+    if version != SCHEMA_VERSION or not isinstance(version, int) or isinstance(version, bool):
         fix = "read it with the version of squeezebert-mobile that wrote it, or export again"
         raise IntegrityError(
             file, "has an unknown schema_version", found=repr(version)[:40], expected=SCHEMA_VERSION, fix=fix
         )
+    _require_seal(data, values.pop(_SEAL, None), file)
     try:
-        return Manifest.model_validate_json(data)
+        return Manifest.model_validate_json(json.dumps(values))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the top"
@@ -197,9 +205,31 @@ def parse(data: bytes, file: str | Path) -> Manifest:
 
 def dump(manifest: Manifest) -> bytes:
     """The deterministic bytes of bundle.json."""
-    return jsonfile.dump(manifest.model_dump(mode="json"))
+    return sealed(manifest.model_dump(mode="json"))
+
+
+def sealed(values: Mapping[str, object]) -> bytes:
+    """The bytes of a bundle.json with these values, closed by its seal."""
+    data = jsonfile.dump({**values, _SEAL: _UNSEALED})
+    return data.replace(_line(_UNSEALED), _line(digest.sha256(data)))
 
 
 def schema() -> bytes:
     """The JSON schema of bundle.json, as published in `bundle.schema.json`."""
-    return jsonfile.dump(Manifest.model_json_schema())
+    values = Manifest.model_json_schema()
+    values["properties"][_SEAL] = {"pattern": "^[0-9a-f]{64}$", "title": "Seal", "type": "string"}
+    values["required"].append(_SEAL)
+    return jsonfile.dump(values)
+
+
+def _line(seal: str) -> bytes:
+    return f'"{_SEAL}": "{seal}"'.encode()
+
+
+def _require_seal(data: bytes, seal: object, file: str | Path) -> None:
+    found = None
+    if isinstance(seal, str) and re.fullmatch("[0-9a-f]{64}", seal) and data.count(_line(seal)) == 1:
+        found = digest.sha256(data.replace(_line(seal), _line(_UNSEALED)))
+    if found is None or found != seal:
+        fix = "copy or export the bundle again"
+        raise IntegrityError(file, "has other bytes than its seal says", found=found, expected=seal, fix=fix)

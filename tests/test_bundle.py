@@ -140,7 +140,7 @@ def test_any_damage_is_an_integrity_error_that_names_the_file(folder: Path, kind
 def rewritten(change: Callable[[dict[str, object]], object]) -> bytes:
     values = described().model_dump(mode="json")
     change(values)
-    return jsonfile.dump(values)
+    return manifest.sealed(values)
 
 
 def rename_first(path: str) -> Callable[[dict[str, object]], object]:
@@ -178,6 +178,21 @@ def test_a_manifest_out_of_order_is_refused(folder: Path, case: str) -> None:
         bundles.read(folder)
     assert "bundle.json" in str(caught.value)
     assert "; fix: " in str(caught.value)
+
+
+def test_one_changed_letter_in_a_label_is_an_integrity_error(folder: Path) -> None:
+    path = folder / "bundle.json"
+    path.write_bytes(path.read_bytes().replace(b'"good"', b'"gold"'))
+    with pytest.raises(IntegrityError, match=r"bundle\.json: has other bytes than its seal says"):
+        bundles.read(folder)
+
+
+@pytest.mark.parametrize("seal", ["0" * 64, 7, None, "", "A" * 64])
+def test_a_seal_that_is_none_is_refused(folder: Path, seal: object) -> None:
+    values = described().model_dump(mode="json") | {"seal": seal}
+    (folder / "bundle.json").write_bytes(jsonfile.dump(values))
+    with pytest.raises(IntegrityError, match="seal"):
+        bundles.read(folder)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff\xfe", b'{"a": NaN}', b'{"a": 1, "a": 2}', b"[" * 100_000])
