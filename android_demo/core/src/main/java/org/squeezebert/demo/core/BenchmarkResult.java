@@ -13,9 +13,9 @@ public final class BenchmarkResult {
     private static final int LEAST_BATTERY = 20;
     private static final int THERMAL_MODERATE = 2;
     private static final long CLOCK_TOLERANCE_MS = 1000;
-    /** The last quarter's median over the first's; the noise of an idle phone stays below it. */
-    private static final double THROTTLED = 1.15;
-    private static final int LEAST_FOR_THROTTLING = 20;
+    /** The last third's median over the first's, as in benchmarks/protocol.py. */
+    private static final double MAX_SLOWDOWN = 1.05;
+    private static final int LEAST_FOR_SLOWDOWN = 9;
 
     public final BenchmarkProtocol protocol;
     public final long coldLoadNanos;
@@ -24,6 +24,7 @@ public final class BenchmarkResult {
     public final DeviceState before;
     public final DeviceState after;
     public final boolean cancelled;
+    public final long clockJumpMillis;
     /** Empty where the result is valid. */
     public final List<String> invalid;
 
@@ -36,7 +37,8 @@ public final class BenchmarkResult {
         this.before = before;
         this.after = after;
         this.cancelled = cancelled;
-        invalid = Collections.unmodifiableList(reasons(clockJumpMillis));
+        this.clockJumpMillis = clockJumpMillis;
+        invalid = Collections.unmodifiableList(reasons());
     }
 
     /** Milliseconds at a percentile, or NaN where nothing was measured. */
@@ -44,14 +46,14 @@ public final class BenchmarkResult {
         return latenciesNanos.length == 0 ? Double.NaN : Percentiles.of(latenciesNanos, percent) / 1e6;
     }
 
-    private List<String> reasons(long clockJumpMillis) {
+    private List<String> reasons() {
         List<String> reasons = new ArrayList<>();
         if (cancelled) reasons.add("cancelled");
         if (latenciesNanos.length < protocol.minRuns) reasons.add(latenciesNanos.length + " runs of at least " + protocol.minRuns);
         if (seconds < protocol.minSeconds) reasons.add(Math.round(seconds) + " s of at least " + protocol.minSeconds + " s");
         if (Math.abs(clockJumpMillis) > CLOCK_TOLERANCE_MS) reasons.add("the clock jumped by " + clockJumpMillis + " ms");
         if (Arrays.stream(latenciesNanos).anyMatch(sample -> sample <= 0)) reasons.add("a latency is not above zero");
-        if (slowdown() > THROTTLED) reasons.add("it slowed down by " + Math.round(100 * (slowdown() - 1)) + " % during the run (throttling or other load)");
+        if (slowdown() > MAX_SLOWDOWN) reasons.add("it slowed down by " + Math.round(100 * (slowdown() - 1)) + " % during the run (throttling or other load)");
         addState(reasons, before, " before the run");
         addState(reasons, after, " after the run");
         return reasons;
@@ -66,12 +68,12 @@ public final class BenchmarkResult {
         if (!state.screenOn) reasons.add("screen off" + when);
     }
 
-    /** The median of the last quarter over that of the first, 1 where there are too few runs to tell. */
+    /** The median of the last third over that of the first, 1 where there are too few runs to tell. */
     double slowdown() {
-        int quarter = latenciesNanos.length / 4;
-        if (latenciesNanos.length < LEAST_FOR_THROTTLING) return 1;
-        double first = Percentiles.of(Arrays.copyOf(latenciesNanos, quarter), 50);
-        double last = Percentiles.of(Arrays.copyOfRange(latenciesNanos, latenciesNanos.length - quarter, latenciesNanos.length), 50);
+        int third = latenciesNanos.length / 3;
+        if (latenciesNanos.length < LEAST_FOR_SLOWDOWN) return 1;
+        double first = Percentiles.of(Arrays.copyOf(latenciesNanos, third), 50);
+        double last = Percentiles.of(Arrays.copyOfRange(latenciesNanos, latenciesNanos.length - third, latenciesNanos.length), 50);
         return last / first;
     }
 
@@ -82,6 +84,8 @@ public final class BenchmarkResult {
         json.put("cold_load_ns", coldLoadNanos);
         json.put("latencies_ns", latenciesNanos);
         json.put("seconds", seconds);
+        json.put("clock_jump_ms", clockJumpMillis);
+        json.put("cancelled", cancelled);
         json.put("before", before.toJson());
         json.put("after", after.toJson());
         json.put("invalid", invalid);

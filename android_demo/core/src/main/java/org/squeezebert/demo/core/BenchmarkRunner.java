@@ -2,17 +2,12 @@ package org.squeezebert.demo.core;
 
 import java.util.Arrays;
 
-/** Measures one artifact: cold load, warm-up, then runs until both minima are met. */
+/** Measures a loaded artifact: warm-up, then runs until both minima are met. */
 public final class BenchmarkRunner {
     /** Called after every run from the measuring thread. */
     public interface Progress {
         /** Returns false to cancel. {@code latest} is the last latency in ns, 0 during warm-up. */
         boolean update(double fraction, long latest);
-    }
-
-    /** How the model is loaded; timed. */
-    public interface Loader {
-        InferenceEngine load() throws DemoException;
     }
 
     private final NanoClock clock;
@@ -23,19 +18,18 @@ public final class BenchmarkRunner {
         this.device = device;
     }
 
-    /** Raw latencies with the device's state before and after; {@code cancelled} where the listener said so. */
-    public BenchmarkResult run(BenchmarkProtocol protocol, TokenizerSpec tokenizer, Loader loader, Progress progress) throws DemoException {
-        long[] ids = syntheticIds(protocol.tokens, tokenizer);
-        long[] types = new long[ids.length];
-        DeviceState before = device.state();
-        long loadStart = clock.nanos();
-        try (InferenceEngine engine = loader.load()) {
-            long coldLoad = clock.nanos() - loadStart;
+    /** Raw latencies with the device's state before and after. Closes the engine; {@code coldLoad} is what its loading took, in ns. */
+    public BenchmarkResult run(BenchmarkProtocol protocol, TokenizerSpec tokenizer, InferenceEngine engine, long coldLoad, Progress progress)
+            throws DemoException {
+        try (InferenceEngine closed = engine) {
+            long[] ids = syntheticIds(protocol.tokens, tokenizer);
+            long[] types = new long[ids.length];
+            DeviceState before = device.state();
             for (int i = 0; i < protocol.warmup; i++) {
-                engine.run(ids, types);
+                closed.run(ids, types);
                 if (!progress.update(0, 0)) return finish(protocol, coldLoad, new long[0], 0, 0, before, true);
             }
-            return measure(protocol, engine, ids, types, coldLoad, before, progress);
+            return measure(protocol, closed, ids, types, coldLoad, before, progress);
         }
     }
 
@@ -67,9 +61,9 @@ public final class BenchmarkRunner {
     }
 
     /** [CLS], then ids spread over the vocabulary, then [SEP]: embedding rows are read from all over the table, as with real text. */
-    static long[] syntheticIds(int tokens, TokenizerSpec tokenizer) {
+    static long[] syntheticIds(int tokens, TokenizerSpec tokenizer) throws DemoException {
         if (tokens > tokenizer.maxLength) {
-            throw new IllegalArgumentException(tokens + " tokens, the model takes " + tokenizer.maxLength);
+            throw new DemoException(DemoException.Kind.USAGE, "tokens", "are too many", tokens, "at most " + tokenizer.maxLength, "measure fewer tokens");
         }
         long[] ids = new long[tokens];
         for (int i = 0; i < tokens; i++) ids[i] = 7919L * (i + 1) % tokenizer.vocabSize;

@@ -60,6 +60,15 @@ public final class BundleStore {
         return bundle;
     }
 
+    /** The manifest of an installed bundle, whose other files are not read. */
+    Manifest manifest(String digest) throws DemoException {
+        try {
+            return Manifest.parse(Files.readAllBytes(root.resolve(digest).resolve(Manifest.NAME)));
+        } catch (IOException e) {
+            throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "is missing", "import the bundle again", e);
+        }
+    }
+
     /** Copies a bundle in, checking each file while it is copied; returns the digest. Nothing is left where it fails. */
     public String install(BundleSource source) throws DemoException {
         byte[] manifestBytes = readManifest(source);

@@ -28,7 +28,7 @@ public final class DeviceState {
 
     Map<String, Object> toJson() {
         Map<String, Object> json = new LinkedHashMap<>();
-        json.put("thermal_status", thermalName());
+        json.put("thermal_status", thermalStatus == UNKNOWN ? null : thermalStatus);
         json.put("battery_percent", batteryPercent == UNKNOWN ? null : batteryPercent);
         json.put("charging", charging);
         json.put("screen_on", screenOn);

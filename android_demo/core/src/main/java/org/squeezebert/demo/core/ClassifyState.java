@@ -1,0 +1,40 @@
+package org.squeezebert.demo.core;
+
+import java.util.Collections;
+import java.util.List;
+
+/** The Classify screen. */
+public final class ClassifyState {
+    public final boolean busy;
+    /** Empty where nothing went wrong. */
+    public final String error;
+    /** What the model is and which runtime runs it. */
+    public final String model;
+    /** Null before a bundle is open. */
+    public final TaskKind task;
+    public final List<ResultRow> rows;
+    /** The text that the highlights mark, empty where there are none. */
+    public final String marked;
+    public final List<Highlight> highlights;
+    /** Token count, unknown share, truncation. */
+    public final String facts;
+    /** Tokenise, infer, total and cold load. */
+    public final String times;
+
+    ClassifyState(boolean busy, String error, String model, TaskKind task, List<ResultRow> rows, String marked, List<Highlight> highlights,
+                  String facts, String times) {
+        this.busy = busy;
+        this.error = error;
+        this.model = model;
+        this.task = task;
+        this.rows = rows;
+        this.marked = marked;
+        this.highlights = highlights;
+        this.facts = facts;
+        this.times = times;
+    }
+
+    static ClassifyState empty(boolean busy, String error, String model, TaskKind task) {
+        return new ClassifyState(busy, error, model, task, Collections.emptyList(), "", Collections.emptyList(), "", "");
+    }
+}

@@ -1,0 +1,115 @@
+package org.squeezebert.demo.core;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * The device's side of a measurement over adb: {@code pushed/DIGEST/} in, {@code runs/ID.status.json} and {@code runs/ID.json} out.
+ *
+ * <p>Each file appears by rename, so that a host that polls never reads half of one.
+ */
+public final class RemoteRun {
+    public static final String PUSHED = "pushed";
+    public static final String RUNS = "runs";
+    private static final int SCHEMA_VERSION = 1;
+    /** The host polls about once a second; the measurement should not write more often. */
+    private static final long STATUS_EVERY_NANOS = 500_000_000L;
+
+    private final Path root;
+    private final Map<String, EngineProvider> providers;
+    private final NanoClock clock;
+    private final DeviceProbe device;
+
+    public RemoteRun(Path root, Map<String, EngineProvider> providers, NanoClock clock, DeviceProbe device) {
+        this.root = root;
+        this.providers = providers;
+        this.clock = clock;
+        this.device = device;
+    }
+
+    /** Measures and writes the result; whatever goes wrong ends up in the status file as well. */
+    public BenchmarkResult execute(RunRequest request, BenchmarkRunner.Progress progress) throws DemoException {
+        try {
+            status(request, "running", 0, null);
+            Bundle bundle = Bundle.open(root.resolve(PUSHED).resolve(request.bundleDigest));
+            if (!bundle.manifest.digest.equals(request.bundleDigest)) {
+                throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "is another bundle's", bundle.manifest.digest, request.bundleDigest, "push the bundle again");
+            }
+            Artifact artifact = artifact(bundle, request.artifactPath);
+            BenchmarkResult result = measure(request, bundle, artifact, progress);
+            write(request.runId + ".json", describe(request, artifact, result));
+            status(request, "done", 1, null);
+            return result;
+        } catch (DemoException e) {
+            status(request, "failed", 0, e.getMessage());
+            throw e;
+        } catch (RuntimeException | LinkageError | OutOfMemoryError e) {
+            DemoException wrapped = new DemoException(DemoException.Kind.ENVIRONMENT, "app", "stopped (" + e + ")", "see logcat", e);
+            status(request, "failed", 0, wrapped.getMessage());
+            throw wrapped;
+        }
+    }
+
+    private BenchmarkResult measure(RunRequest request, Bundle bundle, Artifact artifact, BenchmarkRunner.Progress progress) throws DemoException {
+        long[] lastStatus = {clock.nanos()};
+        // Loading verifies the file first, which is not part of the cold load: only Model's own figure is.
+        Model model = Model.load(bundle, artifact, providers, request.protocol.threads, clock);
+        return new BenchmarkRunner(clock, device).run(request.protocol, bundle.manifest.tokenizer, model, model.coldLoadNanos, (fraction, latest) -> {
+            if (clock.nanos() - lastStatus[0] > STATUS_EVERY_NANOS) {
+                statusQuietly(request, fraction);
+                lastStatus[0] = clock.nanos();
+            }
+            return progress.update(fraction, latest);
+        });
+    }
+
+    private Map<String, Object> describe(RunRequest request, Artifact artifact, BenchmarkResult result) {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("schema_version", SCHEMA_VERSION);
+        json.put("run_id", request.runId);
+        json.put("bundle_digest", request.bundleDigest);
+        json.putAll(BenchmarkReport.members(artifact, providers, device, result));
+        return json;
+    }
+
+    static Artifact artifact(Bundle bundle, String path) throws DemoException {
+        for (Artifact artifact : bundle.manifest.artifacts) {
+            if (artifact.path.equals(path)) return artifact;
+        }
+        throw new DemoException(DemoException.Kind.USAGE, path, "is not an artifact of the bundle", "choose one that info BUNDLE lists");
+    }
+
+    /** A status that cannot be written during the run must not end it; the last one will tell. */
+    private void statusQuietly(RunRequest request, double fraction) {
+        try {
+            status(request, "running", fraction, null);
+        } catch (DemoException ignored) {
+            return;
+        }
+    }
+
+    private void status(RunRequest request, String state, double fraction, String error) throws DemoException {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("run_id", request.runId);
+        json.put("state", state);
+        json.put("fraction", fraction);
+        json.put("error", error);
+        write(request.runId + ".status.json", json);
+    }
+
+    private void write(String name, Map<String, Object> json) throws DemoException {
+        Path folder = root.resolve(RUNS);
+        Path temporary = folder.resolve(name + ".tmp");
+        try {
+            Files.createDirectories(folder);
+            Files.write(temporary, (Json.write(json) + "\n").getBytes(java.nio.charset.StandardCharsets.UTF_8));
+            Files.move(temporary, folder.resolve(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } catch (IOException e) {
+            throw new DemoException(DemoException.Kind.ENVIRONMENT, folder.resolve(name).toString(), "cannot be written (" + e + ")", "free storage on the device", e);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+package org.squeezebert.demo.core;
+
+/** A measurement that a host asked for over adb. */
+public final class RunRequest {
+    public final String runId;
+    public final String bundleDigest;
+    public final String artifactPath;
+    public final BenchmarkProtocol protocol;
+
+    /** Refuses ids that could leave the folder of results. */
+    public RunRequest(String runId, String bundleDigest, String artifactPath, BenchmarkProtocol protocol) throws DemoException {
+        if (runId == null || !runId.matches("[A-Za-z0-9_-]{1,64}")) throw refused("run_id", runId, "1 to 64 of A-Z a-z 0-9 _ -");
+        if (bundleDigest == null || !bundleDigest.matches("[0-9a-f]{64}")) throw refused("bundle", bundleDigest, "64 hexadecimal digits");
+        if (artifactPath == null) throw refused("artifact", null, "a path of the manifest");
+        this.runId = runId;
+        this.bundleDigest = bundleDigest;
+        this.artifactPath = artifactPath;
+        this.protocol = protocol;
+    }
+
+    private static DemoException refused(String what, Object found, String expected) {
+        return new DemoException(DemoException.Kind.USAGE, what, "is not usable", found, expected, "start the run with squeezebert-mobile benchmark --device adb:SERIAL");
+    }
+}

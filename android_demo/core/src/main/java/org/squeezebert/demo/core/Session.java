@@ -1,0 +1,140 @@
+package org.squeezebert.demo.core;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Executor;
+
+/** The open bundle and the loaded model, shared by all screens. Everything but the getters runs on the worker. */
+public final class Session {
+    /** Remembers the chosen bundle between starts of the app. */
+    public interface Memory {
+        String activeDigest();
+
+        void setActiveDigest(String digest);
+    }
+
+    /** Finds the bundle that ships inside the app, null where none does. */
+    public interface BuiltIn {
+        BundleSource open();
+    }
+
+    final Executor worker;
+    final Executor main;
+    final BundleStore store;
+    final Map<String, EngineProvider> providers;
+    final NanoClock clock;
+    final DeviceProbe device;
+    private final Memory memory;
+    private final BuiltIn builtIn;
+    private volatile Bundle bundle;
+    private volatile Artifact artifact;
+    private volatile int threads = 1;
+    private Model model;
+
+    public Session(BundleStore store, Map<String, EngineProvider> providers, NanoClock clock, DeviceProbe device, Memory memory,
+                   BuiltIn builtIn, Executor worker, Executor main) {
+        this.store = store;
+        this.providers = providers;
+        this.clock = clock;
+        this.device = device;
+        this.memory = memory;
+        this.builtIn = builtIn;
+        this.worker = worker;
+        this.main = main;
+    }
+
+    /** The open bundle, or null before {@link #start} or where none is installed. */
+    public Bundle bundle() {
+        return bundle;
+    }
+
+    public Artifact artifact() {
+        return artifact;
+    }
+
+    public int threads() {
+        return threads;
+    }
+
+    public DeviceProbe device() {
+        return device;
+    }
+
+    /** Runtimes of this build with their versions, as "onnx 1.29.0". */
+    public List<String> runtimes() {
+        List<String> names = new ArrayList<>();
+        for (EngineProvider provider : providers.values()) names.add(provider.runtime() + " " + provider.version());
+        return Collections.unmodifiableList(names);
+    }
+
+    /** The artifacts of the open bundle that this build can run. */
+    public List<Artifact> artifacts() {
+        List<Artifact> runnable = new ArrayList<>();
+        if (bundle == null) return runnable;
+        for (Artifact candidate : bundle.manifest.artifacts) {
+            if (providers.containsKey(candidate.runtime)) runnable.add(candidate);
+        }
+        return runnable;
+    }
+
+    /** Opens the bundle of the last time, else the built-in one. */
+    void start() throws DemoException {
+        List<String> installed = store.digests();
+        if (installed.isEmpty()) {
+            BundleSource source = builtIn.open();
+            if (source == null) return;
+            installed = Collections.singletonList(store.install(source));
+        }
+        activate(installed.contains(memory.activeDigest()) ? memory.activeDigest() : installed.get(0));
+    }
+
+    /** Opens an installed bundle; a damaged copy of the built-in one is copied again. */
+    void activate(String digest) throws DemoException {
+        close();
+        Bundle opened;
+        try {
+            opened = store.open(digest);
+        } catch (DemoException e) {
+            BundleSource source = e.kind == DemoException.Kind.INTEGRITY ? builtIn.open() : null;
+            if (source == null || !store.install(source).equals(digest)) throw e;
+            opened = store.open(digest);
+        }
+        bundle = opened;
+        artifact = artifacts().isEmpty() ? null : artifacts().get(0);
+        threads = opened.manifest.recommendedThreads;
+        memory.setActiveDigest(digest);
+    }
+
+    void select(Artifact chosen, int newThreads) {
+        if (chosen != artifact || newThreads != threads) unload();
+        artifact = chosen;
+        threads = newThreads;
+    }
+
+    /** The chosen artifact, loaded at the first call. */
+    Model model() throws DemoException {
+        if (bundle == null) {
+            throw new DemoException(DemoException.Kind.INPUT, "app", "has no bundle", "import one on the Bundles screen");
+        }
+        if (artifact == null) {
+            throw new DemoException(DemoException.Kind.UNSUPPORTED, Manifest.NAME, "has no artifact for the runtimes of this build " + providers.keySet(),
+                "export with --runtime onnx");
+        }
+        if (model == null) model = Model.load(bundle, artifact, providers, threads, clock);
+        return model;
+    }
+
+    /** Forgets the bundle, which was deleted. */
+    void close() {
+        unload();
+        bundle = null;
+        artifact = null;
+    }
+
+    void unload() {
+        if (model != null) model.close();
+        model = null;
+    }
+}
