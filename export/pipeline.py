@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from squeezebert_mobile import __version__, checkpoint, golden, jsonfile
+from squeezebert_mobile import __version__, archive, checkpoint, golden, jsonfile, signing
 from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.card import CARD_NAME, card
@@ -65,7 +65,7 @@ class ExportOptions:
     """What to export.
 
     None means: the demo model for ``model``, what config.json says for ``task``, all positions of the model for
-    ``max_seq_len``, each precision's own gate for ``atol``.
+    ``max_seq_len``, each precision's own gate for ``atol``, no archive and no signature.
     """
 
     output_dir: Path
@@ -79,6 +79,8 @@ class ExportOptions:
     atol: float | None = None
     state_key: str | None = None
     strip_prefix: str | None = None
+    archive: Path | None = None
+    sign_key: Path | None = None
     force: bool = False
 
 
@@ -95,11 +97,21 @@ class _Reference:
 def export(options: ExportOptions, report: Report = lambda _: None) -> Bundle:
     """Export a checkpoint, prove every artifact equal to the reference, and write the bundle in one rename.
 
+    With ``archive`` the bundle is also packed into that zip file.
+
     Raises what reading the checkpoint raises; UsageError for an option that cannot be honoured; GateError where an
     artifact misses its tolerance; EnvironmentFault where the target cannot be written. Nothing is written then.
     """
+    if options.archive is not None:
+        archive.require_free(options.archive, force=options.force)
+    if options.sign_key is not None:
+        signing.require_private_key(options.sign_key)
     with bundles.staged(options.output_dir, force=options.force) as stage:
         described = _build(stage, options, report)
+        if options.sign_key is not None:
+            signing.sign(stage, options.sign_key)
+    if options.archive is not None:
+        archive.pack(options.output_dir, options.archive, force=options.force)
     return Bundle(options.output_dir, described)
 
 

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from squeezebert_mobile import digest, manifest, paths
+from squeezebert_mobile import digest, jsonfile, manifest, paths
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, IntegrityError, UsageError
 from squeezebert_mobile.manifest import MANIFEST_NAME, Artifact, FileEntry, Manifest
 from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
 
+# The one file that bundle.json does not list, since it is made over all the others (`signing`).
+SIGNATURE_NAME = "model.sig"
+MAX_SIGNATURE_BYTES = 1 << 20
 _FIX = "copy or export the bundle again"
 
 
@@ -68,10 +71,14 @@ def read(folder: Path) -> Bundle:
     found = dict(_walk(folder, ""))
     if MANIFEST_NAME not in found:
         raise InputFileError(folder / MANIFEST_NAME, "is missing", fix="give the folder that export wrote")
+    for name, limit in ((MANIFEST_NAME, jsonfile.MAX_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
+        if found.get(name, 0) > limit:
+            what = "is too large"
+            raise InputFileError(folder / name, what, found=found[name], expected=f"up to {limit} bytes", fix=_FIX)
     parsed = manifest.parse((folder / MANIFEST_NAME).read_bytes(), folder / MANIFEST_NAME)
-    entries = _entries(parsed)
-    paths.require_portable([MANIFEST_NAME, *(entry.path for entry in entries)], folder / MANIFEST_NAME)
-    _require_same_names(folder, set(found) - {MANIFEST_NAME}, {entry.path for entry in entries})
+    entries = parsed.every_file()
+    paths.require_portable([MANIFEST_NAME, SIGNATURE_NAME, *(entry.path for entry in entries)], folder / MANIFEST_NAME)
+    _require_same_names(folder, set(found) - {MANIFEST_NAME, SIGNATURE_NAME}, {entry.path for entry in entries})
     for entry in entries:
         if found[entry.path] != entry.bytes:
             path = folder / entry.path
@@ -80,13 +87,10 @@ def read(folder: Path) -> Bundle:
     return Bundle(folder, parsed)
 
 
-def _entries(parsed: Manifest) -> list[FileEntry]:
-    artifacts = [FileEntry(path=a.path, sha256=a.sha256, bytes=a.bytes) for a in parsed.artifacts]
-    return [*parsed.files, *artifacts]
-
-
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
     """Relative path and size of every file. Raises IntegrityError for anything but plain files and folders."""
+    if len(prefix) > paths.MAX_BYTES:
+        raise IntegrityError(folder, "is nested deeper than any bundle", fix=_FIX)
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
             facts = entry.stat(follow_symlinks=False)

@@ -47,7 +47,7 @@ class PrecisionChoice(StrEnum):
     INT8_STATIC = "int8-static"
 
 
-BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder that export wrote")]
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder or zip that export wrote")]
 ModelOption = Annotated[
     str | None, typer.Option("-m", "--model", help="checkpoint folder or hub repository; default: the demo model")
 ]
@@ -90,6 +90,10 @@ def export(
     atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None,
     state_key: Annotated[str | None, typer.Option(help="key under which a pickle holds the weights")] = None,
     strip_prefix: Annotated[str | None, typer.Option(help="prefix to take off the weights' names")] = None,
+    archive: Annotated[Path | None, typer.Option(help="also pack the bundle into this zip file")] = None,
+    sign_key: Annotated[
+        Path | None, typer.Option(help="sign the bundle with this PEM private key (extra: sign)")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace the bundle at the target")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -109,6 +113,8 @@ def export(
         atol=atol,
         state_key=state_key,
         strip_prefix=strip_prefix,
+        archive=archive,
+        sign_key=sign_key,
         force=force,
     )
     with console.progress(pipeline.count_steps(chosen), quiet=quiet) as report:
@@ -120,12 +126,15 @@ def export(
 def verify(
     bundle: BundleArgument,
     run: Annotated[bool, typer.Option(help="run every artifact on the golden texts")] = True,
+    public_key: Annotated[
+        Path | None, typer.Option(help="require a signature by this PEM public key (extra: sign)")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check every digest of a bundle and every artifact's answers."""
     from squeezebert_mobile import verify as library
 
-    result = library.verify(bundle, run=run)
+    result = library.verify(bundle, run=run, public_key=public_key)
     console.emit(result, lambda: render.verification(result), as_json=as_json)
 
 

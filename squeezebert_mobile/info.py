@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from squeezebert_mobile import archive
 from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile.manifest import Manifest
 
@@ -16,20 +17,20 @@ class Information:
 
 
 def info(source: str | Path, *, revision: str | None = None) -> Information:
-    """The facts of a bundle (verified by its digests) or of a checkpoint (completely read).
+    """The facts of a bundle or its archive (verified by its digests) or of a checkpoint (completely read).
 
-    Raises as `bundle.read` or `checkpoint.load`.
+    Raises as `archive.opened` or `checkpoint.load`.
     """
-    if bundles.is_bundle(Path(source)):
-        return _of_bundle(Path(source))
+    if bundles.is_bundle(Path(source)) or archive.is_archive(Path(source)):
+        with archive.opened(Path(source)) as bundle:
+            return _of_bundle(str(source), bundle)
     return _of_checkpoint(source, revision)
 
 
-def _of_bundle(folder: Path) -> Information:
-    bundle = bundles.read(folder)
+def _of_bundle(name: str, bundle: bundles.Bundle) -> Information:
     source = bundle.manifest.source
     facts: dict[str, object] = {
-        "bundle": str(folder),
+        "bundle": name,
         "digest": bundle.digest,
         "task": str(bundle.manifest.task),
         "labels": ", ".join(bundle.manifest.labels) or "-",

@@ -178,6 +178,11 @@ class Manifest(_Record):
     producer: Producer
     source: Source
 
+    def every_file(self) -> list[FileEntry]:
+        """Each file of the bundle but bundle.json, artifacts included."""
+        artifacts = [FileEntry(path=a.path, sha256=a.sha256, bytes=a.bytes) for a in self.artifacts]
+        return [*self.files, *artifacts]
+
 
 def parse(data: bytes, file: str | Path) -> Manifest:
     """The manifest in the bytes of a bundle.json.

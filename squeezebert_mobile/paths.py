@@ -8,6 +8,7 @@ from squeezebert_mobile.errors import InputFileError
 
 # Names that Windows gives to devices, whatever their ending.
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+MAX_BYTES = 255
 _FORBIDDEN = set('\\:*?"<>|')
 
 
@@ -42,6 +43,6 @@ def _problem(path: str) -> str:
         return "is not in Unicode's composed form"
     if any(part.split(".")[0].casefold() in _RESERVED or part[-1] in ". " for part in parts):
         return "is a name that Windows reserves"
-    if len(path.encode()) > 255:
+    if len(path.encode()) > MAX_BYTES:
         return "is too long"
     return ""

@@ -8,9 +8,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from squeezebert_mobile import archive, postprocess
 from squeezebert_mobile import batch as batches
-from squeezebert_mobile import bundle as bundles
-from squeezebert_mobile import postprocess
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.errors import UsageError
@@ -65,9 +64,13 @@ class Prediction:
 class Runner(Protocol):
     """Where the model runs: a `Session`, or an engine in this process for those who measure it."""
 
-    def run(self, batch: Batch) -> dict[str, Float32]: ...
+    def run(self, batch: Batch) -> dict[str, Float32]:
+        """Outputs by name."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
 
 
 class Predictor:
@@ -211,7 +214,7 @@ class Predictor:
 
 
 def predict(
-    folder: Path,
+    source: Path,
     samples: Iterable[Sample],
     *,
     runtime: str | None = None,
@@ -219,9 +222,11 @@ def predict(
     threads: int = 1,
     top_k: int = 5,
 ) -> Iterator[Prediction]:
-    """Predictions for samples, in order, from a bundle that is verified first."""
-    bundle = bundles.read(folder)
-    with Predictor(bundle, runtime=runtime, precision=precision, threads=threads, top_k=top_k) as predictor:
+    """Predictions for samples, in order, from a bundle's folder or archive, which is verified first."""
+    with (
+        archive.opened(source) as bundle,
+        Predictor(bundle, runtime=runtime, precision=precision, threads=threads, top_k=top_k) as predictor,
+    ):
         for sample in samples:
             yield predictor(sample)
 

@@ -36,6 +36,7 @@ def verification(result: "Verification") -> str:
     """What `verify` found."""
     rows = [(c.path, f"{c.cases}", f"{c.max_abs:.2g}", f"{c.allowed:.2g}") for c in result.artifacts]
     lines = [f"{result.folder}: {result.files} files hold, bundle digest {result.digest}"]
+    lines.append(f"signature: {result.signature}")
     return "\n".join([*lines, table(("file", "golden texts", "max difference", "allowed"), rows)] if rows else lines)
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from squeezebert_mobile import bundle as bundles
-from squeezebert_mobile import golden
-from squeezebert_mobile.bundle import Bundle
+from squeezebert_mobile import archive, golden, signing
+from squeezebert_mobile.bundle import SIGNATURE_NAME, Bundle
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.golden import GOLDEN_NAME, GoldenCase
 from squeezebert_mobile.manifest import Artifact
@@ -27,27 +27,36 @@ class ArtifactCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """A bundle whose digests all hold, and what each artifact answered."""
+    """A bundle whose digests all hold, whether its signature was checked, and what each artifact answered."""
 
     folder: str
     digest: str
     files: int
+    signature: Literal["holds", "not checked", "none"]
     artifacts: tuple[ArtifactCheck, ...]
 
 
-def verify(folder: Path, *, run: bool = True) -> Verification:
+def verify(source: Path, *, run: bool = True, public_key: Path | None = None) -> Verification:
     """Compare every digest, the tokenizer's ids and, with ``run``, every artifact's answers with golden.json.
 
-    Raises as `bundle.read`; GateError where ids or answers differ by more than was measured at export, doubled for
-    another version of a runtime.
+    ``source`` is a bundle's folder or archive. With ``public_key``, the bundle must be signed by that key's owner,
+    which is checked before anything is run. Raises as `archive.opened` and `signing.require_signed`; GateError where
+    ids or answers differ by more than was measured at export, doubled for another version of a runtime.
     """
-    bundle = bundles.read(folder)
+    with archive.opened(source) as bundle:
+        if public_key is not None:
+            signing.require_signed(bundle, public_key)
+        return _verify(str(source), bundle, run=run, signed=public_key is not None)
+
+
+def _verify(source: str, bundle: Bundle, *, run: bool, signed: bool) -> Verification:
     data = (bundle.folder / GOLDEN_NAME).read_bytes()
     cases = golden.parse(data, str(bundle.folder / GOLDEN_NAME))
     _check_ids(bundle, cases)
     checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
     files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
-    return Verification(str(folder), bundle.digest, files, checks)
+    unchecked: Literal["not checked", "none"] = "not checked" if (bundle.folder / SIGNATURE_NAME).exists() else "none"
+    return Verification(source, bundle.digest, files, "holds" if signed else unchecked, checks)
 
 
 def _check_ids(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
