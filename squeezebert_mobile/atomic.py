@@ -8,6 +8,7 @@ elsewhere the old folder is first moved to ``.NAME.old``, and a run that finds n
 import ctypes
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import sys
@@ -48,6 +49,7 @@ def staged_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_partials(path)
     try:
         with _naming(path):
             yield partial
@@ -84,6 +86,24 @@ def staged_folder(target: Path, *, may_replace: Callable[[Path], bool], force: b
                 _swap(new, target, old)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
+
+
+def _sweep_partials(path: Path) -> None:
+    """Remove what killed processes left of the same file."""
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        pid = stale.name.split(".")[-2]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            stale.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass  # another user's process, or no process number at all: not ours to judge
+    return True
 
 
 def _swap(new: Path, target: Path, old: Path) -> None:
