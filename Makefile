@@ -62,8 +62,9 @@ test: lint
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 # Pins are kept where they still fit; remove requirements.txt first to take the newest of everything.
+# Without --no-config: uv reads the environments to pin for in pyproject.toml.
 lock: install
-	$(UV) pip compile --universal --generate-hashes --all-extras --no-header --no-annotate pyproject.toml -o requirements.txt
+	$(BIN)/uv --quiet pip compile --universal --generate-hashes --all-extras --no-header --no-annotate pyproject.toml -o requirements.txt
 
 clean:
 	rm -rf build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
