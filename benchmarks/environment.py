@@ -30,11 +30,17 @@ _FEATURES = {
     "sve": "SVE",
     "sme": "SME",
 }
-_CPU_PARTS = {"0xd07": "Cortex-A57", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse N1", "0xd40": "Neoverse V1", "0xd4f": "Neoverse V2"}
+_CPU_PARTS = {
+    "0xd07": "Cortex-A57",
+    "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse N1",
+    "0xd40": "Neoverse V1",
+    "0xd4f": "Neoverse V2",
+}
 
 
 def describe(*, device: str | None = None, emulator: str | None = None) -> Environment:
-    """This machine, its packages and the commit of the checkout that this package runs from, if it does."""
+    """The machine, its packages and the commit of the checkout that this package runs from, if it does."""
     facts = _cpuinfo()
     flags = f"{facts.get('flags', '')} {facts.get('Features', '')}".split()
     part = facts.get("CPU part", "")
@@ -136,12 +142,13 @@ class Watch:
         seconds = end.monotonic - start.monotonic
         other = _minus(_minus(end.busy, end.ours), _minus(start.busy, start.ours))
         stolen = _minus(end.stolen, start.stolen)
+        throttled = _minus(end.throttled, start.throttled)
         return Conditions(
             seconds=seconds,
             other_load=None if other is None else max(0.0, other / seconds),
             stolen=None if stolen is None else stolen / seconds,
             clock_jump_seconds=(end.wall - start.wall) - seconds,
-            throttle_events=None if end.throttled is None or start.throttled is None else end.throttled - start.throttled,
+            throttle_events=None if throttled is None else round(throttled),
             slowest_mhz=min(self._mhz, default=None),
             fastest_mhz=max(self._mhz, default=None),
         )

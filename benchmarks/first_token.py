@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def first_token_form(model: "nn.Module", peer: Peer) -> "nn.Module":
-    """``model`` (changed in place) as a module of the three inputs. Raises UsageError for SqueezeBERT: export a bundle."""
+    """``model`` (changed in place) as a module of the three inputs. Raises UsageError for SqueezeBERT."""
     from torch import nn
 
     class FirstTokenBertLayer(nn.Module):

@@ -104,7 +104,8 @@ def _load(folder: Path) -> "nn.Module":
     from transformers import AutoModelForSequenceClassification
 
     if not (folder / "config.json").is_file():
-        raise UsageError(folder, "is not a checkpoint folder", fix="give a folder with config.json and model.safetensors")
+        fix = "give a folder with config.json and model.safetensors"
+        raise UsageError(folder, "is not a checkpoint folder", fix=fix)
     model: nn.Module = AutoModelForSequenceClassification.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
     )
@@ -138,15 +139,17 @@ def export_onnx(model: PeerModel, form: Form) -> Path:
     match form:
         case Form.PLAIN:
             return _cached(model, form, ".onnx", lambda path: _onnx(logits_of(model.build()), path, model.max_length))
-        case Form.DYNAMIC | Form.DYNAMIC_UNSIGNED:
+        case Form.DYNAMIC:
             plain = export_onnx(model, Form.PLAIN)
-            unsigned = form is Form.DYNAMIC_UNSIGNED
-            return _cached(model, form, ".onnx", lambda path: _quantize(plain, path, unsigned=unsigned, per_channel=False))
+            return _cached(model, form, ".onnx", lambda path: _quantize(plain, path))
+        case Form.DYNAMIC_UNSIGNED:
+            plain = export_onnx(model, Form.PLAIN)
+            return _cached(model, form, ".onnx", lambda path: _quantize(plain, path, unsigned=True))
         case Form.BEST:
             return _cached(model, form, ".onnx", lambda path: _best(model, path))
         case Form.BEST_INT8:
             best = export_onnx(model, Form.BEST)
-            return _cached(model, form, ".onnx", lambda path: _quantize(best, path, unsigned=False, per_channel=True))
+            return _cached(model, form, ".onnx", lambda path: _quantize(best, path, per_channel=True))
 
 
 def export_pte(model: PeerModel, tokens: int) -> Path:
@@ -197,7 +200,7 @@ def _onnx(module: "nn.Module", path: Path, max_length: int) -> None:
     program.save(path, external_data=False)
 
 
-def _quantize(source: Path, path: Path, *, unsigned: bool, per_channel: bool) -> None:
+def _quantize(source: Path, path: Path, *, unsigned: bool = False, per_channel: bool = False) -> None:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -49,10 +49,12 @@ class Protocol(Record):
 class Conditions(Record):
     """What the machine did while it was measured; null where the machine cannot say.
 
-    ``other_load`` and ``stolen`` (by the host of a virtual machine) are in cores, ``throttle_events`` counts the kernel's thermal interventions, ``slowest_mhz`` and
-    ``fastest_mhz`` are the core clock's extremes as sampled once a turn. The last four are a phone's.
+    ``other_load`` and ``stolen`` (by the host of a virtual machine) are in cores, ``throttle_events`` counts the
+    kernel's thermal interventions, ``slowest_mhz`` and ``fastest_mhz`` are the core clocks' extremes as seen after each
+    turn. From ``thermal_status`` to ``screen_on`` the fields are a phone's.
     """
 
+    record: Literal["conditions"] = "conditions"
     seconds: float
     other_load: float | None = None
     stolen: float | None = None

@@ -1,7 +1,7 @@
 """A result file: JSON lines with the run, its cases, every raw sample, and a last line that seals them.
 
-The lines are, in this order: one ``run``, a ``case`` for each thing measured, a ``sample`` for each inference, one
-``end`` with the SHA-256 of all bytes before it. Hosts, emulators and phones write the same format.
+The lines are, in this order: one ``run``, a ``case`` for each thing measured, a ``sample`` for each inference, the
+``conditions``, and one ``end`` with the SHA-256 of all bytes before it. Hosts, emulators and phones write this format.
 """
 
 import hashlib
@@ -35,12 +35,12 @@ class Environment(Record):
     cpu: str
     architecture: str
     cores: int
-    memory_bytes: int | None
+    memory_bytes: int | None = None
     system: str
-    governor: str | None
+    governor: str | None = None
     features: tuple[str, ...]
     versions: tuple[Version, ...]
-    commit: str | None
+    commit: str | None = None
     device: str | None = None
     emulator: str | None = None
 
@@ -60,8 +60,8 @@ class Cold(Record):
 
     load_ns: Nanoseconds
     first_ns: Nanoseconds
-    base_bytes: int | None
-    peak_bytes: int | None
+    base_bytes: int | None = None
+    peak_bytes: int | None = None
 
 
 class Case(Record):
@@ -79,9 +79,9 @@ class Case(Record):
     runtime_version: str
     precision: str
     protocol: Protocol
-    file_sha256: Sha256 | None
-    file_bytes: int | None
-    bundle_sha256: Sha256 | None
+    file_sha256: Sha256 | None = None
+    file_bytes: int | None = None
+    bundle_sha256: Sha256 | None = None
     cold: Cold | None = None
     accuracy: float | None = None
     agreement: float | None = None
@@ -109,11 +109,10 @@ class Sample(Record):
 
 
 class End(Record):
-    """The last line: the conditions of the run, the number of samples and the seal over the bytes before."""
+    """The last line: the number of samples and the seal over the bytes before."""
 
     record: Literal["end"] = "end"
     samples: int
-    conditions: Conditions
     sha256: Sha256
 
 
@@ -149,16 +148,16 @@ class Result:
         return frozenset(case.bundle_sha256 for case in self.cases if case.bundle_sha256 is not None)
 
 
-_LINE: TypeAdapter[Run | Case | Sample | End] = TypeAdapter(
-    Annotated[Run | Case | Sample | End, Field(discriminator="record")]
+_LINE: TypeAdapter[Run | Case | Sample | Conditions | End] = TypeAdapter(
+    Annotated[Run | Case | Sample | Conditions | End, Field(discriminator="record")]
 )
 
 
 def dump(result: Result) -> bytes:
     """The bytes of a result file."""
-    lines = [_line(record) for record in (result.run, *result.cases, *result.samples)]
+    lines = [_line(record) for record in (result.run, *result.cases, *result.samples, result.conditions)]
     body = b"".join(lines)
-    end = End(samples=len(result.samples), conditions=result.conditions, sha256=hashlib.sha256(body).hexdigest())
+    end = End(samples=len(result.samples), sha256=hashlib.sha256(body).hexdigest())
     return body + _line(end)
 
 
@@ -194,15 +193,17 @@ def parse(data: bytes, file: str | Path) -> Result:
     cases = tuple(record for record in records if isinstance(record, Case))
     samples = tuple(record for record in records if isinstance(record, Sample))
     names = [case.name for case in cases]
-    if records[:1] != runs or len(runs) + len(cases) + len(samples) != len(records):
-        raise IntegrityError(file, "does not hold one run", found=len(runs), expected=1, fix=_FIX)
+    if [type(record) for record in records] != [Run, *[Case] * len(cases), *[Sample] * len(samples), Conditions]:
+        raise IntegrityError(file, "does not hold one run in the order of the format", fix=_FIX)
+    conditions = records[-1]
+    assert isinstance(conditions, Conditions)
     if len(set(names)) != len(names):
         raise IntegrityError(file, "names a case twice", fix=_FIX)
     if stray := {sample.case for sample in samples} - set(names):
         raise IntegrityError(file, f"has samples of an unknown case {min(stray)!r}", fix=_FIX)
     if len(samples) != end.samples:
         raise IntegrityError(file, "lacks samples", found=len(samples), expected=end.samples, fix=_FIX)
-    return Result(runs[0], cases, samples, end.conditions)
+    return Result(runs[0], cases, samples, conditions)
 
 
 def require_bundle(result: Result, digest: str, file: str | Path) -> None:
@@ -234,7 +235,7 @@ def _line(record: Record) -> bytes:
     return record.model_dump_json(exclude_none=True).encode() + b"\n"
 
 
-def _parse_line(line: bytes, file: str | Path, number: int) -> Run | Case | Sample | End:
+def _parse_line(line: bytes, file: str | Path, number: int) -> Run | Case | Sample | Conditions | End:
     try:
         return _LINE.validate_json(line)
     except ValidationError as error:

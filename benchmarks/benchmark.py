@@ -1,0 +1,198 @@
+"""`benchmark`: bundles, checkpoints and peers under one scenario, in one run, to one result file."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from squeezebert_mobile.benchmarks import candidates, measure, samples, workload
+from squeezebert_mobile.benchmarks.candidates import Candidate
+from squeezebert_mobile.benchmarks.measure import Job, Report
+from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
+from squeezebert_mobile.benchmarks.protocol import Protocol, Scenario
+from squeezebert_mobile.benchmarks.samples import Result
+from squeezebert_mobile.benchmarks.worker import Item
+from squeezebert_mobile.demo_model import DEMO_SENTENCES
+from squeezebert_mobile.errors import UsageError
+
+SWEEP_TOKENS = (1, 8, 16, 32, 64, 128, 256, 384, 512)
+# MLPerf Inference's single stream: at least 1,024 queries and 60 seconds.
+SINGLE_STREAM_RUNS, SINGLE_STREAM_SECONDS = 1024, 60.0
+SUSTAINED_SECONDS = 180.0
+_QUICK_RUNS, _QUICK_SECONDS = 12, 0.1
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What to measure and how long. None and empty tuples mean what the scenario or the bundle offers.
+
+    ``peers`` adds BERT-base, MobileBERT and SqueezeBERT as their users get them, ``best_peers`` also with our
+    treatment; ``peer_weights`` are checkpoint folders for them instead of random weights. ``shrink`` makes peers small
+    for tests. ``accuracy`` gives a bundle's metric by precision, for the report.
+    """
+
+    bundles: tuple[Path, ...] = ()
+    checkpoints: tuple[Path, ...] = ()
+    peers: bool = False
+    best_peers: bool = False
+    peer_weights: tuple[tuple[Peer, Path], ...] = ()
+    shrink: PeerModel | None = None
+    runtimes: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    scenario: Scenario = "fixed-length"
+    threads: tuple[int, ...] = ()
+    batches: tuple[int, ...] = (1,)
+    tokens: tuple[int, ...] = ()
+    texts: Path | None = None
+    warmup: int = 3
+    min_runs: int | None = None
+    min_seconds: float | None = None
+    quick: bool = False
+    output: Path | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A combination that was left out, and why."""
+
+    candidate: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """The run, where it was written, and what was left out of it."""
+
+    result: Result
+    output: Path | None
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a run in their order, and what was left out."""
+
+    jobs: tuple[Job, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def benchmark(options: BenchmarkOptions, report: Report = lambda _: None) -> BenchmarkResult:
+    """Measure and, with ``output``, keep the samples.
+
+    Raises UsageError where nothing is left to measure, IntegrityError for a changed bundle, EnvironmentFault where a
+    measuring process dies or the file cannot be written.
+    """
+    return execute(plan(options, report), options.output, report)
+
+
+def execute(chosen: Plan, output: Path | None, report: Report = lambda _: None) -> BenchmarkResult:
+    """Measure a plan."""
+    result = measure.run(chosen.jobs, report)
+    if output is not None:
+        samples.write(output, result)
+    return BenchmarkResult(result, output, chosen.skipped)
+
+
+def plan(options: BenchmarkOptions, report: Report = lambda _: None) -> Plan:
+    """The jobs of a run; peers whose files are not in the cache are exported here, which takes minutes."""
+    report("export peers")
+    found = _candidates(options)
+    jobs: list[Job] = []
+    skipped: list[Skipped] = []
+    protocols = _protocols(options)
+    for protocol, candidate in product(protocols, found):
+        reason = _obstacle(candidate, protocol)
+        if reason is None:
+            jobs.append(Job(candidate, protocol, _items(candidate, protocol, options)))
+        else:
+            skipped.append(Skipped(candidate.label, reason))
+    if not jobs:
+        reason = skipped[0].reason if skipped else "no bundle, checkpoint or peer"
+        raise UsageError("benchmark", f"has nothing to measure: {reason}", fix="give a bundle, or --peers")
+    return Plan(tuple(jobs), tuple(skipped))
+
+
+def _candidates(options: BenchmarkOptions) -> list[Candidate]:
+    wanted = {"runtimes": options.runtimes, "precisions": options.precisions}
+    found = candidates.from_bundles(options.bundles, **wanted)
+    found += [candidates.from_checkpoint(folder) for folder in options.checkpoints]
+    if options.peers or options.best_peers:
+        found += candidates.default_peers(
+            options.runtimes,
+            tokens=(options.tokens or (128,))[0],
+            tokenizer=options.bundles[0] if options.bundles else None,
+            weights=dict(options.peer_weights),
+            best=options.best_peers,
+            shrink=options.shrink,
+        )
+    return found
+
+
+def _protocols(options: BenchmarkOptions) -> list[Protocol]:
+    """The scenario's protocols: one, or one for each length, number of threads and batch."""
+    scenario = options.scenario
+    runs, seconds = {
+        "single-stream": (SINGLE_STREAM_RUNS, SINGLE_STREAM_SECONDS),
+        "sustained": (1, SUSTAINED_SECONDS),
+        "length-sweep": (20, 0.5),
+    }.get(scenario, (40, 1.0))
+    if options.quick:
+        runs, seconds = min(runs, _QUICK_RUNS), min(seconds, _QUICK_SECONDS if scenario != "sustained" else 10.0)
+    runs = options.min_runs or runs
+    seconds = seconds if options.min_seconds is None else options.min_seconds
+    lengths: Sequence[int | None] = options.tokens or (SWEEP_TOKENS if scenario == "length-sweep" else (128,))
+    if scenario == "natural-length":
+        lengths = (None,)
+    threads = options.threads or (_thread_counts() if scenario == "thread-sweep" else (1,))
+    return [
+        Protocol(
+            scenario=scenario,
+            threads=count,
+            batch=batch,
+            tokens=length,
+            warmup=options.warmup,
+            turn_runs=min(runs, 4) if scenario != "single-stream" else min(runs, 64),
+            min_runs=runs,
+            min_seconds=seconds,
+        )
+        for count, batch, length in product(threads, options.batches, lengths)
+    ]
+
+
+def _thread_counts() -> tuple[int, ...]:
+    """1, 2, 4 ... up to the cores of this machine, which come last."""
+    cores = os.cpu_count() or 1
+    return tuple(dict.fromkeys([*(2**n for n in range(cores.bit_length()) if 2**n <= cores), cores]))
+
+
+def _obstacle(candidate: Candidate, protocol: Protocol) -> str | None:
+    """Why a candidate cannot be measured under a protocol."""
+    rules: list[tuple[bool, str]] = [
+        (protocol.batch > 1 and not candidate.any_batch, "ExecuTorch programs take one row"),
+        ((protocol.tokens or 0) > candidate.max_tokens, f"takes at most {candidate.max_tokens} tokens"),
+        (protocol.tokens is None and candidate.tokenizer is None, "has no tokenizer for texts"),
+        (protocol.tokens is None and protocol.batch > 1, "texts of natural length are measured one by one"),
+    ]
+    fixed = candidate.fixed_tokens
+    if fixed is not None and protocol.tokens is not None:
+        rules.append((protocol.tokens != fixed, f"its file takes {fixed} tokens, no others"))
+    return next((reason for broken, reason in rules if broken), None)
+
+
+def _items(candidate: Candidate, protocol: Protocol, options: BenchmarkOptions) -> tuple[Item, ...]:
+    if protocol.tokens is None:
+        return workload.natural(candidate, _texts(options.texts or DEMO_SENTENCES))
+    maker: Callable[..., Item] = workload.ids if options.scenario == "length-sweep" else workload.of_length
+    return (maker(candidate, protocol, protocol.tokens),)
+
+
+def _texts(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(path, f"cannot be read as text: {error}", fix="give a UTF-8 file, one text a line") from None
+    texts = [line for line in lines if line.strip()]
+    if not texts:
+        raise UsageError(path, "has no text", fix="give a file with one text a line")
+    return texts

@@ -1,0 +1,218 @@
+"""What can be measured: an artifact of a bundle, a peer in a form of its own, or a checkpoint in PyTorch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from squeezebert_mobile import bundle as bundles
+from squeezebert_mobile.benchmarks import environment, peers
+from squeezebert_mobile.benchmarks.peers import Form, Peer, PeerModel
+from squeezebert_mobile.benchmarks.protocol import Protocol
+from squeezebert_mobile.benchmarks.samples import Case
+from squeezebert_mobile.bundle import Bundle
+from squeezebert_mobile.digest import sha256_file
+from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.tasks import Task
+
+RuntimeName = Literal["torch", "onnx", "executorch"]
+_SHOWN = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """An artifact by its path in a bundle."""
+
+    folder: Path
+    artifact: str
+
+
+@dataclass(frozen=True)
+class PlainFile:
+    """A peer's exported file; a .pte takes ``fixed_tokens`` tokens and no others."""
+
+    path: Path
+    fixed_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A SqueezeBERT checkpoint folder, run by the reference model."""
+
+    folder: Path
+
+
+Source = BundleFile | PlainFile | Checkpoint | PeerModel
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that a child process can load, with what its `Case` says of it.
+
+    ``tokenizer`` is the folder of the tokenizer that reads texts for a source that has none of its own; without one
+    only ids are measured. Ids below ``vocab_size`` are legal.
+    """
+
+    model: str
+    form: str
+    runtime: RuntimeName
+    precision: str
+    source: Source
+    vocab_size: int
+    max_tokens: int
+    task: Task = Task.TEXT_CLASSIFICATION
+    tokenizer: Path | None = None
+    file_sha256: str | None = None
+    file_bytes: int | None = None
+    bundle_sha256: str | None = None
+    agreement: float | None = None
+    accuracy: float | None = None
+
+    @property
+    def label(self) -> str:
+        """Model, runtime, precision and form: what a table's row is called."""
+        return f"{self.model}, {_SHOWN[self.runtime]}, {self.precision}, {self.form}"
+
+    @property
+    def fixed_tokens(self) -> int | None:
+        """The one length that the file takes, None where it takes any."""
+        return self.source.fixed_tokens if isinstance(self.source, PlainFile) else None
+
+    @property
+    def any_batch(self) -> bool:
+        """False for ExecuTorch, whose programs take one row."""
+        return self.runtime != "executorch"
+
+    def case(self, protocol: Protocol) -> Case:
+        """The line of the result file for this candidate under ``protocol``."""
+        tokens = "natural length" if protocol.tokens is None else f"{protocol.tokens} tokens"
+        threads = "1 thread" if protocol.threads == 1 else f"{protocol.threads} threads"
+        return Case(
+            name=f"{self.label}, {threads}, batch {protocol.batch}, {tokens}",
+            model=self.model,
+            form=self.form,
+            runtime=self.runtime,
+            runtime_version=environment.runtime_version(self.runtime),
+            precision=self.precision,
+            protocol=protocol,
+            file_sha256=self.file_sha256,
+            file_bytes=self.file_bytes,
+            bundle_sha256=self.bundle_sha256,
+            accuracy=self.accuracy,
+            agreement=self.agreement,
+        )
+
+
+def from_bundle(
+    bundle: Bundle, *, model: str = "SqueezeBERT", runtimes: Sequence[str] = (), precisions: Sequence[str] = ()
+) -> list[Candidate]:
+    """The artifacts of a bundle; empty sequences mean all. Raises UsageError where none is left."""
+    config = bundle.config()
+    chosen = [
+        a
+        for a in bundle.manifest.artifacts
+        if (not runtimes or a.runtime in runtimes) and (not precisions or a.precision in precisions)
+    ]
+    if not chosen:
+        have = ", ".join(f"{a.runtime} {a.precision}" for a in bundle.manifest.artifacts)
+        fix = "ask for a runtime and precision of these"
+        raise UsageError(bundle.folder, "has no such artifact", found=have, fix=fix)
+    return [
+        Candidate(
+            model=model,
+            form="bundle",
+            runtime=a.runtime,
+            precision=a.precision,
+            source=BundleFile(bundle.folder, a.path),
+            vocab_size=config.vocab_size,
+            max_tokens=a.max_length,
+            task=bundle.manifest.task,
+            tokenizer=bundle.folder,
+            file_sha256=a.sha256,
+            file_bytes=a.bytes,
+            bundle_sha256=bundle.digest,
+            agreement=min((parity.argmax_agreement for parity in a.parity), default=None),
+        )
+        for a in chosen
+    ]
+
+
+def from_bundles(
+    folders: Sequence[Path], *, runtimes: Sequence[str] = (), precisions: Sequence[str] = ()
+) -> list[Candidate]:
+    """The artifacts of several bundles, which are told apart by their folders' names."""
+    found = []
+    for folder in folders:
+        model = "SqueezeBERT" if len(folders) == 1 else f"SqueezeBERT {folder.name}"
+        found += from_bundle(bundles.read(folder), model=model, runtimes=runtimes, precisions=precisions)
+    return found
+
+
+def from_peer(model: PeerModel, runtime: RuntimeName, form: Form, *, tokens: int, tokenizer: Path | None) -> Candidate:
+    """A peer, exported where its file is not in the cache. ``tokens`` is the length of a .pte."""
+    fixed = tokens if runtime == "executorch" else None
+    candidate = Candidate(
+        model=str(model.peer),
+        form=str(form),
+        runtime=runtime,
+        precision="fp32" if form in (Form.PLAIN, Form.BEST) else "int8",
+        source=model,
+        vocab_size=model.vocab_size,
+        max_tokens=fixed or model.max_length,
+        tokenizer=tokenizer,
+    )
+    match runtime:
+        case "torch":
+            return candidate
+        case "onnx":
+            path = peers.export_onnx(model, form)
+        case "executorch":
+            path = peers.export_pte(model, tokens)
+    source = PlainFile(path, fixed)
+    return replace(candidate, source=source, file_sha256=sha256_file(path), file_bytes=path.stat().st_size)
+
+
+def from_checkpoint(folder: Path) -> Candidate:
+    """A SqueezeBERT checkpoint in PyTorch eager, as the reference runs it."""
+    from squeezebert_mobile.config import SqueezeBertConfig
+
+    config = SqueezeBertConfig.from_pretrained(folder)
+    return Candidate(
+        model=f"SqueezeBERT {folder.name}",
+        form="checkpoint",
+        runtime="torch",
+        precision="fp32",
+        source=Checkpoint(folder),
+        vocab_size=config.vocab_size,
+        max_tokens=config.max_position_embeddings,
+        task=Task.from_architectures(config.architectures) or Task.FEATURE_EXTRACTION,
+    )
+
+
+def default_peers(
+    runtimes: Sequence[str] = (),
+    *,
+    tokens: int,
+    tokenizer: Path | None,
+    weights: dict[Peer, Path] | None = None,
+    best: bool = False,
+    shrink: PeerModel | None = None,
+) -> list[Candidate]:
+    """Every peer in every form that its users have today; ``best`` adds the forms with our treatment.
+
+    ``shrink`` gives layers and hidden size to all of them, for tests.
+    """
+    wanted: list[tuple[RuntimeName, Form]] = [("torch", Form.PLAIN), ("executorch", Form.PLAIN), ("onnx", Form.PLAIN)]
+    wanted += [("onnx", Form.DYNAMIC), ("onnx", Form.DYNAMIC_UNSIGNED)]
+    treated: list[tuple[RuntimeName, Form]] = [("onnx", Form.BEST), ("onnx", Form.BEST_INT8)] if best else []
+    found = []
+    for peer in Peer:
+        base = shrink or PeerModel(peer)
+        model = replace(base, peer=peer, weights=(weights or {}).get(peer))
+        forms = wanted + (treated if peer is not Peer.SQUEEZEBERT else [])
+        found += [
+            from_peer(model, runtime, form, tokens=tokens, tokenizer=tokenizer)
+            for runtime, form in forms
+            if not runtimes or runtime in runtimes
+        ]
+    return found

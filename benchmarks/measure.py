@@ -1,0 +1,192 @@
+"""Measuring: every candidate alone and cold first, then all of them in turns, in an order that rotates.
+
+A turn is a handful of consecutive runs of one case. In a round every case has one turn, so that whatever the machine
+does meanwhile, it does to all; the turns of one round are what ratios pair.
+"""
+
+import math
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol as Interface
+
+from squeezebert_mobile.benchmarks import environment
+from squeezebert_mobile.benchmarks.candidates import Candidate
+from squeezebert_mobile.benchmarks.children import Child
+from squeezebert_mobile.benchmarks.environment import Watch
+from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
+from squeezebert_mobile.benchmarks.samples import Case, Cold, Result, Run, Sample
+from squeezebert_mobile.benchmarks.worker import Item, Loaded, Timing
+
+Report = Callable[[str], None]
+# Runs that settle a freshly loaded model's memory before its peak is read.
+_COLD_RUNS = 3
+# The estimate of a run's length comes from a few runs; so much more is planned than it asks for.
+_MARGIN = 1.15
+_MAX_TURN_RUNS = 1000
+
+
+@dataclass(frozen=True)
+class Job:
+    """A candidate under a protocol on its items, which are taken in turn and over again."""
+
+    candidate: Candidate
+    protocol: Protocol
+    items: tuple[Item, ...]
+
+    def case(self) -> Case:
+        """Its line in the result file."""
+        return self.candidate.case(self.protocol)
+
+
+class Measurer(Interface):
+    """What a `Child` offers; tests bring their own."""
+
+    def measure(self, number: int, items: tuple[Item, ...], warmup: int = 0) -> tuple[Timing, ...]:
+        """Time candidate ``number`` on the items."""
+        ...
+
+
+class Observer(Interface):
+    """What a `Watch` offers; tests bring their own."""
+
+    def look(self) -> None:
+        """Note the state of the machine."""
+        ...
+
+    def finish(self) -> Conditions:
+        """What the machine did since the start."""
+        ...
+
+
+def run(jobs: Sequence[Job], report: Report, *, cold: bool = True) -> Result:
+    """Measure all jobs in one run.
+
+    Each kind of process (runtime and threads) is started once and holds all of its candidates; sustained and
+    single-stream jobs go one after the other, all others interleaved. Raises EnvironmentFault where a process dies.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    cold_figures = [_cold(job, report) if cold else None for job in jobs]
+    with ExitStack() as stack:
+        children: dict[tuple[str, int], Child] = {}
+        measurers: list[Child] = []
+        for number, job in enumerate(jobs):
+            report(f"load {job.candidate.label}")
+            key = job.candidate.runtime, job.protocol.threads
+            if key not in children:
+                children[key] = stack.enter_context(Child(job.protocol.threads))
+            children[key].load(number, job.candidate)
+            measurers.append(children[key])
+        pids = [child.pid for child in children.values()]
+        samples, conditions = measure(jobs, measurers, lambda: Watch(lambda: pids), report)
+    cases = [job.case().model_copy(update={"cold": figure}) for job, figure in zip(jobs, cold_figures, strict=True)]
+    identity = Run(run_id=uuid.uuid4().hex, started=started, environment=environment.describe())
+    return Result(identity, tuple(cases), tuple(samples), conditions)
+
+
+def count_steps(jobs: Sequence[Job], *, cold: bool = True) -> int:
+    """How often `run` reports at least: for each job its cold run, its loading, its warm-up and its turns."""
+    return sum(2 + cold + _rounds(job.protocol) for job in jobs)
+
+
+def _cold(job: Job, report: Report) -> Cold:
+    """A job's candidate alone in a fresh process."""
+    report(f"load cold {job.candidate.label}")
+    with Child(job.protocol.threads) as child:
+        loaded: Loaded = child.load(0, job.candidate)
+        timings = child.measure(0, job.items[:1] * _COLD_RUNS)
+    first = timings[0]
+    total = first.infer_ns + (first.tokenize_ns or 0) + (first.postprocess_ns or 0)
+    return Cold(load_ns=loaded.load_ns, first_ns=total, base_bytes=loaded.base_bytes, peak_bytes=timings[-1].peak_bytes)
+
+
+def measure(
+    jobs: Sequence[Job], measurers: Sequence[Measurer], watch: Callable[[], Observer], report: Report
+) -> tuple[list[Sample], Conditions]:
+    """The samples of loaded jobs and the conditions under which they were taken."""
+    start = time.perf_counter_ns()
+    pairs = zip(jobs, measurers, strict=True)
+    turns = [_Turns(number, job, measurer, start) for number, (job, measurer) in enumerate(pairs)]
+    for turn in turns:
+        report(f"warm up {turn.job.candidate.label}")
+        turn.warm_up()
+    observer = watch()
+    alone = [turn for turn in turns if turn.job.protocol.scenario in ("sustained", "single-stream")]
+    shared = [turn for turn in turns if turn not in alone]
+    for group in [*([turn] for turn in alone), shared]:
+        _rotate(group, observer, report)
+    conditions = observer.finish()
+    return [sample for turn in turns for sample in turn.samples], conditions
+
+
+def _rotate(group: Sequence["_Turns"], observer: Observer, report: Report) -> None:
+    """Rounds over the group until each of it has its minima; every second round runs backwards."""
+    number = 0
+    while any(not turn.done for turn in group):
+        shift = number % len(group)
+        order = [*group[shift:], *group[:shift]]
+        for turn in order if number % 2 == 0 else reversed(order):
+            report(f"round {number + 1}: {turn.job.candidate.label}")
+            turn.take(number)
+            observer.look()
+        number += 1
+
+
+def _rounds(protocol: Protocol) -> int:
+    return math.ceil(protocol.min_runs / protocol.turn_runs)
+
+
+class _Turns:
+    """The turns of one job: its samples so far, and how many runs a turn of it has."""
+
+    def __init__(self, number: int, job: Job, measurer: Measurer, start_ns: int) -> None:
+        self.job = job
+        self.samples: list[Sample] = []
+        self._number, self._measurer, self._start_ns = number, measurer, start_ns
+        self._name = job.case().name
+        self._runs = job.protocol.turn_runs
+        self._taken = 0
+
+    def warm_up(self) -> None:
+        """The protocol's warm-up; from its last run, the runs that a turn needs to fill the minimum of seconds."""
+        protocol = self.job.protocol
+        timings = self._measurer.measure(self._number, self._next(max(1, protocol.warmup)))
+        seconds = max(timings[-1].infer_ns, 1) / 1e9
+        needed = math.ceil(_MARGIN * protocol.min_seconds / _rounds(protocol) / seconds)
+        self._runs = min(max(protocol.turn_runs, needed), _MAX_TURN_RUNS)
+        self._taken = 0
+
+    @property
+    def done(self) -> bool:
+        """True where both minima of the protocol are met."""
+        protocol = self.job.protocol
+        seconds = sum(sample.infer_ns for sample in self.samples) / 1e9
+        return len(self.samples) >= protocol.min_runs and seconds >= protocol.min_seconds
+
+    def take(self, turn: int) -> None:
+        """One turn."""
+        warmup = self.job.protocol.turn_warmup
+        items = self._next(self._runs)
+        timings = self._measurer.measure(self._number, (*items[:1] * warmup, *items), warmup)
+        self.samples += [
+            Sample(
+                case=self._name,
+                turn=turn,
+                at_ns=timing.at_ns - self._start_ns,
+                tokens=timing.tokens,
+                infer_ns=timing.infer_ns,
+                tokenize_ns=timing.tokenize_ns,
+                postprocess_ns=timing.postprocess_ns,
+            )
+            for timing in timings
+        ]
+
+    def _next(self, count: int) -> tuple[Item, ...]:
+        """The next items, from the first again after the last."""
+        items = self.job.items
+        chosen = tuple(items[(self._taken + offset) % len(items)] for offset in range(count))
+        self._taken += count
+        return chosen
