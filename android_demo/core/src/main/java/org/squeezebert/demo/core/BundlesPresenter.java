@@ -22,8 +22,12 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
     /** No bundle is larger; a document that never ends must not fill the phone. */
     private static final long MAX_ZIP_BYTES = 4L << 30;
 
-    public BundlesPresenter(Session session) {
+    private final ClassifyPresenter classify;
+
+    /** {@code classify} shows the new bundle after a change. */
+    public BundlesPresenter(Session session, ClassifyPresenter classify) {
         super(session, new BundlesState(true, "", Collections.emptyList()));
+        this.classify = classify;
     }
 
     public void refresh() {
@@ -43,7 +47,7 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
             } finally {
                 cache.delete();
             }
-            show();
+            changed();
         });
     }
 
@@ -62,14 +66,14 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
                 throw new DemoException(DemoException.Kind.INPUT, folder.toString(), "holds no bundle", "adb push BUNDLE " + folder + "/NAME");
             }
             for (Path entry : found) session.activate(session.store.install(new FolderSource(entry)));
-            show();
+            changed();
         });
     }
 
     public void activate(String digest) {
         work(busy(), () -> {
             session.activate(digest);
-            show();
+            changed();
         });
     }
 
@@ -79,7 +83,7 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
             session.store.delete(digest);
             if (active) session.close();
             if (active && !session.store.digests().isEmpty()) session.activate(session.store.digests().get(0));
-            show();
+            changed();
         });
     }
 
@@ -90,6 +94,11 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
                 throw new DemoException(DemoException.Kind.INPUT, name, "is too large", "over 4 GB", "a bundle", "choose a zipped bundle");
             }
         }
+    }
+
+    private void changed() throws DemoException {
+        show();
+        classify.start();
     }
 
     private void show() throws DemoException {

@@ -1,0 +1,26 @@
+package org.squeezebert.demo.app;
+
+import android.content.Context;
+import android.content.SharedPreferences;
+import org.squeezebert.demo.core.Session;
+
+/** The digest of the bundle in use, kept in the app's preferences. */
+final class ActiveBundle implements Session.Memory {
+    private static final String KEY = "active_bundle";
+
+    private final SharedPreferences preferences;
+
+    ActiveBundle(Context context) {
+        preferences = context.getSharedPreferences("demo", Context.MODE_PRIVATE);
+    }
+
+    @Override
+    public String activeDigest() {
+        return preferences.getString(KEY, "");
+    }
+
+    @Override
+    public void setActiveDigest(String digest) {
+        preferences.edit().putString(KEY, digest).apply();
+    }
+}

@@ -1,0 +1,96 @@
+package org.squeezebert.demo.app;
+
+import android.app.Activity;
+import android.content.Intent;
+import android.view.View;
+import android.view.WindowManager;
+import android.widget.EditText;
+import android.widget.ProgressBar;
+import android.widget.Spinner;
+import android.widget.TextView;
+import java.util.List;
+import org.squeezebert.demo.core.Artifact;
+import org.squeezebert.demo.core.BenchmarkPresenter;
+import org.squeezebert.demo.core.BenchmarkProtocol;
+import org.squeezebert.demo.core.BenchmarkState;
+import org.squeezebert.demo.core.Session;
+
+/** The knobs of a measurement, its progress, its figures and its chart. */
+final class BenchmarkScreen {
+    private final Activity activity;
+    private final Session session;
+    private final BenchmarkPresenter presenter;
+    private final Spinner artifacts;
+
+    BenchmarkScreen(Activity activity, Session session, BenchmarkPresenter presenter) {
+        this.activity = activity;
+        this.session = session;
+        this.presenter = presenter;
+        artifacts = activity.findViewById(R.id.benchmark_artifact);
+        activity.findViewById(R.id.benchmark_run).setOnClickListener(view -> run());
+        activity.findViewById(R.id.benchmark_cancel).setOnClickListener(view -> presenter.cancel());
+        activity.findViewById(R.id.benchmark_share).setOnClickListener(view -> share());
+    }
+
+    private void run() {
+        List<Artifact> runnable = session.artifacts();
+        int position = artifacts.getSelectedItemPosition();
+        int limit = runnable.isEmpty() ? 0 : runnable.get(Math.max(0, position)).maxLength;
+        BenchmarkProtocol protocol;
+        try {
+            int tokens = number(R.id.benchmark_tokens);
+            if (tokens > limit && limit > 0) throw new IllegalArgumentException("too many tokens");
+            protocol = new BenchmarkProtocol(number(R.id.benchmark_threads), tokens, number(R.id.benchmark_warmup), number(R.id.benchmark_runs), 0);
+        } catch (IllegalArgumentException e) {
+            Screens.text(activity.findViewById(R.id.benchmark_error), activity.getString(R.string.bad_number, limit));
+            return;
+        }
+        presenter.run(runnable.isEmpty() ? null : runnable.get(Math.max(0, position)), protocol);
+    }
+
+    private int number(int id) {
+        return Integer.parseInt(activity.<EditText>findViewById(id).getText().toString());
+    }
+
+    private void share() {
+        Intent send = new Intent(Intent.ACTION_SEND).setType("application/json").putExtra(Intent.EXTRA_TEXT, presenter.state().json);
+        activity.startActivity(Intent.createChooser(send, activity.getString(R.string.share)));
+    }
+
+    private void show(BenchmarkState state) {
+        Screens.fill(artifacts, Screens.titles(session.artifacts()));
+        activity.findViewById(R.id.benchmark_run).setEnabled(!state.busy);
+        activity.findViewById(R.id.benchmark_cancel).setEnabled(state.busy);
+        activity.findViewById(R.id.benchmark_share).setEnabled(!state.json.isEmpty());
+        activity.<ProgressBar>findViewById(R.id.benchmark_progress).setProgress((int) (1000 * state.fraction));
+        Screens.text(activity.findViewById(R.id.benchmark_device), state.device);
+        Screens.text(activity.findViewById(R.id.benchmark_error), state.error);
+        Screens.text(activity.findViewById(R.id.benchmark_summary), state.summary);
+        boolean valid = state.invalid.isEmpty();
+        TextView validity = activity.findViewById(R.id.benchmark_validity);
+        Screens.text(validity, state.summary.isEmpty() ? "" : valid ? activity.getString(R.string.valid)
+            : activity.getString(R.string.invalid, String.join("; ", state.invalid)));
+        validity.setTextColor(activity.getColor(valid ? R.color.good : R.color.bad));
+        LatencyChart chart = activity.findViewById(R.id.benchmark_chart);
+        chart.setVisibility(state.latencies.length == 0 ? View.GONE : View.VISIBLE);
+        chart.show(state.latencies);
+        keepScreenOn(state.busy);
+    }
+
+    /** A phone that goes to sleep lowers its clocks. */
+    private void keepScreenOn(boolean on) {
+        if (on) {
+            activity.getWindow().addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);
+        } else {
+            activity.getWindow().clearFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);
+        }
+    }
+
+    void start() {
+        presenter.attach(this::show);
+    }
+
+    void stop() {
+        presenter.detach();
+    }
+}

@@ -1,0 +1,85 @@
+package org.squeezebert.demo.app;
+
+import android.app.Activity;
+import android.app.AlertDialog;
+import android.content.ActivityNotFoundException;
+import android.content.Intent;
+import android.net.Uri;
+import android.view.LayoutInflater;
+import android.view.View;
+import android.widget.Button;
+import android.widget.LinearLayout;
+import android.widget.TextView;
+import java.io.File;
+import org.squeezebert.demo.core.BundlesPresenter;
+import org.squeezebert.demo.core.BundlesState;
+import org.squeezebert.demo.core.RemoteRun;
+
+/** Installed bundles: import, use, delete. */
+final class BundlesScreen {
+    static final int PICK_ZIP = 1;
+
+    private final Activity activity;
+    private final BundlesPresenter presenter;
+
+    BundlesScreen(Activity activity, BundlesPresenter presenter) {
+        this.activity = activity;
+        this.presenter = presenter;
+        activity.findViewById(R.id.bundles_import).setOnClickListener(view -> pick());
+        activity.findViewById(R.id.bundles_pushed).setOnClickListener(view -> {
+            File external = activity.getExternalFilesDir(null);
+            if (external != null) presenter.importPushed(new File(external, RemoteRun.PUSHED).toPath());
+        });
+    }
+
+    private void pick() {
+        try {
+            // Some providers know zips only as bytes.
+            activity.startActivityForResult(new Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*")
+                .putExtra(Intent.EXTRA_MIME_TYPES, new String[] {"application/zip", "application/octet-stream"}), PICK_ZIP);
+        } catch (ActivityNotFoundException e) {
+            Screens.text(activity.findViewById(R.id.bundles_error), activity.getString(R.string.no_picker));
+        }
+    }
+
+    /** The document that the user picked. */
+    void picked(Uri document) {
+        android.content.ContentResolver resolver = activity.getApplicationContext().getContentResolver();
+        String name = document.getLastPathSegment();
+        presenter.importZip(() -> resolver.openInputStream(document), name == null ? "document" : name, new File(activity.getCacheDir(), "import.zip"));
+    }
+
+    private void show(BundlesState state) {
+        for (int id : new int[] {R.id.bundles_import, R.id.bundles_pushed}) activity.findViewById(id).setEnabled(!state.busy);
+        activity.findViewById(R.id.bundles_busy).setVisibility(state.busy ? View.VISIBLE : View.INVISIBLE);
+        Screens.text(activity.findViewById(R.id.bundles_error), state.error);
+        LinearLayout lines = activity.findViewById(R.id.bundles_lines);
+        lines.removeAllViews();
+        for (BundlesState.Line line : state.lines) lines.addView(view(line, lines, state.busy));
+    }
+
+    private View view(BundlesState.Line line, LinearLayout parent, boolean busy) {
+        View view = LayoutInflater.from(activity).inflate(R.layout.bundle_line, parent, false);
+        view.<TextView>findViewById(R.id.line_title).setText(line.title);
+        view.<TextView>findViewById(R.id.line_detail).setText(line.detail);
+        Button open = view.findViewById(R.id.line_open);
+        open.setText(line.active ? R.string.active : R.string.open);
+        open.setEnabled(!line.active && !busy);
+        open.setOnClickListener(button -> presenter.activate(line.digest));
+        Button delete = view.findViewById(R.id.line_delete);
+        delete.setEnabled(!busy);
+        delete.setContentDescription(activity.getString(R.string.delete) + " " + line.title);
+        delete.setOnClickListener(button -> new AlertDialog.Builder(activity).setMessage(R.string.delete_question)
+            .setPositiveButton(R.string.delete, (dialog, which) -> presenter.delete(line.digest))
+            .setNegativeButton(android.R.string.cancel, null).show());
+        return view;
+    }
+
+    void start() {
+        presenter.attach(this::show);
+    }
+
+    void stop() {
+        presenter.detach();
+    }
+}

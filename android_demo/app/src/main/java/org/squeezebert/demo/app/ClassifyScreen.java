@@ -1,0 +1,137 @@
+package org.squeezebert.demo.app;
+
+import android.app.Activity;
+import android.text.SpannableString;
+import android.text.Spanned;
+import android.text.style.BackgroundColorSpan;
+import android.view.LayoutInflater;
+import android.view.View;
+import android.view.ViewGroup;
+import android.widget.Button;
+import android.widget.EditText;
+import android.widget.ProgressBar;
+import android.widget.Spinner;
+import android.widget.TextView;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.squeezebert.demo.core.Artifact;
+import org.squeezebert.demo.core.ClassifyPresenter;
+import org.squeezebert.demo.core.ClassifyState;
+import org.squeezebert.demo.core.Highlight;
+import org.squeezebert.demo.core.ResultRow;
+import org.squeezebert.demo.core.Session;
+import org.squeezebert.demo.core.TaskKind;
+
+/** Text fields, choice of artifact and threads, the answer with its bars and times. */
+final class ClassifyScreen {
+    private static final Integer[] THREADS = {1, 2, 4};
+
+    private final Activity activity;
+    private final Session session;
+    private final ClassifyPresenter presenter;
+    private final EditText text;
+    private final EditText second;
+    private final Spinner samples;
+    private final Spinner artifacts;
+    private final Spinner threads;
+    private final ViewGroup rows;
+
+    ClassifyScreen(Activity activity, Session session, ClassifyPresenter presenter) {
+        this.activity = activity;
+        this.session = session;
+        this.presenter = presenter;
+        text = activity.findViewById(R.id.classify_text);
+        second = activity.findViewById(R.id.classify_second);
+        samples = activity.findViewById(R.id.classify_samples);
+        artifacts = activity.findViewById(R.id.classify_artifact);
+        threads = activity.findViewById(R.id.classify_threads);
+        rows = activity.findViewById(R.id.classify_rows);
+        List<String> numbers = new ArrayList<>();
+        for (int number : THREADS) numbers.add(String.valueOf(number));
+        Screens.fill(threads, numbers);
+        activity.<Button>findViewById(R.id.classify_run).setOnClickListener(
+            view -> presenter.run(text.getText().toString(), second.getText().toString()));
+        Screens.onChosen(samples, this::useSample);
+        Screens.onChosen(artifacts, position -> select());
+        Screens.onChosen(threads, position -> select());
+    }
+
+    private void useSample(int position) {
+        // The first item is the spinner's title: choosing nothing must not overwrite what the user wrote.
+        if (position > 0) text.setText((String) samples.getItemAtPosition(position));
+    }
+
+    private void select() {
+        List<Artifact> runnable = session.artifacts();
+        int position = artifacts.getSelectedItemPosition();
+        if (position >= 0 && position < runnable.size()) presenter.select(runnable.get(position), THREADS[threads.getSelectedItemPosition()]);
+    }
+
+    void show(ClassifyState state) {
+        activity.<TextView>findViewById(R.id.classify_model).setText(state.model);
+        activity.findViewById(R.id.classify_busy).setVisibility(state.busy ? View.VISIBLE : View.INVISIBLE);
+        activity.findViewById(R.id.classify_run).setEnabled(!state.busy);
+        Screens.text(activity.findViewById(R.id.classify_error), state.error);
+        Screens.text(activity.findViewById(R.id.classify_facts), state.facts);
+        Screens.text(activity.findViewById(R.id.classify_times), state.times);
+        Screens.text(activity.findViewById(R.id.classify_marked), marked(state));
+        showFields(state.task);
+        Screens.fill(artifacts, Screens.titles(session.artifacts()));
+        showChosen();
+        rows.removeAllViews();
+        for (ResultRow row : state.rows) addRow(row);
+    }
+
+    /** The spinners follow the session, which a new bundle resets. */
+    private void showChosen() {
+        int artifact = session.artifacts().indexOf(session.artifact());
+        if (artifact >= 0) artifacts.setSelection(artifact);
+        int number = Arrays.asList(THREADS).indexOf(session.threads());
+        if (number >= 0) threads.setSelection(number);
+    }
+
+    private void showFields(TaskKind task) {
+        int secondVisible = task != null && task.takesSecondText ? View.VISIBLE : View.GONE;
+        second.setVisibility(secondVisible);
+        activity.findViewById(R.id.classify_second_label).setVisibility(secondVisible);
+        TextView firstLabel = activity.findViewById(R.id.classify_text_label);
+        TextView secondLabel = activity.findViewById(R.id.classify_second_label);
+        boolean question = task == TaskKind.QUESTION_ANSWERING;
+        boolean masked = task == TaskKind.FILL_MASK;
+        firstLabel.setText(question ? R.string.question : masked ? R.string.masked : R.string.text);
+        secondLabel.setText(question ? R.string.context : task == TaskKind.MULTIPLE_CHOICE ? R.string.choices : R.string.second_text);
+        List<String> items = new ArrayList<>();
+        items.add(activity.getString(R.string.samples));
+        items.addAll(Arrays.asList(activity.getResources().getStringArray(
+            question ? R.array.samples_question : masked ? R.array.samples_masked : R.array.samples_single)));
+        Screens.fill(samples, items);
+    }
+
+    private CharSequence marked(ClassifyState state) {
+        SpannableString marked = new SpannableString(state.marked);
+        for (Highlight highlight : state.highlights) {
+            marked.setSpan(new BackgroundColorSpan(activity.getColor(R.color.mark)), highlight.start, highlight.end, Spanned.SPAN_EXCLUSIVE_EXCLUSIVE);
+        }
+        return marked;
+    }
+
+    private void addRow(ResultRow row) {
+        View view = LayoutInflater.from(activity).inflate(R.layout.result_row, rows, false);
+        view.<TextView>findViewById(R.id.row_label).setText(row.label);
+        view.<TextView>findViewById(R.id.row_value).setText(row.value);
+        view.setContentDescription(row.label + " " + row.value);
+        ProgressBar bar = view.findViewById(R.id.row_bar);
+        bar.setVisibility(row.fraction < 0 ? View.GONE : View.VISIBLE);
+        bar.setProgress((int) Math.round(1000 * Math.max(0, row.fraction)));
+        rows.addView(view);
+    }
+
+    void start() {
+        presenter.attach(this::show);
+    }
+
+    void stop() {
+        presenter.detach();
+    }
+}

@@ -1,0 +1,57 @@
+package org.squeezebert.demo.app;
+
+import android.app.Application;
+import android.os.Handler;
+import android.os.Looper;
+import android.system.ErrnoException;
+import android.system.Os;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.squeezebert.demo.core.BenchmarkPresenter;
+import org.squeezebert.demo.core.BundleStore;
+import org.squeezebert.demo.core.BundlesPresenter;
+import org.squeezebert.demo.core.ClassifyPresenter;
+import org.squeezebert.demo.core.DemoException;
+import org.squeezebert.demo.core.EngineProvider;
+import org.squeezebert.demo.core.SelfTestPresenter;
+import org.squeezebert.demo.core.Session;
+
+/** Holds what outlives an activity: the open bundle, the loaded model and what each screen shows. */
+public final class DemoApplication extends Application {
+    /** One worker: two inferences at once would measure each other. */
+    final ExecutorService worker = Executors.newSingleThreadExecutor();
+    Session session;
+    ClassifyPresenter classify;
+    SelfTestPresenter selfTest;
+    BenchmarkPresenter benchmark;
+    BundlesPresenter bundles;
+
+    @Override
+    public void onCreate() {
+        super.onCreate();
+        try {
+            // Upstream's switch; it must be set before the library is loaded.
+            Os.setenv("ORT_DISABLE_TELEMETRY", "1", true);
+        } catch (ErrnoException e) {
+            throw new IllegalStateException(e);
+        }
+        Handler main = new Handler(Looper.getMainLooper());
+        session = new Session(openStore(), EngineProvider.installed(), AndroidClock.INSTANCE, new AndroidDevice(this), new ActiveBundle(this),
+            () -> AssetSource.builtIn(getAssets()), worker, main::post);
+        classify = new ClassifyPresenter(session);
+        selfTest = new SelfTestPresenter(session);
+        benchmark = new BenchmarkPresenter(session);
+        bundles = new BundlesPresenter(session, classify);
+        classify.start();
+        bundles.refresh();
+    }
+
+    private BundleStore openStore() {
+        try {
+            return new BundleStore(getFilesDir().toPath().resolve("bundles"));
+        } catch (DemoException e) {
+            // Without its private folder no app can do anything; the system shows this one's message.
+            throw new IllegalStateException(e.getMessage(), e);
+        }
+    }
+}

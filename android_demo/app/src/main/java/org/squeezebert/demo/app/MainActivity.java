@@ -1,0 +1,105 @@
+package org.squeezebert.demo.app;
+
+import android.app.Activity;
+import android.content.Intent;
+import android.content.pm.PackageManager;
+import android.os.Bundle;
+import android.view.View;
+import android.widget.RadioGroup;
+import android.widget.TextView;
+import java.io.File;
+import org.squeezebert.demo.core.BenchmarkProtocol;
+import org.squeezebert.demo.core.DemoException;
+import org.squeezebert.demo.core.EngineProvider;
+import org.squeezebert.demo.core.RemoteRun;
+import org.squeezebert.demo.core.RunRequest;
+
+/** Five screens behind tabs. A start with the extra "run_id" is a measurement that a host asked for (see README.md, "Measuring over adb"). */
+public final class MainActivity extends Activity {
+    private static final int[] TABS = {R.id.tab_classify, R.id.tab_self_test, R.id.tab_benchmark, R.id.tab_bundles, R.id.tab_about};
+    private static final int[] SCREENS = {R.id.screen_classify, R.id.screen_self_test, R.id.screen_benchmark, R.id.screen_bundles, R.id.screen_about};
+
+    private DemoApplication demo;
+    private ClassifyScreen classify;
+    private SelfTestScreen selfTest;
+    private BenchmarkScreen benchmark;
+    private BundlesScreen bundles;
+
+    @Override
+    protected void onCreate(Bundle state) {
+        super.onCreate(state);
+        setContentView(R.layout.main);
+        demo = (DemoApplication) getApplication();
+        classify = new ClassifyScreen(this, demo.session, demo.classify);
+        selfTest = new SelfTestScreen(this, demo.selfTest);
+        benchmark = new BenchmarkScreen(this, demo.session, demo.benchmark);
+        bundles = new BundlesScreen(this, demo.bundles);
+        RadioGroup tabs = findViewById(R.id.tabs);
+        tabs.setOnCheckedChangeListener((group, tab) -> show(tab));
+        tabs.check(R.id.tab_classify);
+        if (state == null) measureIfAsked(getIntent());
+    }
+
+    private void show(int tab) {
+        for (int i = 0; i < TABS.length; i++) findViewById(SCREENS[i]).setVisibility(TABS[i] == tab ? View.VISIBLE : View.GONE);
+        if (tab == R.id.tab_about) showVersions();
+    }
+
+    @Override
+    protected void onNewIntent(Intent intent) {
+        super.onNewIntent(intent);
+        measureIfAsked(intent);
+    }
+
+    private void measureIfAsked(Intent intent) {
+        String runId = intent.getStringExtra("run_id");
+        File external = getExternalFilesDir(null);
+        if (runId == null || external == null) return;
+        this.<RadioGroup>findViewById(R.id.tabs).check(R.id.tab_benchmark);
+        try {
+            BenchmarkProtocol protocol = new BenchmarkProtocol(intent.getIntExtra("threads", 1), intent.getIntExtra("tokens", 128),
+                intent.getIntExtra("warmup", 10), intent.getIntExtra("min_runs", 100), intent.getIntExtra("min_seconds", 0));
+            RunRequest request = new RunRequest(runId, intent.getStringExtra("bundle"), intent.getStringExtra("artifact"), protocol);
+            demo.benchmark.run(new RemoteRun(external.toPath(), EngineProvider.installed(), AndroidClock.INSTANCE, demo.session.device()), request);
+        } catch (DemoException | IllegalArgumentException e) {
+            Screens.text(findViewById(R.id.benchmark_error), String.valueOf(e.getMessage()));
+        }
+    }
+
+    private void showVersions() {
+        String app;
+        try {
+            app = getPackageManager().getPackageInfo(getPackageName(), 0).versionName;
+        } catch (PackageManager.NameNotFoundException e) {
+            throw new IllegalStateException("this app is not installed", e);
+        }
+        org.squeezebert.demo.core.Bundle open = demo.session.bundle();
+        String bundle = open == null ? "none" : open.manifest.digest;
+        String producer = open == null ? "" : open.manifest.producer.toString();
+        this.<TextView>findViewById(R.id.about_versions).setText(getString(R.string.about_versions, app, String.join(", ", demo.session.runtimes()), bundle, producer));
+    }
+
+    @Override
+    protected void onStart() {
+        super.onStart();
+        classify.start();
+        selfTest.start();
+        benchmark.start();
+        bundles.start();
+    }
+
+    @Override
+    protected void onStop() {
+        classify.stop();
+        selfTest.stop();
+        benchmark.stop();
+        bundles.stop();
+        super.onStop();
+    }
+
+    @Override
+    protected void onActivityResult(int request, int result, Intent data) {
+        super.onActivityResult(request, result, data);
+        if (request == BundlesScreen.PICK_ZIP && result == RESULT_OK && data != null && data.getData() != null) bundles.picked(data.getData());
+    }
+}

@@ -1,0 +1,54 @@
+package org.squeezebert.demo.app;
+
+import android.view.View;
+import android.widget.AdapterView;
+import android.widget.ArrayAdapter;
+import android.widget.Spinner;
+import android.widget.TextView;
+import java.util.ArrayList;
+import java.util.List;
+import org.squeezebert.demo.core.Artifact;
+
+/** What the screens share. */
+final class Screens {
+    /** A choice in a spinner. */
+    interface Chosen {
+        void at(int position);
+    }
+
+    private Screens() { }
+
+    /** Shows text, or takes no room where there is none. */
+    static void text(TextView view, CharSequence text) {
+        view.setText(text);
+        view.setVisibility(text.length() == 0 ? View.GONE : View.VISIBLE);
+    }
+
+    /** Fills a spinner unless it already holds these items, which would throw away the user's choice. */
+    static void fill(Spinner spinner, List<String> items) {
+        List<String> now = new ArrayList<>();
+        for (int i = 0; i < spinner.getCount(); i++) now.add((String) spinner.getItemAtPosition(i));
+        if (now.equals(items)) return;
+        ArrayAdapter<String> adapter = new ArrayAdapter<>(spinner.getContext(), android.R.layout.simple_spinner_item, items);
+        adapter.setDropDownViewResource(android.R.layout.simple_spinner_dropdown_item);
+        spinner.setAdapter(adapter);
+    }
+
+    static List<String> titles(List<Artifact> artifacts) {
+        List<String> titles = new ArrayList<>();
+        for (Artifact artifact : artifacts) titles.add(artifact.title());
+        return titles;
+    }
+
+    static void onChosen(Spinner spinner, Chosen chosen) {
+        spinner.setOnItemSelectedListener(new AdapterView.OnItemSelectedListener() {
+            @Override
+            public void onItemSelected(AdapterView<?> parent, View view, int position, long id) {
+                chosen.at(position);
+            }
+
+            @Override
+            public void onNothingSelected(AdapterView<?> parent) { }
+        });
+    }
+}

@@ -1,0 +1,109 @@
+package org.squeezebert.demo.app;
+
+import static org.junit.Assert.assertTrue;
+
+import android.graphics.Bitmap;
+import android.graphics.Canvas;
+import android.os.Looper;
+import android.view.View;
+import android.view.ViewGroup;
+import android.widget.RadioGroup;
+import android.widget.TextView;
+import java.io.File;
+import java.io.FileOutputStream;
+import java.io.OutputStream;
+import java.util.concurrent.TimeUnit;
+import org.junit.After;
+import org.junit.Before;
+import org.junit.runner.RunWith;
+import org.robolectric.Robolectric;
+import org.robolectric.RobolectricTestRunner;
+import org.robolectric.RuntimeEnvironment;
+import org.robolectric.Shadows;
+import org.robolectric.android.controller.ActivityController;
+import org.robolectric.annotation.GraphicsMode;
+import org.squeezebert.demo.core.Session;
+
+/** An activity with the real application behind it; the worker is waited for, the main looper is idled. */
+@RunWith(RobolectricTestRunner.class)
+@GraphicsMode(GraphicsMode.Mode.NATIVE)
+public abstract class ScreenTest {
+    protected DemoApplication demo;
+    protected ActivityController<MainActivity> controller;
+    protected MainActivity activity;
+
+    @Before
+    public void start() throws Exception {
+        demo = (DemoApplication) RuntimeEnvironment.getApplication();
+        controller = Robolectric.buildActivity(MainActivity.class).setup();
+        activity = controller.get();
+        settle();
+    }
+
+    @After
+    public void end() {
+        demo.worker.shutdownNow();
+    }
+
+    /** Until the worker and the main thread have nothing more to do; each can give the other work. */
+    protected void settle() throws Exception {
+        for (int round = 0; round < 3; round++) {
+            demo.worker.submit(() -> { }).get(120, TimeUnit.SECONDS);
+            Shadows.shadowOf(Looper.getMainLooper()).idle();
+        }
+    }
+
+    protected Session session() {
+        return demo.session;
+    }
+
+    protected void tab(int id) {
+        activity.<RadioGroup>findViewById(R.id.tabs).check(id);
+    }
+
+    protected void click(int id) throws Exception {
+        View view = activity.findViewById(id);
+        assertTrue("not enabled", view.isEnabled());
+        assertTrue("not clickable", view.performClick());
+        settle();
+    }
+
+    protected String text(int id) {
+        return activity.<TextView>findViewById(id).getText().toString();
+    }
+
+    protected void type(int id, String text) {
+        activity.<TextView>findViewById(id).setText(text);
+    }
+
+    protected boolean visible(int id) {
+        return activity.findViewById(id).getVisibility() == View.VISIBLE;
+    }
+
+    /** All texts below a view, one per line. */
+    protected static String texts(View view) {
+        if (view instanceof TextView) return ((TextView) view).getText() + "\n";
+        StringBuilder all = new StringBuilder();
+        for (int i = 0; view instanceof ViewGroup && i < ((ViewGroup) view).getChildCount(); i++) all.append(texts(((ViewGroup) view).getChildAt(i)));
+        return all.toString();
+    }
+
+    protected void rotate(String qualifiers) throws Exception {
+        RuntimeEnvironment.setQualifiers(qualifiers);
+        controller.configurationChange().visible(); // without visible() the new view is never laid out
+        activity = controller.get();
+        settle();
+    }
+
+    /** The window as it would be on the phone, kept as a PNG. */
+    protected void picture(String name) throws Exception {
+        View window = activity.getWindow().getDecorView();
+        Bitmap bitmap = Bitmap.createBitmap(window.getWidth(), window.getHeight(), Bitmap.Config.ARGB_8888);
+        window.draw(new Canvas(bitmap));
+        File file = new File(System.getProperty("pictures.dir"), name + ".png");
+        file.getParentFile().mkdirs();
+        try (OutputStream out = new FileOutputStream(file)) {
+            assertTrue(bitmap.compress(Bitmap.CompressFormat.PNG, 100, out));
+        }
+    }
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# usage: link_resources.sh ANDROID_JAR OUT [BUNDLE]
+# aapt2 (Debian package aapt) without Gradle: OUT/gen/**/R.java, OUT/resources.ap_ and OUT/assets with BUNDLE as the built-in one.
+set -eu
+android_jar=$1 out=$2 bundle=${3:-}
+app=$(cd "$(dirname "$0")" && pwd)/app
+rm -rf "$out/gen" "$out/assets" "$out/resources.zip"
+mkdir -p "$out/gen" "$out/assets"
+[ -z "$bundle" ] || cp -R "$bundle" "$out/assets/bundle"
+# Gradle's manifest merger takes the package from build.gradle and carries out tools:node; aapt2 knows neither.
+sed -e '/tools:node="remove"/d' -e 's/<manifest /<manifest package="org.squeezebert.demo.app" /' "$app/src/main/AndroidManifest.xml" > "$out/AndroidManifest.xml"
+aapt2 compile --dir "$app/src/main/res" -o "$out/resources.zip"
+# The warnings about the android-all jar (compressed table, an unknown chunk) are aapt2's; linking is not affected.
+aapt2 link -I "$android_jar" --manifest "$out/AndroidManifest.xml" --min-sdk-version 26 --target-sdk-version 34 --version-code 1 --version-name 0.1.0 \
+    -0 .onnx -0 .pte -A "$out/assets" --java "$out/gen" -o "$out/resources.ap_" "$out/resources.zip" 2> "$out/aapt2.log" || { cat "$out/aapt2.log" >&2; exit 1; }

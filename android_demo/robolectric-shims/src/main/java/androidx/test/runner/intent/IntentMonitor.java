@@ -1,0 +1,4 @@
+package androidx.test.runner.intent;
+
+/** Named by Robolectric, used by no test. */
+public interface IntentMonitor { }
