@@ -1,0 +1,84 @@
+"""The mobile form to a .pte for XNNPACK: rewrite, capture, lower, write every weight once."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.export.inventory import Lowered
+from squeezebert_mobile.export.pte_account import fp32_inventory
+from squeezebert_mobile.export.pte_form import PteForm
+from squeezebert_mobile.export.pte_share import share_constants
+from squeezebert_mobile.export.pte_xnnpack import dynamic_slices, require_release
+from squeezebert_mobile.export.scheme import Scheme
+from squeezebert_mobile.model import PreTrained
+
+
+def lower_pte(model: PreTrained, *, scheme: Scheme | None = None, max_seq_len: int | None = None) -> Lowered:
+    """The .pte of ``model`` for XNNPACK: forward(input_ids, token_type_ids), int64 [1, W], W from 1 to max_seq_len.
+
+    Outputs are those of the task for one unpadded text; multiple choice takes one choice a call and gives a logit
+    [1, 1]. Raises UsageError for a length outside of what the model takes, EnvironmentFault for another ExecuTorch.
+    """
+    require_release()
+    length = _checked_length(model.config, max_seq_len)
+    if scheme is not None:
+        raise UnsupportedModelError("executorch", "has no such precision", found=scheme, fix="leave it out")
+    # 1. Rewrite
+    form = PteForm(model, length).eval()
+    inventory = fp32_inventory(form, model.config)
+    # 2. Capture and lower
+    with _quiet():
+        data = _lower(_capture(form, length))
+    # 3. Write every weight once
+    return Lowered(share_constants(data), inventory, "xnnpack")
+
+
+def _checked_length(config: SqueezeBertConfig, asked: int | None) -> int:
+    length = config.max_position_embeddings if asked is None else asked
+    # A text has at least [CLS] and [SEP], and a free axis of at most 1 is none; calls with one token work all the same.
+    if not 2 <= length <= config.max_position_embeddings:
+        expected = f"2 to {config.max_position_embeddings}"
+        raise UsageError(
+            "--max-seq-len", "is out of range", found=length, expected=expected, fix="give a length in range"
+        )
+    return length
+
+
+def _capture(form: nn.Module, length: int) -> torch.export.ExportedProgram:
+    example = (torch.zeros(1, length, dtype=torch.int64), torch.zeros(1, length, dtype=torch.int64))
+    axes = {1: torch.export.Dim("tokens", min=1, max=length)}
+    with torch.no_grad():
+        return torch.export.export(form, example, dynamic_shapes=(axes, axes))
+
+
+def _lower(program: torch.export.ExportedProgram) -> bytes:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+
+    with dynamic_slices():
+        # The validity check knows ATen's core operators only, and the partitioner keeps some others whole for XNNPACK.
+        edge = to_edge_transform_and_lower(
+            program,
+            partitioner=[XnnpackPartitioner()],
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        )
+        return bytes(edge.to_executorch().buffer)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what ExecuTorch and torch.export say about their own internals off the user's screen."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,50 @@
+"""What XNNPACK can do and ExecuTorch's partitioner does not know, taught to it for the length of one lowering.
+
+These are private parts of ExecuTorch, so they are touched only in the release that this was tried with.
+"""
+
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from squeezebert_mobile.errors import EnvironmentFault
+
+RELEASE = "1.4"
+
+# XNNPACK reads a slice size of 0 as "to the end of this axis", whatever its length is in this call.
+_TO_THE_END = 0
+
+
+def require_release() -> None:
+    """Raise EnvironmentFault where ExecuTorch is missing or not of the release whose private parts are known here."""
+    fix = f"pip install 'executorch=={RELEASE}.*'"
+    try:
+        found = importlib.metadata.version("executorch")
+    except importlib.metadata.PackageNotFoundError:
+        raise EnvironmentFault("executorch", "is not installed", expected=f"{RELEASE}.*", fix=fix) from None
+    if found.split(".")[:2] != RELEASE.split("."):
+        raise EnvironmentFault(
+            "executorch", "is not the release that this can lower with", found=found, expected=f"{RELEASE}.*", fix=fix
+        )
+
+
+@contextmanager
+def dynamic_slices() -> Iterator[None]:
+    """Let slices of tensors with a free axis into the delegate; the free axis itself may be cut from its start only."""
+    require_release()
+    from executorch.backends.xnnpack.operators import op_slice_copy
+    from executorch.backends.xnnpack.partition.config.generic_node_configs import SliceCopyConfig
+
+    shape_of = op_slice_copy.get_shape
+
+    def sizes(node: Any) -> list[int]:
+        return [size if isinstance(size, int) else _TO_THE_END for size in shape_of(node)]
+
+    def allowed(config: Any, node: Any, program: Any) -> bool:
+        steps: Sequence[int] = node.args[4:5]
+        return bool(config.check_common_constraints(node, program)) and list(steps) in ([], [1])
+
+    with patch.object(SliceCopyConfig, "check_constraints", allowed), patch.object(op_slice_copy, "get_shape", sizes):
+        yield

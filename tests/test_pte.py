@@ -1,0 +1,156 @@
+"""The .pte of every task against the reference, at every length that matters."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squeezebert_mobile.config import ACTIVATIONS, SqueezeBertConfig
+from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.export import pte_xnnpack
+from squeezebert_mobile.export.pte_form import PteForm
+from squeezebert_mobile.export.pte_lower import lower_pte
+from squeezebert_mobile.model import PreTrained, model_class
+from squeezebert_mobile.tasks import Task
+
+VOCAB, LENGTH = 211, 40
+
+
+def make(task: Task, **changes) -> PreTrained:
+    """A small random model whose biases and normalizations count too."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 48, "embedding_size": 48, "num_attention_heads": 12, "intermediate_size": 96}
+    values = {**sizes, "vocab_size": VOCAB, "num_hidden_layers": 2, "max_position_embeddings": LENGTH, **changes}
+    model = model_class(task)(SqueezeBertConfig(initializer_range=0.2, **values)).eval()
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, mean=0.5, std=0.3)
+    return model
+
+
+def text(tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randint(0, VOCAB, (1, tokens)), torch.randint(0, 2, (1, tokens))
+
+
+def reference(model: PreTrained, ids: torch.Tensor, types: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    if model.task is Task.MULTIPLE_CHOICE:
+        ids, types = ids[None], types[None]
+    with torch.inference_mode():
+        result = model(ids, None, types)
+    return (result,) if isinstance(result, torch.Tensor) else result
+
+
+def load(data: bytes):
+    portable = pytest.importorskip("executorch.extension.pybindings._portable_lib")
+    portable._unsafe_reset_threadpool(1)
+    return portable._load_for_executorch_from_buffer(data)
+
+
+def worst(found, expected) -> float:
+    assert [tuple(a.shape) for a in found] == [tuple(b.shape) for b in expected]
+    return max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
+
+
+@st.composite
+def configs(draw):
+    head = draw(st.sampled_from([1, 4, 6]))
+    heads = draw(st.sampled_from([1, 2, 3, 4, 8]))
+    width, wide = head * heads, head * heads * draw(st.sampled_from([1, 2, 4]))
+    divisors = st.sampled_from([n for n in range(1, width + 1) if width % n == 0])
+    groups = ("q_groups", "k_groups", "v_groups", "post_attention_groups", "intermediate_groups", "output_groups")
+    aligned = draw(st.booleans())
+    shared = draw(divisors)
+    chosen = {name: shared if aligned else draw(divisors) for name in groups}
+    sizes = {"hidden_size": width, "embedding_size": width, "num_attention_heads": heads, "intermediate_size": wide}
+    return {
+        **sizes,
+        **chosen,
+        "num_hidden_layers": draw(st.integers(1, 3)),
+        "hidden_act": draw(st.sampled_from(ACTIVATIONS)),
+    }
+
+
+@given(configs(), st.sampled_from(Task), st.integers(1, LENGTH))
+@settings(max_examples=60, deadline=None)
+def test_the_form_is_the_reference_for_every_legal_config(config, task, tokens):
+    model = make(task, **config)
+    ids, types = text(tokens)
+    expected = reference(model, ids, types)
+    with torch.inference_mode():
+        found = PteForm(model, LENGTH).eval()(ids, types)
+    # fp32 sums in another order; the values grow with the random weights, so the bound grows with them.
+    assert worst(found, expected) < 1e-5 * max(1.0, *(float(b.abs().max()) for b in expected))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", Task)
+def test_a_pte_of_every_task_is_the_reference_at_every_length(task):
+    model = make(task)
+    program = load(lower_pte(model).data)
+    for tokens in (1, 2, 31, 32, LENGTH):
+        ids, types = text(tokens)
+        assert worst(program.forward([ids, types]), reference(model, ids, types)) < 1e-4, tokens
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"q_groups": 2, "k_groups": 4, "v_groups": 1, "output_groups": 2},
+        {"num_attention_heads": 2, "post_attention_groups": 4},
+        {"hidden_act": "gelu_new"},
+        {"hidden_act": "mish"},
+    ],
+    ids=str,
+)
+def test_a_pte_that_falls_back_is_the_reference(changes):
+    model = make(Task.TEXT_CLASSIFICATION, num_hidden_layers=1, **changes)
+    program = load(lower_pte(model).data)
+    for tokens in (1, 2, 33):
+        ids, types = text(tokens)
+        assert worst(program.forward([ids, types]), reference(model, ids, types)) < 1e-4, tokens
+
+
+def test_the_shortest_limit_works_too():
+    model = make(Task.QUESTION_ANSWERING, num_hidden_layers=1)
+    program = load(lower_pte(model, max_seq_len=2).data)
+    for tokens in (1, 2):
+        ids, types = text(tokens)
+        assert worst(program.forward([ids, types]), reference(model, ids, types)) < 1e-4
+
+
+def test_a_tied_table_is_written_once_and_the_bytes_are_the_same_each_time():
+    model = make(Task.FILL_MASK, num_hidden_layers=1, vocab_size=4001)
+    data = lower_pte(model).data
+    assert len(data) < 1.5 * 4 * sum(p.numel() for p in model.parameters())
+    table = model.get_submodule("cls.predictions.decoder").weight.detach().numpy().tobytes()
+    assert data.count(table) == 1
+    assert lower_pte(model).data == data
+
+
+def test_a_fallback_is_in_the_inventory():
+    lowered = lower_pte(make(Task.TEXT_CLASSIFICATION, num_hidden_layers=1, num_attention_heads=2))
+    assert [kept.name for kept in lowered.inventory.fallbacks] == ["layers.0.attention"]
+    assert lowered.inventory.fast == ("layers.0.feed_forward",)
+
+
+@pytest.mark.parametrize("length", [1, LENGTH + 1])
+def test_a_length_that_the_model_has_not_is_refused(length):
+    with pytest.raises(UsageError, match="max-seq-len"):
+        lower_pte(make(Task.FILL_MASK), max_seq_len=length)
+
+
+def test_another_executorch_is_refused(monkeypatch):
+    monkeypatch.setattr(pte_xnnpack.importlib.metadata, "version", lambda name: "1.5.0")
+    with pytest.raises(EnvironmentFault, match=r"found 1\.5\.0, expected 1\.4"):
+        lower_pte(make(Task.FILL_MASK))
+
+
+def test_what_the_partitioner_was_taught_is_undone():
+    from executorch.backends.xnnpack.operators import op_slice_copy
+    from executorch.backends.xnnpack.partition.config.generic_node_configs import SliceCopyConfig
+
+    before = SliceCopyConfig.check_constraints, op_slice_copy.get_shape
+    with pytest.raises(KeyError), pte_xnnpack.dynamic_slices():
+        raise KeyError
+    assert (SliceCopyConfig.check_constraints, op_slice_copy.get_shape) == before
