@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ Run = Callable[[Batch], Outputs]
 
 # Columns added on the right; small and odd, so that no kernel's tile hides a mistake.
 _PADDING = 5
+# The same fp32 sums on another machine, in another order.
+_REFERENCE_ATOL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,22 @@ def golden_cases(cases: Sequence[Case], max_length: int) -> tuple[GoldenCase, ..
         )
         for case in cases
     )
+
+
+def check_reference(model: PreTrained, file: Path) -> None:
+    """Raise GateError unless the reference answers an earlier golden.json of this model.
+
+    Two convolutions of a SqueezeBERT can have one shape, so swapped weights load without an error: only answers tell.
+    """
+    rank = 3 if model.task is Task.MULTIPLE_CHOICE else 2
+    for case in golden.parse(file.read_bytes(), str(file)):
+        found = reference(model, case.batch(rank))
+        for expected in case.outputs:
+            difference = golden.difference(expected, found[expected.name])
+            if difference > _REFERENCE_ATOL:
+                what = f"the checkpoint answers the golden text {case.name!r} otherwise"
+                fix = "give the checkpoint that this file was made from"
+                raise GateError(file, what, found=f"{difference:.3g}", expected=f"at most {_REFERENCE_ATOL:g}", fix=fix)
 
 
 def _rows(array: np.ndarray) -> tuple[tuple[int, ...], ...]:

@@ -65,7 +65,8 @@ class ExportOptions:
     """What to export.
 
     None means: the demo model for ``model``, what config.json says for ``task``, all positions of the model for
-    ``max_seq_len``, each precision's own gate for ``atol``, no archive and no signature.
+    ``max_seq_len``, each precision's own gate for ``atol``. ``golden`` is a golden.json that the checkpoint itself must
+    answer, such as one from an earlier bundle of the same model.
     """
 
     output_dir: Path
@@ -77,6 +78,7 @@ class ExportOptions:
     max_seq_len: int | None = None
     opset: int = 18
     atol: float | None = None
+    golden: Path | None = None
     state_key: str | None = None
     strip_prefix: str | None = None
     archive: Path | None = None
@@ -126,6 +128,8 @@ def _build(stage: Path, options: ExportOptions, report: Report) -> Manifest:
     reference = _load(options)
     report("Running the reference on the golden texts")
     cases = parity.build_cases(reference.model, reference.tokenizer, reference.max_length)
+    if options.golden is not None:
+        parity.check_reference(reference.model, options.golden)
     artifacts: list[Artifact] = []
     content: dict[str, bytes] = {}
     for runtime in options.runtimes:
