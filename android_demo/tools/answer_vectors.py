@@ -1,5 +1,6 @@
-"""Write the vectors that prove the Java post-processing equal to squeezebert_mobile/postprocess.py: vectors/answers.json."""
+"""Write vectors/answers.json, which proves the Java post-processing equal to squeezebert_mobile/postprocess.py."""
 
+import itertools
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -35,7 +36,7 @@ def entities(rng: np.random.Generator) -> list[dict[str, Any]]:
         for word in TEXT.split(" "):
             pieces = int(rng.integers(1, min(3, len(word)) + 1))
             cuts = [start + len(word) * piece // pieces for piece in range(pieces + 1)]
-            offsets += list(zip(cuts[:-1], cuts[1:], strict=True))
+            offsets += list(itertools.pairwise(cuts))
             continues += [False] + [True] * (pieces - 1)
             start += len(word) + 1
         offsets, continues = [*offsets, (0, 0)], [*continues, False]
@@ -55,7 +56,8 @@ def answers(rng: np.random.Generator) -> list[dict[str, Any]]:
         for part in range(1 + number % 3):
             size = 0 if number == 29 else int(rng.integers(1, 45))
             sequence = [-1, 0, 0, -1, *[1] * size, -1]
-            offsets = [[0, 0]] * 4 + [[2 * (10 * part + word), 2 * (10 * part + word) + 1] for word in range(size)] + [[0, 0]]
+            starts = [2 * (10 * part + word) for word in range(size)]
+            offsets = [[0, 0]] * 4 + [[first, first + 1] for first in starts] + [[0, 0]]
             start, end = (rng.normal(0, 3, len(sequence)).astype(np.float32) for _ in range(2))
             windows.append(postprocess.Window(start, end, np.array(offsets), np.array(sequence) == 1))
             rows.append({"start": start.tolist(), "end": end.tolist(), "offsets": offsets, "sequence_ids": sequence})
@@ -71,6 +73,7 @@ def fillings(rng: np.random.Generator) -> list[dict[str, Any]]:
 
 
 def main() -> None:
+    """Write the file; the generator is seeded, so that the same code gives the same bytes."""
     rng = np.random.default_rng(7)
     value = {
         "labels": LABELS,

@@ -1,4 +1,4 @@
-"""Write the vectors that prove the Java tokenizer equal to `tokenizers`: core/src/test/resources/vectors/tokenizer.json."""
+"""Write vectors/tokenizer.json, which proves the Java tokenizer equal to the `tokenizers` library."""
 
 import hashlib
 import json
@@ -19,28 +19,60 @@ MAX_LENGTH = 64
 BLOCK = 4096
 
 HAND_PICKED = (
-    "", " ", "\0", "\u200b", "a" * 100, "a" * 101, "\u0130stanbul \u03a3\u0391\u03a3 stra\u00dfe \ufb01 \u2167", "x\u200by",
-    "\U0001f642\U0001f44d\U0001f3fd ok", "cafe\u0301 caf\u00e9", "e\u0301\u0323", "\uac01\uac00 \ud55c\uae00", "\u7537\u304c\u5f3e\u304f",
-    "a[SEP]b [CLS] [MASK].", "[sep] [ SEP ] [[SEP]]", "[MASK][MASK]", "don't re-do it...", "tab\tnew\nline\r\n", "\u3000wide\u3000",
-    "\U0001d165\U0001d16d", "\u302e\u0301a", "\ufeffbom", "\u00ad soft\u00adhyphen", "\u01c5 \u1e9e", "a\u0345\u03b1",
-)  # fmt: skip
+    "",
+    " ",
+    "\0",
+    "\u200b",
+    "a" * 100,
+    "a" * 101,
+    "\u0130stanbul \u03a3\u0391\u03a3 stra\u00dfe \ufb01 \u2167",
+    "x\u200by",
+    "\U0001f642\U0001f44d\U0001f3fd ok",
+    "cafe\u0301 caf\u00e9",
+    "e\u0301\u0323",
+    "\uac01\uac00 \ud55c\uae00",
+    "\u7537\u304c\u5f3e\u304f",
+    "a[SEP]b [CLS] [MASK].",
+    "[sep] [ SEP ] [[SEP]]",
+    "[MASK][MASK]",
+    "don't re-do it...",
+    "tab\tnew\nline\r\n",
+    "\u3000wide\u3000",
+    "\U0001d165\U0001d16d",
+    "\u302e\u0301a",
+    "\ufeffbom",
+    "\u00ad soft\u00adhyphen",
+    "\u01c5 \u1e9e",
+    "a\u0345\u03b1",
+)
 
 
 def vocabulary(rng: random.Random) -> list[str]:
     """A small vocabulary with characters of many scripts and made-up pieces of one to four letters."""
-    letters = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789'-.,!?\u00e9\u00c9\u00e4\u00df\u03b1\u03c3\u03a3\u0434\u0416\u4e2d\u6587\uac00\u1100\u1161\u304c"
+    letters = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789'-.,!?"
+    letters += "\u00e9\u00c9\u00e4\u00df\u03b1\u03c3\u03a3\u0434\u0416\u4e2d\u6587\uac00\u1100\u1161\u304c"
     pieces = {"".join(rng.choice("abcdeinorst") for _ in range(rng.randint(2, 4))) for _ in range(400)}
-    return [*SPECIALS, *letters, *(f"##{letter}" for letter in letters), *sorted(pieces), *(f"##{piece}" for piece in sorted(pieces))]
+    return [
+        *SPECIALS,
+        *letters,
+        *(f"##{letter}" for letter in letters),
+        *sorted(pieces),
+        *(f"##{piece}" for piece in sorted(pieces)),
+    ]
 
 
 def tokenizer(words: list[str], lower: bool, strip: bool, chinese: bool) -> Tokenizer:
     """BERT's tokenizer as Hugging Face assembles it."""
     ids = {word: index for index, word in enumerate(words)}
     made = Tokenizer(WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
-    made.normalizer = BertNormalizer(clean_text=True, handle_chinese_chars=chinese, strip_accents=strip, lowercase=lower)
+    made.normalizer = BertNormalizer(
+        clean_text=True, handle_chinese_chars=chinese, strip_accents=strip, lowercase=lower
+    )
     made.pre_tokenizer = BertPreTokenizer()
     made.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
     )
     made.add_special_tokens(list(SPECIALS))
     return made
@@ -54,7 +86,10 @@ def random_text(rng: random.Random, words: list[str]) -> str:
     if kind < 0.6:
         return "".join(chr(rng.randint(32, 0x24F)) for _ in range(length))
     if kind < 0.8:
-        return "".join(chr(rng.choice((rng.randint(0x300, 0x2FFF), rng.randint(0x3000, 0x9FFF), rng.randint(32, 126)))) for _ in range(length))
+        return "".join(
+            chr(rng.choice((rng.randint(0x300, 0x2FFF), rng.randint(0x3000, 0x9FFF), rng.randint(32, 126))))
+            for _ in range(length)
+        )
     codes = (rng.choice((rng.randint(1, 0x10FFFF), rng.randint(1, 0x1FFFF))) for _ in range(length))
     return "".join(chr(code) for code in codes if not 0xD800 <= code <= 0xDFFF)
 
@@ -92,7 +127,8 @@ def windows(made: Tokenizer, question: str, context: str, max_length: int, strid
 
 def sweep(lower: bool, strip: bool, chinese: bool) -> list[str]:
     """One digest per block of code points over the words that ``a<code point>b`` is cut into."""
-    normalizer, words = BertNormalizer(clean_text=True, handle_chinese_chars=chinese, strip_accents=strip, lowercase=lower), BertPreTokenizer()
+    normalizer = BertNormalizer(clean_text=True, handle_chinese_chars=chinese, strip_accents=strip, lowercase=lower)
+    words = BertPreTokenizer()
     digests = []
     for block in range(0, 0x30000, BLOCK):
         digest = hashlib.sha256()
@@ -105,6 +141,7 @@ def sweep(lower: bool, strip: bool, chinese: bool) -> list[str]:
 
 
 def main() -> None:
+    """Write the file; the generator is seeded, so that the same library gives the same bytes."""
     rng = random.Random(7)
     words = vocabulary(rng)
     made = [tokenizer(words, *flags) for flags in FLAGS]
@@ -116,9 +153,15 @@ def main() -> None:
     long = [(rng.choice(("", "ab", "who is it?")), random_text(rng, words)) for _ in range(60)]
     value = {
         "vocabulary": words,
-        "flags": [{"lowercase": lower, "strip_accents": strip, "tokenize_chinese_chars": chinese} for lower, strip, chinese in FLAGS],
+        "flags": [
+            {"lowercase": lower, "strip_accents": strip, "tokenize_chinese_chars": chinese}
+            for lower, strip, chinese in FLAGS
+        ],
         "cases": cases,
-        "windows": [windows(made[0], question, context, rng.choice((20, 24, MAX_LENGTH)), rng.choice((0, 3))) for question, context in long],
+        "windows": [
+            windows(made[0], question, context, rng.choice((20, 24, MAX_LENGTH)), rng.choice((0, 3)))
+            for question, context in long
+        ],
         "sweep": {"block": BLOCK, "words": [sweep(*flags) for flags in FLAGS]},
     }
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """Write the character tables that the Java tokenizer reads, taken from the `tokenizers` library itself.
 
-Java's character classes follow the Unicode version of the platform (Unicode 9 on Android 8) and differ from the library's in hundreds of
-code points; these tables make the ids the same on every phone. Run without arguments to rewrite the resource, with ``--check`` to fail
-where it is out of date.
+Java's character classes follow the Unicode version of the platform (Unicode 9 on Android 8) and differ from the
+library's in hundreds of code points; these tables make the ids the same on every phone. Run without arguments to
+rewrite the resource, with ``--check`` to fail where it is out of date.
 """
 
 import argparse
@@ -22,7 +22,9 @@ def _code_points() -> Iterator[str]:
     return (chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF)
 
 
-def _normalizer(*, clean: bool = False, chinese: bool = False, strip: bool = False, lower: bool = False) -> BertNormalizer:
+def _normalizer(
+    *, clean: bool = False, chinese: bool = False, strip: bool = False, lower: bool = False
+) -> BertNormalizer:
     return BertNormalizer(clean_text=clean, handle_chinese_chars=chinese, strip_accents=strip, lowercase=lower)
 
 
@@ -66,6 +68,7 @@ def tables() -> str:
 
 
 def main() -> int:
+    """Rewrite or check the resource."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="fail where the resource differs, write nothing")
     if not parser.parse_args().check:
@@ -74,7 +77,8 @@ def main() -> int:
     # The first line names the library's version, the rest is what must hold.
     current = RESOURCE.read_text(encoding="ascii").split("\n", 1)[1] == tables().split("\n", 1)[1]
     if not current:
-        print(f"error: {RESOURCE}: differs from tokenizers {tokenizers.__version__}; fix: python {__file__}", file=sys.stderr)
+        what = f"differs from tokenizers {tokenizers.__version__}"
+        print(f"error: {RESOURCE}: {what}; fix: python {__file__}", file=sys.stderr)
     return 0 if current else 4
 
 

@@ -13,11 +13,12 @@ import org.squeezebert.demo.core.BundlesPresenter;
 import org.squeezebert.demo.core.ClassifyPresenter;
 import org.squeezebert.demo.core.DemoException;
 import org.squeezebert.demo.core.EngineProvider;
+import org.squeezebert.demo.core.NanoClock;
 import org.squeezebert.demo.core.SelfTestPresenter;
 import org.squeezebert.demo.core.Session;
 
 /** Holds what outlives an activity: the open bundle, the loaded model and what each screen shows. */
-public final class DemoApplication extends Application {
+public class DemoApplication extends Application {
     /** One worker: two inferences at once would measure each other. */
     final ExecutorService worker = Executors.newSingleThreadExecutor();
     Session session;
@@ -36,7 +37,7 @@ public final class DemoApplication extends Application {
             throw new IllegalStateException(e);
         }
         Handler main = new Handler(Looper.getMainLooper());
-        session = new Session(openStore(), EngineProvider.installed(), AndroidClock.INSTANCE, new AndroidDevice(this), new ActiveBundle(this),
+        session = new Session(openStore(), EngineProvider.installed(), clock(), new AndroidDevice(this), new ActiveBundle(this),
             () -> AssetSource.builtIn(getAssets()), worker, main::post);
         classify = new ClassifyPresenter(session);
         selfTest = new SelfTestPresenter(session);
@@ -44,6 +45,11 @@ public final class DemoApplication extends Application {
         bundles = new BundlesPresenter(session, classify);
         classify.start();
         bundles.refresh();
+    }
+
+    /** The clock of every measurement. */
+    protected NanoClock clock() {
+        return AndroidClock.INSTANCE;
     }
 
     private BundleStore openStore() {

@@ -60,7 +60,7 @@ public final class MainActivity extends Activity {
             BenchmarkProtocol protocol = new BenchmarkProtocol(intent.getIntExtra("threads", 1), intent.getIntExtra("tokens", 128),
                 intent.getIntExtra("warmup", 10), intent.getIntExtra("min_runs", 100), intent.getIntExtra("min_seconds", 0));
             RunRequest request = new RunRequest(runId, intent.getStringExtra("bundle"), intent.getStringExtra("artifact"), protocol);
-            demo.benchmark.run(new RemoteRun(external.toPath(), EngineProvider.installed(), AndroidClock.INSTANCE, demo.session.device()), request);
+            demo.benchmark.run(new RemoteRun(external.toPath(), EngineProvider.installed(), demo.clock(), demo.session.device()), request);
         } catch (DemoException | IllegalArgumentException e) {
             Screens.text(findViewById(R.id.benchmark_error), String.valueOf(e.getMessage()));
         }

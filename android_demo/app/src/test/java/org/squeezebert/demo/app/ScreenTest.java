@@ -21,13 +21,24 @@ import org.robolectric.RobolectricTestRunner;
 import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 import org.robolectric.android.controller.ActivityController;
+import org.robolectric.annotation.Config;
 import org.robolectric.annotation.GraphicsMode;
+import org.squeezebert.demo.core.NanoClock;
 import org.squeezebert.demo.core.Session;
 
 /** An activity with the real application behind it; the worker is waited for, the main looper is idled. */
 @RunWith(RobolectricTestRunner.class)
+@Config(application = ScreenTest.RealTime.class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 public abstract class ScreenTest {
+    /** Robolectric's own clock stands still while nothing idles the looper. */
+    public static final class RealTime extends DemoApplication {
+        @Override
+        protected NanoClock clock() {
+            return NanoClock.SYSTEM;
+        }
+    }
+
     protected DemoApplication demo;
     protected ActivityController<MainActivity> controller;
     protected MainActivity activity;
@@ -49,7 +60,7 @@ public abstract class ScreenTest {
     protected void settle() throws Exception {
         for (int round = 0; round < 3; round++) {
             demo.worker.submit(() -> { }).get(120, TimeUnit.SECONDS);
-            Shadows.shadowOf(Looper.getMainLooper()).idle();
+            Shadows.shadowOf(Looper.getMainLooper()).idleFor(1, TimeUnit.SECONDS); // animations included
         }
     }
 
@@ -57,8 +68,9 @@ public abstract class ScreenTest {
         return demo.session;
     }
 
-    protected void tab(int id) {
+    protected void tab(int id) throws Exception {
         activity.<RadioGroup>findViewById(R.id.tabs).check(id);
+        settle();
     }
 
     protected void click(int id) throws Exception {
