@@ -110,6 +110,6 @@ def form_report(config: SqueezeBertConfig) -> tuple[tuple[str, ...], tuple[Kept,
 
 
 def fused_qkv(weights: AttentionWeights) -> Grouped:
-    """Query, key and value of each group as one map, [groups, 3 * out, in]; legal where `attention_fallback` is None."""
+    """Query, key and value of each group as one map, [groups, 3 * out, in]; legal where nothing falls back."""
     parts = (weights.query, weights.key, weights.value)
     return Grouped(torch.cat([p.weight for p in parts], dim=1), torch.cat([p.bias for p in parts], dim=1))
