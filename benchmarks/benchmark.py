@@ -9,10 +9,10 @@ from pathlib import Path
 from squeezebert_mobile.benchmarks import candidates, measure, samples, workload
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.measure import Job, Report
+from squeezebert_mobile.benchmarks.messages import Item
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Protocol, Scenario
 from squeezebert_mobile.benchmarks.samples import Result
-from squeezebert_mobile.benchmarks.worker import Item
 from squeezebert_mobile.demo_model import DEMO_SENTENCES
 from squeezebert_mobile.errors import UsageError
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from squeezebert_mobile.benchmarks.candidates import Candidate
-from squeezebert_mobile.benchmarks.worker import Item, Load, Loaded, Measure, Timing
+from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, Timing
 from squeezebert_mobile.errors import EnvironmentFault
 
 

@@ -17,9 +17,10 @@ from squeezebert_mobile.benchmarks import environment
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.children import Child
 from squeezebert_mobile.benchmarks.environment import Watch
+from squeezebert_mobile.benchmarks.messages import Item, Loaded, Timing
+from squeezebert_mobile.benchmarks.peers import PeerModel
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
 from squeezebert_mobile.benchmarks.samples import Case, Cold, Result, Run, Sample
-from squeezebert_mobile.benchmarks.worker import Item, Loaded, Timing
 
 Report = Callable[[str], None]
 # Runs that settle a freshly loaded model's memory before its peak is read.
@@ -100,7 +101,13 @@ def _cold(job: Job, report: Report) -> Cold:
         timings = child.measure(0, job.items[:1] * _COLD_RUNS)
     first = timings[0]
     total = first.infer_ns + (first.tokenize_ns or 0) + (first.postprocess_ns or 0)
-    return Cold(load_ns=loaded.load_ns, first_ns=total, base_bytes=loaded.base_bytes, peak_bytes=timings[-1].peak_bytes)
+    made = isinstance(job.candidate.source, PeerModel) and job.candidate.source.weights is None
+    return Cold(
+        load_ns=None if made else loaded.load_ns,
+        first_ns=total,
+        base_bytes=loaded.base_bytes,
+        peak_bytes=timings[-1].peak_bytes,
+    )
 
 
 def measure(

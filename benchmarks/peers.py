@@ -65,18 +65,22 @@ class PeerModel:
         """The transformers model, in eval mode. Raises EnvironmentFault where transformers is not installed."""
         import torch
 
+        cls = self.model_class()
+        if self.weights is not None:
+            return _load(self.weights)
+        torch.manual_seed(_SEED)
+        model: nn.Module = cls(cls.config_class(num_labels=self.num_labels, **self._shrunken()))
+        return model.eval()
+
+    def model_class(self) -> Any:
+        """The transformers class of the classifier. Raises EnvironmentFault where transformers is not installed."""
         try:
             import transformers
         except ImportError:
             fix = "pip install 'squeezebert-mobile[benchmark]'"
             raise EnvironmentFault("transformers", "is not installed", fix=fix) from None
         transformers.logging.set_verbosity_error()
-        if self.weights is not None:
-            return _load(self.weights)
-        torch.manual_seed(_SEED)
-        config = getattr(transformers, f"{_CLASSES[self.peer]}Config")(num_labels=self.num_labels, **self._shrunken())
-        model: nn.Module = getattr(transformers, f"{_CLASSES[self.peer]}ForSequenceClassification")(config)
-        return model.eval()
+        return getattr(transformers, f"{_CLASSES[self.peer]}ForSequenceClassification")
 
     def _shrunken(self) -> dict[str, int]:
         values = {} if self.layers is None else {"num_hidden_layers": self.layers}

@@ -56,9 +56,12 @@ class Run(Record):
 
 
 class Cold(Record):
-    """A case alone in a fresh process: nanoseconds to load and to infer once, and peak memory over an empty runtime."""
+    """A case alone in a fresh process: nanoseconds to load and to infer once, and peak memory over an empty runtime.
 
-    load_ns: Nanoseconds
+    ``load_ns`` is null for random weights that are made instead of loaded.
+    """
+
+    load_ns: Nanoseconds | None = None
     first_ns: Nanoseconds
     base_bytes: int | None = None
     peak_bytes: int | None = None

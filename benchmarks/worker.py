@@ -7,7 +7,6 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile import postprocess
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, Checkpoint, PlainFile
+from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, Timing
 from squeezebert_mobile.benchmarks.peers import PeerModel, logits_of
 from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.engines import Engine, OnnxEngine, load_engine
@@ -27,48 +27,6 @@ from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-@dataclass(frozen=True)
-class Load:
-    """Load a candidate under a number; the answer is `Loaded`."""
-
-    number: int
-    candidate: Candidate
-    threads: int
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Nanoseconds to load, and the peak resident bytes of the process before and after."""
-
-    load_ns: int
-    base_bytes: int
-    peak_bytes: int
-
-
-Item = Batch | Sample
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Run a loaded candidate on each item in turn; the answer is a `Timing` for each but the first ``warmup``."""
-
-    number: int
-    items: tuple[Item, ...]
-    warmup: int
-
-
-@dataclass(frozen=True)
-class Timing:
-    """One call in nanoseconds; the stages around the inference are None for ready ids."""
-
-    at_ns: int
-    tokens: int
-    infer_ns: int
-    tokenize_ns: int | None
-    postprocess_ns: int | None
-    peak_bytes: int
 
 
 class TimedEngine:
@@ -208,21 +166,23 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _import_runtime(runtime: str, threads: int) -> None:
+def _import_runtime(candidate: Candidate, threads: int) -> None:
     """Bring the runtime into memory, so that loading a model does not include loading the runtime."""
-    if runtime == "onnx":
+    if candidate.runtime == "onnx":
         import onnxruntime  # noqa: F401
 
         return
     import torch
 
     torch.set_num_threads(threads)
-    if runtime == "executorch":
+    if candidate.runtime == "executorch":
         from executorch.extension.pybindings import _portable_lib  # noqa: F401
+    if isinstance(candidate.source, PeerModel):
+        candidate.source.model_class()
 
 
 def _load(request: Load) -> tuple[Loader, Loaded]:
-    _import_runtime(request.candidate.runtime, request.threads)
+    _import_runtime(request.candidate, request.threads)
     source = request.candidate.source
     bundle = bundles.read(source.folder) if isinstance(source, BundleFile) else None
     base = peak_bytes()
