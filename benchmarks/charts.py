@@ -1,0 +1,295 @@
+"""The plots of a run, each drawn once: as SVG for the page and as PNG for everything else.
+
+They are drawn at the width of a phone's screen, with every label beside its mark and a shape or hatch for each colour,
+so that they can be read small and without colour.
+"""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezebert_mobile.benchmarks import table
+from squeezebert_mobile.benchmarks.samples import Result
+from squeezebert_mobile.benchmarks.table import Row
+from squeezebert_mobile.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH = 3.9  # inches: 374 CSS pixels, a phone
+_ROW = 0.46
+# Okabe and Ito's colours, which the colour-blind tell apart; both stand out from white and from near black.
+_COLOURS = {"torch": "#CC79A7", "onnx": "#0072B2", "executorch": "#D55E00"}
+_HATCHES = {"fp32": "", "fp16": "...", "int8": "///", "int8-static": "xxx"}
+_MARKS = "osD^vP*X<>hdp8"
+_TINTS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7F7F7F")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A plot: a short name for files, a title, a sentence that says the same in words, and both renderings."""
+
+    name: str
+    title: str
+    words: str
+    svg: str
+    png: bytes
+
+
+def charts(result: Result, baseline: str | None = None) -> tuple[Chart, ...]:
+    """Every plot that the run has data for. Raises EnvironmentFault where matplotlib is not installed."""
+    baseline = baseline or table.find_baseline(result)
+    found = table.rows(result, baseline)
+    lengths = {row.case.protocol.tokens for row in found}
+    threads = {row.case.protocol.threads for row in found}
+    compared = [row for row in found if row.speedup is not None]
+    plain = len(lengths) == 1 and len(threads) == 1
+    drawn = [_distribution(result, found)] if plain else []
+    if compared and plain:
+        drawn.append(_ratios(compared, str(baseline)))
+    if len(lengths) > 1 or None in lengths:
+        drawn.append(_lengths(result, found))
+    if len(threads) > 1:
+        drawn.append(_threads(found))
+    if any(row.case.file_bytes for row in found) and plain:
+        drawn.append(_sizes([row for row in found if row.case.file_bytes]))
+    if any(row.case.protocol.scenario == "sustained" for row in found):
+        drawn.append(_over_time(result, found))
+    return tuple(drawn)
+
+
+def _distribution(result: Result, found: Sequence[Row]) -> Chart:
+    def draw(axes: "Axes") -> None:
+        for y, row in enumerate(found):
+            values = np.asarray(result.latencies(row.case.name)) / 1e6
+            low, q1, q3, high = np.percentile(values, [5, 25, 75, 95])
+            axes.plot([low, high], [y, y], color="black", linewidth=0.8)
+            axes.barh(y, q3 - q1, left=q1, height=0.28, **_style(row))
+            axes.plot([row.infer.p50], [y], "|", color="black", markersize=9, markeredgewidth=1.6)
+            _label(axes, y, f"{_short(row)}  {table.number(row.infer.p50)} ms")
+        _rows_axis(axes, len(found))
+        axes.set_xlim(left=0)
+        axes.set_xlabel("ms per inference: median, quartiles, 5th to 95th percentile")
+
+    best = min(found, key=lambda row: row.infer.p50)
+    words = f"Fastest by median: {_short(best)}, {table.number(best.infer.p50)} ms."
+    return _chart("latency", "Latency", words, draw, len(found))
+
+
+def _ratios(compared: Sequence[Row], baseline: str) -> Chart:
+    def draw(axes: "Axes") -> None:
+        for y, row in enumerate(compared):
+            speedup = row.speedup
+            assert speedup is not None
+            axes.barh(y, speedup.value, height=0.28, **_style(row))
+            axes.plot([speedup.low, speedup.high], [y, y], color="black", linewidth=1.4, marker="|", markersize=6)
+            _label(axes, y, f"{_short(row)}  {speedup.value:.2f}x")
+        _rows_axis(axes, len(compared))
+        axes.axvline(1, color="black", linewidth=0.8, linestyle="--")
+        axes.set_xlim(left=0)
+        axes.set_xlabel("times as fast, with 95 % interval")
+
+    best = max(compared, key=lambda row: row.speedup.value if row.speedup else 0)
+    words = f"Against {baseline}. Largest: {_short(best)}, {table.interval(best.speedup)}."
+    return _chart("speed-up", "Speed-up", words, draw, len(compared))
+
+
+def _lengths(result: Result, found: Sequence[Row]) -> Chart:
+    def draw(axes: "Axes") -> None:
+        for n, (name, group) in enumerate(_groups(found).items()):
+            points: dict[int, float] = {}
+            for row in group:
+                points |= table.by_tokens(result.by_case[row.case.name])
+            axes.plot(list(points), list(points.values()), **_line_style(n), label=name)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.set_xlabel("tokens")
+        axes.set_ylabel("median ms")
+        _plain_ticks(axes, sorted({s.tokens for s in result.samples}))
+        _legend(axes, len(_groups(found)))
+
+    words = "Median latency against the number of tokens; both axes are logarithmic."
+    return _chart("length", "Latency against length", words, draw, 7 + len(_groups(found)))
+
+
+def _threads(found: Sequence[Row]) -> Chart:
+    def draw(axes: "Axes") -> None:
+        for n, (name, group) in enumerate(_groups(found).items()):
+            points = {row.case.protocol.threads: row.infer.p50 for row in group}
+            axes.plot(list(points), list(points.values()), **_line_style(n), label=name)
+        axes.set_xlabel("threads")
+        axes.set_ylabel("median ms")
+        axes.set_ylim(bottom=0)
+        axes.set_xticks(sorted({row.case.protocol.threads for row in found}))
+        _legend(axes, len(_groups(found)))
+
+    return _chart(
+        "threads",
+        "Latency against threads",
+        "Median latency for each number of threads.",
+        draw,
+        7 + len(_groups(found)),
+    )
+
+
+def _sizes(found: Sequence[Row]) -> Chart:
+    def draw(axes: "Axes") -> None:
+        for n, row in enumerate(found):
+            size = (row.case.file_bytes or 0) / 1e6
+            axes.plot(
+                [size], [row.infer.p50], **_line_style(n) | {"linestyle": "none"}, label=_short(row) + _quality(row)
+            )
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("file, MB")
+        axes.set_ylabel("median ms")
+        _legend(axes, len(found))
+
+    words = "File size against median latency: left and low is better. Beside each name its accuracy, or its agreement."
+    return _chart("size", "Size, latency and accuracy", words, draw, 7 + len(found))
+
+
+def _over_time(result: Result, found: Sequence[Row]) -> Chart:
+    sustained = [row for row in found if row.case.protocol.scenario == "sustained"]
+
+    def draw(axes: "Axes") -> None:
+        for n, row in enumerate(sustained):
+            taken = result.by_case[row.case.name]
+            start = taken[0].at_ns
+            seconds = np.array([(sample.at_ns - start) / 1e9 for sample in taken])
+            values = np.array([sample.infer_ns / 1e6 for sample in taken])
+            edges = np.linspace(0, seconds[-1] + 1e-9, 31)
+            place = np.digitize(seconds, edges[1:-1])
+            points = {float(edges[k]): float(np.median(values[place == k])) for k in sorted(set(place))}
+            axes.plot(list(points), list(points.values()), **_line_style(n), label=_short(row))
+        axes.set_xlabel("seconds")
+        axes.set_ylabel("median ms")
+        axes.set_ylim(bottom=0)
+        _legend(axes, len(sustained))
+
+    words = "Median latency of each thirtieth of a sustained run: a rise is the machine throttling."
+    return _chart("sustained", "Latency over time", words, draw, 7 + len(sustained))
+
+
+def _groups(found: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of one candidate together."""
+    groups: dict[str, list[Row]] = {}
+    for row in found:
+        groups.setdefault(_short(row), []).append(row)
+    return groups
+
+
+def _short(row: Row) -> str:
+    case = row.case
+    runtime = {"torch": "PyTorch", "onnx": "ORT", "executorch": "ExecuTorch"}[case.runtime]
+    form = "" if case.form in ("bundle", "plain") else f", {case.form}"
+    mark = " (plain)" if case.form == "plain" and case.model == "SqueezeBERT" else ""
+    invalid = " [invalid]" if row.faults else ""
+    return f"{case.model}{mark} {runtime} {case.precision}{form}{invalid}"
+
+
+def _quality(row: Row) -> str:
+    if row.case.accuracy is not None:
+        return f" ({row.case.accuracy:.1%} accurate)"
+    return f" (agrees {row.case.agreement:.0%})" if row.case.agreement is not None else ""
+
+
+def _style(row: Row) -> dict[str, Any]:
+    colour = _COLOURS[row.case.runtime]
+    return {"facecolor": colour, "edgecolor": "black", "linewidth": 0.5, "hatch": _HATCHES.get(row.case.precision, "")}
+
+
+def _line_style(n: int) -> dict[str, Any]:
+    dashes = ("-", "--", ":", "-.")[n // len(_TINTS) % 4]
+    return {
+        "color": _TINTS[n % len(_TINTS)],
+        "marker": _MARKS[n % len(_MARKS)],
+        "markersize": 5,
+        "linestyle": dashes,
+        "linewidth": 1.2,
+    }
+
+
+def _label(axes: "Axes", y: int, text: str) -> None:
+    """A row's name above its bar, where it needs no margin beside the plot."""
+    axes.text(0.0, y - 0.26, text, transform=axes.get_yaxis_transform(), fontsize=7.5, va="bottom", ha="left")
+
+
+def _rows_axis(axes: "Axes", count: int) -> None:
+    axes.set_ylim(count - 0.5, -0.8)
+    axes.set_yticks([])
+
+
+def _plain_ticks(axes: "Axes", lengths: Sequence[int]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    shown = (
+        lengths
+        if len(lengths) <= 10
+        else [n for n in (1, 8, 16, 32, 64, 128, 256, 512) if lengths[0] <= n <= lengths[-1]]
+    )
+    axes.set_xticks(shown, [str(n) for n in shown], fontsize=7)
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend(axes: "Axes", count: int) -> None:
+    """Below the plot, one name a line: names are long and phones narrow."""
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.14, -0.2), fontsize=7, frameon=False, ncols=1, borderaxespad=0)
+    axes.figure.subplots_adjust(bottom=min(0.7, (count * 0.155 + 0.55) / axes.figure.get_figheight()))  # type: ignore[union-attr]
+
+
+def _chart(name: str, title: str, words: str, draw: "Callable[[Axes], None]", rows: int) -> Chart:
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        fix = "pip install 'squeezebert-mobile[benchmark]'"
+        raise EnvironmentFault("matplotlib", "is not installed", fix=fix) from None
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        "hatch.linewidth": 0.5,
+        "font.size": 8,
+        "axes.unicode_minus": False,
+    }
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(_WIDTH, max(2.0, _ROW * rows + 0.7)))
+        axes = figure.add_axes((0.13, 0.0, 0.84, 0.97))
+        figure.subplots_adjust(left=0.13, right=0.97, top=0.97, bottom=0.6 / figure.get_figheight())
+        axes.remove()
+        axes = figure.add_subplot()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=7.5)
+        draw(axes)
+        return Chart(name, title, words, _svg(figure, f"{title}. {words}"), _png(figure))
+
+
+def _png(figure: "Figure") -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _svg(figure: "Figure", description: str) -> str:
+    """The drawing as an element for a page: transparent, its black parts in the page's text colour."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = text.replace("#000000", "currentColor").replace("'DejaVu Sans'", "system-ui")
+    # The height follows from the view box, so that the drawing fits any width.
+    text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", text.replace("\n", " "), count=1)
+    return re.sub(r"<svg [^>]*?(?=viewBox)", f'<svg role="img" aria-label="{_escaped(description)}" ', text, count=1)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")

@@ -1,0 +1,161 @@
+"""The figures of a run as rows, and the rows as Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from squeezebert_mobile.benchmarks.samples import Case, Result, Sample
+from squeezebert_mobile.benchmarks.statistics import Ratio, Summary, ratio, summarize
+
+_RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: its figures in milliseconds and why they do not count, if they do not.
+
+    ``speedup`` is the baseline's median over this one's; None where either has faults, or is the baseline.
+    """
+
+    case: Case
+    infer: Summary
+    tokenize_ms: float | None
+    postprocess_ms: float | None
+    total_ms: float
+    faults: tuple[str, ...]
+    speedup: Ratio | None
+
+
+def rows(result: Result, baseline: str | None = None) -> tuple[Row, ...]:
+    """A row for each case with samples, in the order of the file. ``baseline`` names the case that ratios refer to."""
+    return tuple(_row(result, case, baseline) for case in result.cases if result.by_case[case.name])
+
+
+def _row(result: Result, case: Case, baseline: str | None) -> Row:
+    taken = result.by_case[case.name]
+    faults = result.faults(case.name)
+    comparable = baseline is not None and baseline != case.name and not faults and not result.faults(baseline)
+    return Row(
+        case=case,
+        infer=summarize([sample.infer_ns for sample in taken]),
+        tokenize_ms=_median([sample.tokenize_ns for sample in taken]),
+        postprocess_ms=_median([sample.postprocess_ns for sample in taken]),
+        total_ms=float(np.median([sample.total_ns for sample in taken])) / 1e6,
+        faults=faults,
+        speedup=ratio(result.by_case[str(baseline)], taken) if comparable else None,
+    )
+
+
+def _median(values: Sequence[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) / 1e6 if known else None
+
+
+def find_baseline(result: Result) -> str | None:
+    """The case that ratios refer to unless another is named: the first BERT-base in fp32, else the first case."""
+    order = sorted(result.cases, key=lambda case: (case.model != "BERT-base", case.precision != "fp32"))
+    return order[0].name if order else None
+
+
+def name_of(case: Case) -> str:
+    """Model, runtime with version, precision and form: never a latency without them."""
+    return f"{case.model}, {_RUNTIMES[case.runtime]} {case.runtime_version}, {case.precision}, {case.form}"
+
+
+def conditions_of(case: Case) -> str:
+    """Threads, batch and tokens."""
+    protocol = case.protocol
+    length = "natural length" if protocol.tokens is None else f"{protocol.tokens} tokens"
+    threads = "1 thread" if protocol.threads == 1 else f"{protocol.threads} threads"
+    return f"{threads}, batch {protocol.batch}, {length}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure with so many significant digits and no exponent; a dash for none."""
+    if value is None:
+        return "–"
+    decimals = max(0, digits - 1 - int(np.floor(np.log10(abs(value))))) if value else 0
+    return f"{value:.{min(decimals, 6)}f}"
+
+
+def interval(found: Ratio | None) -> str:
+    """A ratio with its interval, ``2.31x (2.28 to 2.35)``."""
+    return "–" if found is None else f"{found.value:.2f}x ({found.low:.2f} to {found.high:.2f})"
+
+
+_HEADS = (
+    *(
+        "case",
+        "threads, batch, tokens",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "tokenise ms",
+        "post-process ms",
+        "end to end ms",
+    ),
+    *("load ms", "first ms", "peak MB", "file MB", "speed-up", "runs"),
+)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The texts of a row, one for each of the table's heads."""
+    cold = row.case.cold
+    load = None if cold is None or cold.load_ns is None else cold.load_ns / 1e6
+    memory = None if cold is None or cold.peak_bytes is None else (cold.peak_bytes - (cold.base_bytes or 0)) / 1e6
+    size = None if row.case.file_bytes is None else row.case.file_bytes / 1e6
+    return (
+        name_of(row.case) + (" (invalid)" if row.faults else ""),
+        conditions_of(row.case),
+        *(number(value) for value in (row.infer.p50, row.infer.p90, row.infer.p99)),
+        *(number(value) for value in (row.tokenize_ms, row.postprocess_ms, row.total_ms)),
+        *(number(value) for value in (load, None if cold is None else cold.first_ns / 1e6, memory, size)),
+        interval(row.speedup),
+        str(row.infer.count),
+    )
+
+
+def heads() -> tuple[str, ...]:
+    """The names of the table's columns."""
+    return _HEADS
+
+
+def markdown(result: Result, baseline: str | None = None) -> str:
+    """The whole run as Markdown: where, what, the table, and the faults."""
+    baseline = baseline or find_baseline(result)
+    found = rows(result, baseline)
+    lines = [where(result), ""]
+    if baseline is not None:
+        lines += [f"Speed-up over: {baseline}, with a 95 % interval; none where a run is invalid.", ""]
+    lines += [_line(_HEADS), _line(["---"] * len(_HEADS)), *(_line(cells(row)) for row in found)]
+    lines += [
+        "",
+        *(
+            f"- invalid: {name_of(row.case)}, {conditions_of(row.case)}: {'; '.join(row.faults)}"
+            for row in found
+            if row.faults
+        ),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def where(result: Result) -> str:
+    """One sentence on the machine, the software and the time of a run."""
+    e = result.run.environment
+    facts = [e.cpu, e.architecture, f"{e.cores} cores", *e.features, e.system]
+    facts += [f"governor {e.governor}" if e.governor else "governor unknown"]
+    facts += [text for text in (e.device, e.emulator and f"emulated by {e.emulator}") if text]
+    software = ", ".join(f"{version.name} {version.version}" for version in e.versions)
+    commit = f", commit {e.commit[:12]}{'+'[: e.commit.endswith('+')]}" if e.commit else ""
+    return f"Measured on {', '.join(facts)}; {software}{commit}; started {result.run.started}."
+
+
+def _line(values: Sequence[str]) -> str:
+    return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
+
+
+def by_tokens(samples: Sequence[Sample]) -> dict[int, float]:
+    """The median milliseconds of each length."""
+    lengths = sorted({sample.tokens for sample in samples})
+    return {n: float(np.median([s.infer_ns for s in samples if s.tokens == n])) / 1e6 for n in lengths}
