@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint lock clean
+.PHONY: install demo test lint lock clean android-test android-apk
 
 install: $(STAMP)
 
@@ -60,6 +60,14 @@ lint: install
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+# Maven, Java 17 and aapt2; `make test` runs these too.
+android-test: install
+	$(BIN)/python -m pytest tests/test_android.py
+
+# Also npm, zipalign, apksigner, dexdump and binutils. The phone build is Gradle's, see android_demo/README.md.
+android-apk: demo
+	$(BIN)/python android_demo/tools/build_apk.py --bundle build/demo
 
 # Pins are kept where they still fit; remove requirements.txt first to take the newest of everything.
 # Without --no-config: uv reads the environments to pin for in pyproject.toml.

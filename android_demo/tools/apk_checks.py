@@ -1,0 +1,124 @@
+"""What must hold for an APK before a phone sees it."""
+
+import json
+import re
+import struct
+import zipfile
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from apk_inputs import run
+
+_PAGE = 16384
+# What every Android gives to apps (the NDK's stable libraries).
+_SYSTEM = {"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so", "libz.so", "libnativewindow.so"}
+
+
+def check(apk: Path, jars: Sequence[Path], bundle: Path | None, work: Path, *, min_sdk: str) -> Iterator[str]:
+    """One line for each thing that was found right. Exits at the first that is not."""
+    yield _signature(apk, min_sdk)
+    yield _alignment(apk)
+    yield _manifest(apk, min_sdk)
+    yield _dex(apk)
+    if bundle:
+        yield _bundle(apk, bundle)
+    yield _libraries(apk, jars, work)
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise SystemExit(f"error: apk: {what}; fix: read the check in android_demo/tools/apk_checks.py")
+
+
+def _signature(apk: Path, min_sdk: str) -> str:
+    report = run("apksigner", "verify", "--verbose", "--min-sdk-version", min_sdk, apk)
+    for scheme in ("v2", "v3"):
+        _require(f"Verified using {scheme} scheme" in report and "): true" in report, f"not signed with {scheme}")
+    return "signature: v2 and v3 verify"
+
+
+def _alignment(apk: Path) -> str:
+    run("zipalign", "-c", "-p", "4", apk)
+    with apk.open("rb") as file, zipfile.ZipFile(apk) as opened:
+        names = opened.namelist()
+        _require(len(names) == len(set(names)), "an entry is there twice")
+        for info in opened.infolist():
+            if info.filename.endswith(".so"):
+                file.seek(info.header_offset + 26)
+                name, extra = struct.unpack("<HH", file.read(4))
+                start = info.header_offset + 30 + name + extra
+                _require(info.compress_type == zipfile.ZIP_STORED, f"{info.filename} is compressed")
+                _require(start % _PAGE == 0, f"{info.filename} is not aligned to {_PAGE}")
+            if info.filename.endswith((".onnx", ".pte")):
+                _require(info.compress_type == zipfile.ZIP_STORED, f"{info.filename} is compressed")
+    return "alignment: entries at 4, libraries at 16 KiB, models stored"
+
+
+def _manifest(apk: Path, min_sdk: str) -> str:
+    badging = run("aapt", "dump", "badging", apk)
+    _require("uses-permission" not in badging, "asks for a permission")
+    _require(f"sdkVersion:'{min_sdk}'" in badging, "has another minSdkVersion")
+    tree = run("aapt", "dump", "xmltree", apk, "AndroidManifest.xml")
+    found = re.search(r"E: (provider|receiver|service|uses-permission)", tree)
+    _require(found is None, f"declares a {found.group(1) if found else ''}")
+    return "manifest: no permission, provider, receiver or service"
+
+
+def _dex(apk: Path) -> str:
+    classes = set(re.findall(r"Class descriptor\s+: 'L([^;]+);'", run("dexdump", "-f", apk)))
+    tree = run("aapt", "dump", "xmltree", apk, "AndroidManifest.xml")
+    named = re.findall(r'E: (?:application|activity).*?A: android:name\(0x01010003\)="([^"]+)"', tree, re.DOTALL)
+    _require(len(named) >= 2, "names no application or no activity")
+    for name in named:
+        full = f"org.squeezebert.demo.app{name}" if name.startswith(".") else name
+        _require(full.replace(".", "/") in classes, f"{name} is not in the dex")
+    with zipfile.ZipFile(apk) as opened:
+        service = "META-INF/services/org.squeezebert.demo.core.EngineProvider"
+        for provider in opened.read(service).decode().split():
+            _require(provider.replace(".", "/") in classes, f"{provider} is not in the dex")
+    # Android 8 has no LambdaMetafactory.
+    _require("invoke-custom" not in run("dexdump", "-d", apk), "has a call site that Android 8 cannot link")
+    return f"dex: {len(classes)} classes, all that the manifest and the services name"
+
+
+def _bundle(apk: Path, bundle: Path) -> str:
+    described = json.loads((bundle / "bundle.json").read_bytes())
+    entries = [*described["files"], *described["artifacts"]]
+    with zipfile.ZipFile(apk) as opened:
+        for entry in entries:
+            found = sha256(opened.read(f"assets/bundle/{entry['path']}")).hexdigest()
+            _require(found == entry["sha256"], f"{entry['path']} has other bytes than its digest says")
+    return f"bundle: {len(entries)} files equal to their digests"
+
+
+def _libraries(apk: Path, jars: Sequence[Path], work: Path) -> str:
+    folder = work / "libraries"
+    with zipfile.ZipFile(apk) as opened:
+        names = [name for name in opened.namelist() if name.startswith("lib/")]
+        opened.extractall(folder, names)
+    libraries = [folder / name for name in names]
+    have = {path.name for path in libraries} | _SYSTEM
+    text = b""
+    for path in libraries:
+        needed = set(re.findall(r"NEEDED\).*\[(.+?)\]", run("readelf", "-dW", path)))
+        _require(needed <= have, f"{path.name} needs {needed - have}")
+        loads = [
+            line.split()[-1] for line in run("readelf", "-lW", path).splitlines() if line.strip().startswith("LOAD")
+        ]
+        _require(all(int(align, 16) % _PAGE == 0 for align in loads), f"{path.name} is not built for 16 KiB pages")
+        text += path.read_bytes()
+    methods = _native_methods(jars)
+    # JNI finds a method by its exported name or by registration, in which case its plain name is in the library.
+    missing = [name for name in methods if not re.search(rb"[\0_]" + name.encode() + rb"(?:\0|__)", text)]
+    _require(not missing, f"no library has {missing}")
+    return f"libraries: {len(libraries)}, nothing missing that they need, {len(methods)} native methods found"
+
+
+def _native_methods(jars: Sequence[Path]) -> list[str]:
+    methods: list[str] = []
+    for jar in jars:
+        with zipfile.ZipFile(jar) as opened:
+            names = [name[:-6].replace("/", ".") for name in opened.namelist() if name.endswith(".class")]
+        methods += re.findall(r"\bnative\b[^;]*?(\w+)\(", run("javap", "-p", "-cp", jar, *names))
+    return methods

@@ -1,0 +1,85 @@
+"""What the APK is built from: registry packages, each pinned by SHA-256."""
+
+import hashlib
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+_MAVEN = {
+    "com.android.tools:r8:8.13.25": "0d4f2f68c4fcbc9434eff122f41feb6fb1d98efd2faa530cec1abacab1cea03d",
+    "org.robolectric:android-all:14-robolectric-10818077": "6be2218c6a53fe3c57bc22ebdc723edcb7270a8a6f187545708aa5c0ed813977",
+    "com.facebook.fbjni:fbjni:0.7.0:aar": "7e319ae110ac5e5ef18904170aea5c3e753e915d196699d7fd39d36c8e1dfe36",
+    "com.facebook.soloader:nativeloader:0.10.5": "971ded86009c0ac56fb2275e128f852e7dcbc41a40cd799688f8a1aebde5195d",
+    "com.toasttab.android:gummy-bears-api-26:0.15.0:signature": (
+        "3e80066053b6d4b1637a3f363e621bd4b89915ec4aa903060a3b281dbb81ac61"
+    ),
+    "org.codehaus.mojo:animal-sniffer:1.24": "65d028de87134f0955e3a964fe438fc3e99e77b237a77e5e165869a8ff59db5f",
+    "org.ow2.asm:asm:9.7": "adf46d5e34940bdf148ecdd26a9ee8eea94496a72034ff7141066b3eea5c4e9d",
+}
+# Neither onnxruntime-android nor executorch-android is on Maven Central's mirrors here; these packages carry the files.
+_NPM = {
+    "com.github.asus4.onnxruntime@0.4.9": {
+        "package/Plugins/Android/onnxruntime.aar": "98cddbac92640b4a6af72a03c42e0491851f366d3da66bbaeb5dd66310946cf2"
+    },
+    "react-native-executorch@0.8.3": {
+        "package/android/libs/classes.jar": "24df12b3557751d275228584d3a159ad4294561eeabca1372cca7b9a7eca712f",
+        "package/third-party/android/libs/executorch/arm64-v8a/libexecutorch.so": (
+            "e8ed2ba08b83fd12e0f75791c6f5451bb26522342fb1313052aa6a80436e0405"
+        ),
+    },
+}
+ONNXRUNTIME_VERSION = "1.29.0"
+_REPOSITORY = Path.home() / ".m2/repository"
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """The output of a command. Exits with its last lines where it fails."""
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise SystemExit(f"error: {command[0]}: failed\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout + done.stderr
+
+
+def maven(coordinate: str) -> Path:
+    """A pinned artifact of Maven Central, ``group:name:version`` with an optional file type."""
+    group, name, version, *kind = coordinate.split(":")
+    path = _REPOSITORY / group.replace(".", "/") / name / version / f"{name}-{version}.{kind[0] if kind else 'jar'}"
+    if not path.exists():
+        get = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get"
+        run("mvn", "-q", "-B", "-ntp", get, f"-Dartifact={coordinate}", "-Dtransitive=false")
+    return _pinned(path, _MAVEN[coordinate])
+
+
+def npm(package: str, cache: Path) -> list[Path]:
+    """The pinned files of an npm package, in their order above; the rest of the tarball is not unpacked."""
+    folder = cache / package.replace("@", "-")
+    if not all((folder / name).exists() for name in _NPM[package]):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.glob("*.tgz")):  # left by a run that was interrupted
+            run("npm", "pack", package, cwd=folder)
+        tarball = next(folder.glob("*.tgz"))
+        with tarfile.open(tarball) as tar:
+            for name in _NPM[package]:
+                data = tar.extractfile(name)
+                assert data is not None
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(data.read())
+        tarball.unlink()
+    return [_pinned(folder / name, digest) for name, digest in _NPM[package].items()]
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """An AAR or jar as a folder."""
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder)
+    return folder
+
+
+def _pinned(path: Path, digest: str) -> Path:
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != digest:
+        raise SystemExit(
+            f"error: {path}: has other bytes (found {found}, expected {digest}); fix: delete it, run again"
+        )
+    return path

@@ -1,0 +1,85 @@
+"""The Android demo: its tables and vectors are current, its three builds agree, and its JVM tests pass."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree
+
+import pytest
+
+DEMO = Path(__file__).parents[1] / "android_demo"
+TOOLS = DEMO / "tools"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_the_character_tables_are_the_librarys() -> None:
+    command = [sys.executable, TOOLS / "wordpiece_tables.py", "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["answer_vectors", "tokenizer_vectors"])
+def test_the_shared_vectors_are_current(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load(name)
+    committed = module.OUTPUT.read_bytes()
+    monkeypatch.setattr(module, "OUTPUT", tmp_path / "vectors.json")
+    module.main()
+    assert (tmp_path / "vectors.json").read_bytes() == committed, f"run {TOOLS / name}.py"
+
+
+def properties() -> dict[str, str]:
+    namespace = "{http://maven.apache.org/POM/4.0.0}"
+    found = ElementTree.parse(DEMO / "pom.xml").getroot().find(f"{namespace}properties")
+    assert found is not None
+    return {element.tag.removeprefix(namespace): element.text or "" for element in found}
+
+
+def test_the_three_builds_name_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    gradle = tomllib.loads((DEMO / "gradle/libs.versions.toml").read_text())["versions"]
+    link = (DEMO / "link_resources.sh").read_text()
+    monkeypatch.syspath_prepend(TOOLS)
+    inputs, build = load("apk_inputs"), load("build_apk")
+    assert properties()["onnxruntime.version"] == gradle["onnxruntime"] == inputs.ONNXRUNTIME_VERSION
+    assert build.MIN_SDK == gradle["minSdk"]
+    assert f"--min-sdk-version {gradle['minSdk']} --target-sdk-version {gradle['targetSdk']}" in link
+    version = re.search(r"versionName = '(.+)'", (DEMO / "app/build.gradle").read_text())
+    assert version is not None and f"--version-name {version.group(1)} " in link
+    # Android 14 is API level 34.
+    assert properties()["android-all.version"].startswith("14-") and gradle["compileSdk"] == "34"
+
+
+def test_nothing_in_the_app_may_reach_the_network() -> None:
+    manifest = (DEMO / "app/src/main/AndroidManifest.xml").read_text()
+    for permission in ("INTERNET", "ACCESS_NETWORK_STATE"):
+        assert f'android.permission.{permission}" tools:node="remove"' in manifest
+    sources = "\n".join(path.read_text() for path in DEMO.rglob("src/main/java/**/*.java"))
+    assert not re.search(r"java\.net\.|HttpURLConnection|android\.net\.(?!Uri)", sources)
+
+
+@pytest.mark.slow
+def test_the_jvm_tests_pass_on_a_bundle(tiny_bundle: Path) -> None:
+    for tool in ("mvn", "java", "aapt2"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs Maven, Java 17 and aapt2: {tool} is not installed")
+    command = ["mvn", "-q", "-B", "-ntp", "-T1", "test", f"-Dbundle.dir={tiny_bundle}"]
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+    result = subprocess.run(command, cwd=DEMO, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-5000:]
+    reports = [ElementTree.parse(path).getroot() for path in DEMO.glob("*/target/surefire-reports/TEST-*.xml")]
+    assert sum(int(report.get("tests", "0")) for report in reports) > 90
+    assert all(report.get("skipped") == "0" for report in reports)
