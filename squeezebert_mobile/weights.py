@@ -1,5 +1,6 @@
 """Reading the weights of a checkpoint: which files hold them, what wraps them, and their cast to fp32."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _INDEX_SUFFIX = ".index.json"
 _NAMES = (SAFETENSORS_NAME, SAFETENSORS_NAME + _INDEX_SUFFIX, PICKLE_NAME, PICKLE_NAME + _INDEX_SUFFIX)
 _ANY_EMBEDDING = "embeddings.word_embeddings.weight"
 _POSITION_IDS = "embeddings.position_ids"
+# Every container of weights has such a byte among its first.
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _CAST = (torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -69,10 +72,9 @@ def _read_one(path: Path) -> tuple[object, tuple[SourceFile, ...]]:
 def _refuse_text(path: Path, data: bytes) -> None:
     if data.startswith(b"version https://git-lfs"):
         raise InputFileError(path, "is a git-lfs pointer, not the weights", fix="run git lfs pull in its folder")
-    head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     # A pickle of protocol 0 is text as well, and is named for what it would run.
-    if head[:1] in (b"<", b"{", b"[") or (head.isascii() and head.decode().isprintable() and b"\n" not in data[:512]):
-        shown = " ".join(head[:40].decode(errors="replace").split())
+    if _CONTROL.search(data[:512]) is None and not weights_pickle.is_pickle(data):
+        shown = " ".join(data[:60].decode("utf-8-sig", errors="replace").split())
         raise InputFileError(path, "is text, not weights", found=repr(shown), fix="download it again")
 
 

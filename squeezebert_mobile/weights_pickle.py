@@ -83,11 +83,32 @@ class _Scan:
         return sum(self.storages.values())
 
 
+class _CutOffError(ValueError):
+    """A pickle that goes on past the end of the data."""
+
+
+def is_pickle(data: bytes) -> bool:
+    """True where ``data`` starts with one whole pickle."""
+    try:
+        _scan(data)
+    except ValueError:
+        return False
+    return True
+
+
 def _scan(data: bytes, start: int = 0) -> _Scan:
-    """Look through one pickle. Raises ValueError where it is not one, or stops early."""
-    scan, memo, recent = _Scan(), dict[int, object](), list[object]()
+    """Look through one pickle. Raises ValueError where it is none, _CutOffError where it goes on past the end."""
     stream = io.BytesIO(data)
     stream.seek(start)
+    try:
+        return _scan_stream(stream)
+    except (ValueError, EOFError, IndexError) as error:
+        kind = _CutOffError if stream.tell() >= len(data) else ValueError
+        raise kind(str(error)) from error
+
+
+def _scan_stream(stream: io.BytesIO) -> _Scan:
+    scan, memo, recent = _Scan(), dict[int, object](), list[object]()
     for opcode, argument, _ in pickletools.genops(stream):
         match opcode.name:
             case "GLOBAL" | "INST":
@@ -184,18 +205,18 @@ def _check_records(path: Path, archive: zipfile.ZipFile, size: int) -> bytes:
 def _scan_whole(path: Path, pickled: bytes) -> _Scan:
     try:
         return _scan(pickled)
-    except (ValueError, EOFError, IndexError) as error:
+    except ValueError as error:
         raise InputFileError(path, f"has a damaged data.pkl: {error}", fix=_DOWNLOAD_AGAIN) from error
 
 
 def _refuse_broken_zip(path: Path, data: bytes, error: Exception) -> NoReturn:
     """A zip's directory stands at its end, so a cut archive has none; its first record tells what should follow."""
-    if b"PK\x05\x06" in data[-65_557:]:
+    if b"PK\x05\x06" in data[-65_557:-18]:  # the record that ends an archive has 22 bytes and a comment
         raise InputFileError(path, f"is a damaged archive: {error}", fix=_DOWNLOAD_AGAIN) from error
     names, extra = struct.unpack_from("<HH", data.ljust(30, b"\0"), 26)
     try:
         expected = _scan(data, 30 + names + extra).storage_bytes
-    except (ValueError, EOFError, IndexError):
+    except ValueError:
         expected = 0
     _truncated(path, len(data), max(expected, len(data)))
 
@@ -205,10 +226,12 @@ def _check_legacy(path: Path, data: bytes) -> None:
     for _ in range(_LEGACY_PICKLES):
         try:
             one = _scan(data, end)
-        except (ValueError, EOFError, IndexError) as error:
-            if end in (0, len(data)) or "exhausted" not in str(error):
-                raise InputFileError(path, f"is not a torch.save file: {error}", fix=_DOWNLOAD_AGAIN) from error
+        except _CutOffError:
+            if end == len(data):
+                _foreign(path, "is a pickle that torch.save did not write")
             _truncated(path, len(data), len(data))
+        except ValueError as error:
+            raise InputFileError(path, f"is not a torch.save file: {error}", fix=_DOWNLOAD_AGAIN) from error
         _check_globals(path, one)
         scan.storages |= one.storages
         end = one.end
