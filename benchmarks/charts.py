@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 3.9  # inches: 374 CSS pixels, a phone
-_ROW = 0.46
+_ROW = 0.44
+_PLOT = 2.6
+_LEGEND_LINE = 0.16
 # Okabe and Ito's colours, which the colour-blind tell apart; both stand out from white and from near black.
 _COLOURS = {"torch": "#CC79A7", "onnx": "#0072B2", "executorch": "#D55E00"}
 _HATCHES = {"fp32": "", "fp16": "...", "int8": "///", "int8-static": "xxx"}
@@ -68,17 +70,17 @@ def _distribution(result: Result, found: Sequence[Row]) -> Chart:
         for y, row in enumerate(found):
             values = np.asarray(result.latencies(row.case.name)) / 1e6
             low, q1, q3, high = np.percentile(values, [5, 25, 75, 95])
-            axes.plot([low, high], [y, y], color="black", linewidth=0.8)
-            axes.barh(y, q3 - q1, left=q1, height=0.28, **_style(row))
-            axes.plot([row.infer.p50], [y], "|", color="black", markersize=9, markeredgewidth=1.6)
+            axes.barh(y, row.infer.p50, height=0.28, **_style(row))
+            axes.plot([low, high], [y, y], color="black", linewidth=0.9)
+            axes.plot([q1, q3], [y, y], color="black", linewidth=3.2, solid_capstyle="butt")
             _label(axes, y, f"{_short(row)}  {table.number(row.infer.p50)} ms")
         _rows_axis(axes, len(found))
         axes.set_xlim(left=0)
-        axes.set_xlabel("ms per inference: median, quartiles, 5th to 95th percentile")
+        axes.set_xlabel("ms: bar to the median, thick quartiles, thin 5 to 95 %")
 
     best = min(found, key=lambda row: row.infer.p50)
     words = f"Fastest by median: {_short(best)}, {table.number(best.infer.p50)} ms."
-    return _chart("latency", "Latency", words, draw, len(found))
+    return _chart("latency", "Latency", words, draw, rows=len(found))
 
 
 def _ratios(compared: Sequence[Row], baseline: str) -> Chart:
@@ -90,13 +92,13 @@ def _ratios(compared: Sequence[Row], baseline: str) -> Chart:
             axes.plot([speedup.low, speedup.high], [y, y], color="black", linewidth=1.4, marker="|", markersize=6)
             _label(axes, y, f"{_short(row)}  {speedup.value:.2f}x")
         _rows_axis(axes, len(compared))
-        axes.axvline(1, color="black", linewidth=0.8, linestyle="--")
+        axes.axvline(1, color="black", linewidth=0.8, linestyle=":", zorder=0)
         axes.set_xlim(left=0)
         axes.set_xlabel("times as fast, with 95 % interval")
 
     best = max(compared, key=lambda row: row.speedup.value if row.speedup else 0)
     words = f"Against {baseline}. Largest: {_short(best)}, {table.interval(best.speedup)}."
-    return _chart("speed-up", "Speed-up", words, draw, len(compared))
+    return _chart("speed-up", "Speed-up", words, draw, rows=len(compared))
 
 
 def _lengths(result: Result, found: Sequence[Row]) -> Chart:
@@ -111,10 +113,10 @@ def _lengths(result: Result, found: Sequence[Row]) -> Chart:
         axes.set_xlabel("tokens")
         axes.set_ylabel("median ms")
         _plain_ticks(axes, sorted({s.tokens for s in result.samples}))
-        _legend(axes, len(_groups(found)))
+        _legend(axes)
 
     words = "Median latency against the number of tokens; both axes are logarithmic."
-    return _chart("length", "Latency against length", words, draw, 7 + len(_groups(found)))
+    return _chart("length", "Latency against length", words, draw, legend=len(_groups(found)))
 
 
 def _threads(found: Sequence[Row]) -> Chart:
@@ -126,15 +128,10 @@ def _threads(found: Sequence[Row]) -> Chart:
         axes.set_ylabel("median ms")
         axes.set_ylim(bottom=0)
         axes.set_xticks(sorted({row.case.protocol.threads for row in found}))
-        _legend(axes, len(_groups(found)))
+        _legend(axes)
 
-    return _chart(
-        "threads",
-        "Latency against threads",
-        "Median latency for each number of threads.",
-        draw,
-        7 + len(_groups(found)),
-    )
+    words = "Median latency for each number of threads."
+    return _chart("threads", "Latency against threads", words, draw, legend=len(_groups(found)))
 
 
 def _sizes(found: Sequence[Row]) -> Chart:
@@ -148,10 +145,10 @@ def _sizes(found: Sequence[Row]) -> Chart:
         axes.set_ylim(bottom=0)
         axes.set_xlabel("file, MB")
         axes.set_ylabel("median ms")
-        _legend(axes, len(found))
+        _legend(axes)
 
     words = "File size against median latency: left and low is better. Beside each name its accuracy, or its agreement."
-    return _chart("size", "Size, latency and accuracy", words, draw, 7 + len(found))
+    return _chart("size", "Size, latency and accuracy", words, draw, legend=len(found))
 
 
 def _over_time(result: Result, found: Sequence[Row]) -> Chart:
@@ -170,10 +167,10 @@ def _over_time(result: Result, found: Sequence[Row]) -> Chart:
         axes.set_xlabel("seconds")
         axes.set_ylabel("median ms")
         axes.set_ylim(bottom=0)
-        _legend(axes, len(sustained))
+        _legend(axes)
 
     words = "Median latency of each thirtieth of a sustained run: a rise is the machine throttling."
-    return _chart("sustained", "Latency over time", words, draw, 7 + len(sustained))
+    return _chart("sustained", "Latency over time", words, draw, legend=len(sustained))
 
 
 def _groups(found: Sequence[Row]) -> dict[str, list[Row]]:
@@ -223,6 +220,7 @@ def _label(axes: "Axes", y: int, text: str) -> None:
 def _rows_axis(axes: "Axes", count: int) -> None:
     axes.set_ylim(count - 0.5, -0.8)
     axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
 
 
 def _plain_ticks(axes: "Axes", lengths: Sequence[int]) -> None:
@@ -240,32 +238,28 @@ def _plain_ticks(axes: "Axes", lengths: Sequence[int]) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(axes: "Axes", count: int) -> None:
+def _legend(axes: "Axes") -> None:
     """Below the plot, one name a line: names are long and phones narrow."""
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.14, -0.2), fontsize=7, frameon=False, ncols=1, borderaxespad=0)
-    axes.figure.subplots_adjust(bottom=min(0.7, (count * 0.155 + 0.55) / axes.figure.get_figheight()))  # type: ignore[union-attr]
+    below = -0.42 / (axes.get_position().height * axes.figure.get_figheight())  # type: ignore[union-attr]
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.12, below), fontsize=7, frameon=False, ncols=1, borderaxespad=0)
 
 
-def _chart(name: str, title: str, words: str, draw: "Callable[[Axes], None]", rows: int) -> Chart:
+def _chart(
+    name: str, title: str, words: str, draw: "Callable[[Axes], None]", *, rows: int = 0, legend: int = 0
+) -> Chart:
+    """A chart of so many labelled rows, or of a plot with so many names below it."""
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError:
         fix = "pip install 'squeezebert-mobile[benchmark]'"
         raise EnvironmentFault("matplotlib", "is not installed", fix=fix) from None
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "hatch.linewidth": 0.5,
-        "font.size": 8,
-        "axes.unicode_minus": False,
-    }
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": name, "hatch.linewidth": 0.5, "font.size": 8}
+    plot, below, left = (_ROW * rows, 0.45, 0.03) if rows else (_PLOT, 0.5 + _LEGEND_LINE * legend, 0.14)
+    height = plot + below + 0.1
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(_WIDTH, max(2.0, _ROW * rows + 0.7)))
-        axes = figure.add_axes((0.13, 0.0, 0.84, 0.97))
-        figure.subplots_adjust(left=0.13, right=0.97, top=0.97, bottom=0.6 / figure.get_figheight())
-        axes.remove()
-        axes = figure.add_subplot()
+        figure = Figure(figsize=(_WIDTH, height))
+        axes = figure.add_axes((left, below / height, 0.97 - left, plot / height))
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=7.5)
         draw(axes)
