@@ -57,6 +57,8 @@ class ExecuTorchEngine:
         except ImportError:
             raise missing_package("executorch") from None
         _portable_lib._unsafe_reset_threadpool(threads)
+        # The module reads from these bytes until it is gone, and does not hold them itself.
+        self._model = model
         self._module = _portable_lib._load_for_executorch_from_buffer(model)
         self._outputs = tuple(outputs)
 
