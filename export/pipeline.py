@@ -43,7 +43,7 @@ from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
 Report = Callable[[str], None]
 
 RUNTIMES: tuple[Runtime, ...] = ("onnx", "executorch")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+PRECISIONS: tuple[Precision, ...] = ("fp32",)
 
 # Where transformers.js and optimum look, and what ExecuTorch's users name their files.
 _PATHS: dict[tuple[Runtime, Precision], str] = {

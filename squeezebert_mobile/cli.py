@@ -84,7 +84,7 @@ def export(
     revision: RevisionOption = None,
     task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None,
     runtime: Annotated[list[RuntimeChoice] | None, typer.Option(help="repeatable; default: both")] = None,
-    precision: Annotated[list[PrecisionChoice] | None, typer.Option(help="repeatable; default: fp32 and int8")] = None,
+    precision: Annotated[list[PrecisionChoice] | None, typer.Option(help="repeatable; default: fp32")] = None,
     max_seq_len: Annotated[int | None, typer.Option(help="longest input in tokens; default: all positions")] = None,
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18,
     atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None,

@@ -50,19 +50,29 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny text classifier, both runtimes, fp32 and int8; one for all test processes, not to be changed."""
-    shared = tmp_path_factory.getbasetemp()
+    """A tiny text classifier in fp32 for both runtimes; one for all test processes, not to be changed."""
+    return _shared_bundle(tmp_path_factory, "tiny_bundle", precisions=("fp32",))
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for ONNX Runtime alone, in fp32 and int8."""
+    return _shared_bundle(tmp_path_factory, "tiny_onnx_bundle", runtimes=("onnx",), precisions=("fp32", "int8"))
+
+
+def _shared_bundle(factory: pytest.TempPathFactory, name: str, **options: tuple[str, ...]) -> Path:
+    shared = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    with (shared / "tiny_bundle.lock").open("w") as lock:
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        target = shared / "tiny_bundle"
+        target = shared / name
         if not target.exists():
             from tiny import checkpoint
 
             from squeezebert_mobile.export.pipeline import ExportOptions, export
             from squeezebert_mobile.tasks import Task
 
-            model = checkpoint(shared / "tiny_model", Task.TEXT_CLASSIFICATION)
-            export(ExportOptions(target, model))
+            model = checkpoint(shared / f"{name}.model", Task.TEXT_CLASSIFICATION)
+            export(ExportOptions(target, model, **options))
     return target

@@ -36,9 +36,8 @@ def test_predict_prints_labels_with_probabilities(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "executorch"])
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_json_is_exactly_one_value(tiny_bundle: Path, runtime: str, precision: str) -> None:
-    done = run("predict", tiny_bundle, TEXT, "--runtime", runtime, "--precision", precision, "--json")
+def test_json_is_exactly_one_value(tiny_bundle: Path, runtime: str) -> None:
+    done = run("predict", tiny_bundle, TEXT, "--runtime", runtime, "--precision", "fp32", "--json")
     result = json.loads(done.stdout)
     assert {score["label"] for score in result["result"]} == {"negative", "positive"}
     assert sum(score["score"] for score in result["result"]) == pytest.approx(1)
@@ -78,7 +77,7 @@ def test_strange_texts_get_an_answer(tiny_bundle: Path) -> None:
 
 def test_verify_and_info_say_what_a_bundle_is(tiny_bundle: Path) -> None:
     verified = json.loads(run("verify", tiny_bundle, "--json").stdout)
-    assert len(verified["artifacts"]) == 4
+    assert len(verified["artifacts"]) == 2
     assert all(check["max_abs"] <= check["allowed"] for check in verified["artifacts"])
     described = run("info", tiny_bundle)
     assert verified["digest"] in described.stdout

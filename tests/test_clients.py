@@ -86,29 +86,31 @@ def assert_same(answers: list[dict[str, object]], bundle: Path, precision: str, 
 
 
 @pytest.mark.parametrize(("file", "precision"), [("model.onnx", "fp32"), ("model_quantized.onnx", "int8")])
-def test_optimum_gives_the_same_labels_and_logits(tiny_bundle: Path, file: str, precision: str) -> None:
+def test_optimum_gives_the_same_labels_and_logits(tiny_onnx_bundle: Path, file: str, precision: str) -> None:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
     target = CACHE / "optimum"
     install(
         target, [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", ".", *OPTIMUM]
     )
     environment = os.environ | {"PYTHONPATH": str(target)}
-    command = [sys.executable, "-c", OPTIMUM_SCRIPT, str(tiny_bundle), file, *TEXTS]
+    command = [sys.executable, "-c", OPTIMUM_SCRIPT, str(tiny_onnx_bundle), file, *TEXTS]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert_same(json.loads(done.stdout.splitlines()[-1]), tiny_bundle, precision, atol=1e-5)
+    assert_same(json.loads(done.stdout.splitlines()[-1]), tiny_onnx_bundle, precision, atol=1e-5)
 
 
 @pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")
 @pytest.mark.parametrize(("dtype", "precision"), [("fp32", "fp32"), ("q8", "int8")])
-def test_transformers_js_gives_the_same_labels_and_logits(tiny_bundle: Path, dtype: str, precision: str) -> None:
+def test_transformers_js_gives_the_same_labels_and_logits(tiny_onnx_bundle: Path, dtype: str, precision: str) -> None:
     npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", TRANSFORMERS_JS]
     folder = install(CACHE / "transformers_js", npm)
     script = folder / "classify.mjs"
     script.write_text(JS_SCRIPT)
-    done = subprocess.run(["node", script, str(tiny_bundle), dtype, *TEXTS], capture_output=True, text=True, cwd=folder)
+    done = subprocess.run(
+        ["node", script, str(tiny_onnx_bundle), dtype, *TEXTS], capture_output=True, text=True, cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     # Its ONNX Runtime is another version: fp32 differs in the order of sums, int8 in the kernels.
     assert_same(
-        json.loads(done.stdout.splitlines()[-1]), tiny_bundle, precision, atol=1e-5 if dtype == "fp32" else 2e-2
+        json.loads(done.stdout.splitlines()[-1]), tiny_onnx_bundle, precision, atol=1e-5 if dtype == "fp32" else 2e-2
     )
