@@ -29,7 +29,8 @@ class GroupLinear(nn.Module):
 
     def split(self, x: Tensor) -> list[Tensor]:
         """The map's outputs per group, from undivided channels [T, C]."""
-        return self.forward(x.chunk(len(self.groups), -1) if len(self.groups) > 1 else [x])
+        parts: list[Tensor] = self(x.chunk(len(self.groups), -1) if len(self.groups) > 1 else [x])
+        return parts
 
     def whole(self, x: Tensor) -> Tensor:
         """The same map on and to undivided channels, [T, C] -> [T, out]."""
@@ -104,6 +105,17 @@ class PlainAttention(nn.Module):
         return x.view(rows.n, rows.k, self.heads, self.head_size).transpose(1, 2)
 
 
+class Weight(nn.Module):
+    """A weight [out, in] that is not used through a linear layer, as a module so that it can be exchanged."""
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        self.values = nn.Parameter(values.clone(), False)
+
+    def forward(self) -> Tensor:
+        return self.values
+
+
 class FirstTokenAttention(nn.Module):
     """`GroupAttention` for token 0 alone, [T, C] -> [N, C]: the query goes through the key weights, not every key.
 
@@ -114,18 +126,19 @@ class FirstTokenAttention(nn.Module):
         super().__init__()
         self.heads, self.head_size, self.groups = config.num_attention_heads, config.head_size, config.q_groups
         self.query = GroupLinear(weights.query)
-        per_head = (self.heads, self.head_size, -1)
-        self.key = nn.Parameter(weights.key.weight.reshape(per_head).clone(), False)  # [H, D, in]
-        self.value = nn.Parameter(weights.value.weight.reshape(per_head).transpose(1, 2).contiguous(), False)
+        self.key: nn.Module = Weight(weights.key.weight.flatten(0, 1))  # [C, in]
+        self.value: nn.Module = Weight(weights.value.weight.flatten(0, 1))
         self.output = GroupLinear(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         q = self.query.whole(rows.first(x)).view(rows.n, self.heads, self.head_size)
-        reach = self._per_group(q.transpose(0, 1) @ self.key)  # [N, G, heads of a group, in]
+        per_head = (self.heads, self.head_size, -1)
+        reach = self._per_group(q.transpose(0, 1) @ self.key().view(per_head))  # [N, G, heads of a group, in]
         tokens = x.view(rows.n, rows.k, self.groups, -1).transpose(1, 2)  # [N, G, K, in]
         probabilities = (reach @ tokens.transpose(2, 3) + rows.bias).softmax(-1)
         seen = (probabilities @ tokens).flatten(1, 2).transpose(0, 1)  # [H, N, in]
-        return self.output.whole((seen @ self.value).transpose(0, 1).flatten(1))
+        context = seen @ self.value().view(per_head).transpose(1, 2)  # [H, N, D]
+        return self.output.whole(context.transpose(0, 1).flatten(1))
 
     def _per_group(self, x: Tensor) -> Tensor:
         return x.transpose(0, 1).unflatten(1, (self.groups, -1))  # [H, N, in] -> [N, G, heads, in]

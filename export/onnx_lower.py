@@ -4,7 +4,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import onnx
 import onnx_ir as ir
@@ -15,9 +14,11 @@ from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export import onnx_passes
 from squeezebert_mobile.export.inventory import Lowered, summarize
 from squeezebert_mobile.export.mobile import form_report
+from squeezebert_mobile.export.onnx_account import float_parts
 from squeezebert_mobile.export.onnx_form import OnnxForm
 from squeezebert_mobile.export.onnx_ops import TRANSLATIONS
-from squeezebert_mobile.export.scheme import Scheme
+from squeezebert_mobile.export.onnx_quantize import quantize
+from squeezebert_mobile.export.scheme import Scheme, Static
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
 
@@ -26,8 +27,6 @@ from squeezebert_mobile.tasks import Task
 OPSETS = range(18, 22)
 IR_VERSION = 10
 
-Target = Literal["arm64", "x86-64"]
-
 
 def lower_onnx(
     model: PreTrained,
@@ -35,7 +34,6 @@ def lower_onnx(
     scheme: Scheme | None = None,
     opset: int = 18,
     max_seq_len: int | None = None,
-    target: Target = "arm64",
 ) -> Lowered:
     """The ONNX file of ``model`` in the precision of ``scheme`` (None: fp32), for any batch and 1..max_seq_len tokens.
 
@@ -46,8 +44,9 @@ def lower_onnx(
         raise UsageError(
             "--opset", "is not supported", found=opset, expected=f"{OPSETS[0]} to {OPSETS[-1]}", fix="leave --opset out"
         )
-    # 1. Rewrite
+    # 1. Rewrite, and quantize in place
     form = OnnxForm(model, length).eval()
+    parts = float_parts(form, "fp32 was asked for") if scheme is None else quantize(form, scheme)
     # 2. Capture and translate
     translated = _translate(_capture(form, length), opset)
     # 3. Passes
@@ -59,14 +58,18 @@ def lower_onnx(
     # 4. Check
     onnx.checker.check_model(data, full_check=True)
     fast, fallbacks = form_report(model.config)
-    return Lowered(data, summarize(fast=fast, fallbacks=fallbacks, parts=()), f"opset {opset}")
+    ranges = scheme.ranges.by_name if isinstance(scheme, Static) else None
+    inventory = summarize(fast=fast, fallbacks=fallbacks, parts=parts, ranges=ranges)
+    return Lowered(data, inventory, f"opset {opset}")
 
 
 def _checked_length(config: SqueezeBertConfig, asked: int | None) -> int:
     length = config.max_position_embeddings if asked is None else asked
     if not 1 <= length <= config.max_position_embeddings:
         expected = f"1 to {config.max_position_embeddings}"
-        raise UsageError("--max-seq-len", "is out of range", found=length, expected=expected, fix="give a length in range")
+        raise UsageError(
+            "--max-seq-len", "is out of range", found=length, expected=expected, fix="give a length in range"
+        )
     return length
 
 

@@ -19,7 +19,9 @@ def keep_residuals_apart(model: ir.Model) -> None:
             producer.op_type = "Sum"
 
 
-def name_the_interface(model: ir.Model, task: Task, sizes: tuple[str | int, ...], outputs: tuple[tuple[str | int, ...], ...]) -> None:
+def name_the_interface(
+    model: ir.Model, task: Task, sizes: tuple[str | int, ...], outputs: tuple[tuple[str | int, ...], ...]
+) -> None:
     """Give inputs, outputs and their axes the names that optimum and transformers.js look for."""
     for value, name in zip(model.graph.inputs, INPUT_NAMES, strict=True):
         value.name, value.shape = name, ir.Shape(sizes)

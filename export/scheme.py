@@ -23,7 +23,7 @@ class Ranges:
 class Dynamic:
     """int8 weights per output channel; activations quantized per tensor while the model runs.
 
-    ``keep_float`` names units (`layers.3.attention`, `layers.3.feed_forward`, `pooler`, `head`) that stay fp32.
+    ``keep_float`` names units that stay fp32: `embeddings`, `layers.3.attention`, `layers.3.feed_forward`, `head`.
     """
 
     keep_float: frozenset[str] = frozenset()
