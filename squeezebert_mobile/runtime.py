@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +21,8 @@ from squeezebert_mobile.manifest import Artifact
 
 # A load that takes longer than this on a working file has never been seen; a damaged one can spin for ever.
 TIMEOUT_SECONDS = 600
+# What reading a frame raises that is none.
+_NONSENSE = (ValueError, EOFError, OverflowError, MemoryError, zipfile.BadZipFile)
 
 
 class Session:
@@ -37,15 +41,8 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
         )
-        spec = {
-            "path": str(self._path.absolute()),
-            "sha256": artifact.sha256,
-            "runtime": artifact.runtime,
-            "threads": threads,
-            "outputs": [output.model_dump(mode="json") for output in artifact.outputs],
-        }
         try:
-            self._ask({"spec": np.array(json.dumps(spec))})
+            self._ask({"spec": np.array(request(root, artifact, threads=threads))})
         except BaseException:
             self.close()
             raise
@@ -57,7 +54,9 @@ class Session:
     def close(self) -> None:
         """End the child."""
         if self._child.stdin is not None and self._child.stdout is not None:
-            self._child.stdin.close()
+            # A child that died has left the last request in the pipe's buffer, which closing would write.
+            with suppress(BrokenPipeError):
+                self._child.stdin.close()
             self._child.stdout.close()
         self._child.kill()
         self._child.wait()
@@ -80,12 +79,15 @@ class Session:
             answer = worker.read_frame(self._child.stdout)  # type: ignore[arg-type]
         except BrokenPipeError:
             answer = None
+        except _NONSENSE:
+            what = "is corrupt: the runtime's process answered nonsense"
+            raise InputFileError(self._path, what, fix="copy or export the bundle again") from None
         finally:
             watchdog.cancel()
         if answer is None:
             raise self._death()
         if "error" in answer:
-            raise _rebuild(*map(str, answer["error"]))
+            raise rebuild(answer)
         return answer
 
     def _death(self) -> SqueezeBertMobileError:
@@ -109,7 +111,20 @@ class Session:
         )
 
 
-def _rebuild(code: str, file: str, what: str, fix: str, found: str, expected: str) -> SqueezeBertMobileError:
+def request(root: Path, artifact: Artifact, *, threads: int) -> str:
+    """The first request of a session, as the worker reads it."""
+    spec = {
+        "path": str((root / artifact.path).absolute()),
+        "sha256": artifact.sha256,
+        "runtime": artifact.runtime,
+        "threads": threads,
+        "outputs": [output.model_dump(mode="json") for output in artifact.outputs],
+    }
+    return json.dumps(spec)
+
+
+def rebuild(answer: worker.Arrays) -> SqueezeBertMobileError:
     """The error that the child raised, by its exit code."""
+    code, file, what, fix, found, expected = map(str, answer["error"])
     classes = {str(cls.exit_code): cls for cls in SqueezeBertMobileError.__subclasses__()}
     return classes[code](file, what, fix=fix, found=found or None, expected=expected or None)
