@@ -72,6 +72,13 @@ class PeerModel:
         model: nn.Module = cls(cls.config_class(num_labels=self.num_labels, **self._shrunken()))
         return model.eval()
 
+    def build_for_counting(self) -> "nn.Module":
+        """The random model with its attention written as the products that a FLOP counter sees."""
+        cls = self.model_class()
+        config = cls.config_class(num_labels=self.num_labels, **self._shrunken(), attn_implementation="eager")
+        model: nn.Module = cls(config)
+        return model.eval()
+
     def model_class(self) -> Any:
         """The transformers class of the classifier. Raises EnvironmentFault where transformers is not installed."""
         try:

@@ -17,10 +17,10 @@ MASKED = -1e4
 
 @dataclass(frozen=True)
 class Rows:
-    """The kept tokens: N rows of K; bias [N, 1, 1, K] is added to the attention scores; order and back are [N, K], [N, W].
+    """The kept tokens: N rows of K. ``bias`` [N, 1, 1, K] is added to the attention scores.
 
-    ``order`` is the position of each kept token, ``back`` the kept token of each position: for a dropped position the
-    one before it.
+    ``order`` [N, K] is the position of each kept token, ``back`` [N, W] the kept token of each position: for a dropped
+    position the one before it.
     """
 
     n: int

@@ -82,7 +82,8 @@ def word_vectors(encoder: Encoder, pieces: Sequence[str], width: int) -> Float32
     centred = torch.stack(rows).nan_to_num()
     centred = centred - centred.mean(0)
     axes = torch.linalg.svd(centred, full_matrices=False).Vh[:width]
-    return (centred @ axes.T).numpy()
+    projected: Float32 = (centred @ axes.T).numpy()
+    return projected
 
 
 def soft_labels(encoder: Encoder, texts: Sequence[str], labels: Sequence[int], *, seed: int, quiet: bool) -> Float32:
@@ -114,7 +115,7 @@ def _train(teacher: Teacher, ids: Sequence[list[int]], labels: Tensor, *, seed: 
     with progress_bar("fine-tuning the teacher", len(plan), quiet=quiet) as advance:
         for batch in plan:
             loss = F.cross_entropy(teacher(*_pad([ids[index] for index in batch])), labels[batch])
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()

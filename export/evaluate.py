@@ -263,7 +263,7 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
         if (not options.runtimes or artifact.runtime in options.runtimes)
         and (not options.precisions or artifact.precision in options.precisions)
     ]
-    candidates = []
+    candidates: list[Candidate] = []
     if options.model is not None:
         reference = _checkpoint_subject(options.model, manifest.task)
         if reference.tokenizer.pieces != opened.tokenizer().pieces or reference.config.id2label != manifest.labels:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,12 +162,14 @@ def collate(features: Sequence[Feature], pad_token_id: int) -> Collated:
         _stack([feature.token_type_ids for feature in features], 0),
     )
     soft = [feature.soft for feature in features if feature.soft is not None]
-    return Collated(inputs, _stack([feature.labels for feature in features], IGNORED), np.stack(soft) if soft else None)
+    labels = cast("Labels", _stack([feature.labels for feature in features], IGNORED))
+    return Collated(inputs, labels, np.stack(soft) if soft else None)
 
 
 def _stack(arrays: Sequence[NDArray[Number]], fill: int) -> NDArray[Number]:
-    shape = tuple(np.max([array.shape for array in arrays], axis=0)) if arrays[0].ndim else ()
+    shape = tuple(map(max, zip(*(array.shape for array in arrays), strict=True)))
     stacked = np.full((len(arrays), *shape), fill, arrays[0].dtype)
     for n, array in enumerate(arrays):
-        stacked[(n, *(slice(size) for size in array.shape))] = array
+        used: tuple[int | slice, ...] = (n, *(slice(0, size) for size in array.shape))
+        stacked[used] = array
     return stacked

@@ -47,7 +47,7 @@ class Observer:
         return self._edge(min(below, BINS - 1)), self._edge(BINS - min(above, BINS - 1))
 
     def _entropy(self) -> tuple[float, float]:
-        """The shrunk range whose 256 levels lose least: least Kullback-Leibler divergence (as in TensorRT's calibration)."""
+        """The shrunk range whose 256 levels have the least Kullback-Leibler divergence, as TensorRT calibrates."""
         zero = min(max(-self.low / (self.high - self.low), 0.0), 1.0) * BINS
         best = (math.inf, 0, BINS)
         for kept in np.linspace(0.3, 1.0, 71):

@@ -260,7 +260,7 @@ class ClassifierHead(nn.Module):
         super().__init__()
         self.pooler, self.classifier = pooler, classifier
 
-    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, ...]:  # noqa: ARG002  one signature for all heads
         return (self.classifier(torch.tanh(self.pooler(x))),)
 
 

@@ -5,6 +5,8 @@ Sources: docs/ContribOperators.md of onnxruntime (domain com.microsoft, version 
 u8 activations go with s8 weights everywhere: MLAS has its fast kernels for that pair on both x86-64 and ARM.
 """
 
+# ruff: noqa: ARG001  an operator's fake has the signature of the operator, and reads shapes only
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -179,7 +181,7 @@ def quantized_quick_gelu(
     y_scale: Tensor,
     y_zero: Tensor,
 ) -> Tensor:
-    """X * sigmoid(1.702 x), u8 to u8: ``steep`` is 1.702 * x_scale, ``unit`` 1/255 and ``none`` 0."""
+    """The product x * sigmoid(1.702 x), u8 to u8: ``steep`` is 1.702 * x_scale, ``unit`` 1/255 and ``none`` 0."""
     shifted = x.to(torch.float32) - x_zero
     gate = (torch.sigmoid(shifted * steep) / unit).round() * unit
     return _saturate((shifted * x_scale * gate / y_scale).round() + y_zero, torch.uint8)

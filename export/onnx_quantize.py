@@ -17,8 +17,8 @@ from squeezebert_mobile.export.onnx_account import (
     table_part,
 )
 from squeezebert_mobile.export.onnx_form import Block, FeedForward, GroupAttention, OnnxForm, Weight
-from squeezebert_mobile.export.onnx_half import halve
-from squeezebert_mobile.export.onnx_int8_modules import (
+from squeezebert_mobile.export.onnx_half_form import halve
+from squeezebert_mobile.export.onnx_int8_form import (
     DynamicLinear,
     IntEmbeddings,
     IntWeight,

@@ -1,67 +1,79 @@
 """The inventory of a .pte: what each map and table of the form holds and costs."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.export import mobile
-from squeezebert_mobile.export.inventory import TOKENS, Part, summarize
-from squeezebert_mobile.export.pte_form import PteForm
-from squeezebert_mobile.manifest import Inventory
-
-WORD_TABLE = "embeddings.words"
-_FP32 = "fp32 was asked for"
+from squeezebert_mobile.export.inventory import TOKENS, Part
+from squeezebert_mobile.export.pte_form import Maps, PteForm
 
 
-def fp32_inventory(form: PteForm, config: SqueezeBertConfig) -> Inventory:
+@dataclass(frozen=True)
+class Cost:
+    """The linear maps at ``owner`` that read one input: (parameters, FLOPs) of each."""
+
+    owner: str
+    sizes: tuple[tuple[int, int], ...]
+
+    def parts(self, reason: str | None) -> list[Part]:
+        """Their account."""
+        return [Part(f"{self.owner}.maps.{n}", *size, reason) for n, size in enumerate(self.sizes)]
+
+
+def float_parts(form: PteForm, reason: str) -> tuple[Part, ...]:
     """The account of a form in which everything is float."""
-    fast, fallbacks = mobile.form_report(config)
-    words = Part(WORD_TABLE, config.vocab_size * config.hidden_size, 0, _FP32)
-    maps = (Part(name, size, flops, _FP32) for name, size, flops in linear_costs(form))
-    return summarize(fast=fast, fallbacks=fallbacks, parts=[words, *maps, *always_float(form, config)])
+    maps = [part for cost in map_costs(form) for part in cost.parts(reason)]
+    return (table_part(form, reason), *maps, *always_float(form))
 
 
-def linear_costs(form: PteForm) -> Iterator[tuple[str, int, int]]:
-    """Name, parameters and FLOPs of every linear map of the float form."""
+def table_part(form: PteForm, reason: str | None) -> Part:
+    """The word embeddings of the float form."""
+    words = form.embeddings.words
+    assert isinstance(words, nn.Embedding)
+    return Part("embeddings", words.weight.numel(), 0, reason)
+
+
+def map_costs(form: PteForm) -> Iterator[Cost]:
+    """What the maps of the float form hold and cost, in the order of the data."""
     rows = _rows(form)
     for name, module in form.named_modules():
-        if isinstance(module, nn.Linear):
-            size = sum(parameter.numel() for parameter in module.parameters())
-            yield name, size, 2 * rows[name] * module.in_features * module.out_features
+        if isinstance(module, Maps):
+            yield Cost(name, tuple(_size(layer, rows[name]) for layer in module.linears()))
 
 
-def always_float(form: PteForm, config: SqueezeBertConfig) -> Iterator[Part]:
+def always_float(form: PteForm) -> Iterator[Part]:
     """The small tables, the normalizations and the products inside attention."""
     small = (form.embeddings.positions, form.embeddings.types.weight)
-    yield Part(
-        "embeddings.positions_and_types", sum(table.numel() for table in small), 0, "read, not multiplied; small"
-    )
+    yield Part("embeddings.positions_and_types", sum(table.numel() for table in small), 0, "small, never multiplied")
     norms = [module for module in form.modules() if isinstance(module, nn.LayerNorm)]
-    yield Part("normalizations", sum(2 * layer.normalized_shape[0] for layer in norms), 0, "needs float statistics")
-    per_layer = 2 * 2 * TOKENS * TOKENS * config.hidden_size
-    flops = sum(per_layer // (TOKENS if layer.first_only else 1) for layer in form.blocks())
-    yield Part("attention.products", 0, flops, "XNNPACK's int8 products take constant weights only")
+    parameters = sum(parameter.numel() for layer in norms for parameter in layer.parameters())
+    yield Part("normalizations", parameters, 0, "need float statistics")
+    for n, block in enumerate(form.blocks()):
+        rows = 1 if block.first_only else TOKENS
+        flops = 2 * 2 * rows * TOKENS * block.attention_norm.normalized_shape[0]
+        yield Part(f"layers.{n}.attention.products", 0, flops, "softmax attention over float queries and keys")
+
+
+def _size(layer: nn.Linear, rows: int) -> tuple[int, int]:
+    return sum(p.numel() for p in layer.parameters()), 2 * rows * layer.weight.numel()
 
 
 def _rows(form: PteForm) -> dict[str, int]:
-    """How many rows each linear map sees in a text of `TOKENS` tokens: all, or the first alone."""
+    """How many rows the maps see in a text of `TOKENS` tokens: every token, or the first alone."""
     rows: dict[str, int] = {}
 
-    def watch(name: str) -> None:
-        def note(_module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-            rows[name] = 1 if inputs[0].shape[1] == 1 else TOKENS
+    def watch(name: str, maps: Maps) -> torch.utils.hooks.RemovableHandle:
+        def note(_maps: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            rows[name] = 1 if len(inputs[0]) == 1 else TOKENS
 
-        handles.append(form.get_submodule(name).register_forward_hook(note))
+        return maps.register_forward_pre_hook(note)
 
-    handles: list[torch.utils.hooks.RemovableHandle] = []
-    for name, module in form.named_modules():
-        if isinstance(module, nn.Linear):
-            watch(name)
-    ids = torch.zeros(1, 2, dtype=torch.int64)
+    handles = [watch(name, module) for name, module in form.named_modules() if isinstance(module, Maps)]
+    two_tokens = torch.zeros(1, 2, dtype=torch.int64)
     with torch.inference_mode():
-        form(ids, ids)
+        form(two_tokens, two_tokens)
     for handle in handles:
         handle.remove()
     return rows

@@ -1,4 +1,4 @@
-"""The mobile form for ExecuTorch with XNNPACK: the reference's function for one unpadded text, [1, W, C] throughout.
+"""The mobile form for ExecuTorch with XNNPACK: the reference's function for one unpadded text, [W, C] throughout.
 
 W tokens, C channels, D channels a head. XNNPACK takes slices, views with one free axis and three-dimensional products
 inside its delegate; splits, expands and four-dimensional products fall out of it and cost a copy each.
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import mobile
@@ -24,8 +23,12 @@ class Maps(nn.Module):
         super().__init__()
         self.maps = nn.ModuleList(maps)
 
+    def linears(self) -> list[nn.Linear]:
+        """The maps."""
+        return [layer for layer in self.maps if isinstance(layer, nn.Linear)]
+
     def forward(self, x: Tensor) -> list[Tensor]:
-        return [linear(x) for linear in self.maps]
+        return [layer(x) for layer in self.maps]
 
 
 class GroupLinear(nn.Module):
@@ -68,11 +71,11 @@ def regroup(parts: Sequence[Tensor], groups: int) -> Sequence[Tensor]:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Softmax attention of ``heads`` heads; q [1, Q, heads * D], k and v [1, W, heads * D], to [1, Q, heads * D]."""
+    """Softmax attention of ``heads`` heads; q [Q, heads * D], k and v [W, heads * D], to [Q, heads * D]."""
     size = q.shape[-1] // heads
     scores = torch.bmm(q.view(-1, heads, size).permute(1, 0, 2), k.view(-1, heads, size).permute(1, 2, 0))
     context = torch.bmm(scores.softmax(-1), v.view(-1, heads, size).permute(1, 0, 2))  # [heads, Q, D]
-    return context.permute(1, 0, 2).contiguous().view(1, -1, heads * size)
+    return context.permute(1, 0, 2).contiguous().view(-1, heads * size)
 
 
 class GroupAttention(nn.Module):
@@ -103,12 +106,12 @@ class PlainAttention(nn.Module):
         self.output = GroupLinear(weights.output)
 
     def forward(self, x: Tensor) -> Tensor:
-        q = join(self.query([x[:, :1] if self.first_only else x]))
+        q = join(self.query([x[:1] if self.first_only else x]))
         return join(self.output([attend(q, join(self.key([x])), join(self.value([x])), self.heads)]))
 
 
 class FirstTokenAttention(nn.Module):
-    """`GroupAttention` for token 0 alone: [1, W, C] -> [1, 1, C].
+    """`GroupAttention` for token 0 alone: [W, C] -> [1, C].
 
     The query meets the key weights instead of every key, k . q = (W x) . q = x . (W' q), and the value weights meet
     the weighted sum of x instead of every token; no product with a weight is left that is W tokens tall.
@@ -129,15 +132,17 @@ class FirstTokenAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        pieces = split(x, len(self.value))
-        queries = self.query([x[:, :1]])
-        return join(self.output([self._group(g, q, piece) for g, (q, piece) in enumerate(zip(queries, pieces))]))
+        pieces, queries = split(x, len(self.value)), self.query([x[:1]])
+        context = [self._group(g, q, piece) for g, (q, piece) in enumerate(zip(queries, pieces, strict=True))]
+        return join(self.output(context))
 
     def _group(self, group: int, q: Tensor, x: Tensor) -> Tensor:
-        reach = [maps(part)[0] for maps, part in zip(self.reach[group], split(q, self.heads))]  # heads of [1, 1, in]
-        scores = torch.bmm(torch.cat(reach, 1) if len(reach) > 1 else reach[0], x.permute(0, 2, 1))
-        seen = torch.bmm(scores.softmax(-1), x)  # [1, heads, in]
-        return join([maps(seen[:, h : h + 1])[0] for h, maps in enumerate(self.value[group])])
+        reach = [maps(part)[0] for maps, part in zip(self.reach[group], split(q, self.heads), strict=True)]  # [1, in]
+        size = x.shape[1]
+        rows, tokens = join(reach).view(1, self.heads, size), x.view(1, -1, size)
+        probabilities = torch.bmm(rows, tokens.permute(0, 2, 1)).softmax(-1)  # [1, heads, W]
+        seen = torch.bmm(probabilities, tokens).view(1, self.heads * size)
+        return join([maps(part)[0] for maps, part in zip(self.value[group], split(seen, self.heads), strict=True)])
 
 
 class FeedForward(nn.Module):
@@ -162,7 +167,7 @@ def _gelu_tanh(x: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """One encoder layer, [1, W, C] -> [1, W, C], or -> [1, 1, C] where ``first_only``."""
+    """One encoder layer, [W, C] -> [W, C], or -> [1, C] where ``first_only``."""
 
     def __init__(self, layer: Layer, config: SqueezeBertConfig, *, first_only: bool) -> None:
         super().__init__()
@@ -173,7 +178,7 @@ class Block(nn.Module):
         self.feed_forward_norm = norm(layer.output.layernorm)
 
     def forward(self, x: Tensor) -> Tensor:
-        residual = x[:, :1] if self.first_only else x
+        residual = x[:1] if self.first_only else x
         y = self.attention_norm(self.attention(x) + residual)
         z: Tensor = self.feed_forward_norm(self.feed_forward(y) + y)
         return z
@@ -193,7 +198,7 @@ def norm(source: nn.LayerNorm) -> nn.LayerNorm:
 
 
 class Embeddings(nn.Module):
-    """Ids and segment ids [1, W] to [1, W, C]."""
+    """Ids and segment ids [W] to [W, C]."""
 
     def __init__(self, model: SqueezeBertModel, max_length: int) -> None:
         super().__init__()
@@ -204,7 +209,7 @@ class Embeddings(nn.Module):
         self.norm = norm(source.LayerNorm)
 
     def forward(self, ids: Tensor, types: Tensor) -> Tensor:
-        x: Tensor = self.norm(self.words(ids) + self.types(types) + self.positions[: ids.shape[1]])
+        x: Tensor = self.norm(self.words(ids) + self.types(types) + self.positions[: ids.shape[0]])
         return x
 
 
@@ -229,7 +234,7 @@ class PteForm(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, Block)]
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
-        x = self.embeddings(input_ids, token_type_ids)
+        x = self.embeddings(input_ids.view(-1), token_type_ids.view(-1))
         for layer in self.layers:
             x = layer(x)
         outputs: tuple[Tensor, ...] = self.head(x)
@@ -251,6 +256,11 @@ def _head(model: PreTrained, base: SqueezeBertModel) -> nn.Module:
             return FeatureHead(pooler)
 
 
+def rows(x: Tensor) -> Tensor:
+    """[W, C] as the batch of one that callers expect, [1, W, C]."""
+    return x.view(1, -1, x.shape[-1])
+
+
 def _copy(source: nn.Module) -> Maps:
     """A linear map on the reference's own tensors, so that a tied decoder stays tied."""
     assert isinstance(source, nn.Linear)
@@ -260,15 +270,14 @@ def _copy(source: nn.Module) -> Maps:
 
 
 class ClassifierHead(nn.Module):
-    """Token 0, alone already [1, 1, C], to logits [1, labels]."""
+    """Token 0, alone already [1, C], to logits [1, labels]."""
 
     def __init__(self, pooler: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
         self.pooler, self.classifier = _copy(pooler), _copy(classifier)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        logits = self.classifier(torch.tanh(self.pooler(x)[0]))[0]
-        return (logits.view(1, -1),)
+        return (self.classifier(torch.tanh(self.pooler(x)[0]))[0],)
 
 
 class TokenHead(nn.Module):
@@ -279,7 +288,7 @@ class TokenHead(nn.Module):
         self.classifier = _copy(classifier)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (self.classifier(x)[0],)
+        return (rows(self.classifier(x)[0]),)
 
 
 class SpanHead(TokenHead):
@@ -287,7 +296,7 @@ class SpanHead(TokenHead):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         logits = self.classifier(x)[0]
-        return logits[..., :1].reshape(1, -1), logits[..., 1:].reshape(1, -1)
+        return logits[:, :1].reshape(1, -1), logits[:, 1:].reshape(1, -1)
 
 
 class VocabularyHead(nn.Module):
@@ -302,7 +311,7 @@ class VocabularyHead(nn.Module):
         self.decoder = _copy(source.get_submodule("decoder"))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (self.decoder(self.norm(self.activation(self.dense(x)[0])))[0],)
+        return (rows(self.decoder(self.norm(self.activation(self.dense(x)[0])))[0]),)
 
 
 class FeatureHead(nn.Module):
@@ -313,5 +322,4 @@ class FeatureHead(nn.Module):
         self.pooler = _copy(pooler)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        pooled = torch.tanh(self.pooler(x[:, :1])[0])
-        return x, pooled.view(1, -1)
+        return rows(x), torch.tanh(self.pooler(x[:1])[0])

@@ -31,6 +31,29 @@ def require_release() -> None:
 
 
 @contextmanager
+def needed_passes() -> Iterator[None]:
+    """Skip the delegate's passes for what the mobile form has not (images, SDPA); they take most of the time."""
+    require_release()
+    from executorch.backends.xnnpack import _passes, xnnpack_preprocess
+
+    needed = [
+        _passes.XNNPACKRemoveCloneOpsTransform,
+        _passes.DimOrderOpsRevertPass,
+        _passes.ConvertToLinearPass,
+        _passes.FuseActivationPass,
+        _passes.DecomposeConcatenate,
+        _passes.RemoveGetItemPass,
+        _passes.RemoveRedundantCopyPass,
+    ]
+
+    def manager(program: Any, passes: Any = None) -> Any:
+        return _passes.XNNPACKPassManager(program, passes=passes or needed)
+
+    with patch.object(xnnpack_preprocess, "XNNPACKPassManager", manager):
+        yield
+
+
+@contextmanager
 def dynamic_slices() -> Iterator[None]:
     """Let slices of tensors with a free axis into the delegate; the free axis itself may be cut from its start only."""
     require_release()

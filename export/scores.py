@@ -47,7 +47,8 @@ def observe(task: Task, feature: Feature, outputs: Mapping[str, Float32]) -> Flo
         case Task.QUESTION_ANSWERING:
             return np.stack([outputs["start_logits"], outputs["end_logits"]]).astype(np.float64)
         case Task.TOKEN_CLASSIFICATION:
-            return outputs["logits"].argmax(-1).astype(np.float64)
+            labels: Float64 = outputs["logits"].argmax(-1).astype(np.float64)
+            return labels
         case Task.FILL_MASK:
             hidden = feature.labels != IGNORED
             return _mask_statistics(outputs["logits"][hidden], feature.labels[hidden].astype(np.int64))

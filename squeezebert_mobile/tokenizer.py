@@ -89,7 +89,7 @@ class SqueezeBertTokenizerFast:
         if not folder.is_dir() or revision is not None:
             from squeezebert_mobile import hub
 
-            folder = hub.resolve(source, revision=revision)
+            folder = hub.resolve(source, revision=revision, weights=False)
         read = files.read_folder(folder)
         return cls(read.pieces, read.settings, source=read.path, added_ids=read.added_ids)
 

@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import ModuleType
-from xml.etree import ElementTree
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_the_shared_vectors_are_current(name: str, tmp_path: Path, monkeypatch: 
 
 def properties() -> dict[str, str]:
     namespace = "{http://maven.apache.org/POM/4.0.0}"
-    found = ElementTree.parse(DEMO / "pom.xml").getroot().find(f"{namespace}properties")
+    found = ET.parse(DEMO / "pom.xml").getroot().find(f"{namespace}properties")
     assert found is not None
     return {element.tag.removeprefix(namespace): element.text or "" for element in found}
 
@@ -55,7 +55,7 @@ def test_the_three_builds_name_the_same_versions(monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(TOOLS)
     inputs, build = load("apk_inputs"), load("build_apk")
     assert properties()["onnxruntime.version"] == gradle["onnxruntime"] == inputs.ONNXRUNTIME_VERSION
-    assert build.MIN_SDK == gradle["minSdk"]
+    assert gradle["minSdk"] == build.MIN_SDK
     assert f"--min-sdk-version {gradle['minSdk']} --target-sdk-version {gradle['targetSdk']}" in link
     version = re.search(r"versionName = '(.+)'", (DEMO / "app/build.gradle").read_text())
     assert version is not None and f"--version-name {version.group(1)} " in link
@@ -80,6 +80,6 @@ def test_the_jvm_tests_pass_on_a_bundle(tiny_bundle: Path) -> None:
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
     result = subprocess.run(command, cwd=DEMO, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-5000:]
-    reports = [ElementTree.parse(path).getroot() for path in DEMO.glob("*/target/surefire-reports/TEST-*.xml")]
+    reports = [ET.parse(path).getroot() for path in DEMO.glob("*/target/surefire-reports/TEST-*.xml")]
     assert sum(int(report.get("tests", "0")) for report in reports) > 90
     assert all(report.get("skipped") == "0" for report in reports)

@@ -4,51 +4,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pte_models import LENGTH, load, make, reference, text, worst
 
-from squeezebert_mobile.config import ACTIVATIONS, SqueezeBertConfig
+from squeezebert_mobile.config import ACTIVATIONS
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
 from squeezebert_mobile.export import pte_xnnpack
 from squeezebert_mobile.export.pte_form import PteForm
 from squeezebert_mobile.export.pte_lower import lower_pte
-from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.tasks import Task
-
-VOCAB, LENGTH = 211, 40
-
-
-def make(task: Task, **changes) -> PreTrained:
-    """A small random model whose biases and normalizations count too."""
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 48, "embedding_size": 48, "num_attention_heads": 12, "intermediate_size": 96}
-    values = {**sizes, "vocab_size": VOCAB, "num_hidden_layers": 2, "max_position_embeddings": LENGTH, **changes}
-    model = model_class(task)(SqueezeBertConfig(initializer_range=0.2, **values)).eval()
-    for parameter in model.parameters():
-        if parameter.ndim == 1:
-            torch.nn.init.normal_(parameter, mean=0.5, std=0.3)
-    return model
-
-
-def text(tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.randint(0, VOCAB, (1, tokens)), torch.randint(0, 2, (1, tokens))
-
-
-def reference(model: PreTrained, ids: torch.Tensor, types: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    if model.task is Task.MULTIPLE_CHOICE:
-        ids, types = ids[None], types[None]
-    with torch.inference_mode():
-        result = model(ids, None, types)
-    return (result,) if isinstance(result, torch.Tensor) else result
-
-
-def load(data: bytes):
-    portable = pytest.importorskip("executorch.extension.pybindings._portable_lib")
-    portable._unsafe_reset_threadpool(1)
-    return portable._load_for_executorch_from_buffer(data)
-
-
-def worst(found, expected) -> float:
-    assert [tuple(a.shape) for a in found] == [tuple(b.shape) for b in expected]
-    return max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
 
 
 @st.composite
@@ -141,7 +104,7 @@ def test_a_length_that_the_model_has_not_is_refused(length):
 
 
 def test_another_executorch_is_refused(monkeypatch):
-    monkeypatch.setattr(pte_xnnpack.importlib.metadata, "version", lambda name: "1.5.0")
+    monkeypatch.setattr(pte_xnnpack.importlib.metadata, "version", lambda _name: "1.5.0")
     with pytest.raises(EnvironmentFault, match=r"found 1\.5\.0, expected 1\.4"):
         lower_pte(make(Task.FILL_MASK))
 

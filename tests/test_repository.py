@@ -31,7 +31,7 @@ INDEX = re.compile(
 )
 MACHINE = re.compile(r"(?<![\w.$}/-])/(?:work|root|home/\w+|Users/\w+|tmp/w)/")
 GUARD = Path("tests") / Path(__file__).name
-MAX_BYTES = 1_500_000
+MAX_BYTES = 8_000_000
 DATA = ROOT.parent / "shared" / "data" / "sst2"
 WORDS_IN_A_ROW = 8
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 _MAVEN = {
     "com.android.tools:r8:8.13.25": "0d4f2f68c4fcbc9434eff122f41feb6fb1d98efd2faa530cec1abacab1cea03d",
-    "org.robolectric:android-all:14-robolectric-10818077": "6be2218c6a53fe3c57bc22ebdc723edcb7270a8a6f187545708aa5c0ed813977",
+    "org.robolectric:android-all:14-robolectric-10818077": (
+        "6be2218c6a53fe3c57bc22ebdc723edcb7270a8a6f187545708aa5c0ed813977"
+    ),
     "com.facebook.fbjni:fbjni:0.7.0:aar": "7e319ae110ac5e5ef18904170aea5c3e753e915d196699d7fd39d36c8e1dfe36",
     "com.facebook.soloader:nativeloader:0.10.5": "971ded86009c0ac56fb2275e128f852e7dcbc41a40cd799688f8a1aebde5195d",
     "com.toasttab.android:gummy-bears-api-26:0.15.0:signature": (
@@ -35,7 +37,9 @@ _REPOSITORY = Path.home() / ".m2/repository"
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """The output of a command. Exits with its last lines where it fails."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, errors="replace", check=False
+    )
     if done.returncode:
         raise SystemExit(f"error: {command[0]}: failed\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout + done.stderr

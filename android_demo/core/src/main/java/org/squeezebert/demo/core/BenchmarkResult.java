@@ -19,6 +19,8 @@ public final class BenchmarkResult {
 
     public final BenchmarkProtocol protocol;
     public final long coldLoadNanos;
+    /** The first inference after loading, which the latencies leave out. */
+    public final long firstNanos;
     public final long[] latenciesNanos;
     public final double seconds;
     public final DeviceState before;
@@ -28,10 +30,11 @@ public final class BenchmarkResult {
     /** Empty where the result is valid. */
     public final List<String> invalid;
 
-    BenchmarkResult(BenchmarkProtocol protocol, long coldLoadNanos, long[] latenciesNanos, double seconds, long clockJumpMillis,
+    BenchmarkResult(BenchmarkProtocol protocol, long coldLoadNanos, long firstNanos, long[] latenciesNanos, double seconds, long clockJumpMillis,
                     DeviceState before, DeviceState after, boolean cancelled) {
         this.protocol = protocol;
         this.coldLoadNanos = coldLoadNanos;
+        this.firstNanos = firstNanos;
         this.latenciesNanos = latenciesNanos;
         this.seconds = seconds;
         this.before = before;
@@ -82,6 +85,7 @@ public final class BenchmarkResult {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("protocol", protocol.toJson());
         json.put("cold_load_ns", coldLoadNanos);
+        json.put("first_ns", firstNanos);
         json.put("latencies_ns", latenciesNanos);
         json.put("seconds", seconds);
         json.put("clock_jump_ms", clockJumpMillis);

@@ -25,22 +25,27 @@ public final class BenchmarkRunner {
             long[] ids = syntheticIds(protocol.tokens, tokenizer);
             long[] types = new long[ids.length];
             DeviceState before = device.state();
-            for (int i = 0; i < protocol.warmup; i++) {
+            long begin = clock.nanos();
+            closed.run(ids, types);
+            long first = clock.nanos() - begin;
+            boolean going = progress.update(0, 0);
+            for (int i = 0; going && i < protocol.warmup; i++) {
                 closed.run(ids, types);
-                if (!progress.update(0, 0)) return finish(protocol, coldLoad, new long[0], 0, 0, before, true);
+                going = progress.update(0, 0);
             }
-            return measure(protocol, closed, ids, types, coldLoad, before, progress);
+            return measure(protocol, closed, ids, types, new long[] {coldLoad, first}, before, going ? progress : null);
         }
     }
 
-    private BenchmarkResult measure(BenchmarkProtocol protocol, InferenceEngine engine, long[] ids, long[] types, long coldLoad,
+    /** {@code progress} is null where the warm-up was cancelled; {@code cold} holds the nanoseconds of loading and of the first inference. */
+    private BenchmarkResult measure(BenchmarkProtocol protocol, InferenceEngine engine, long[] ids, long[] types, long[] cold,
                                     DeviceState before, Progress progress) throws DemoException {
         long[] samples = new long[Math.min(protocol.minRuns, 1 << 16)];
         int count = 0;
         long wallStart = clock.wallMillis();
         long start = clock.nanos();
         double seconds = 0;
-        boolean cancelled = false;
+        boolean cancelled = progress == null;
         while (!cancelled && (count < protocol.minRuns || seconds < protocol.minSeconds)) {
             long begin = clock.nanos();
             engine.run(ids, types);
@@ -52,12 +57,7 @@ public final class BenchmarkRunner {
             cancelled = !progress.update(Math.min(1, Math.min((double) count / protocol.minRuns, bySeconds)), end - begin);
         }
         long jump = clock.wallMillis() - wallStart - (clock.nanos() - start) / 1_000_000;
-        return finish(protocol, coldLoad, Arrays.copyOf(samples, count), seconds, jump, before, cancelled);
-    }
-
-    private BenchmarkResult finish(BenchmarkProtocol protocol, long coldLoad, long[] samples, double seconds, long jump,
-                                   DeviceState before, boolean cancelled) {
-        return new BenchmarkResult(protocol, coldLoad, samples, seconds, jump, before, device.state(), cancelled);
+        return new BenchmarkResult(protocol, cold[0], cold[1], Arrays.copyOf(samples, count), seconds, jump, before, device.state(), cancelled);
     }
 
     /** [CLS], then ids spread over the vocabulary, then [SEP]: embedding rows are read from all over the table, as with real text. */

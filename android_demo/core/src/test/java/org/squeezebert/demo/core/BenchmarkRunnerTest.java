@@ -66,8 +66,9 @@ class BenchmarkRunnerTest {
 
     @Test
     void measuresWarmUpAndRunsApart() throws Exception {
-        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 3, 4, 0), n -> (n < 3 ? 100 : n) * MS, (fraction, latest) -> true);
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 3, 4, 0), n -> (n == 0 ? 500 : n < 4 ? 100 : n - 1) * MS, (fraction, latest) -> true);
         assertEquals(70 * MS, result.coldLoadNanos);
+        assertEquals(500 * MS, result.firstNanos);
         assertArrayEquals(new long[] {3 * MS, 4 * MS, 5 * MS, 6 * MS}, result.latenciesNanos);
         assertEquals(4.5, result.millis(50));
         assertEquals(Collections.emptyList(), result.invalid);
@@ -90,7 +91,7 @@ class BenchmarkRunnerTest {
 
     @Test
     void throttlingIsInvalid() throws Exception {
-        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 40, 0), n -> (n < 20 ? 10 : 13) * MS, (fraction, latest) -> true);
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 40, 0), n -> (n < 21 ? 10 : 13) * MS, (fraction, latest) -> true);
         assertEquals(1.3, result.slowdown(), 1e-9);
         assertEquals(1, result.invalid.size());
         assertTrue(result.invalid.get(0).startsWith("it slowed down by 30 %"), result.invalid.get(0));
@@ -99,7 +100,7 @@ class BenchmarkRunnerTest {
     @Test
     void aClockJumpIsInvalid() throws Exception {
         BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 3, 0), n -> MS, (fraction, latest) -> {
-            now[1] = 5000;
+            if (latest > 0) now[1] = 5000; // not before the measurement itself
             return true;
         });
         assertEquals(Collections.singletonList("the clock jumped by 5000 ms"), result.invalid);

@@ -1,0 +1,47 @@
+package org.squeezebert.demo.desktop;
+
+import java.nio.file.Paths;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.Map;
+import org.squeezebert.demo.core.BenchmarkProtocol;
+import org.squeezebert.demo.core.DemoException;
+import org.squeezebert.demo.core.DeviceProbe;
+import org.squeezebert.demo.core.DeviceState;
+import org.squeezebert.demo.core.EngineProvider;
+import org.squeezebert.demo.core.NanoClock;
+import org.squeezebert.demo.core.RemoteRun;
+import org.squeezebert.demo.core.RunRequest;
+
+/** The app's side of a run over adb on the JVM, for tests of the host's side. */
+public final class RunBenchmark {
+    private RunBenchmark() { }
+
+    /** Arguments: FOLDER, then NAME=VALUE for each extra that the app takes. */
+    public static void main(String[] arguments) throws DemoException {
+        Map<String, String> extras = new HashMap<>();
+        for (String argument : arguments) {
+            int equals = argument.indexOf('=');
+            if (equals > 0) extras.put(argument.substring(0, equals), argument.substring(equals + 1));
+        }
+        BenchmarkProtocol protocol = new BenchmarkProtocol(number(extras, "threads"), number(extras, "tokens"), number(extras, "warmup"),
+            number(extras, "min_runs"), number(extras, "min_seconds"));
+        RunRequest request = new RunRequest(extras.get("run_id"), extras.get("bundle"), extras.get("artifact"), protocol);
+        DeviceProbe device = new DeviceProbe() {
+            @Override
+            public Map<String, Object> facts() {
+                return Collections.singletonMap("model", "JVM");
+            }
+
+            @Override
+            public DeviceState state() {
+                return new DeviceState(0, 80, false, true);
+            }
+        };
+        new RemoteRun(Paths.get(arguments[0]), EngineProvider.installed(), NanoClock.SYSTEM, device).execute(request, (fraction, latest) -> true);
+    }
+
+    private static int number(Map<String, String> extras, String name) {
+        return Integer.parseInt(extras.get(name));
+    }
+}

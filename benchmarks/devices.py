@@ -1,0 +1,307 @@
+"""Measure a bundle's artifact on an Android phone through the demo app, into the result format of the desktop.
+
+The contract with the app (android_demo/README.md): files under the app's external folder, ``pushed/DIGEST/`` for
+bundles, ``runs/ID.status.json`` while it measures and ``runs/ID.json`` with raw nanoseconds when it is done.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from squeezebert_mobile.benchmarks.adb import Adb
+from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
+from squeezebert_mobile.benchmarks.samples import Case, Cold, Environment, Result, Run, Sample, Version
+from squeezebert_mobile.bundle import Bundle
+from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
+from squeezebert_mobile.manifest import MANIFEST_NAME, Artifact, Runtime
+
+PACKAGE = "org.squeezebert.demo.app"
+ROOT = f"/sdcard/Android/data/{PACKAGE}/files"
+MIN_API_LEVEL = 26
+ABIS = ("arm64-v8a", "x86_64")
+
+Progress = Callable[[float], None]
+_POLL_SECONDS = 1.0
+# A slow phone reads and digests 200 MB before its first word.
+_START_SECONDS = 120.0
+_LOG_LINES = 40
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the device says of itself before anything runs."""
+
+    serial: str
+    model: str
+    api_level: int
+    abis: tuple[str, ...]
+
+
+class _Reply(BaseModel):
+    """A record that the app wrote; members that this version does not use are let through, as facts may grow."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class _Status(_Reply):
+    run_id: str
+    state: Literal["running", "done", "failed"]
+    fraction: float
+    error: str | None
+
+
+class _State(_Reply):
+    thermal_status: int | None
+    battery_percent: int | None
+    charging: bool
+    screen_on: bool
+
+
+class _File(_Reply):
+    path: str
+    sha256: str
+
+
+class _Device(_Reply):
+    manufacturer: str = "unknown"
+    model: str = "unknown"
+    soc: str = "unknown"
+    android: str = "unknown"
+    abi: str = "unknown"
+    max_core_clocks_khz: tuple[int, ...] = ()
+
+
+class _Measured(_Reply):
+    schema_version: Literal[1]
+    run_id: str
+    bundle_digest: str
+    artifact: _File
+    runtime_version: str
+    device: _Device
+    cold_load_ns: int
+    first_ns: int
+    latencies_ns: tuple[int, ...]
+    seconds: float
+    clock_jump_ms: int
+    cancelled: bool
+    before: _State
+    after: _State
+
+
+def facts(adb: Adb) -> Facts:
+    """Model, API level and ABIs. Raises EnvironmentFault where the app could not run on the device."""
+    level = adb.shell("getprop", "ro.build.version.sdk").strip()
+    abis = tuple(filter(None, adb.shell("getprop", "ro.product.cpu.abilist").strip().split(",")))
+    if not level.isdecimal() or int(level) < MIN_API_LEVEL:
+        fix = "use a device with Android 8 or newer"
+        raise EnvironmentFault(adb.serial, "is too old", found=f"API {level}", expected=f"API {MIN_API_LEVEL}", fix=fix)
+    if not set(abis) & set(ABIS):
+        found, expected = ", ".join(abis) or "none", " or ".join(ABIS)
+        raise EnvironmentFault(adb.serial, "has no ABI of the app", found=found, expected=expected, fix="use another")
+    return Facts(adb.serial, adb.shell("getprop", "ro.product.model").strip(), int(level), abis)
+
+
+def measure(
+    adb: Adb, bundle: Bundle, artifact: Artifact, protocol: Protocol, progress: Progress = lambda _: None
+) -> Result:
+    """Push the bundle where it is not there yet, run the app's benchmark, and return its raw samples.
+
+    Raises UsageError for a protocol that a phone does not run, EnvironmentFault for whatever goes wrong on the device,
+    IntegrityError where the reply is not the answer to this request.
+    """
+    tokens = _require_supported(protocol)
+    facts(adb)
+    if not adb.succeeds("pm", "path", PACKAGE):
+        fix = "build android_demo and adb install its APK"
+        raise EnvironmentFault(adb.serial, f"lacks the app {PACKAGE}", fix=fix)
+    push(adb, bundle)
+    run_id, started = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        _start(adb, run_id, bundle, artifact, protocol, tokens)
+        _wait(adb, run_id, progress)
+        measured = _pull(adb, run_id, bundle, artifact)
+    finally:
+        _sweep(adb, run_id)
+    return _result(measured, started, bundle, artifact, protocol, tokens)
+
+
+def _require_supported(protocol: Protocol) -> int:
+    """The number of tokens. The app calls with one text, whose tokens are all real."""
+    if protocol.batch != 1 or protocol.tokens is None:
+        found = f"batch {protocol.batch}, tokens {protocol.tokens}"
+        fix = "give a number of tokens and batch 1"
+        raise UsageError("--device", "measures single texts of a fixed length", found=found, fix=fix)
+    return protocol.tokens
+
+
+def push(adb: Adb, bundle: Bundle) -> bool:
+    """Copy the bundle to the device unless the same one is there; True where it was copied.
+
+    It appears under its final name in one rename, and what an interrupted copy left is removed first.
+    """
+    target, unfinished = f"{ROOT}/pushed/{bundle.digest}", f"{ROOT}/pushing"
+    adb.shell("rm", "-rf", unfinished)
+    entries = bundle.manifest.every_file()
+    sizes = adb.shell("sh", "-c", f"cd {target} 2>/dev/null && find . -type f -exec wc -c {{}} + || true")
+    have = {name: int(size) for size, name in (line.split(maxsplit=1) for line in sizes.splitlines())}
+    if all(have.get(f"./{entry.path}") == entry.bytes for entry in entries) and f"./{MANIFEST_NAME}" in have:
+        return False  # equal sizes are enough: the app compares every digest before it runs anything
+    try:
+        for path in [MANIFEST_NAME, *(entry.path for entry in entries)]:
+            adb.shell("mkdir", "-p", f"{unfinished}/{path}".rpartition("/")[0])
+            adb.push(bundle.folder / path, f"{unfinished}/{path}")
+        adb.shell("mkdir", "-p", f"{ROOT}/pushed")
+        adb.shell("rm", "-rf", target)
+        adb.shell("mv", unfinished, target)
+    except EnvironmentFault:
+        _remove_quietly(adb, unfinished)
+        raise
+    return True
+
+
+def _start(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact, protocol: Protocol, tokens: int) -> None:
+    texts = {"run_id": run_id, "bundle": bundle.digest, "artifact": artifact.path}
+    numbers = {
+        "threads": protocol.threads,
+        "tokens": tokens,
+        "warmup": protocol.warmup,
+        "min_runs": protocol.min_runs,
+        "min_seconds": round(protocol.min_seconds),
+    }
+    extras = [word for name, value in texts.items() for word in ("--es", name, value)]
+    extras += [word for name, value in numbers.items() for word in ("--ei", name, str(value))]
+    said = adb.shell("am", "start", "-W", "-S", "-n", f"{PACKAGE}/.MainActivity", *extras)
+    if "Error" in said:
+        raise EnvironmentFault(
+            adb.serial, f"cannot start the app: {' '.join(said.split())[-200:]}", fix="install it again"
+        )
+
+
+def _wait(adb: Adb, run_id: str, progress: Progress) -> None:
+    """Return when the app is done. Raises EnvironmentFault where it failed, died or stays silent."""
+    begin = time.monotonic()
+    while True:
+        process = adb.shell("sh", "-c", f"pidof {PACKAGE} || true").strip()
+        status = _status(adb, run_id)
+        if status is not None:
+            progress(status.fraction)
+            if status.state == "done":
+                return
+            if status.state == "failed":
+                raise EnvironmentFault(adb.serial, f"the app says: {status.error}", fix="do what it says, then again")
+        if not process:
+            raise EnvironmentFault(
+                adb.serial, f"the app died while it measured: {_last_words(adb)}", fix=f"adb -s {adb.serial} logcat"
+            )
+        if status is None and time.monotonic() - begin > _START_SECONDS:
+            raise EnvironmentFault(adb.serial, "the app does not answer", fix="unlock the device's screen, then again")
+        time.sleep(_POLL_SECONDS)
+
+
+def _status(adb: Adb, run_id: str) -> _Status | None:
+    data = adb.read(f"{ROOT}/runs/{run_id}.status.json")
+    if data is None:
+        return None
+    try:
+        return _Status.model_validate_json(data)
+    except ValidationError:
+        fix = "install the app that belongs to this version"
+        raise IntegrityError(adb.serial, "the app's status is not one", found=repr(data[:80]), fix=fix) from None
+
+
+def _last_words(adb: Adb) -> str:
+    """The end of the crash log, on one line."""
+    log = adb.shell("logcat", "-d", "-b", "crash", "-t", str(_LOG_LINES))
+    return " ".join(log.split())[-400:] or "the crash log is empty"
+
+
+def _pull(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measured:
+    name = f"{ROOT}/runs/{run_id}.json"
+    data = adb.read(name)
+    try:
+        measured = _Measured.model_validate_json(data or b"")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        what = f"is not a result: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise IntegrityError(name, what, fix="install the app that belongs to this version") from None
+    for what, found, expected in (
+        ("another run", measured.run_id, run_id),
+        ("another bundle", measured.bundle_digest, bundle.digest),
+        ("another file", measured.artifact.sha256, artifact.sha256),
+    ):
+        if found != expected:
+            raise IntegrityError(name, f"is of {what}", found=found, expected=expected, fix="measure again")
+    return measured
+
+
+def _sweep(adb: Adb, run_id: str) -> None:
+    for name in (f"{run_id}.json", f"{run_id}.status.json"):
+        _remove_quietly(adb, f"{ROOT}/runs/{name}")
+
+
+def _remove_quietly(adb: Adb, path: str) -> None:
+    """Remove what this run left; a lost device keeps it until the next run, and its loss is reported already."""
+    try:
+        adb.shell("rm", "-rf", path)
+    except EnvironmentFault:
+        return
+
+
+def _result(
+    measured: _Measured, started: str, bundle: Bundle, artifact: Artifact, protocol: Protocol, tokens: int
+) -> Result:
+    device = measured.device
+    environment = Environment(
+        cpu=f"{device.soc}, cores up to {', '.join(str(khz // 1000) for khz in device.max_core_clocks_khz) or '?'} MHz",
+        architecture=device.abi,
+        cores=max(1, len(device.max_core_clocks_khz)),
+        system=f"Android {device.android}",
+        features=(),
+        versions=(Version(name=artifact.runtime, version=measured.runtime_version),),
+        device=f"{device.manufacturer} {device.model}",
+    )
+    runtime: Runtime = artifact.runtime
+    name = f"{runtime} {artifact.precision}"
+    case = Case(
+        name=name,
+        model=bundle.manifest.source.name,
+        form="bundle",
+        runtime=runtime,
+        runtime_version=measured.runtime_version,
+        precision=artifact.precision,
+        protocol=protocol,
+        file_sha256=artifact.sha256,
+        file_bytes=artifact.bytes,
+        bundle_sha256=bundle.digest,
+        cold=Cold(load_ns=measured.cold_load_ns, first_ns=measured.first_ns),
+    )
+    # The app runs back to back and keeps durations only, so each start is the sum of those before.
+    starts = (0, *accumulate(measured.latencies_ns))  # one more than there are samples
+    samples = tuple(
+        Sample(case=name, turn=0, at_ns=start, tokens=tokens, infer_ns=latency)
+        for start, latency in zip(starts, measured.latencies_ns, strict=False)
+    )
+    run = Run(run_id=measured.run_id, started=started, environment=environment)
+    return Result(run=run, cases=(case,), samples=samples, conditions=_conditions(measured))
+
+
+def _conditions(measured: _Measured) -> Conditions:
+    """The worse of before and after."""
+    states = (measured.before, measured.after)
+    thermal = [state.thermal_status for state in states if state.thermal_status is not None]
+    battery = [state.battery_percent for state in states if state.battery_percent is not None]
+    return Conditions(
+        seconds=measured.seconds,
+        clock_jump_seconds=measured.clock_jump_ms / 1000,
+        thermal_status=max(thermal, default=None),
+        battery_percent=min(battery, default=None),
+        charging=any(state.charging for state in states),
+        screen_on=all(state.screen_on for state in states),
+        cancelled=measured.cancelled,
+    )

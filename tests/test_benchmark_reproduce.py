@@ -1,0 +1,65 @@
+import pytest
+
+from squeezebert_mobile.benchmarks import device_model, reproduce
+from squeezebert_mobile.benchmarks.costs import Cost, Operation, count
+from squeezebert_mobile.benchmarks.device_model import Chip
+from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
+from squeezebert_mobile.benchmarks.reproduce import Line
+from squeezebert_mobile.benchmarks.stages import STAGES, bert_stages
+from squeezebert_mobile.benchmarks.statistics import Ratio
+
+CHIP = Chip(name="c", core="c", ghz=1.0, fp32_ops_per_cycle=1, int8_ops_per_cycle=4, memory_gb_per_s=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("peer", "millions", "gflops"),
+    [(Peer.BERT_BASE, 109.5, 22.35), (Peer.MOBILEBERT, 24.8, 5.39), (Peer.SQUEEZEBERT, 51.1, 7.40)],
+)
+def test_the_full_models_count_as_published(peer: Peer, millions: float, gflops: float) -> None:
+    cost = count(PeerModel(peer), 128)
+    assert cost.parameters / 1e6 == pytest.approx(millions, abs=0.05)
+    assert cost.flops / 1e9 == pytest.approx(gflops, abs=0.005)
+
+
+def test_a_small_model_counts_as_by_hand() -> None:
+    w, c, layers = 16, 64, 2
+    cost = count(PeerModel(Peer.BERT_BASE, layers=layers, hidden=c), w)
+    fully_connected = layers * 2 * w * (4 * c * c + 2 * c * 4 * c)
+    products = layers * 2 * 2 * w * w * c
+    heads = 2 * c * c + 2 * c * 2
+    assert cost.attention_flops == products
+    assert cost.flops == fully_connected + products + heads
+
+
+def test_an_operation_takes_the_larger_of_compute_and_memory() -> None:
+    computing = Cost(0, 0, 0, (Operation("a", 8_000_000, 4, 0),))
+    moving = Cost(0, 0, 0, (Operation("a", 8, 4_000_000, 0),))
+    assert device_model.ideal_ms(computing, CHIP, int8=False) == pytest.approx(8)
+    assert device_model.ideal_ms(computing, CHIP, int8=True) == pytest.approx(2)
+    assert device_model.ideal_ms(moving, CHIP, int8=False) == pytest.approx(4)
+    assert device_model.ideal_ms(moving, CHIP, int8=True) == pytest.approx(1)
+
+
+def test_the_chips_file_is_well_formed() -> None:
+    assert any("Pixel 3" in chip.name for chip in device_model.chips())
+
+
+def test_the_stages_are_the_papers_and_make_a_whole() -> None:
+    stages = bert_stages(16, runs=1, model=PeerModel(Peer.BERT_BASE, layers=2, hidden=64))
+    assert tuple(stage.name for stage in stages) == STAGES
+    assert sum(stage.share for stage in stages) == pytest.approx(1)
+
+
+def line(value: float, *faults: str) -> Line:
+    speedup = None if faults else Ratio(value, value - 0.1, value + 0.1)
+    return Line("fp32, as in the paper", "SqueezeBERT", "c", 1.0, speedup, 0.4, faults)
+
+
+def test_the_paragraph_follows_the_data() -> None:
+    costs = {peer: Cost(0, flops, 0, ()) for peer, flops in zip(Peer, (302, 73, 100), strict=True)}
+    assert "did not reproduce" in reproduce.paragraph(costs, (line(2.9),))
+    assert "4.3x reproduced" in reproduce.paragraph(costs, (line(4.4),))
+    invalid = reproduce.paragraph(costs, (line(4.4, "charging"),))
+    assert "not valid" in invalid
+    assert "4.40x" not in invalid

@@ -1,0 +1,168 @@
+"""int8 and fp16 for ONNX Runtime: right, accounted for, and the same in PyTorch as in the runtime."""
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from test_onnx import MAX, batch, oldest_runtime, run_oldest, worst
+
+from squeezebert_mobile.batch import Batch
+from squeezebert_mobile.engines import OnnxEngine
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.export.calibration import calibrate
+from squeezebert_mobile.export.inventory import Lowered
+from squeezebert_mobile.export.observers import Observer
+from squeezebert_mobile.export.onnx_form import OnnxForm
+from squeezebert_mobile.export.onnx_int8_form import quantize_rows
+from squeezebert_mobile.export.onnx_lower import lower_onnx
+from squeezebert_mobile.export.onnx_quantize import quantize
+from squeezebert_mobile.export.scheme import Dynamic, Half, Ranges, Scheme, Static
+from squeezebert_mobile.tasks import Task
+
+__all__ = ["oldest_runtime"]
+
+
+@cache
+def ranges(task: Task) -> Ranges:
+    return calibrate(tiny.model(task), [batch(task, 4, 20, seed) for seed in range(8)])
+
+
+def scheme(name: str, task: Task) -> Scheme:
+    return {"dynamic": Dynamic(), "static": Static(ranges(task)), "half": Half()}[name]
+
+
+@cache
+def lowered(name: str, task: Task = Task.TEXT_CLASSIFICATION) -> Lowered:
+    return lower_onnx(tiny.model(task), scheme=scheme(name, task), max_seq_len=MAX)
+
+
+# Random weights: eight bits move activations by 1/255 of their range a layer, sixteen by 1/2048 of a value.
+@pytest.mark.parametrize(("name", "tolerance"), [("dynamic", 0.05), ("static", 0.05), ("half", 5e-3)])
+@pytest.mark.parametrize("task", [Task.TEXT_CLASSIFICATION, Task.FILL_MASK])
+def test_is_near_the_reference(name: str, tolerance: float, task: Task) -> None:
+    given_batch = batch(task, 3, 20, 100)
+    found = OnnxEngine(lowered(name, task).data, threads=1).run(given_batch)
+    assert worst(task, given_batch, found) < tolerance
+
+
+@pytest.mark.parametrize("name", ["dynamic", "static", "half"])
+def test_pytorch_computes_what_the_runtime_computes(name: str) -> None:
+    task = Task.TEXT_CLASSIFICATION
+    form = OnnxForm(tiny.model(task), MAX).eval()
+    quantize(form, scheme(name, task))
+    given_batch = batch(task, 1, 20, 7)
+    with torch.inference_mode():
+        ours = form(*(torch.from_numpy(array) for array in given_batch.arrays().values()))[0]
+    found = OnnxEngine(lowered(name).data, threads=1).run(given_batch)["logits"]
+    # One activation rounded the other way is a step of a range through the rest of the model.
+    np.testing.assert_allclose(found, ours.numpy(), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["dynamic", "static"])
+def test_padding_does_not_move_the_answer(name: str) -> None:
+    row = batch(Task.TEXT_CLASSIFICATION, 1, 6, 0)
+    row = Batch(row.input_ids, np.ones_like(row.attention_mask), row.token_type_ids)
+    padded = Batch(*(np.pad(array, ((0, 0), (0, MAX - 6))) for array in row.arrays().values()))
+    session = OnnxEngine(lowered(name).data, threads=1)
+    assert np.array_equal(session.run(row)["logits"], session.run(padded)["logits"])
+
+
+def test_static_uses_fast_operators_only() -> None:
+    operators = Counter(node.op_type for node in onnx.load_from_string(lowered("static").data).graph.node)
+    assert operators["QLinearConv"] == 13  # qkv, wide and narrow of four groups and one projection; token 0 has its own
+    assert operators["QLinearMatMul"] == 1
+    assert not {"ConvInteger", "MatMulInteger", "Conv"} & set(operators)
+
+
+def test_the_inventory_says_what_stayed_float() -> None:
+    dynamic, static = lowered("dynamic").inventory, lowered("static").inventory
+    assert static.quantized.flops > dynamic.quantized.flops  # the products inside attention
+    assert static.quantized.parameters == dynamic.quantized.parameters > 9 * static.floating.parameters
+    reasons = {kept.name: kept.reason for kept in dynamic.kept_float}
+    assert "softmax" in reasons["layers.0.attention.products"]
+    assert "too small" in reasons["head.classifier"]
+    assert {entry.name for entry in static.ranges} == set(ranges(Task.TEXT_CLASSIFICATION).by_name)
+
+
+def test_units_can_be_kept_float() -> None:
+    form = OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX).eval()
+    parts = quantize(form, Dynamic(keep_float=frozenset({"layers.0.attention", "embeddings"})))
+    kept = {part.name for part in parts if part.reason == "kept float as asked"}
+    assert "embeddings" in kept
+    assert all(name == "embeddings" or name.startswith("layers.0.attention.") for name in kept)
+    with pytest.raises(UsageError, match=r"layers\.9\.attention"):
+        quantize(OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Dynamic(frozenset({"layers.9.attention"})))
+
+
+def test_a_scheme_that_changes_nothing_is_refused() -> None:
+    everything = frozenset(
+        {"embeddings", "head", *(f"layers.{n}.{u}" for n in (0, 1) for u in ("attention", "feed_forward"))}
+    )
+    with pytest.raises(UsageError, match="nothing to quantize"):
+        quantize(OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Dynamic(everything))
+
+
+def test_ranges_of_another_model_are_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="another model"):
+        quantize(OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Static(Ranges({}, "minmax", 1)))
+
+
+def test_small_rows_take_half_the_table() -> None:
+    full = OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX).eval()
+    quantize(full, Dynamic(embedding_bits=4))
+    assert full.embeddings.words.shape == (tiny.CONFIG.vocab_size, tiny.CONFIG.hidden_size // 2)
+    assert full.embeddings.words.dtype is torch.uint8
+
+
+@given(st.integers(1, 5), st.integers(1, 9), st.sampled_from([4, 8]), st.integers(0, 1000))
+def test_rows_come_back_within_half_a_step(rows: int, width: int, bits: int, seed: int) -> None:
+    weight = torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
+    weight[0] = 0  # a constant channel has no range of its own
+    integers, scale = quantize_rows(weight, bits)
+    assert ((integers * scale[:, None] - weight).abs() <= scale[:, None] * 0.5001).all()
+
+
+def test_calibration_leaves_padding_out() -> None:
+    task = Task.TEXT_CLASSIFICATION
+    row = batch(task, 1, 6, 0)
+    row = Batch(row.input_ids, np.ones_like(row.attention_mask), row.token_type_ids)
+    padded = Batch(*(np.pad(array, ((0, 0), (0, 9))) for array in row.arrays().values()))
+    model = tiny.model(task)
+    assert calibrate(model, [row]).by_name == calibrate(model, [padded]).by_name
+    with pytest.raises(InputFileError, match="empty"):
+        calibrate(model, [])
+    with pytest.raises(UsageError, match="--percentile"):
+        calibrate(model, [row], method="percentile", percentile=20)
+
+
+def test_an_outlier_widens_the_range_of_minmax_alone() -> None:
+    values = torch.cat([torch.randn(100_000, generator=torch.Generator().manual_seed(0)), torch.tensor([50.0])])
+    observer = Observer()
+    observer.see_extremes(values)
+    observer.see_values(values)
+    assert observer.range("minmax", 0)[1] == 50
+    assert 3 < observer.range("percentile", 99.99)[1] < 6
+    assert observer.range("entropy", 0)[1] < 50
+
+
+def test_a_constant_activation_has_a_range() -> None:
+    observer = Observer()
+    observer.see_extremes(torch.ones(4))
+    observer.see_values(torch.ones(4))
+    assert observer.range("entropy", 0) == observer.range("percentile", 99) == (1, 1)
+
+
+@pytest.mark.slow
+def test_the_oldest_runtime_agrees(oldest_runtime: Path, tmp_path: Path) -> None:
+    task = Task.TEXT_CLASSIFICATION
+    files = {name: (lowered(name).data, batch(task, 1, 9, 3)) for name in ("dynamic", "static", "half")}
+    for name, found in run_oldest(oldest_runtime, tmp_path, files).items():
+        newest = OnnxEngine(files[name][0], threads=1).run(files[name][1])["logits"]
+        np.testing.assert_allclose(found, newest, atol=2e-3, rtol=0)
