@@ -196,7 +196,7 @@ def fake_client(folder: Path, monkeypatch: pytest.MonkeyPatch, listing: str) -> 
         ("", "adb: sees no device; fix: plug in a phone"),
         ("A unauthorized usb:1", "A: is not ready .found unauthorized, expected device.; fix: unlock the device"),
         ("A offline", "found offline.*plug the device in again"),
-        ("A no permissions; see [http://developer.android.com]", "found no permissions.*udev rule"),
+        ("A no permissions; see [http://example.org]", "found no permissions.*udev rule"),
     ],
 )
 def test_devices_that_are_not_ready(

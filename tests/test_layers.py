@@ -98,6 +98,7 @@ def processor_seconds_for_help() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_help_takes_less_than_0_3_seconds() -> None:
+def test_help_answers_at_once() -> None:
     # Processor time: it waits for nothing, and the wall clock would count the tests beside it on the same cores.
-    assert min(processor_seconds_for_help() for _ in range(5)) < 0.3
+    # 0.3 s is the promise for an idle core; the shared ones that run this were seen at 0.6 of that speed.
+    assert min(processor_seconds_for_help() for _ in range(5)) < 0.5
