@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint lock clean android-test android-apk
+.PHONY: install demo test lint lock clean android-test test-all android-apk
 
 install: $(STAMP)
 
@@ -59,6 +59,10 @@ lint: install
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p squeezebert_mobile
 
 test: lint
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow"
+
+# The heavy ones too: every task to both runtimes, the clients, the JVM, the README's demo.
+test-all: lint
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 # Maven, Java 17 and aapt2; `make test` runs these too.
