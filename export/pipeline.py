@@ -15,7 +15,7 @@ from squeezebert_mobile.checkpoint import Checkpoint
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.demo_model import DEMO_MODEL
 from squeezebert_mobile.digest import sha256
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export import parity
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.onnx_lower import lower_onnx
@@ -152,18 +152,12 @@ def _load(options: ExportOptions) -> _Reference:
     loaded = checkpoint.load(
         source, revision=options.revision, state_key=options.state_key, strip_prefix=options.strip_prefix
     )
-    task = options.task or loaded.task
-    if task is None:
-        names = ", ".join(loaded.config.architectures) or "no architectures"
-        raise UnsupportedModelError(
-            loaded.folder / CONFIG_NAME, "does not say which task it is for", found=names, fix="pass --task"
-        )
-    model = model_class(task)(loaded.config)
+    model = model_class(options.task or loaded.require_task())(loaded.config)
     model.load_state_dict(checkpoint.state_dict_for(loaded, model))
     tokenizer = SqueezeBertTokenizerFast.from_pretrained(loaded.folder)
     tokenizer.check_against(loaded.config.vocab_size)
     limit = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
-    max_length = options.max_seq_len or limit
+    max_length = limit if options.max_seq_len is None else options.max_seq_len
     if not 3 <= max_length <= limit:
         raise UsageError(
             "--max-seq-len",

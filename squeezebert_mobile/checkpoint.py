@@ -47,6 +47,15 @@ class Checkpoint:
     weights_path: Path
     source: Source
 
+    def require_task(self) -> Task:
+        """The task that config.json names. Raises UnsupportedModelError where it names none."""
+        if self.task is None:
+            names = ", ".join(self.config.architectures) or "no architectures"
+            raise UnsupportedModelError(
+                self.folder / CONFIG_NAME, "does not say which task it is for", found=names, fix="pass --task"
+            )
+        return self.task
+
 
 @dataclass(frozen=True)
 class Fitted:

@@ -90,8 +90,7 @@ def read_bundle(folder: Path) -> object:
 
 def read_checkpoint(folder: Path) -> object:
     loaded = checkpoint.load(folder)
-    assert loaded.task is not None, "the mutants keep a task, or are refused"
-    model = model_class(loaded.task)(loaded.config)
+    model = model_class(loaded.require_task())(loaded.config)
     state = checkpoint.state_dict_for(loaded, model)
     assert all(tensor.isfinite().all() for tensor in state.values())
     return loaded.config, {name: tensor.numpy().tobytes() for name, tensor in state.items()}

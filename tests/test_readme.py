@@ -130,7 +130,7 @@ def test_a_failing_command_is_reported_with_its_line(tmp_path: Path) -> None:
 
 def test_a_command_cannot_change_the_running_environment(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="must not install"):
-        run([Fence(1, "sh", "", "touch requirements.txt && make install\n")], tmp_path)
+        run([Fence(1, "sh", "", "rm .venv/installed && make install\n")], tmp_path)
 
 
 def test_make_targets_exist() -> None:

@@ -333,15 +333,15 @@ def test_reads_vocab_alone_and_tokenizer_json_alone(
 def test_asks_the_hub_for_a_repository(small_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def resolve(source: str, *, revision: str | None) -> Path:
-        asked.append((source, revision))
+    def resolve(source: str, *, revision: str | None, weights: bool) -> Path:
+        asked.append((source, revision, weights))
         return small_folder
 
     stub = SimpleNamespace(resolve=resolve)
     monkeypatch.setitem(sys.modules, "squeezebert_mobile.hub", stub)
     monkeypatch.setattr("squeezebert_mobile.hub", stub, raising=False)
     SqueezeBertTokenizerFast.from_pretrained("squeezebert/squeezebert-uncased", revision="main")
-    assert asked == [("squeezebert/squeezebert-uncased", "main")]
+    assert asked == [("squeezebert/squeezebert-uncased", "main", False)]
 
 
 def lines(*extra: str) -> bytes:
