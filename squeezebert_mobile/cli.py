@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from squeezebert_mobile import console, render
+from squeezebert_mobile import arguments, console, render
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.tasks import Task
 
 if TYPE_CHECKING:
+    from squeezebert_mobile.export.observers import Method
     from squeezebert_mobile.manifest import Precision, Runtime
 
 app = typer.Typer(
@@ -47,6 +48,21 @@ class PrecisionChoice(StrEnum):
     INT8_STATIC = "int8-static"
 
 
+class MethodChoice(StrEnum):
+    """Ways from activations to ranges."""
+
+    MINMAX = "minmax"
+    PERCENTILE = "percentile"
+    ENTROPY = "entropy"
+
+
+class EmbeddingsChoice(StrEnum):
+    """Precisions of the word table."""
+
+    INT8 = "int8"
+    INT4 = "int4"
+
+
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder or zip that export wrote")]
 ModelOption = Annotated[
     str | None, typer.Option("-m", "--model", help="checkpoint folder or hub repository; default: the demo model")
@@ -55,6 +71,7 @@ RevisionOption = Annotated[str | None, typer.Option(help="branch, tag or commit 
 RuntimeOption = Annotated[RuntimeChoice | None, typer.Option(help="default: the bundle's first")]
 PrecisionOption = Annotated[PrecisionChoice | None, typer.Option(help="default: the bundle's first")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="threads of the runtime")]
+ColumnOption = Annotated[list[str] | None, typer.Option(metavar="ROLE=NAME", help="a column by its role; repeatable")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON value")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress")]
 
@@ -84,13 +101,48 @@ def export(
     revision: RevisionOption = None,
     task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None,
     runtime: Annotated[list[RuntimeChoice] | None, typer.Option(help="repeatable; default: both")] = None,
-    precision: Annotated[list[PrecisionChoice] | None, typer.Option(help="repeatable; default: fp32")] = None,
+    precision: Annotated[list[PrecisionChoice] | None, typer.Option(help="repeatable; default: fp32 and int8")] = None,
     max_seq_len: Annotated[int | None, typer.Option(help="longest input in tokens; default: all positions")] = None,
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18,
     atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None,
     golden: Annotated[Path | None, typer.Option(help="golden.json of an earlier bundle, to be answered alike")] = None,
     state_key: Annotated[str | None, typer.Option(help="key under which a pickle holds the weights")] = None,
     strip_prefix: Annotated[str | None, typer.Option(help="prefix to take off the weights' names")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="texts for int8-static: one a line, a tab before a second text")
+    ] = None,
+    calibration_rows: Annotated[int, typer.Option(help="how many texts are drawn from that file")] = 256,
+    calibration_method: Annotated[MethodChoice, typer.Option(help="how ranges are found")] = MethodChoice.MINMAX,
+    percentile: Annotated[float, typer.Option(help="of --calibration-method percentile, 50 to 100")] = 99.99,
+    seed: Annotated[int, typer.Option(help="of the draw of calibration texts")] = 0,
+    embeddings: Annotated[
+        EmbeddingsChoice, typer.Option(help="the word table of int8 artifacts")
+    ] = EmbeddingsChoice.INT8,
+    keep_float: Annotated[
+        list[str] | None, typer.Option(help="a unit to leave float, such as head; repeatable")
+    ] = None,
+    approximate_gelu: Annotated[
+        bool,
+        typer.Option("--approximate-gelu", help="x * sigmoid(1.702 x) for Gelu; only with an accuracy gate"),
+    ] = False,
+    sensitivity: Annotated[
+        Path | None, typer.Option(help="write each unit's effect in int8 to this JSON file, and a plot beside it")
+    ] = None,
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(min=0, help="of the task's metric on --data; units go back to float until it holds")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="labelled data for --max-accuracy-drop")] = None,
+    column: ColumnOption = None,
+    max_samples: Annotated[int | None, typer.Option(min=1, help="rows of --data to use; default: all")] = None,
+    trim_vocab: Annotated[
+        Path | None, typer.Option(help="keep only the vocabulary that the texts of this file use")
+    ] = None,
+    require_faster: Annotated[
+        bool, typer.Option("--require-faster", help="fail where int8 is not faster than fp32 in one interleaved run")
+    ] = False,
+    size_budget: Annotated[
+        float | None, typer.Option(min=0, help="in MB, for the smallest artifact of each runtime")
+    ] = None,
     archive: Annotated[Path | None, typer.Option(help="also pack the bundle into this zip file")] = None,
     sign_key: Annotated[
         Path | None, typer.Option(help="sign the bundle with this PEM private key (extra: sign)")
@@ -115,6 +167,17 @@ def export(
         golden=golden,
         state_key=state_key,
         strip_prefix=strip_prefix,
+        calibration=arguments.calibration(
+            calibration, calibration_rows, seed, cast("Method", str(calibration_method)), percentile
+        ),
+        embedding_bits=8 if embeddings is EmbeddingsChoice.INT8 else 4,
+        keep_float=frozenset(keep_float or ()),
+        approximate_gelu=approximate_gelu,
+        trim_vocab=trim_vocab,
+        sensitivity=sensitivity,
+        accuracy=arguments.accuracy(data, max_accuracy_drop, column, max_samples),
+        require_faster=require_faster,
+        size_budget=size_budget,
         archive=archive,
         sign_key=sign_key,
         force=force,

@@ -1,0 +1,143 @@
+"""What a bundle says of itself: the manifest, and the files that stand beside the artifacts."""
+
+import dataclasses
+import importlib.metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from squeezebert_mobile import __version__, golden, jsonfile
+from squeezebert_mobile import bundle as bundles
+from squeezebert_mobile.card import CARD_NAME, card
+from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
+from squeezebert_mobile.export import parity
+from squeezebert_mobile.export.reference import Reference
+from squeezebert_mobile.golden import GOLDEN_NAME
+from squeezebert_mobile.manifest import (
+    Artifact,
+    FileEntry,
+    Manifest,
+    PostProcessing,
+    Producer,
+    RecommendedCall,
+    Runtime,
+    Source,
+    TensorSpec,
+    TokenizerFacts,
+)
+from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+
+
+def inputs(runtime: Runtime, task: Task) -> tuple[TensorSpec, ...]:
+    """Name, type and axes of every input; a .pte needs no mask, because it takes one unpadded text."""
+    if runtime == "executorch":
+        return tuple(
+            TensorSpec(name=name, dtype="int64", axes=(1, "sequence_length"))
+            for name in ("input_ids", "token_type_ids")
+        )
+    choices = ("num_choices",) if task is Task.MULTIPLE_CHOICE else ()
+    axes = ("batch_size", *choices, "sequence_length")
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    return tuple(TensorSpec(name=name, dtype="int64", axes=axes) for name in names)
+
+
+def outputs(runtime: Runtime, task: Task, config: SqueezeBertConfig) -> tuple[TensorSpec, ...]:
+    """Name and axes of every output; a .pte answers one row, or one option of a choice."""
+    batch: str | int = "batch_size" if runtime == "onnx" else 1
+    per_token = (batch, "sequence_length")
+    match task:
+        case Task.FEATURE_EXTRACTION:
+            axes = [(*per_token, config.hidden_size), (batch, config.hidden_size)]
+        case Task.FILL_MASK:
+            axes = [(*per_token, config.vocab_size)]
+        case Task.TOKEN_CLASSIFICATION:
+            axes = [(*per_token, config.num_labels)]
+        case Task.QUESTION_ANSWERING:
+            axes = [per_token, per_token]
+        case Task.TEXT_CLASSIFICATION:
+            axes = [(batch, config.num_labels)]
+        case Task.MULTIPLE_CHOICE:
+            axes = [(batch, "num_choices" if runtime == "onnx" else 1)]
+    return tuple(
+        TensorSpec(name=name, dtype="float32", axes=shape) for name, shape in zip(task.output_names, axes, strict=True)
+    )
+
+
+def describe(
+    reference: Reference, artifacts: tuple[Artifact, ...], cases: tuple[parity.Case, ...]
+) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest, and the files that go with the artifacts by their path."""
+    config = dataclasses.replace(reference.model.config, architectures=(reference.model.task.architecture,))
+    files = _tokenizer_files(reference.tokenizer, reference.max_length)
+    files[CONFIG_NAME] = jsonfile.dump(config.to_dict())
+    files[GOLDEN_NAME] = golden.dump(parity.golden_cases(cases, reference.max_length))
+    described = _manifest(reference, artifacts)
+    files[CARD_NAME] = card(described).encode()
+    entries = tuple(bundles.entry(path, data) for path, data in sorted(files.items()))
+    return described.model_copy(update={"files": entries}), files
+
+
+def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        settings = dataclasses.replace(tokenizer.settings, model_max_length=max_length)
+        SqueezeBertTokenizerFast(tokenizer.pieces, settings).save_pretrained(folder)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest:
+    task, config, source = reference.model.task, reference.model.config, reference.source
+    return Manifest(
+        schema_version=1,
+        task=task,
+        labels=config.id2label if task.has_labels else (),
+        postprocessing=_postprocessing(task, config),
+        tokenizer=_tokenizer_facts(reference.tokenizer, reference.max_length),
+        files=(),
+        artifacts=artifacts,
+        recommended_call=RecommendedCall(batch=1, padding="none", threads=1),
+        producer=Producer(
+            squeezebert_mobile=__version__,
+            **{name: importlib.metadata.version(name) for name in ("torch", "onnx", "onnxruntime", "executorch")},
+        ),
+        source=Source(
+            name=source.name,
+            revision=source.revision,
+            files=tuple(FileEntry(path=f.path, sha256=f.sha256, bytes=f.bytes) for f in source.files),
+            digest=source.digest,
+            notes=(*source.notes, *reference.notes),
+        ),
+    )
+
+
+def _postprocessing(task: Task, config: SqueezeBertConfig) -> PostProcessing:
+    """What turns the logits into answers; one label means regression, as in transformers."""
+    match task:
+        case Task.FEATURE_EXTRACTION:
+            return "none"
+        case Task.FILL_MASK:
+            return "mask-fillings"
+        case Task.TOKEN_CLASSIFICATION:
+            return "entity-spans"
+        case Task.QUESTION_ANSWERING:
+            return "answer-span"
+        case Task.MULTIPLE_CHOICE:
+            return "choice"
+        case Task.TEXT_CLASSIFICATION:
+            if config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1):
+                return "regression"
+            return "sigmoid" if config.problem_type == "multi_label_classification" else "softmax"
+
+
+def _tokenizer_facts(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> TokenizerFacts:
+    return TokenizerFacts(
+        vocab_size=tokenizer.vocab_size,
+        lowercase=tokenizer.do_lower_case,
+        strip_accents=tokenizer.strip_accents,
+        tokenize_chinese_chars=tokenizer.tokenize_chinese_chars,
+        max_length=max_length,
+        pad_token_id=tokenizer.pad_token_id,
+        unk_token_id=tokenizer.unk_token_id,
+        cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        mask_token_id=tokenizer.mask_token_id,
+    )

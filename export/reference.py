@@ -1,0 +1,57 @@
+"""The checkpoint that everything exported is compared with: model, tokenizer and the longest input."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from squeezebert_mobile import checkpoint
+from squeezebert_mobile.demo_model import DEMO_MODEL
+from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.trimming import trim_vocabulary
+from squeezebert_mobile.model import PreTrained, model_class
+from squeezebert_mobile.source import Source
+from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model in eval mode with its tokenizer, the longest input to export for, and where it came from.
+
+    ``notes`` says what was changed between the files and the model.
+    """
+
+    model: PreTrained
+    tokenizer: SqueezeBertTokenizerFast
+    max_length: int
+    source: Source
+    notes: tuple[str, ...]
+
+
+def load_reference(options: ExportOptions) -> Reference:
+    """The verified checkpoint as a model. Raises as `checkpoint.load`, and where the parts do not fit each other."""
+    source = DEMO_MODEL if options.model is None else options.model
+    loaded = checkpoint.load(
+        source, revision=options.revision, state_key=options.state_key, strip_prefix=options.strip_prefix
+    )
+    model = model_class(options.task or loaded.require_task())(loaded.config)
+    fitted = checkpoint.fit(loaded, model)
+    model.load_state_dict(fitted.state_dict)
+    tokenizer = SqueezeBertTokenizerFast.from_pretrained(loaded.folder)
+    tokenizer.check_against(loaded.config.vocab_size)
+    limit = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
+    max_length = limit if options.max_seq_len is None else options.max_seq_len
+    if not 3 <= max_length <= limit:
+        raise UsageError(
+            "--max-seq-len",
+            "does not fit the model",
+            found=max_length,
+            expected=f"3 to {limit}",
+            fix="choose one in that range",
+        )
+    reference = Reference(model.eval(), tokenizer, max_length, loaded.source, fitted.notes)
+    return reference if options.trim_vocab is None else _trimmed(reference, options.trim_vocab)
+
+
+def _trimmed(reference: Reference, file: Path) -> Reference:
+    trimmed = trim_vocabulary(reference.model, reference.tokenizer, file)
+    return replace(reference, model=trimmed.model, tokenizer=trimmed.tokenizer, notes=(*reference.notes, trimmed.note))

@@ -1,0 +1,71 @@
+"""From the precisions that are asked for to what the lowerings take: calibrated, ranked, and accurate enough."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from squeezebert_mobile.batch import Batch
+from squeezebert_mobile.export import calibration_texts, sensitivity
+from squeezebert_mobile.export.accuracy_gate import AccuracyGate
+from squeezebert_mobile.export.calibration import calibrate
+from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.reference import Reference
+from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
+from squeezebert_mobile.export.sensitivity import Effect
+from squeezebert_mobile.manifest import Precision
+
+Report = Callable[[str], None]
+# Texts that the ranking looks at; its order settles with fewer than a range does.
+_RANKED_ROWS = 32
+
+
+def resolve(
+    options: ExportOptions,
+    reference: Reference,
+    golden: Sequence[Batch],
+    gate: AccuracyGate | None,
+    report: Report,
+) -> Mapping[Precision, Scheme | None]:
+    """The scheme of every precision, None for fp32.
+
+    The ranking is made on the calibration texts, or on ``golden`` where there are none. Raises what reading them
+    raises, and UsageError for units that do not exist.
+    """
+    texts = _calibration_batches(options, reference)
+    found: dict[Precision, Scheme | None] = {}
+    rankings: dict[str, tuple[Effect, ...]] = {}
+    for precision in options.precisions:
+        scheme = _scheme(precision, options, reference, texts, report)
+        if isinstance(scheme, (Dynamic, Static)) and (gate is not None or options.sensitivity is not None):
+            rankings[precision] = sensitivity.rank(reference.model, scheme, (texts or golden)[:_RANKED_ROWS], report)
+            if gate is not None:
+                scheme = replace(scheme, keep_float=gate.settle(scheme, rankings[precision], report))
+        found[precision] = scheme
+    if options.sensitivity is not None:
+        sensitivity.write(rankings, options.sensitivity)
+    return found
+
+
+def _calibration_batches(options: ExportOptions, reference: Reference) -> list[Batch]:
+    given = options.calibration
+    if given is None:
+        return []
+    rows = calibration_texts.draw(given.file, reference.model.task, rows=given.rows, seed=given.seed)
+    return calibration_texts.encode(reference.tokenizer, rows, reference.model.task, reference.max_length)
+
+
+def _scheme(
+    precision: Precision, options: ExportOptions, reference: Reference, texts: Sequence[Batch], report: Report
+) -> Scheme | None:
+    match precision:
+        case "fp32":
+            return None
+        case "fp16":
+            return Half()
+        case "int8":
+            return Dynamic(options.keep_float, options.embedding_bits)
+        case "int8-static":
+            assert options.calibration is not None, "the options see to that"
+            report(f"Calibrating on {len(texts)} texts")
+            method, percentile = options.calibration.method, options.calibration.percentile
+            ranges = calibrate(reference.model, texts, method=method, percentile=percentile)
+            return Static(ranges, options.keep_float, options.embedding_bits, options.approximate_gelu)

@@ -1,0 +1,86 @@
+"""A smaller model for a smaller vocabulary: pieces that a user's texts never need go, in tokenizer and table alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from squeezebert_mobile.errors import GateError, InputFileError
+from squeezebert_mobile.export import calibration_texts
+from squeezebert_mobile.export.calibration_texts import Row
+from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.vocabulary import Trimmed, trim
+
+# Tensors with a row per piece, by the end of their names.
+_TABLES = ("word_embeddings.weight", "cls.predictions.decoder.weight", "cls.predictions.bias", "decoder.bias")
+# Texts that both models answer, and how far the answers may lie apart: the same sums over the same rows.
+_PROOFS = 32
+_ATOL = 1e-5
+
+
+@dataclass(frozen=True)
+class TrimmedModel:
+    """Model and tokenizer over the kept pieces, and one sentence about what went."""
+
+    model: PreTrained
+    tokenizer: SqueezeBertTokenizerFast
+    note: str
+
+
+def trim_vocabulary(model: PreTrained, tokenizer: SqueezeBertTokenizerFast, file: Path) -> TrimmedModel:
+    """``model`` for the pieces that the texts in ``file`` use, which it answers as before.
+
+    Raises InputFileError for a file without texts, GateError where an answer moved.
+    """
+    trimmed = trim(tokenizer, (column for _, row in calibration_texts.read_rows(file) for column in row))
+    if len(trimmed.kept_ids) <= len(tokenizer.settings.added):
+        raise InputFileError(file, "has no texts", fix="give texts as your users write them, one a line")
+    smaller = _with_rows(model, trimmed)
+    rows = calibration_texts.draw(file, model.task, rows=_PROOFS, seed=0)
+    _require_the_same(model, tokenizer, smaller, trimmed, rows, file)
+    note = (
+        f"trimmed to {len(trimmed.kept_ids)} of {len(tokenizer)} pieces by {file.name}, "
+        f"of whose tokens {trimmed.unknown_share:.2%} are unknown"
+    )
+    return TrimmedModel(smaller, trimmed.tokenizer, note)
+
+
+def _with_rows(model: PreTrained, trimmed: Trimmed) -> PreTrained:
+    kept = torch.from_numpy(trimmed.kept_ids)
+    config = replace(model.config, vocab_size=len(kept), pad_token_id=trimmed.tokenizer.pad_token_id)
+    smaller = type(model)(config)
+    state = {
+        name: tensor[kept] if name.endswith(_TABLES) and len(tensor) == model.config.vocab_size else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    smaller.load_state_dict(state)
+    return smaller.eval()
+
+
+def _require_the_same(
+    model: PreTrained,
+    tokenizer: SqueezeBertTokenizerFast,
+    smaller: PreTrained,
+    trimmed: Trimmed,
+    rows: Sequence[Row],
+    file: Path,
+) -> None:
+    length = min(model.config.max_position_embeddings, tokenizer.model_max_length)
+    before = calibration_texts.encode(tokenizer, rows, model.task, length)
+    after = calibration_texts.encode(trimmed.tokenizer, rows, model.task, length)
+    for row, old, new in zip(rows, before, after, strict=True):
+        expected, found = (_answer(m, batch.arrays().values()) for m, batch in ((model, old), (smaller, new)))
+        if model.task is Task.FILL_MASK:
+            expected = expected[..., trimmed.kept_ids]
+        if expected.shape != found.shape or not torch.allclose(expected, found, atol=_ATOL, rtol=0):
+            fix = "leave --trim-vocab out, and report the text"
+            raise GateError(file, f"the trimmed model answers {row[0][:80]!r} otherwise", fix=fix)
+
+
+def _answer(model: PreTrained, arrays: object) -> torch.Tensor:
+    with torch.inference_mode():
+        result = model(*(torch.from_numpy(array) for array in arrays))  # type: ignore[attr-defined]
+    return result if isinstance(result, torch.Tensor) else result[0]
