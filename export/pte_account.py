@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from squeezebert_mobile.export.inventory import TOKENS, Part
-from squeezebert_mobile.export.pte_form import Maps, PteForm
+from squeezebert_mobile.export.pte_form import FirstRows, Maps, PteForm
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ def float_parts(form: PteForm, reason: str) -> tuple[Part, ...]:
 
 
 def table_part(form: PteForm, reason: str | None) -> Part:
-    """The word embeddings of the float form."""
-    words = form.embeddings.words
-    assert isinstance(words, nn.Embedding)
-    return Part("embeddings", words.weight.numel(), 0, reason)
+    """The word and position embeddings of the float form."""
+    words, positions = form.embeddings.words, form.embeddings.positions
+    assert isinstance(words, nn.Embedding) and isinstance(positions, FirstRows)
+    return Part("embeddings", words.weight.numel() + positions.weight.numel(), 0, reason)
 
 
 def map_costs(form: PteForm) -> Iterator[Cost]:
@@ -45,8 +45,7 @@ def map_costs(form: PteForm) -> Iterator[Cost]:
 
 def always_float(form: PteForm) -> Iterator[Part]:
     """The small tables, the normalizations and the products inside attention."""
-    small = (form.embeddings.positions, form.embeddings.types.weight)
-    yield Part("embeddings.positions_and_types", sum(table.numel() for table in small), 0, "small, never multiplied")
+    yield Part("embeddings.types", form.embeddings.types.weight.numel(), 0, "small, never multiplied")
     norms = [module for module in form.modules() if isinstance(module, nn.LayerNorm)]
     parameters = sum(parameter.numel() for layer in norms for parameter in layer.parameters())
     yield Part("normalizations", parameters, 0, "need float statistics")

@@ -197,6 +197,17 @@ def norm(source: nn.LayerNorm) -> nn.LayerNorm:
     return layer
 
 
+class FirstRows(nn.Module):
+    """As many rows of a table [L, C] as there are ids [W], from the first on."""
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(table.clone(), requires_grad=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.weight[: ids.shape[0]]
+
+
 class Embeddings(nn.Module):
     """Ids and segment ids [W] to [W, C]."""
 
@@ -205,11 +216,11 @@ class Embeddings(nn.Module):
         source = model.embeddings
         self.words: nn.Module = nn.Embedding.from_pretrained(source.word_embeddings.weight)
         self.types = nn.Embedding.from_pretrained(source.token_type_embeddings.weight)
-        self.positions = nn.Parameter(source.position_embeddings.weight[:max_length].clone(), requires_grad=False)
+        self.positions: nn.Module = FirstRows(source.position_embeddings.weight[:max_length])
         self.norm = norm(source.LayerNorm)
 
     def forward(self, ids: Tensor, types: Tensor) -> Tensor:
-        x: Tensor = self.norm(self.words(ids) + self.types(types) + self.positions[: ids.shape[0]])
+        x: Tensor = self.norm(self.words(ids) + self.types(types) + self.positions(ids))
         return x
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeezebert_mobile.export.integers import SMALLEST_SCALE, quantize_rows
-from squeezebert_mobile.export.pte_form import Maps
+from squeezebert_mobile.export.pte_form import FirstRows, Maps
 
 _OPS = torch.ops.quantized_decomposed
 _LOW, _HIGH = -128, 127
@@ -60,6 +60,19 @@ class ByteEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         # A plain lookup and a product: phone builds of the runtime lack quantized_decomposed::embedding_byte.
         return F.embedding(ids, self.table).to(torch.float32) * F.embedding(ids, self.scale)
+
+
+class ByteRows(nn.Module):
+    """`FirstRows` of an int8 table with a scale per row."""
+
+    def __init__(self, source: FirstRows) -> None:
+        super().__init__()
+        table, scale = quantize_rows(source.weight.detach())
+        self.table, self.scale = nn.Buffer(table), nn.Buffer(scale[:, None])
+
+    def forward(self, ids: Tensor) -> Tensor:
+        tokens = ids.shape[0]
+        return self.table[:tokens].to(torch.float32) * self.scale[:tokens]
 
 
 class NibbleEmbedding(nn.Module):

@@ -7,8 +7,8 @@ from torch import nn
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.export.inventory import Part
 from squeezebert_mobile.export.pte_account import always_float, map_costs, table_part
-from squeezebert_mobile.export.pte_form import Maps, PteForm
-from squeezebert_mobile.export.pte_int8 import BLOCK, ByteEmbedding, DynamicMaps, NibbleEmbedding
+from squeezebert_mobile.export.pte_form import FirstRows, Maps, PteForm
+from squeezebert_mobile.export.pte_int8 import BLOCK, ByteEmbedding, ByteRows, DynamicMaps, NibbleEmbedding
 from squeezebert_mobile.export.scheme import Dynamic, EmbeddingBits
 
 # Below this many parameters a map of the head costs more to quantize its input for than its product saves.
@@ -62,6 +62,9 @@ def _embeddings(form: PteForm, scheme: Dynamic) -> Part:
     words = form.embeddings.words
     assert isinstance(words, nn.Embedding)
     form.embeddings.words = _table(scheme.embedding_bits)(words)
+    positions = form.embeddings.positions
+    assert isinstance(positions, FirstRows)
+    form.embeddings.positions = ByteRows(positions)
     return part
 
 

@@ -1,6 +1,5 @@
 """Small random models for the tests of the ExecuTorch form, and calls of the reference and the runtime."""
 
-import pytest
 import torch
 
 from squeezebert_mobile.config import SqueezeBertConfig
@@ -41,10 +40,18 @@ def reference(model: PreTrained, ids: torch.Tensor, types: torch.Tensor) -> tupl
     return (result,) if isinstance(result, torch.Tensor) else result
 
 
-def load(data: bytes):
-    portable = pytest.importorskip("executorch.extension.pybindings._portable_lib")
-    portable._unsafe_reset_threadpool(1)
-    return portable._load_for_executorch_from_buffer(data)
+class Program:
+    """A loaded .pte with its bytes, which the runtime reads from and does not hold itself."""
+
+    def __init__(self, data: bytes) -> None:
+        from executorch.extension.pybindings import _portable_lib as portable
+
+        portable._unsafe_reset_threadpool(1)
+        self._data = data
+        self._module = portable._load_for_executorch_from_buffer(data)
+
+    def forward(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        return [value.clone() for value in self._module.forward(inputs)]
 
 
 def worst(found, expected) -> float:

@@ -64,7 +64,11 @@ def test_everything_together_makes_a_bundle_that_says_so(static_bundle: Bundle) 
     assert artifact.inventory.quantized.parameters > artifact.inventory.floating.parameters
     assert any(note.startswith("trimmed to ") for note in static_bundle.manifest.source.notes)
     ranking = json.loads((static_bundle.folder.parent / "ranking.json").read_text())
-    assert {effect["unit"] for effect in ranking["int8-static"]} == {"embeddings", "layers.0.attention", "layers.0.feed_forward"}
+    assert {effect["unit"] for effect in ranking["int8-static"]} == {
+        "embeddings",
+        "layers.0.attention",
+        "layers.0.feed_forward",
+    }
     assert (static_bundle.folder.parent / "ranking.png").read_bytes().startswith(b"\x89PNG")
     with Predictor(static_bundle) as predictor:
         assert predictor(Sample("fine")).tokens > 2

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pte_models import LENGTH, load, make, reference, text, worst
+from pte_models import LENGTH, Program, make, reference, text, worst
 
 from squeezebert_mobile.config import ACTIVATIONS
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
@@ -49,7 +49,7 @@ def test_the_form_is_the_reference_for_every_legal_config(config, task, tokens):
 @pytest.mark.parametrize("task", Task)
 def test_a_pte_of_every_task_is_the_reference_at_every_length(task):
     model = make(task)
-    program = load(lower_pte(model).data)
+    program = Program(lower_pte(model).data)
     for tokens in (1, 2, 31, 32, LENGTH):
         ids, types = text(tokens)
         assert worst(program.forward([ids, types]), reference(model, ids, types)) < 1e-4, tokens
@@ -68,7 +68,7 @@ def test_a_pte_of_every_task_is_the_reference_at_every_length(task):
 )
 def test_a_pte_that_falls_back_is_the_reference(changes):
     model = make(Task.TEXT_CLASSIFICATION, num_hidden_layers=1, **changes)
-    program = load(lower_pte(model).data)
+    program = Program(lower_pte(model).data)
     for tokens in (1, 2, 33):
         ids, types = text(tokens)
         assert worst(program.forward([ids, types]), reference(model, ids, types)) < 1e-4, tokens
@@ -76,7 +76,7 @@ def test_a_pte_that_falls_back_is_the_reference(changes):
 
 def test_the_shortest_limit_works_too():
     model = make(Task.QUESTION_ANSWERING, num_hidden_layers=1)
-    program = load(lower_pte(model, max_seq_len=2).data)
+    program = Program(lower_pte(model, max_seq_len=2).data)
     for tokens in (1, 2):
         ids, types = text(tokens)
         assert worst(program.forward([ids, types]), reference(model, ids, types)) < 1e-4

@@ -1,0 +1,123 @@
+"""int8 for ExecuTorch: what it changes, what it leaves, and that the runtime computes what the form says."""
+
+import numpy as np
+import pytest
+import torch
+from pte_models import Program, make, reference, text, worst
+
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.export.integers import quantize_rows
+from squeezebert_mobile.export.pte_form import PteForm
+from squeezebert_mobile.export.pte_lower import lower_pte
+from squeezebert_mobile.export.pte_quantize import quantize, units
+from squeezebert_mobile.export.scheme import Dynamic, Half
+from squeezebert_mobile.tasks import Task
+
+WIDE = {
+    "hidden_size": 64,
+    "embedding_size": 64,
+    "num_attention_heads": 8,
+    "intermediate_size": 128,
+    "initializer_range": 0.05,
+}
+
+
+def int8_form(model, scheme: Dynamic) -> PteForm:
+    form = PteForm(model, model.config.max_position_embeddings).eval()
+    quantize(form, scheme)
+    return form
+
+
+def run(form: PteForm, ids: torch.Tensor, types: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    with torch.inference_mode():
+        return form(ids, types)
+
+
+@pytest.mark.parametrize("task", Task)
+def test_int8_stays_close_to_the_reference(task):
+    model = make(task, **WIDE)
+    form = int8_form(model, Dynamic())
+    for tokens in (1, 2, 33):
+        ids, types = text(tokens)
+        for found, expected in zip(run(form, ids, types), reference(model, ids, types), strict=True):
+            # 20 dB, the gate of the parity step.
+            assert float((found - expected).abs().mean()) < 0.1 * float(expected.abs().max())
+
+
+def test_a_token_gets_the_same_answer_whatever_the_others_are():
+    """Per-token scales: another sentence's large values may not move this one's."""
+    model = make(Task.TOKEN_CLASSIFICATION, **WIDE)
+    maps = int8_form(model, Dynamic()).get_submodule("layers.0.feed_forward.wide.groups.0")
+    x = torch.randn(5, 16)
+    with torch.inference_mode():
+        alone, together = maps(x[:1])[0], maps(torch.cat([x, 100 * x]))[0]
+    torch.testing.assert_close(together[:1], alone, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [8, 4])
+def test_the_runtime_computes_what_the_form_says(bits):
+    model = make(Task.FEATURE_EXTRACTION, **WIDE)
+    scheme = Dynamic(embedding_bits=bits)
+    form, program = int8_form(model, scheme), Program(lower_pte(model, scheme=scheme).data)
+    for tokens in (1, 2, 31, 40):
+        ids, types = text(tokens)
+        assert worst(program.forward([ids, types]), run(form, ids, types)) < 1e-3, tokens
+
+
+def test_a_tied_int8_table_is_written_once():
+    model = make(Task.FILL_MASK, **WIDE, num_hidden_layers=1, vocab_size=4001)
+    data = lower_pte(model, scheme=Dynamic()).data
+    table, _ = quantize_rows(model.get_submodule("cls.predictions.decoder").weight.detach())
+    assert data.count(table.numpy().tobytes()) == 1
+
+
+def test_every_parameter_is_accounted_for():
+    model = make(Task.TEXT_CLASSIFICATION, **WIDE)
+    form = PteForm(model, 40)
+    dropped = sum(
+        layer.attention.key.bias.numel() + layer.attention.value.bias.numel()
+        for layer in model.transformer.encoder.layers
+    )
+    total = sum(parameter.numel() for parameter in model.parameters()) - dropped
+    parts = quantize(form, Dynamic())
+    assert sum(part.parameters for part in parts) == total
+    assert {part.reason for part in parts if part.name.startswith("head.classifier")} == {
+        "too small to pay for quantizing its input"
+    }
+    small = sum(part.parameters for part in parts if part.reason is None)
+    assert small > 0.9 * total
+    assert all(part.flops > 0 for part in parts if part.reason is None and part.name != "embeddings")
+
+
+def test_units_that_are_kept_stay_float_and_are_named():
+    model = make(Task.TEXT_CLASSIFICATION, **WIDE)
+    form = PteForm(model, 40).eval()
+    parts = quantize(form, Dynamic(keep_float=frozenset(units(form)) - {"layers.1.feed_forward"}))
+    quantized = {part.name.split(".groups")[0] for part in parts if part.reason is None}
+    assert quantized == {"layers.1.feed_forward.wide", "layers.1.feed_forward.narrow"}
+
+
+@pytest.mark.parametrize(("kept", "message"), [({"layers.7.attention"}, "names no unit"), (None, "leaves nothing")])
+def test_units_that_cannot_be_kept_are_refused(kept, message):
+    form = PteForm(make(Task.FILL_MASK, **WIDE), 40).eval()
+    with pytest.raises(UsageError, match=message):
+        quantize(form, Dynamic(keep_float=frozenset(units(form) if kept is None else kept)))
+
+
+def test_four_bits_need_a_width_that_they_divide():
+    with pytest.raises(UnsupportedModelError, match="found 48, expected a multiple of 64"):
+        quantize(PteForm(make(Task.FILL_MASK), 40).eval(), Dynamic(embedding_bits=4))
+
+
+def test_a_zero_row_does_not_divide_by_zero():
+    model = make(Task.FEATURE_EXTRACTION, **WIDE)
+    with torch.no_grad():
+        model.get_submodule("encoder.layers.0.intermediate.conv1d").weight[3] = 0
+    outputs = run(int8_form(model, Dynamic()), *text(3))
+    assert all(np.isfinite(output.numpy()).all() for output in outputs)
+
+
+def test_half_is_refused():
+    with pytest.raises(UnsupportedModelError, match="half"):
+        lower_pte(make(Task.FILL_MASK), scheme=Half())
