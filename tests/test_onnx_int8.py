@@ -9,7 +9,7 @@ import onnx
 import pytest
 import tiny
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_onnx import MAX, batch, oldest_runtime, run_oldest, worst
 
@@ -65,13 +65,39 @@ def test_pytorch_computes_what_the_runtime_computes(name: str) -> None:
     np.testing.assert_allclose(found, ours.numpy(), atol=2e-3, rtol=0)
 
 
+def unpadded(tokens: int, seed: int) -> Batch:
+    row = batch(Task.TEXT_CLASSIFICATION, 1, tokens, seed)
+    return Batch(row.input_ids, np.ones_like(row.attention_mask), row.token_type_ids)
+
+
+def padded(row: Batch, width: int) -> Batch:
+    spare = width - row.input_ids.shape[1]
+    return Batch(*(np.pad(array, ((0, 0), (0, spare))) for array in row.arrays().values()))
+
+
+@cache
+def engine(name: str) -> OnnxEngine:
+    return OnnxEngine(lowered(name).data, threads=1)
+
+
 @pytest.mark.parametrize("name", ["dynamic", "static"])
-def test_padding_does_not_move_the_answer(name: str) -> None:
-    row = batch(Task.TEXT_CLASSIFICATION, 1, 6, 0)
-    row = Batch(row.input_ids, np.ones_like(row.attention_mask), row.token_type_ids)
-    padded = Batch(*(np.pad(array, ((0, 0), (0, MAX - 6))) for array in row.arrays().values()))
-    session = OnnxEngine(lowered(name).data, threads=1)
-    assert np.array_equal(session.run(row)["logits"], session.run(padded)["logits"])
+@given(tokens=st.integers(1, MAX), width=st.integers(1, MAX), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_padding_does_not_move_the_answer(name: str, tokens: int, width: int, seed: int) -> None:
+    row = unpadded(tokens, seed)
+    alone, wide = engine(name).run(row), engine(name).run(padded(row, max(tokens, width)))
+    np.testing.assert_allclose(wide["logits"], alone["logits"], atol=1e-4, rtol=0)
+
+
+@given(lengths=st.lists(st.integers(1, MAX), min_size=2, max_size=4), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_company_does_not_move_the_answer_of_static_scales(lengths: list[int], seed: int) -> None:
+    rows = [unpadded(tokens, seed + number) for number, tokens in enumerate(lengths)]
+    wide = [padded(row, max(lengths)).arrays().values() for row in rows]
+    together = engine("static").run(Batch(*(np.concatenate(arrays) for arrays in zip(*wide, strict=True))))
+    for number, row in enumerate(rows):
+        alone = engine("static").run(row)["logits"][0]
+        np.testing.assert_allclose(together["logits"][number], alone, atol=1e-4, rtol=0)
 
 
 def test_static_uses_fast_operators_only() -> None:
