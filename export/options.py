@@ -61,6 +61,10 @@ class ExportOptions:
         for option, asked in needs_int8.items():
             if asked and not int8:
                 raise UsageError(option, "is about int8", found=_listed(self.precisions), fix="add --precision int8")
+        for precision in ("fp16", "int8-static"):
+            if precision in self.precisions and "executorch" in self.runtimes:
+                fix = "add --runtime onnx, or leave the precision out"
+                raise UsageError("--precision", f"ExecuTorch has no {precision} here", found=precision, fix=fix)
         self._require_calibration()
         if self.require_faster and (len(self.precisions) < 2 or "fp32" not in self.precisions):
             fix = "add --precision fp32 and the one that has to be faster"

@@ -77,7 +77,9 @@ def test_everything_together_makes_a_bundle_that_says_so(static_bundle: Bundle) 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"precisions": ("int8-static",)}, "needs calibration"),
+        ({"precisions": ("int8-static",)}, "ExecuTorch has no int8-static"),
+        ({"precisions": ("fp16",)}, "ExecuTorch has no fp16"),
+        ({"runtimes": ("onnx",), "precisions": ("int8-static",)}, "needs calibration"),
         ({"calibration": CALIBRATION}, "--calibration"),
         ({"precisions": ("fp32",), "embedding_bits": 4}, "--embeddings"),
         ({"precisions": ("fp32",), "keep_float": frozenset({"head"})}, "--keep-float"),
