@@ -533,6 +533,16 @@ def test_row_10_a_view_that_repeats_one_number(tmp_path: Path) -> None:
     refused(path, InputFileError, "holds a larger than the file itself")
 
 
+@pytest.mark.parametrize("opcodes", [b"\x93" * 100, b"c" + b"a" * 300 + b"\nb\n"])
+def test_row_10_names_that_grow(tmp_path: Path, opcodes: bytes) -> None:
+    """Each STACK_GLOBAL joins the two values before it, so that a name doubles in one byte."""
+    path = in_place_of(tmp_path, "pytorch_model.bin", b"\x80\x02" + pickle.BINUNICODE + b"\1\0\0\0a" + opcodes + b".")
+    tracemalloc.start()
+    refused(path, InputFileError, "a global has a name of ", " characters")
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
 def test_row_10_two_records_of_one_name(tmp_path: Path) -> None:
     path = pickled(tmp_path)
     with pytest.warns(UserWarning, match="Duplicate name"):
