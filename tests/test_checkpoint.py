@@ -596,6 +596,8 @@ def entry(begin: int, end: int, shape: list[object] | None = None, dtype: str = 
         (with_header({"a": entry(16, 0, [0])}), "gives 'a' offsets that do not fit its shape"),
         (with_header(b'{"a": {}, "a": {}}'), "has 'a' twice in its header"),
         (with_header({"a": entry(0, 16, dtype="F31")}), "gives 'a' the unknown type 'F31'"),
+        (with_header({"a": entry(0, 16) | {"dtype": ["F32"]}}), "gives 'a' a type that is not a name"),
+        (with_header({"a": entry(0, 16, [2**62] * 100_000)}), "a shape or offsets that are not lists of sizes"),
         (with_header({"a": {"dtype": "F32"}}), "does not describe 'a' by dtype, shape and data_offsets"),
         (with_header({"a": 7}), "does not describe 'a' by dtype, shape and data_offsets"),
         (b"\0\0\0", "is truncated (found 3 bytes"),
