@@ -1,15 +1,18 @@
-"""Coverage-guided fuzzing of the readers of untrusted bytes, by hand: pip install atheris, then
+"""Coverage-guided fuzzing of the readers of untrusted bytes, by hand.
 
-python tests/fuzz.py manifest|safetensors|pickle -max_total_time=300 [CORPUS]
+pip install atheris   (Linux or macOS; no part of the project's environment, since no test needs it)
+python tests/fuzz.py manifest|safetensors|pickle -max_total_time=600 -rss_limit_mb=3000 CORPUS
 
-Anything but a value or one of our errors is a finding.
+CORPUS is a folder with a sound file or two of the kind. Anything but a value or one of our errors is a finding, and
+so is an input that takes more memory or time than libFuzzer's limits allow.
 """
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
-import atheris
+atheris = import_module("atheris")
 
 with atheris.instrument_imports(include=["squeezebert_mobile", "zipfile", "pickletools", "json"]):
     from squeezebert_mobile import jsonfile, manifest, weights_pickle, weights_safetensors
