@@ -742,7 +742,7 @@ def test_row_20_rows(tmp_path: Path, key: str, value: int, rows: int) -> None:
 
 def test_row_27_labels_of_another_number(tmp_path: Path) -> None:
     path = written(tmp_path, config={"id2label": {"0": "a", "1": "b", "2": "c"}})
-    words = ("labels that do not fit classifier.", "(found 3, expected 2, its rows)", "--labels")
+    words = ("labels that do not fit classifier.", "(found 3, expected 2, its rows)", "give id2label 2 names")
     refused(path, UnsupportedModelError, *words, file=tmp_path / "config.json")
 
 
