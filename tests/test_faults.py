@@ -28,7 +28,6 @@ from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.manifest import Manifest
 
 GOLDEN = Path(__file__).parent / "data" / "bundle_v1"
-TEXT = "A quiet film."
 
 # Rows 40, 54 and 55 concern phones. A name that ends in * stands for all tests that begin so.
 ROWS: dict[int, tuple[str, ...]] = {
