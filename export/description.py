@@ -78,7 +78,7 @@ def describe(
 
 
 def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> dict[str, bytes]:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
         settings = dataclasses.replace(tokenizer.settings, model_max_length=max_length)
         SqueezeBertTokenizerFast(tokenizer.pieces, settings).save_pretrained(folder)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}

@@ -133,7 +133,7 @@ def _prove(
         oldest_runtime=_OLDEST[runtime],
     )
     tolerance = parity.default_tolerance(precision) if atol is None else parity.Tolerance(atol, None)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
         file = Path(folder) / path
         file.parent.mkdir()
         file.write_bytes(lowered.data)

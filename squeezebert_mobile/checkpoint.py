@@ -205,7 +205,7 @@ def _check_shape(checkpoint: Checkpoint, name: str, found: Tensor, expected: Ten
         raise UnsupportedModelError(config_path, what, found=expected.shape[0], expected=f"{rows}, its rows", fix=fix)
     if rows_only and name.startswith("classifier."):
         what, rows = f"has labels that do not fit {name}", found.shape[0]
-        fix = f"give id2label {rows} names, or pass --labels"
+        fix = f"give id2label {rows} names, or take the config.json of these weights"
         raise UnsupportedModelError(config_path, what, found=expected.shape[0], expected=f"{rows}, its rows", fix=fix)
     raise UnsupportedModelError(
         checkpoint.weights_path,

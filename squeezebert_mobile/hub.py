@@ -1,6 +1,8 @@
 """Finding a checkpoint: a folder of this machine, or a repository of the Hugging Face hub through its cache."""
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,8 +27,10 @@ def resolve(source: str | Path, *, revision: str | None = None, weights: bool = 
     Of a repository come config, tokenizer and, with ``weights``, the safetensors files or, where it has none, the
     pickles. The hub's own switches hold (HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE). Without a connection a
     cached snapshot is used if it is complete. Raises UsageError for a name, repository or revision that does not
-    exist, EnvironmentFault where the hub cannot be reached or refuses.
+    exist or was renamed, EnvironmentFault where the hub cannot be reached or refuses.
     """
+    if not str(source).strip():
+        raise UsageError("the model's name", "is empty", fix="name a folder, or a hub repository as OWNER/NAME")
     folder = Path(source)
     if folder.is_dir():
         if revision is not None:
@@ -55,6 +59,8 @@ def _snapshot(repo: str, revision: str | None, *, weights: bool) -> Path:
         RevisionNotFoundError,
     )
 
+    if not _is_commit(revision):
+        _refuse_renamed(repo, revision)
     try:
         wanted = [*_SMALL_FILES, *(_SAFETENSORS if weights else ())]
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
@@ -76,6 +82,26 @@ def _snapshot(repo: str, revision: str | None, *, weights: bool) -> Path:
     except (httpx2.HTTPError, OSError, ValueError) as error:
         _refuse(repo, error)
     return folder
+
+
+def _is_commit(revision: str | None) -> bool:
+    return revision is not None and re.fullmatch("[0-9a-f]{40}", revision) is not None
+
+
+def _refuse_renamed(repo: str, revision: str | None) -> None:
+    """The hub leads from an old name to the new one, and whoever takes the old name leads it elsewhere.
+
+    A commit needs no such question: its files are the same under any name.
+    """
+    import httpx2
+    from huggingface_hub import HfApi
+
+    present = repo
+    # Without an answer the download says what is wrong, or finds the cache.
+    with suppress(httpx2.HTTPError, OSError, ValueError):
+        present = HfApi().model_info(repo, revision=revision).id
+    if present.casefold() != repo.casefold():
+        raise UsageError(repo, "was renamed on the hub", found=present, fix=f"if that is the model, name {present}")
 
 
 def _refuse(repo: str, error: Exception) -> NoReturn:

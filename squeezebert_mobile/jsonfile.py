@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from squeezebert_mobile import source
 from squeezebert_mobile.errors import InputFileError
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -13,19 +14,10 @@ MAX_BYTES = 32 * 1024 * 1024
 def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, object]:
     """The JSON object in a file.
 
-    Raises InputFileError for a missing, oversized, non-UTF-8, malformed, too deeply nested or non-object file, with
-    line and column where there is one.
+    Raises as `source.read_file`, and InputFileError for a non-UTF-8, malformed, too deeply nested or non-object file,
+    with line and column where there is one.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except FileNotFoundError:
-        raise InputFileError(path, "is missing", fix=f"put {path.name} beside the other files") from None
-    except IsADirectoryError:
-        raise InputFileError(path, "is a folder, not a file", fix=f"replace it with the file {path.name}") from None
-    if len(data) > max_bytes:
-        fix = "check that it is the right file"
-        raise InputFileError(path, "is too large", found=f"over {max_bytes} bytes", fix=fix)
+    data, _ = source.read_file(path, max_bytes=max_bytes)
     return parse_object(data, path)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,16 +45,18 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceF
     the hub's cache gave the blob behind it. Raises IntegrityError where they differ, InputFileError for a missing,
     empty or oversized file, and EnvironmentFault for one that cannot be read.
     """
+    fix = "check that it is the right file"
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            fix = "check that it is the right file"
-            raise InputFileError(path, "is too large", found=f"{size} bytes", expected=f"at most {max_bytes}", fix=fix)
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            kind = "folder" if stat.S_ISDIR(facts.st_mode) else "device or pipe"
+            raise InputFileError(path, f"is a {kind}, not a file", fix=f"replace it with the file {path.name}")
+        if facts.st_size > max_bytes:
+            found, expected = f"{facts.st_size} bytes", f"at most {max_bytes}"
+            raise InputFileError(path, "is too large", found=found, expected=expected, fix=fix)
         data = path.read_bytes()
     except FileNotFoundError:
         raise InputFileError(path, "is missing", fix=f"put {path.name} beside the other files") from None
-    except IsADirectoryError:
-        raise InputFileError(path, "is a folder, not a file", fix=f"replace it with the file {path.name}") from None
     except OSError as error:
         raise EnvironmentFault(path, f"cannot be read: {error.strerror}", fix="check its permissions") from error
     digest = hashlib.sha256(data).hexdigest()

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Self
 
-from squeezebert_mobile import jsonfile
+from squeezebert_mobile import jsonfile, source
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
 
@@ -110,10 +110,10 @@ def read_folder(folder: Path) -> TokenizerFiles:
 def read_vocab(path: Path) -> tuple[str, ...]:
     """Read a vocab.txt, one piece per line in id order, lines ended by LF or CRLF.
 
-    Raises InputFileError, which names the line, for what is not UTF-8, a byte order mark, a blank, padded or repeated
-    line, and a last line without its end, which is how a cut file looks.
+    Raises as `source.read_file`, and InputFileError, which names the line, for what is not UTF-8, a byte order mark, a
+    blank, padded or repeated line, and a last line without its end, which is how a cut file looks.
     """
-    data = _read_bytes(path)
+    data, _ = source.read_file(path, max_bytes=jsonfile.MAX_BYTES)
     if data.startswith(b"\xef\xbb\xbf"):
         raise InputFileError(path, "starts with a byte order mark on line 1", fix="save it as UTF-8 without a mark")
     lines = data.split(b"\n")
@@ -153,21 +153,6 @@ def write_folder(folder: Path, backend_json: str, pieces: Sequence[str], setting
 def write_vocab(path: Path, pieces: Sequence[str]) -> None:
     """Write a vocab.txt. Raises EnvironmentFault where that is not possible."""
     replace_file(path, "".join(f"{piece}\n" for piece in pieces).encode())
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(jsonfile.MAX_BYTES + 1)
-    except OSError as error:
-        fix = f"put the checkpoint's {VOCAB_FILE} or {TOKENIZER_FILE} into the folder"
-        raise InputFileError(path, f"cannot be read: {error.strerror}", fix=fix) from error
-    if not data:
-        raise InputFileError(path, "is empty", fix="fetch the file again")
-    if len(data) > jsonfile.MAX_BYTES:
-        found = f"over {jsonfile.MAX_BYTES} bytes"
-        raise InputFileError(path, "is too large", found=found, fix="check that it is the right file")
-    return data
 
 
 def _vocab_piece(path: Path, number: int, line: bytes) -> str:

@@ -38,6 +38,8 @@ _ALLOWED = frozenset(_STORAGE_BYTES) | {
     "torch._utils._rebuild_tensor",
     "torch._utils._rebuild_tensor_v2",
 }
+# Several times the longest name of _ALLOWED.
+_LONGEST_NAME = 200
 _LEGACY_PICKLES = 5
 # torch.load lets the errors of a damaged pickle through as they come.
 _TORCH_ERRORS = (
@@ -112,11 +114,9 @@ def _scan_stream(stream: io.BytesIO) -> _Scan:
     for opcode, argument, _ in pickletools.genops(stream):
         match opcode.name:
             case "GLOBAL" | "INST":
-                recent.append(str(argument).replace(" ", "."))
-                scan.globals.append(str(recent[-1]))
+                recent.append(_note_global(scan, str(argument).replace(" ", ".")))
             case "STACK_GLOBAL":
-                recent.append(".".join(map(str, recent[-2:])))
-                scan.globals.append(str(recent[-1]))
+                recent.append(_note_global(scan, ".".join(map(str, recent[-2:]))))
             case "EXT1" | "EXT2" | "EXT4":
                 scan.globals.append(f"copyreg extension {argument}")
             case "PUT" | "BINPUT" | "LONG_BINPUT":
@@ -134,6 +134,14 @@ def _scan_stream(stream: io.BytesIO) -> _Scan:
         del recent[:-8]
     scan.end = stream.tell()
     return scan
+
+
+def _note_global(scan: _Scan, name: str) -> str:
+    """Keep the name. Raises ValueError for a long one: names joined of names would double with each opcode."""
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"a global has a name of {len(name)} characters")
+    scan.globals.append(name)
+    return name
 
 
 def _note_storage(scan: _Scan, recent: list[object]) -> None:

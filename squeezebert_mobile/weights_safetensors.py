@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
@@ -33,6 +34,8 @@ _OTHER_TYPES = frozenset(
         "F4",
     )
 )
+# torch's own limit; the product of a longer shape could take hours.
+_MAX_RANK = 64
 _DOWNLOAD_AGAIN = "download it again"
 
 
@@ -71,8 +74,8 @@ def _header(path: Path, data: bytes) -> list[tuple[str, object]]:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         result = dict(pairs)
         if len(result) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            counts = Counter(name for name, _ in pairs)
+            twice = next(name for name, count in counts.items() if count > 1)
             _malformed(path, f"has {twice!r} twice in its header")
         return result
 
@@ -90,12 +93,14 @@ def _range(path: Path, name: str, entry: object) -> tuple[int, int]:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         _malformed(path, f"does not describe {name!r} by dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str):
+        _malformed(path, f"gives {name!r} a type that is not a name")
     if dtype in _OTHER_TYPES:
         fix = "save the model in float32 or float16; int8 is made by export"
         raise UnsupportedModelError(path, f"holds {name} as {dtype}", expected="F32, F16, BF16 or F64", fix=fix)
     if dtype not in _ITEM_BYTES:
-        _malformed(path, f"gives {name!r} the unknown type {str(dtype)[:40]!r}")
-    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        _malformed(path, f"gives {name!r} the unknown type {dtype[:40]!r}")
+    if not _are_sizes(shape) or len(shape) > _MAX_RANK or not _are_sizes(offsets) or len(offsets) != 2:
         _malformed(path, f"gives {name!r} a shape or offsets that are not lists of sizes")
     begin, end = offsets
     size = _ITEM_BYTES[dtype]

@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -206,6 +208,34 @@ def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, data: bytes)
 def test_no_bytes_make_the_manifest_reader_crash(data: bytes) -> None:
     with pytest.raises(SqueezeBertMobileError):
         manifest.parse(data, "bundle.json")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=8), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The way to every value inside."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield (*path, key)
+        yield from places(part, (*path, key))
+
+
+@given(data=st.data())
+def test_any_value_in_a_sealed_manifest_is_one_that_fits_or_is_refused(data: st.DataObject) -> None:
+    values = described().model_dump(mode="json")
+    *way, last = data.draw(st.sampled_from(list(places(values))))
+    reduce(getitem, way, values)[last] = data.draw(JSON)  # type: ignore[arg-type, index, call-overload]
+    try:
+        parsed = manifest.parse(manifest.sealed(values), "bundle.json")
+    except SqueezeBertMobileError as error:
+        assert str(error).startswith("bundle.json: ")  # noqa: PT017
+    else:
+        assert manifest.parse(manifest.dump(parsed), "bundle.json") == parsed
 
 
 @given(path=st.text(max_size=40))

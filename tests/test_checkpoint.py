@@ -533,6 +533,16 @@ def test_row_10_a_view_that_repeats_one_number(tmp_path: Path) -> None:
     refused(path, InputFileError, "holds a larger than the file itself")
 
 
+@pytest.mark.parametrize("opcodes", [b"\x93" * 100, b"c" + b"a" * 300 + b"\nb\n"])
+def test_row_10_names_that_grow(tmp_path: Path, opcodes: bytes) -> None:
+    """Each STACK_GLOBAL joins the two values before it, so that a name doubles in one byte."""
+    path = in_place_of(tmp_path, "pytorch_model.bin", b"\x80\x02" + pickle.BINUNICODE + b"\1\0\0\0a" + opcodes + b".")
+    tracemalloc.start()
+    refused(path, InputFileError, "a global has a name of ", " characters")
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
 def test_row_10_two_records_of_one_name(tmp_path: Path) -> None:
     path = pickled(tmp_path)
     with pytest.warns(UserWarning, match="Duplicate name"):
@@ -586,6 +596,8 @@ def entry(begin: int, end: int, shape: list[object] | None = None, dtype: str = 
         (with_header({"a": entry(16, 0, [0])}), "gives 'a' offsets that do not fit its shape"),
         (with_header(b'{"a": {}, "a": {}}'), "has 'a' twice in its header"),
         (with_header({"a": entry(0, 16, dtype="F31")}), "gives 'a' the unknown type 'F31'"),
+        (with_header({"a": entry(0, 16) | {"dtype": ["F32"]}}), "gives 'a' a type that is not a name"),
+        (with_header({"a": entry(0, 16, [2**62] * 100_000)}), "a shape or offsets that are not lists of sizes"),
         (with_header({"a": {"dtype": "F32"}}), "does not describe 'a' by dtype, shape and data_offsets"),
         (with_header({"a": 7}), "does not describe 'a' by dtype, shape and data_offsets"),
         (b"\0\0\0", "is truncated (found 3 bytes"),
@@ -730,7 +742,7 @@ def test_row_20_rows(tmp_path: Path, key: str, value: int, rows: int) -> None:
 
 def test_row_27_labels_of_another_number(tmp_path: Path) -> None:
     path = written(tmp_path, config={"id2label": {"0": "a", "1": "b", "2": "c"}})
-    words = ("labels that do not fit classifier.", "(found 3, expected 2, its rows)", "--labels")
+    words = ("labels that do not fit classifier.", "(found 3, expected 2, its rows)", "give id2label 2 names")
     refused(path, UnsupportedModelError, *words, file=tmp_path / "config.json")
 
 

@@ -1,6 +1,7 @@
 """A config.json is read strictly: what no SqueezeBERT can have is refused with its key, its rule and the file."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,11 @@ def test_a_folder_in_its_place(tmp_path: Path) -> None:
 def test_an_unreadable_file(tmp_path: Path) -> None:
     (tmp_path / "config.json").symlink_to("config.json")
     refused(tmp_path / "config.json", EnvironmentFault, "cannot be read")
+
+
+def test_a_pipe_that_nobody_fills(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")
+    refused(tmp_path / "config.json", InputFileError, "is a device or pipe")
 
 
 # Row 23

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 import tiny
+import torch
 
 from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile import checkpoint
 from squeezebert_mobile.errors import GateError, UnsupportedModelError, UsageError
+from squeezebert_mobile.export import description
 from squeezebert_mobile.export.pipeline import ExportOptions, count_steps, export
+from squeezebert_mobile.export.reference import load_reference
 from squeezebert_mobile.postprocess import Answer, Choice, LabelScore
 from squeezebert_mobile.predict import Embedding, Predictor, Sample
 from squeezebert_mobile.tasks import Task
@@ -124,6 +127,20 @@ def test_a_checkpoint_that_names_no_task_asks_for_one(tmp_path: Path) -> None:
     (tmp_path / "model/config.json").write_text(config)
     with pytest.raises(UnsupportedModelError, match="--task"):
         export(ExportOptions(tmp_path / "bundle", tmp_path / "model"))
+
+
+def test_what_was_changed_in_the_checkpoint_is_in_the_manifest(tmp_path: Path) -> None:
+    """Both kinds of notes: of reading the file, and of fitting its tensors to the model of the task."""
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+    checkpoint.save(model, tiny.model(Task.TEXT_CLASSIFICATION, SMALL), dtype=torch.float16)
+    reference = load_reference(ExportOptions(tmp_path / "bundle", model, task=Task.FEATURE_EXTRACTION))
+    described, _ = description.describe(reference, (), ())
+    cast, *left_out = described.source.notes
+    assert "float16 tensors are cast to float32" in cast
+    assert [note.split(":")[0] for note in left_out] == [
+        "classifier.bias is left out",
+        "classifier.weight is left out",
+    ]
 
 
 @pytest.mark.parametrize("length", [0, 2, 65, 513])

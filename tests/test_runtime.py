@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import stat
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import handmade
 import numpy as np
 import onnx
+import psutil
 import pytest
 from onnx import TensorProto
 
@@ -207,6 +209,35 @@ def test_a_closed_session_leaves_no_process(tmp_path: Path) -> None:
         assert session.run(case.batch(2))["logits"].shape == (1, 2)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def is_alive(pid: int) -> bool:
+    """False for a process that has ended, whether or not its new parent has taken notice."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_row_46_a_killed_parent_leaves_no_process(tmp_path: Path) -> None:
+    made = artifact(tmp_path, handmade.onnx_model().SerializeToString())
+    reader, writer = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        try:
+            os.write(writer, str(Session(tmp_path, made)._child.pid).encode())
+            time.sleep(60)
+        finally:
+            os._exit(0)
+    child = int(os.read(reader, 16))
+    assert is_alive(child)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    deadline = time.monotonic() + 30
+    while is_alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(child)
 
 
 def pte(change: str) -> bytes:

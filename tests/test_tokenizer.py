@@ -368,7 +368,7 @@ def test_carriage_returns_are_fine(tmp_path: Path) -> None:
         (lines().replace(b"[SEP]\n", b""), "lacks the sep_token"),
         (lines().replace(b"[PAD]\n", b""), "lacks the pad_token"),
         (b"", "is empty"),
-        (None, "cannot be read"),
+        (None, "is missing"),
     ],
 )
 def test_broken_vocab_names_the_line(tmp_path: Path, content: bytes | None, message: str) -> None:

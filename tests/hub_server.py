@@ -1,0 +1,125 @@
+"""A hub on the loopback interface: as much of its protocol as huggingface_hub asks for, and its faults on demand."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+LARGE = (".safetensors", ".bin")
+
+
+@dataclass
+class Repository:
+    """One repository at one commit.
+
+    ``status`` other than 200 is the answer to every request, ``page`` its body; ``file_page`` is sent for every file.
+    ``cut`` closes the connection after that many bytes of a large file.
+    """
+
+    name: str
+    files: dict[str, bytes]
+    commit: str = "a" * 40
+    status: int = 200
+    page: bytes | None = None
+    file_page: bytes | None = None
+    error_code: str | None = None
+    moved_to: str | None = None
+    cut: int | None = None
+    requests: list[str] = field(default_factory=list)
+    agents: set[str] = field(default_factory=set)
+
+    def entry(self, path: str) -> dict[str, object]:
+        data = self.files[path]
+        listed: dict[str, object] = {"type": "file", "path": path, "size": len(data), "oid": git_id(data)}
+        if path.endswith(LARGE):
+            listed["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
+        return listed
+
+
+def git_id(data: bytes) -> str:
+    return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
+
+
+@contextmanager
+def serve(repository: Repository) -> Iterator[str]:
+    """The endpoint of a server that holds ``repository`` until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self.answer(body=False)
+
+        def do_GET(self) -> None:
+            self.answer(body=True)
+
+        def answer(self, *, body: bool) -> None:
+            path = self.path.partition("?")[0]
+            repository.requests.append(f"{self.command} {path}")
+            repository.agents.add(self.headers.get("User-Agent", ""))
+            status, headers, data = respond(repository, path)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if body and path.startswith("/cdn/") and repository.cut is not None:
+                self.wfile.write(data[: repository.cut])
+                self.close_connection = True
+            elif body:
+                self.wfile.write(data)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def respond(repository: Repository, path: str) -> tuple[int, dict[str, str], bytes]:
+    name, commit = repository.name, repository.commit
+    if repository.page is not None or repository.status != 200:
+        headers = {"X-Error-Code": repository.error_code} if repository.error_code else {}
+        return repository.status, headers, repository.page or b"{}"
+    if path.startswith(f"/cdn/{name}/"):
+        data = repository.files[path.removeprefix(f"/cdn/{name}/")]
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
+        return 200, headers, repository.file_page or data
+    if repository.moved_to is not None and f"/{name}" in path and f"/{repository.moved_to}" not in path:
+        return 307, {"Location": path.replace(f"/{name}", f"/{repository.moved_to}")}, b""
+    name = repository.moved_to or name
+    if path == f"/api/models/{name}" or path.startswith(f"/api/models/{name}/revision/"):
+        if path.rpartition("/revision/")[2] not in (commit, "main", path):
+            return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
+        info = {"id": name, "sha": commit, "siblings": [{"rfilename": file} for file in repository.files]}
+        return 200, {}, json.dumps(info).encode()
+    if path == f"/api/models/{name}/tree/{commit}":
+        return 200, {}, json.dumps([repository.entry(file) for file in repository.files]).encode()
+    resolved = f"/{name}/resolve/{commit}/"
+    if path.startswith(resolved) and path.removeprefix(resolved) in repository.files:
+        return file_answer(repository, path.removeprefix(resolved))
+    return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
+
+
+def file_answer(repository: Repository, file: str) -> tuple[int, dict[str, str], bytes]:
+    """Small files come at once; large ones are redirected to where they are stored."""
+    data = repository.files[file]
+    headers = {"X-Repo-Commit": repository.commit, "ETag": f'"{git_id(data)}"'}
+    if not file.endswith(LARGE):
+        return 200, headers, repository.file_page or data
+    linked = {
+        "Location": f"/cdn/{repository.name}/{file}",
+        "X-Linked-ETag": f'"{hashlib.sha256(data).hexdigest()}"',
+        "X-Linked-Size": str(len(data)),
+    }
+    return 302, headers | linked, b""
