@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from squeezebert_mobile import arguments, console, render
+from squeezebert_mobile import console, export_arguments, render
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.tasks import Task
 
@@ -167,7 +167,7 @@ def export(
         golden=golden,
         state_key=state_key,
         strip_prefix=strip_prefix,
-        calibration=arguments.calibration(
+        calibration=export_arguments.calibration(
             calibration, calibration_rows, seed, cast("Method", str(calibration_method)), percentile
         ),
         embedding_bits=8 if embeddings is EmbeddingsChoice.INT8 else 4,
@@ -175,7 +175,7 @@ def export(
         approximate_gelu=approximate_gelu,
         trim_vocab=trim_vocab,
         sensitivity=sensitivity,
-        accuracy=arguments.accuracy(data, max_accuracy_drop, column, max_samples),
+        accuracy=export_arguments.accuracy(data, max_accuracy_drop, column, max_samples),
         require_faster=require_faster,
         size_budget=size_budget,
         archive=archive,
