@@ -18,8 +18,8 @@ class EvaluateOptions:
     """What to evaluate on what.
 
     ``source`` is a bundle or a checkpoint; ``model`` a checkpoint to run in PyTorch beside a bundle's artifacts. Empty
-    ``runtimes`` and ``precisions`` mean all. ``stride`` is for question answering alone; None means 32 tokens, at most a
-    quarter of the longest input. ``max_accuracy_drop`` is in the leading metric's own unit.
+    ``runtimes`` and ``precisions`` mean all. ``stride`` is for question answering alone; None means 32 tokens,
+    at most a quarter of the longest input. ``max_accuracy_drop`` is in the leading metric's own unit.
     """
 
     source: str | Path

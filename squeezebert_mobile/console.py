@@ -40,7 +40,7 @@ def plain(value: object) -> object:
 
 @contextmanager
 def progress_bar(title: str, total: int, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
-    """A bar of ``total`` steps, ``done`` of which lie behind, on a terminal's stderr; nothing in a pipe or if ``quiet``."""
+    """A bar of ``total`` steps, ``done`` of which lie behind, on a terminal's stderr; nothing in a pipe."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
