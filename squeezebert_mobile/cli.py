@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from squeezebert_mobile import console, export_arguments, render
+from squeezebert_mobile import console, export_arguments, extras, render
+from squeezebert_mobile import training_arguments as arguments
 from squeezebert_mobile.errors import SqueezeBertMobileError
+from squeezebert_mobile.export.evaluate_options import EvaluateOptions
+from squeezebert_mobile.export.finetune_options import FinetuneOptions
 from squeezebert_mobile.tasks import Task
 
 if TYPE_CHECKING:
+    from squeezebert_mobile.export.evaluate_options import Engine
     from squeezebert_mobile.export.observers import Method
     from squeezebert_mobile.manifest import Precision, Runtime
 
@@ -71,7 +75,6 @@ RevisionOption = Annotated[str | None, typer.Option(help="branch, tag or commit 
 RuntimeOption = Annotated[RuntimeChoice | None, typer.Option(help="default: the bundle's first")]
 PrecisionOption = Annotated[PrecisionChoice | None, typer.Option(help="default: the bundle's first")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="threads of the runtime")]
-ColumnOption = Annotated[list[str] | None, typer.Option(metavar="ROLE=NAME", help="a column by its role; repeatable")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON value")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress")]
 
@@ -132,7 +135,7 @@ def export(
         float | None, typer.Option(min=0, help="of the task's metric on --data; units go back to float until it holds")
     ] = None,
     data: Annotated[str | None, typer.Option(help="labelled data for --max-accuracy-drop")] = None,
-    column: ColumnOption = None,
+    column: arguments.ColumnOption = None,
     max_samples: Annotated[int | None, typer.Option(min=1, help="rows of --data to use; default: all")] = None,
     trim_vocab: Annotated[
         Path | None, typer.Option(help="keep only the vocabulary that the texts of this file use")
@@ -182,8 +185,8 @@ def export(
         sign_key=sign_key,
         force=force,
     )
-    with console.progress(pipeline.count_steps(chosen), quiet=quiet) as report:
-        bundle = pipeline.export(chosen, report)
+    with console.progress_bar("exporting", pipeline.count_steps(chosen), quiet=quiet) as advance:
+        bundle = pipeline.export(chosen, lambda step: advance(1, step))
     console.emit(bundle, lambda: render.bundle(bundle), as_json=as_json)
 
 
@@ -227,6 +230,140 @@ def predict(
     found = list(library.predict(bundle, samples, runtime=runtime, precision=precision, threads=threads, top_k=top_k))
     result = found if file is not None else found[0]
     console.emit(result, lambda: render.predictions(found), as_json=as_json)
+
+
+@app.command()
+def finetune(
+    task: Annotated[Task, typer.Option(help="what to learn")],
+    data: arguments.DataOption,
+    output_dir: arguments.OutputOption,
+    model: arguments.StartOption = FinetuneOptions.model,
+    revision: RevisionOption = FinetuneOptions.revision,
+    init_head: arguments.InitHeadOption = FinetuneOptions.init_head,
+    from_scratch: arguments.FromScratchOption = FinetuneOptions.from_scratch,
+    vocab_size: arguments.VocabSizeOption = FinetuneOptions.vocab_size,
+    eval_data: arguments.EvalDataOption = FinetuneOptions.eval_data,
+    column: arguments.ColumnOption = None,
+    labels: arguments.LabelsOption = None,
+    problem_type: arguments.ProblemOption = FinetuneOptions.problem_type,
+    max_length: arguments.MaxLengthOption = FinetuneOptions.max_length,
+    stride: arguments.TrainStrideOption = FinetuneOptions.stride,
+    max_samples: arguments.MaxSamplesOption = FinetuneOptions.max_samples,
+    epochs: arguments.EpochsOption = FinetuneOptions.epochs,
+    batch_size: arguments.TrainBatchOption = FinetuneOptions.batch_size,
+    accumulation: arguments.AccumulationOption = FinetuneOptions.accumulation,
+    learning_rate: arguments.RateOption = FinetuneOptions.learning_rate,
+    layer_decay: arguments.LayerDecayOption = FinetuneOptions.layer_decay,
+    weight_decay: arguments.WeightDecayOption = FinetuneOptions.weight_decay,
+    warmup: arguments.WarmupOption = FinetuneOptions.warmup,
+    schedule: arguments.ScheduleOption = FinetuneOptions.schedule,
+    max_grad_norm: arguments.GradNormOption = FinetuneOptions.max_grad_norm,
+    mask_probability: arguments.MaskOption = FinetuneOptions.mask_probability,
+    word_dropout: arguments.WordDropoutOption = FinetuneOptions.word_dropout,
+    average: arguments.AverageOption = FinetuneOptions.average,
+    teacher: arguments.TeacherOption = FinetuneOptions.teacher,
+    temperature: arguments.TemperatureOption = FinetuneOptions.temperature,
+    distillation: arguments.DistillationOption = FinetuneOptions.distillation,
+    patience: arguments.PatienceOption = FinetuneOptions.patience,
+    checkpoint_every: arguments.CheckpointOption = FinetuneOptions.checkpoint_every,
+    mixed_precision: arguments.MixedOption = FinetuneOptions.mixed_precision,
+    seed: arguments.SeedOption = FinetuneOptions.seed,
+    resume: arguments.ResumeOption = FinetuneOptions.resume,
+    force: arguments.TrainForceOption = FinetuneOptions.force,
+    quiet: QuietOption = FinetuneOptions.quiet,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a checkpoint on labelled data; accelerate launch runs it on several devices."""
+    extras.require("finetune")
+    from squeezebert_mobile.export import finetune as library
+
+    chosen = FinetuneOptions(
+        task=task,
+        data=data,
+        output_dir=output_dir,
+        model=model,
+        revision=revision,
+        init_head=init_head,
+        from_scratch=from_scratch,
+        vocab_size=vocab_size,
+        eval_data=eval_data,
+        columns=arguments.columns(column),
+        labels=arguments.labels(labels),
+        problem_type=problem_type,
+        max_length=max_length,
+        stride=stride,
+        max_samples=max_samples,
+        epochs=epochs,
+        batch_size=batch_size,
+        accumulation=accumulation,
+        learning_rate=learning_rate,
+        layer_decay=layer_decay,
+        weight_decay=weight_decay,
+        warmup=warmup,
+        schedule=schedule,
+        max_grad_norm=max_grad_norm,
+        mask_probability=mask_probability,
+        word_dropout=word_dropout,
+        average=average,
+        teacher=teacher,
+        temperature=temperature,
+        distillation=distillation,
+        patience=patience,
+        checkpoint_every=checkpoint_every,
+        mixed_precision=mixed_precision,
+        seed=seed,
+        resume=resume,
+        force=force,
+        quiet=quiet,
+    )
+    result = library.finetune(chosen)
+    if int(os.environ.get("RANK", "0")) == 0:
+        console.emit(result, lambda: render.training(result), as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    source: arguments.SourceArgument,
+    data: arguments.DataOption,
+    model: arguments.ReferenceOption = EvaluateOptions.model,
+    task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = EvaluateOptions.task,
+    column: arguments.ColumnOption = None,
+    runtime: arguments.EnginesOption = None,
+    precision: Annotated[list[PrecisionChoice] | None, typer.Option(help="repeatable; default: all")] = None,
+    max_samples: arguments.MaxSamplesOption = EvaluateOptions.max_samples,
+    stride: arguments.StrideOption = EvaluateOptions.stride,
+    batch_size: arguments.BatchOption = EvaluateOptions.batch_size,
+    threads: ThreadsOption = EvaluateOptions.threads,
+    resamples: arguments.ResamplesOption = EvaluateOptions.resamples,
+    seed: arguments.SeedOption = EvaluateOptions.seed,
+    max_accuracy_drop: arguments.DropOption = EvaluateOptions.max_accuracy_drop,
+    quiet: QuietOption = EvaluateOptions.quiet,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a bundle's artifacts, or a checkpoint, on labelled data."""
+    extras.require("finetune")
+    from squeezebert_mobile.export import evaluate as library
+
+    chosen = EvaluateOptions(
+        source=source,
+        data=data,
+        model=model,
+        task=task,
+        columns=arguments.columns(column),
+        runtimes=cast("tuple[Engine, ...]", tuple(map(str, runtime or ()))),
+        precisions=cast("tuple[Precision, ...]", tuple(map(str, precision or ()))),
+        max_samples=max_samples,
+        stride=stride,
+        batch_size=batch_size,
+        threads=threads,
+        resamples=resamples,
+        seed=seed,
+        max_accuracy_drop=max_accuracy_drop,
+        quiet=quiet,
+    )
+    result = library.evaluate(chosen)
+    console.emit(result, lambda: render.evaluation(result), as_json=as_json)
+    library.require_drop(result, max_accuracy_drop)
 
 
 @app.command()

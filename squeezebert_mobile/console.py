@@ -11,6 +11,9 @@ import typer
 
 from squeezebert_mobile.errors import UsageError
 
+# Called with the steps done since the last call and a line on how it goes.
+Advance = Callable[[int, str], None]
+
 
 def emit(result: object, text: Callable[[], str], *, as_json: bool) -> None:
     """Print a result once: as one JSON value, or as what ``text`` makes of it."""
@@ -36,23 +39,30 @@ def plain(value: object) -> object:
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function to call at the start of each of ``total`` steps; it draws a bar on a terminal, nothing in a pipe."""
+def progress_bar(title: str, total: int, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
+    """A bar of ``total`` steps, ``done`` of which lie behind, on a terminal's stderr; nothing in a pipe."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}"),
+    )
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("Starting", total=total)
-        started = False
-
-        def step(description: str) -> None:
-            nonlocal started
-            bar.update(task, description=description, advance=1 if started else 0)
-            started = True
-
-        yield step
+        task = bar.add_task(title, total=total, completed=done, status="")
+        yield lambda steps, status: bar.update(task, advance=steps, status=status)
 
 
 def read_lines(source: Path) -> list[str]:

@@ -1,24 +1,15 @@
 """From what stands on a command line to the library's own values, where that takes more than a cast."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.training_arguments import columns
 
 if TYPE_CHECKING:
     from squeezebert_mobile.export.accuracy_gate import AccuracyOptions
     from squeezebert_mobile.export.calibration_texts import CalibrationOptions
     from squeezebert_mobile.export.observers import Method
-
-
-def columns(given: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
-    """ROLE=NAME pairs. Raises UsageError for one without both."""
-    pairs = [(pair, *pair.partition("=")) for pair in given or ()]
-    for pair, role, _, name in pairs:
-        if not role or not name:
-            raise UsageError("--column", "names no role and column", found=pair, fix="write it as text=review")
-    return tuple((role, name) for _, role, _, name in pairs)
 
 
 def calibration(
@@ -31,7 +22,7 @@ def calibration(
 
 
 def accuracy(
-    data: str | None, max_drop: float | None, column: Sequence[str] | None, max_samples: int | None
+    data: str | None, max_drop: float | None, column: list[str] | None, max_samples: int | None
 ) -> "AccuracyOptions | None":
     """None without a gate. Raises UsageError for data without a gate, and a gate without data."""
     from squeezebert_mobile.export.accuracy_gate import AccuracyOptions

@@ -8,6 +8,8 @@ from squeezebert_mobile.console import table
 if TYPE_CHECKING:
     from squeezebert_mobile.bundle import Bundle
     from squeezebert_mobile.doctor import Diagnosis
+    from squeezebert_mobile.export.evaluate import Evaluated, EvaluateResult
+    from squeezebert_mobile.export.finetune import FinetuneResult
     from squeezebert_mobile.info import Information
     from squeezebert_mobile.manifest import Manifest
     from squeezebert_mobile.predict import Prediction
@@ -98,3 +100,33 @@ def diagnosis(result: "Diagnosis") -> str:
     """What `doctor` found."""
     rows = [("ok" if c.works else "no", c.name, c.version or "-", c.advice) for c in result.checks]
     return table(("", "what", "version", "advice"), rows)
+
+
+def training(result: "FinetuneResult") -> str:
+    """What `finetune` wrote, and what it started at random."""
+    lines = [
+        f"{result.output_dir}: {result.task}, {result.examples} rows, {result.steps} steps, {result.seconds:.0f} s"
+    ]
+    lines.append(f"loss {result.final_loss:.4f}; weights of step {result.best_step}")
+    lines += [f"{name} {value:.4f}" for name, value in result.metrics.items()]
+    if result.initialised:
+        lines.append(f"started at random: {', '.join(result.initialised)}")
+    return "\n".join(lines)
+
+
+def evaluation(result: "EvaluateResult") -> str:
+    """Artifacts side by side, with 95 % intervals of the leading metric and of its drop."""
+    names = tuple(result.rows[0].metrics)
+    header = ("file", "runtime", "precision", *names, "95 %", "drop (95 %)", "ms a text")
+    calls = f"batch {result.batch_size}, {result.threads} thread(s), median of {result.tokens} tokens"
+    rows = [_evaluated(row, names) for row in result.rows]
+    return f"{result.data}: {result.examples} examples of {result.task}\n{table(header, rows)}\nms: median; {calls}"
+
+
+def _evaluated(row: "Evaluated", names: tuple[str, ...]) -> tuple[str, ...]:
+    drop = "-"
+    if row.drop is not None and row.drop_interval is not None:
+        drop = f"{row.drop:.4f} ({row.drop_interval.low:.4f} to {row.drop_interval.high:.4f})"
+    values = (f"{row.metrics[name]:.4f}" for name in names)
+    own = f"{row.interval.low:.4f} to {row.interval.high:.4f}"
+    return (row.name, row.runtime, row.precision, *values, own, drop, f"{row.milliseconds:.2f}")

@@ -16,6 +16,7 @@ LAYERS = {
     "squeezebert_mobile.export": 1,
     "squeezebert_mobile.benchmarks": 2,
     "squeezebert_mobile.export_arguments": 3,
+    "squeezebert_mobile.training_arguments": 3,
     "squeezebert_mobile.cli": 3,
     "squeezebert_mobile.__main__": 3,
 }
