@@ -36,8 +36,11 @@ def plain(value: object) -> object:
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function to call at the start of each of ``total`` steps; it draws a bar on a terminal, nothing in a pipe."""
+def progress(total: int | None, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A function to call at the start of each of ``total`` steps, None where their number is unknown.
+
+    It draws a bar on a terminal, nothing in a pipe.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
