@@ -32,7 +32,7 @@ table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tab
 th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 14rem; }
 @media (min-width: 40rem) { th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); } }
-.invalid { border-left: .3rem solid currentColor; padding: .1rem .8rem; }
+.invalid { margin: 1rem 0; border-left: .3rem solid currentColor; padding: .1rem .8rem; }
 """
 
 
@@ -107,7 +107,9 @@ def _section(result: Result, number: int) -> str:
         for chart in charts(result)
     )
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in table.faults(found))
-    notice = f'<div class="invalid" role="note"><p>Not valid as a claim:</p><ul>{reasons}</ul></div>' if reasons else ""
+    notice = (
+        f'<div class="invalid" role="note"><p>(!) Not valid as a claim:</p><ul>{reasons}</ul></div>' if reasons else ""
+    )
     return f"""<section>
 <p class="where">{html.escape(table.where(result))}</p>
 {notice}
