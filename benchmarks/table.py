@@ -53,8 +53,12 @@ def _median(values: Sequence[int | None]) -> float | None:
 
 
 def find_baseline(result: Result) -> str | None:
-    """The case that ratios refer to unless another is named: the first BERT-base in fp32, else the first case."""
-    order = sorted(result.cases, key=lambda case: (case.model != "BERT-base", case.precision != "fp32"))
+    """The case that ratios refer to unless another is named: BERT-base in fp32 and ONNX Runtime, else the nearest to it."""
+
+    def distance(case: Case) -> tuple[bool, bool, bool]:
+        return case.model != "BERT-base", case.precision != "fp32", case.runtime != "onnx"
+
+    order = sorted(result.cases, key=distance)
     return order[0].name if order else None
 
 
