@@ -53,7 +53,7 @@ def _median(values: Sequence[int | None]) -> float | None:
 
 
 def find_baseline(result: Result) -> str | None:
-    """The case that ratios refer to unless another is named: BERT-base in fp32 and ONNX Runtime, else the nearest to it."""
+    """The case that ratios refer to unless another is named: BERT-base fp32 in ONNX Runtime, else the nearest."""
 
     def distance(case: Case) -> tuple[bool, bool, bool]:
         return case.model != "BERT-base", case.precision != "fp32", case.runtime != "onnx"
