@@ -137,6 +137,10 @@ def _fetch_system(stage: Path) -> None:
         _call(["apt-get", "-qq", *options, "download", *_PACKAGES], cwd=state)
         for package in sorted(state.glob("*.deb")):
             _call(["dpkg-deb", "--extract", str(package), str(stage)])
+    # Documentation is shared between packages by links, also into packages that are not taken.
+    for path in stage.rglob("*"):
+        if path.is_symlink() and not path.exists():
+            path.unlink()
 
 
 def _plugin() -> Path | None:

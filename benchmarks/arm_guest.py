@@ -31,7 +31,7 @@ def main() -> None:
             if argument in wanted:
                 cases.setdefault(case, {})[argument] = given[name]
     names = [value.name for value in session.get_outputs()]
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for case, feed in cases.items():
         found |= {f"{case}/{name}": value for name, value in zip(names, session.run(names, feed), strict=True)}
     _mark()
