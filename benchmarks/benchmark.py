@@ -27,16 +27,14 @@ _QUICK_RUNS, _QUICK_SECONDS = 12, 0.1
 class BenchmarkOptions:
     """What to measure and how long. None and empty tuples mean what the scenario or the bundle offers.
 
-    ``peers`` adds BERT-base, MobileBERT and SqueezeBERT as their users get them, ``best_peers`` also with our
-    treatment; ``peer_weights`` are checkpoint folders for them instead of random weights. ``shrink`` makes peers small
-    for tests. ``accuracy`` gives a bundle's metric by precision, for the report.
+    ``peers`` are transformers' models as their users get them, each with a checkpoint folder or None for random
+    weights; ``best_peers`` adds them with our treatment. ``shrink`` makes peers small for tests.
     """
 
     bundles: tuple[Path, ...] = ()
     checkpoints: tuple[Path, ...] = ()
-    peers: bool = False
+    peers: tuple[tuple[Peer, Path | None], ...] = ()
     best_peers: bool = False
-    peer_weights: tuple[tuple[Peer, Path], ...] = ()
     shrink: PeerModel | None = None
     runtimes: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
@@ -48,6 +46,7 @@ class BenchmarkOptions:
     warmup: int = 3
     min_runs: int | None = None
     min_seconds: float | None = None
+    seed: int = 0
     quick: bool = False
     output: Path | None = None
 
@@ -96,12 +95,11 @@ def execute(chosen: Plan, output: Path | None, report: Report = lambda _: None) 
 
 def plan(options: BenchmarkOptions, report: Report = lambda _: None) -> Plan:
     """The jobs of a run; peers whose files are not in the cache are exported here, which takes minutes."""
-    report("export peers")
-    found = _candidates(options)
+    _require_consistent(options)
+    found = _candidates(options, report)
     jobs: list[Job] = []
     skipped: list[Skipped] = []
-    protocols = _protocols(options)
-    for protocol, candidate in product(protocols, found):
+    for protocol, candidate in product(protocols(options), found):
         reason = _obstacle(candidate, protocol)
         if reason is None:
             jobs.append(Job(candidate, protocol, _items(candidate, protocol, options)))
@@ -109,27 +107,40 @@ def plan(options: BenchmarkOptions, report: Report = lambda _: None) -> Plan:
             skipped.append(Skipped(candidate.label, reason))
     if not jobs:
         reason = skipped[0].reason if skipped else "no bundle, checkpoint or peer"
-        raise UsageError("benchmark", f"has nothing to measure: {reason}", fix="give a bundle, or --peers")
+        raise UsageError("benchmark", f"has nothing to measure: {reason}", fix="give a bundle, or --peer")
     return Plan(tuple(jobs), tuple(skipped))
 
 
-def _candidates(options: BenchmarkOptions) -> list[Candidate]:
-    wanted = {"runtimes": options.runtimes, "precisions": options.precisions}
-    found = candidates.from_bundles(options.bundles, **wanted)
+def _require_consistent(options: BenchmarkOptions) -> None:
+    """Raise UsageError for an option that would be without effect."""
+    if options.checkpoints and options.runtimes and "torch" not in options.runtimes:
+        found = ", ".join(options.runtimes)
+        fix = "add --runtime torch, or leave --runtime out"
+        raise UsageError("--checkpoint", "is measured in PyTorch", found=found, fix=fix)
+    if options.best_peers and not options.peers:
+        raise UsageError("--best-peers", "needs a peer", fix="add --peer all")
+    if options.texts is not None and options.scenario != "natural-length":
+        fix = "add --scenario natural-length"
+        raise UsageError("--texts", "is read by one scenario only", found=options.scenario, fix=fix)
+
+
+def _candidates(options: BenchmarkOptions, report: Report) -> list[Candidate]:
+    found = candidates.from_bundles(options.bundles, runtimes=options.runtimes, precisions=options.precisions)
     found += [candidates.from_checkpoint(folder) for folder in options.checkpoints]
-    if options.peers or options.best_peers:
-        found += candidates.default_peers(
-            options.runtimes,
-            tokens=(options.tokens or (128,))[0],
-            tokenizer=options.bundles[0] if options.bundles else None,
-            weights=dict(options.peer_weights),
-            best=options.best_peers,
-            shrink=options.shrink,
-        )
+    found += candidates.from_peers(
+        dict(options.peers),
+        options.runtimes,
+        options.precisions,
+        tokens=(options.tokens or (128,))[0],
+        tokenizer=options.bundles[0] if options.bundles else None,
+        best=options.best_peers,
+        shrink=options.shrink,
+        report=report,
+    )
     return found
 
 
-def _protocols(options: BenchmarkOptions) -> list[Protocol]:
+def protocols(options: BenchmarkOptions) -> list[Protocol]:
     """The scenario's protocols: one, or one for each length, number of threads and batch."""
     scenario = options.scenario
     runs, seconds = {
@@ -155,6 +166,7 @@ def _protocols(options: BenchmarkOptions) -> list[Protocol]:
             turn_runs=min(runs, 4) if scenario != "single-stream" else min(runs, 64),
             min_runs=runs,
             min_seconds=seconds,
+            seed=options.seed,
         )
         for count, batch, length in product(threads, options.batches, lengths)
     ]

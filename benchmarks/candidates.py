@@ -1,6 +1,6 @@
 """What can be measured: an artifact of a bundle, a peer in a form of its own, or a checkpoint in PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -155,7 +155,7 @@ def from_peer(model: PeerModel, runtime: RuntimeName, form: Form, *, tokens: int
         model=str(model.peer),
         form=str(form),
         runtime=runtime,
-        precision="fp32" if form in (Form.PLAIN, Form.BEST) else "int8",
+        precision=form.precision,
         source=model,
         vocab_size=model.vocab_size,
         max_tokens=fixed or model.max_length,
@@ -189,30 +189,29 @@ def from_checkpoint(folder: Path) -> Candidate:
     )
 
 
-def default_peers(
+def from_peers(
+    peers: Mapping[Peer, Path | None],
     runtimes: Sequence[str] = (),
+    precisions: Sequence[str] = (),
     *,
     tokens: int,
     tokenizer: Path | None,
-    weights: dict[Peer, Path] | None = None,
     best: bool = False,
     shrink: PeerModel | None = None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> list[Candidate]:
-    """Every peer in every form that its users have today; ``best`` adds the forms with our treatment.
+    """Each peer in every form that its users have today, with the weights of a folder or random ones.
 
-    ``shrink`` gives layers and hidden size to all of them, for tests.
+    ``best`` adds the forms with our treatment, ``shrink`` gives layers and hidden size to all of them, for tests.
     """
     wanted: list[tuple[RuntimeName, Form]] = [("torch", Form.PLAIN), ("executorch", Form.PLAIN), ("onnx", Form.PLAIN)]
     wanted += [("onnx", Form.DYNAMIC), ("onnx", Form.DYNAMIC_UNSIGNED)]
     treated: list[tuple[RuntimeName, Form]] = [("onnx", Form.BEST), ("onnx", Form.BEST_INT8)] if best else []
     found = []
-    for peer in Peer:
-        base = shrink or PeerModel(peer)
-        model = replace(base, peer=peer, weights=(weights or {}).get(peer))
-        forms = wanted + (treated if peer is not Peer.SQUEEZEBERT else [])
-        found += [
-            from_peer(model, runtime, form, tokens=tokens, tokenizer=tokenizer)
-            for runtime, form in forms
-            if not runtimes or runtime in runtimes
-        ]
+    for peer, weights in peers.items():
+        model = replace(shrink or PeerModel(peer), peer=peer, weights=weights)
+        for runtime, form in wanted + (treated if peer is not Peer.SQUEEZEBERT else []):
+            if (not runtimes or runtime in runtimes) and (not precisions or form.precision in precisions):
+                report(f"export {peer}, {runtime}, {form}")
+                found.append(from_peer(model, runtime, form, tokens=tokens, tokenizer=tokenizer))
     return found

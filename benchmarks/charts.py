@@ -25,6 +25,8 @@ _WIDTH = 3.9  # inches: 374 CSS pixels, a phone
 _ROW = 0.44
 _PLOT = 2.6
 _LEGEND_LINE = 0.16
+# So many letters fit beside a figure at that width.
+_NAME_LETTERS = 52
 # Okabe and Ito's colours, which the colour-blind tell apart; both stand out from white and from near black.
 _COLOURS = {"torch": "#CC79A7", "onnx": "#0072B2", "executorch": "#D55E00"}
 _HATCHES = {"fp32": "", "fp16": "...", "int8": "///", "int8-static": "xxx"}
@@ -44,7 +46,10 @@ class Chart:
 
 
 def charts(result: Result, baseline: str | None = None) -> tuple[Chart, ...]:
-    """Every plot that the run has data for. Raises EnvironmentFault where matplotlib is not installed."""
+    """Every plot that the run has data for; ``(!)`` marks a case that is not valid.
+
+    Raises EnvironmentFault where matplotlib is not installed.
+    """
     baseline = baseline or table.find_baseline(result)
     found = table.rows(result, baseline)
     lengths = {row.case.protocol.tokens for row in found}
@@ -73,7 +78,7 @@ def _distribution(result: Result, found: Sequence[Row]) -> Chart:
             axes.barh(y, row.infer.p50, height=0.28, **_style(row))
             axes.plot([low, high], [y, y], color="black", linewidth=0.9)
             axes.plot([q1, q3], [y, y], color="black", linewidth=3.2, solid_capstyle="butt")
-            _label(axes, y, f"{_short(row)}  {table.number(row.infer.p50)} ms")
+            _label(axes, y, f"{table.number(row.infer.p50)} ms  {_short(row)}")
         _rows_axis(axes, len(found))
         axes.set_xlim(left=0)
         axes.set_xlabel("ms: bar to the median, thick quartiles, thin 5 to 95 %")
@@ -90,7 +95,7 @@ def _ratios(compared: Sequence[Row], baseline: str) -> Chart:
             assert speedup is not None
             axes.barh(y, speedup.value, height=0.28, **_style(row))
             axes.plot([speedup.low, speedup.high], [y, y], color="black", linewidth=1.4, marker="|", markersize=6)
-            _label(axes, y, f"{_short(row)}  {speedup.value:.2f}x")
+            _label(axes, y, f"{speedup.value:.2f}x  {_short(row)}")
         _rows_axis(axes, len(compared))
         axes.axvline(1, color="black", linewidth=0.8, linestyle=":", zorder=0)
         axes.set_xlim(left=0)
@@ -141,13 +146,16 @@ def _sizes(found: Sequence[Row]) -> Chart:
             axes.plot(
                 [size], [row.infer.p50], **_line_style(n) | {"linestyle": "none"}, label=_short(row) + _quality(row)
             )
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
+        axes.set_xlim(0, 1.1 * max((row.case.file_bytes or 0) / 1e6 for row in found))
+        axes.set_ylim(0, 1.1 * max(row.infer.p50 for row in found))
         axes.set_xlabel("file, MB")
         axes.set_ylabel("median ms")
         _legend(axes)
 
-    words = "File size against median latency: left and low is better. Beside each name its accuracy, or its agreement."
+    words = (
+        "File size against median latency: left and low is better. Beside a name its accuracy, or how often its answer "
+        "is the reference's."
+    )
     return _chart("size", "Size, latency and accuracy", words, draw, legend=len(found))
 
 
@@ -186,14 +194,14 @@ def _short(row: Row) -> str:
     runtime = {"torch": "PyTorch", "onnx": "ORT", "executorch": "ExecuTorch"}[case.runtime]
     form = "" if case.form in ("bundle", "plain") else f", {case.form}"
     mark = " (plain)" if case.form == "plain" and case.model == "SqueezeBERT" else ""
-    invalid = " [invalid]" if row.faults else ""
-    return f"{case.model}{mark} {runtime} {case.precision}{form}{invalid}"
+    name = f"{'(!) ' if row.faults else ''}{case.model}{mark} {runtime} {case.precision}{form}"
+    return name if len(name) <= _NAME_LETTERS else f"{name[: _NAME_LETTERS - 1]}…"
 
 
 def _quality(row: Row) -> str:
     if row.case.accuracy is not None:
-        return f" ({row.case.accuracy:.1%} accurate)"
-    return f" (agrees {row.case.agreement:.0%})" if row.case.agreement is not None else ""
+        return f" {row.case.accuracy:.1%}"
+    return f" {row.case.agreement:.0%}" if row.case.agreement is not None else ""
 
 
 def _style(row: Row) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What a phone should give before one is at hand: for each operation the larger of compute time and memory time.
 
-The estimate is the chip's peak times the efficiency that the measured machine reached against its own; it knows nothing
-of caches, heat or the schedulers of phones.
+The estimate is that ideal time over the share of the ideal that the same model reached on the measured machine; it
+knows nothing of caches, heat or the schedulers of phones.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +15,15 @@ from pydantic import Field, TypeAdapter
 from squeezebert_mobile.benchmarks.costs import Cost
 from squeezebert_mobile.benchmarks.protocol import Record
 
+_MATRIX = 1024
+_COPIED_BYTES = 256 * 2**20
+_RUNS = 7
 CHIPS = Path(__file__).with_name("chips.json")
 Positive = Annotated[float, Field(gt=0)]
 
 
 class Chip(Record):
-    """Published figures of one core of a chip; a multiply-add counts as two operations."""
+    """Published figures of one core of a chip with their sources; a multiply-add counts as two operations."""
 
     name: str
     core: str
@@ -27,6 +31,7 @@ class Chip(Record):
     fp32_ops_per_cycle: Positive
     int8_ops_per_cycle: Positive
     memory_gb_per_s: Positive
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Chips(Record):
@@ -38,12 +43,12 @@ class Chips(Record):
 
 @dataclass(frozen=True)
 class Estimate:
-    """Milliseconds of one inference on one core of a chip, and the efficiency that was assumed."""
+    """Milliseconds of one inference on one core of a chip, and the share of the ideal speed that was assumed."""
 
     chip: str
     fp32_ms: float
     int8_ms: float
-    efficiency: float
+    share: float
 
 
 def chips() -> tuple[Chip, ...]:
@@ -64,29 +69,51 @@ def ideal_ms(cost: Cost, chip: Chip, *, int8: bool) -> float:
     return 1000 * seconds
 
 
-def efficiency(cost: Cost, measured_ms: float, peak_flops: float) -> float:
-    """The share of a machine's measured fp32 peak (FLOP/s) that an inference reached on it."""
-    return cost.flops / peak_flops / (measured_ms / 1000)
+def share_of_ideal(cost: Cost, machine: Chip, measured_ms: float) -> float:
+    """The share of a machine's ideal fp32 speed that a measured inference reached on it."""
+    return ideal_ms(cost, machine, int8=False) / measured_ms
 
 
 def estimate(cost: Cost, chip: Chip, share: float) -> Estimate:
-    """The chip's times at an efficiency of ``share``, 0 to 1."""
+    """The chip's times at a ``share`` of its ideal speed, 0 to 1."""
     return Estimate(chip.name, ideal_ms(cost, chip, int8=False) / share, ideal_ms(cost, chip, int8=True) / share, share)
 
 
-def measured_peak(size: int = 1024, runs: int = 5) -> float:
-    """The fp32 peak of one thread of the machine, FLOP/s: the best of several large matrix products."""
+def this_machine() -> Chip:
+    """One thread of this machine, measured: the best of several large matrix products and of several large copies.
+
+    Its int8 peak is not measured; the fp32 one stands for it.
+    """
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        a = torch.ones(size, size)
-        times = []
-        for _ in range(runs):
-            start = time.perf_counter()
-            a @ a
-            times.append(time.perf_counter() - start)
+        a = torch.ones(_MATRIX, _MATRIX)
+        source, target = torch.ones(2, _COPIED_BYTES // 4)
+        product_seconds = _fastest(lambda: a @ a)
+        copy_seconds = _fastest(lambda: target.copy_(source))
     finally:
         torch.set_num_threads(threads)
-    return 2 * float(size) ** 3 / min(times)
+    peak = 2 * float(_MATRIX) ** 3 / product_seconds / 1e9
+    # Each byte of a copy is read and written.
+    bandwidth = 2 * _COPIED_BYTES / copy_seconds / 1e9
+    return Chip(
+        name="this machine",
+        core="one thread",
+        ghz=1.0,
+        fp32_ops_per_cycle=peak,
+        int8_ops_per_cycle=peak,
+        memory_gb_per_s=bandwidth,
+        sources=("measured",),
+    )
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    """Seconds of the fastest of several runs."""
+    times = []
+    for _ in range(_RUNS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)

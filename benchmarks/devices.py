@@ -267,10 +267,10 @@ def _result(
         device=f"{device.manufacturer} {device.model}",
     )
     runtime: Runtime = artifact.runtime
-    name = f"{runtime} {artifact.precision}"
+    name = f"{runtime} {artifact.precision}, {protocol.threads} threads, {tokens} tokens"
     case = Case(
         name=name,
-        model=bundle.manifest.source.name,
+        model="SqueezeBERT",
         form="bundle",
         runtime=runtime,
         runtime_version=measured.runtime_version,

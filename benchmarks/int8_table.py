@@ -15,6 +15,7 @@ from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import table
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions, BenchmarkResult
 from squeezebert_mobile.benchmarks.measure import Report
+from squeezebert_mobile.benchmarks.peers import ALL_PEERS
 from squeezebert_mobile.benchmarks.samples import Case, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
 from squeezebert_mobile.errors import SqueezeBertMobileError
@@ -89,7 +90,7 @@ def measure(bundle: Path, *, output: Path | None, quick: bool, threads: int, rep
     """The run behind the table."""
     options = BenchmarkOptions(
         bundles=(bundle,),
-        peers=True,
+        peers=ALL_PEERS,
         runtimes=("onnx", "executorch"),
         threads=(threads,),
         tokens=(128,),

@@ -7,7 +7,7 @@ the user's cache, under a name made of all that they depend on.
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -36,8 +36,8 @@ class Form(StrEnum):
     """How a peer's file is made.
 
     ``quantize_dynamic`` is onnxruntime's function with its defaults (signed weights) or with unsigned weights;
-    ``first-token`` computes in the last layer only what a classifier reads, ``best`` adds to that onnxruntime's own
-    transformer optimizer, and int8 per channel: the treatment that our exports get.
+    ``best`` computes in the last layer only what a classifier reads and is fused by onnxruntime's own transformer
+    optimizer, ``best int8`` is that in int8 per channel: the treatment that our exports get.
     """
 
     PLAIN = "plain"
@@ -45,6 +45,11 @@ class Form(StrEnum):
     DYNAMIC_UNSIGNED = "quantize_dynamic, unsigned"
     BEST = "best"
     BEST_INT8 = "best int8"
+
+    @property
+    def precision(self) -> str:
+        """``fp32`` or ``int8``."""
+        return "fp32" if self in (Form.PLAIN, Form.BEST) else "int8"
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,28 @@ class PeerModel:
         return 30522 if self.hidden is None else 1000
 
 
+# With random weights, which is all that a latency needs.
+ALL_PEERS: tuple[tuple[Peer, Path | None], ...] = tuple((peer, None) for peer in Peer)
 _CLASSES = {Peer.BERT_BASE: "Bert", Peer.MOBILEBERT: "MobileBert", Peer.SQUEEZEBERT: "SqueezeBert"}
+
+
+def parse(names: Sequence[str]) -> tuple[tuple[Peer, Path | None], ...]:
+    """Peers by ``NAME`` or ``NAME=FOLDER`` of their weights, in any case; ``all`` is each with random weights.
+
+    Raises UsageError for another name.
+    """
+    known = {peer.lower(): peer for peer in Peer}
+    found: dict[Peer, Path | None] = {}
+    for text in names:
+        name, _, folder = text.partition("=")
+        if name.lower() == "all" and not folder:
+            found |= {peer: found.get(peer) for peer in Peer}
+        elif name.lower() in known:
+            found[known[name.lower()]] = Path(folder) if folder else None
+        else:
+            expected = f"all, {', '.join(known)}"
+            raise UsageError("--peer", "is not one", found=text, expected=expected, fix="give NAME or NAME=FOLDER")
+    return tuple(found.items())
 
 
 def _load(folder: Path) -> "nn.Module":

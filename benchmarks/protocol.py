@@ -32,7 +32,7 @@ class Protocol(Record):
     """How one case is measured. ``tokens`` is null for texts at their natural length.
 
     ``turn_runs`` runs are recorded each time that the case's turn comes, after ``turn_warmup`` that are not: they bring
-    the weights back into the caches that the other cases took.
+    the weights back into the caches that the other cases took. ``seed`` draws the texts and ids.
     """
 
     scenario: Scenario = "fixed-length"
@@ -44,6 +44,7 @@ class Protocol(Record):
     turn_runs: Annotated[int, Field(ge=1)] = 4
     min_runs: Annotated[int, Field(ge=1)] = 40
     min_seconds: Annotated[float, Field(ge=0)] = 1.0
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class Conditions(Record):

@@ -1,6 +1,8 @@
 """The reports of a run: Markdown, one self-contained HTML page, and a PNG for each plot."""
 
 import html
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from squeezebert_mobile.atomic import replace_file
@@ -19,7 +21,7 @@ body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper)
 body { font: 1rem/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; line-height: 1.25; }
 h2 { font-size: 1.1rem; margin: 0 0 .5rem; }
-p, figcaption { overflow-wrap: anywhere; }
+p, li, figcaption { overflow-wrap: anywhere; }
 .where, figcaption { color: var(--soft); font-size: .875rem; }
 .charts { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 figure { margin: 0; padding: 1rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); }
@@ -30,42 +32,41 @@ table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tab
 th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 14rem; }
 @media (min-width: 40rem) { th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); } }
-.invalid { border-left: .3rem solid currentColor; padding: .1rem .8rem; }
+.invalid { margin: 1rem 0; border-left: .3rem solid currentColor; padding: .1rem .8rem; }
 """
 
 
-def write(result: Result, *, markdown: Path | None = None, page: Path | None = None, plots: Path | None = None) -> None:
-    """Write the reports that have a path; ``plots`` is a folder.
+@dataclass(frozen=True)
+class Outputs:
+    """Where reports go; None for those that are not wanted. ``plots`` is a folder."""
+
+    markdown: Path | None = None
+    page: Path | None = None
+    plots: Path | None = None
+
+
+def write(results: Sequence[Result], outputs: Outputs) -> None:
+    """Write the reports of runs on one or several machines.
 
     Raises EnvironmentFault where matplotlib is missing or a path cannot be written.
     """
-    if markdown is not None:
-        replace_file(markdown, table.markdown(result).encode())
-    drawn = charts(result) if page is not None or plots is not None else ()
-    if page is not None:
-        replace_file(page, render_page(result, drawn).encode())
-    for chart in drawn if plots is not None else ():
-        replace_file(Path(plots or "") / f"{chart.name}.png", chart.png)
+    if outputs.markdown is not None:
+        replace_file(outputs.markdown, "\n".join(map(table.markdown, results)).encode())
+    if outputs.page is not None:
+        replace_file(outputs.page, page("Latency per snippet", results).encode())
+    if outputs.plots is not None:
+        for number, result in enumerate(results):
+            for chart in charts(result):
+                replace_file(outputs.plots / f"{_id(chart, number)}.png", chart.png)
 
 
-def render_page(
-    result: Result, drawn: tuple[Chart, ...], *, title: str = "Latency per snippet", before: str = ""
-) -> str:
-    """The page: nothing in it is fetched. ``before`` is HTML that comes ahead of the plots."""
-    baseline = table.find_baseline(result)
-    found = table.rows(result, baseline)
-    figures = "\n".join(
-        f'<figure id="{chart.name}"><h2>{html.escape(chart.title)}</h2>{chart.svg}'
-        f"<figcaption>{html.escape(chart.words)}</figcaption></figure>"
-        for chart in drawn
-    )
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.heads())
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in table.cells(row)) + "</tr>" for row in found
-    )
-    reasons = dict.fromkeys(fault for row in found for fault in row.faults)
-    warning = "".join(f"<li>{html.escape(reason)}</li>" for reason in reasons)
-    notice = f'<div class="invalid" role="note"><p>Not valid as a claim:</p><ul>{warning}</ul></div>' if warning else ""
+def page(title: str, results: Sequence[Result], before: str = "") -> str:
+    """A page that fetches nothing, with a section for each run. ``before`` is HTML that comes ahead of them."""
+    sections = "\n".join(_section(result, number) for number, result in enumerate(results))
+    beside = ""
+    if len(results) > 1:
+        header, *rows = table.side_by_side(results)
+        beside = html_table("All machines", header, rows)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -77,19 +78,48 @@ def render_page(
 </head>
 <body>
 <h1>{html.escape(title)}</h1>
-<p class="where">{html.escape(table.where(result))}</p>
-{notice}
 {before}
-<main class="charts">
-{figures}
-</main>
-<div class="scroll" role="region" aria-label="All figures" tabindex="0"><table>
+{beside}
+{sections}
+</body>
+</html>
+"""
+
+
+def html_table(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that scrolls inside itself where the page is narrow."""
+    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
+    body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"""<div class="scroll" role="region" aria-label="{html.escape(name)}" tabindex="0"><table>
 <thead><tr>{head}</tr></thead>
 <tbody>
 {body}
 </tbody>
-</table></div>
+</table></div>"""
+
+
+def _section(result: Result, number: int) -> str:
+    baseline = table.find_baseline(result)
+    found = table.rows(result, baseline)
+    figures = "\n".join(
+        f'<figure id="{_id(chart, number)}"><h2>{html.escape(chart.title)}</h2>{chart.svg}'
+        f"<figcaption>{html.escape(chart.words)}</figcaption></figure>"
+        for chart in charts(result)
+    )
+    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in table.faults(found))
+    notice = (
+        f'<div class="invalid" role="note"><p>(!) Not valid as a claim:</p><ul>{reasons}</ul></div>' if reasons else ""
+    )
+    return f"""<section>
+<p class="where">{html.escape(table.where(result))}</p>
+{notice}
+<div class="charts">
+{figures}
+</div>
+{html_table("All figures", table.heads(), [table.cells(row) for row in found])}
 <p class="where">Speed-up over {html.escape(baseline or "nothing")}, 95 % bootstrap interval; none for invalid runs.</p>
-</body>
-</html>
-"""
+</section>"""
+
+
+def _id(chart: Chart, number: int) -> str:
+    return chart.name if number == 0 else f"{chart.name}-{number + 1}"

@@ -4,16 +4,19 @@ SqueezeBERT (Iandola et al. 2020, arXiv 2006.11316) was timed on a Pixel 3: BERT
 fast, MobileBERT about 0.6 s. The paper gives no full protocol.
 """
 
+import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import benchmark as library
-from squeezebert_mobile.benchmarks import device_model, table
+from squeezebert_mobile.benchmarks import device_model, report, table
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions
 from squeezebert_mobile.benchmarks.costs import Cost, count
-from squeezebert_mobile.benchmarks.device_model import Estimate
+from squeezebert_mobile.benchmarks.device_model import Chip, Estimate
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
+from squeezebert_mobile.benchmarks.peers import ALL_PEERS, Peer, PeerModel
 from squeezebert_mobile.benchmarks.samples import Case, Result
 from squeezebert_mobile.benchmarks.stages import Stage, bert_stages
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
@@ -21,8 +24,10 @@ from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
 PUBLISHED_SPEEDUP = 4.3
 PUBLISHED_SECONDS = {Peer.BERT_BASE: 1.7, Peer.MOBILEBERT: 0.6, Peer.SQUEEZEBERT: 1.7 / PUBLISHED_SPEEDUP}
 INDEPENDENT = (1.5, 2.8)
+FP32 = "fp32, as in the paper"
+ESTIMATES = "Estimates, not measurements: one big core at the share of its ideal speed that was reached here"
 _SETTINGS = {
-    "fp32, as in the paper": (("plain", "fp32"),),
+    FP32: (("plain", "fp32"),),
     "int8, as users get it": (("quantize_dynamic", "int8"), ("quantize_dynamic, unsigned", "int8")),
     "best of each": (
         ("best", "fp32"),
@@ -61,30 +66,35 @@ class Line:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Counted costs, measured lines, BERT's stages, estimates for phones, and a paragraph that says what they mean."""
+    """Counted costs, measured lines, BERT's stages, estimates for phones, and what they mean.
+
+    ``check`` says how well the estimates' model foretells this machine.
+    """
 
     costs: tuple[tuple[str, Cost], ...]
     lines: tuple[Line, ...]
     stages: tuple[Stage, ...]
     estimates: tuple[tuple[str, Estimate], ...]
+    check: str
     paragraph: str
     result: Result
 
 
-def reproduce(options: ReproduceOptions, report: Report = lambda _: None) -> Reproduction:
+def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> Reproduction:
     """Count, measure in one interleaved run, and say what came out.
 
     Raises EnvironmentFault without the benchmark extra, IntegrityError for a changed bundle.
     """
-    report("count operations")
+    progress("count operations")
     base = options.shrink or PeerModel(Peer.BERT_BASE)
     models = {peer: PeerModel(peer, layers=base.layers, hidden=base.hidden) for peer in Peer}
     costs = {peer: count(model, options.tokens) for peer, model in models.items()}
-    report("stages of BERT")
+    progress("stages of BERT")
     stages = bert_stages(options.tokens, runs=3 if options.quick else 10, model=models[Peer.BERT_BASE])
     measured = library.benchmark(
         BenchmarkOptions(
             bundles=() if options.bundle is None else (options.bundle,),
+            peers=ALL_PEERS,
             best_peers=True,
             shrink=options.shrink,
             runtimes=("onnx",),
@@ -93,15 +103,17 @@ def reproduce(options: ReproduceOptions, report: Report = lambda _: None) -> Rep
             quick=options.quick,
             output=options.output,
         ),
-        report,
+        progress,
     ).result
     lines = paper_lines(measured)
-    report("device model")
+    progress("device model")
+    machine = device_model.this_machine()
     return Reproduction(
         costs=tuple((str(peer), cost) for peer, cost in costs.items()),
         lines=lines,
         stages=stages,
-        estimates=_estimates(costs, lines),
+        estimates=_estimates(costs, lines, machine),
+        check=_check(costs, lines, machine),
         paragraph=paragraph(costs, lines),
         result=measured,
     )
@@ -130,15 +142,36 @@ def _line(result: Result, setting: str, peer: Peer, case: Case, bert: Case | Non
     return Line(setting, str(peer), case.name, p50, speedup, PUBLISHED_SECONDS[peer], tuple(dict.fromkeys(faults)))
 
 
-def _estimates(costs: dict[Peer, Cost], lines: tuple[Line, ...]) -> tuple[tuple[str, Estimate], ...]:
-    """The chips' times, at the share of this machine's own peak that each model's fp32 run reached."""
-    peak = device_model.measured_peak()
+def _plain(lines: Sequence[Line]) -> dict[Peer, Line]:
+    """The lines of the plain fp32 exports."""
+    return {Peer(line.model): line for line in lines if line.setting == FP32}
+
+
+def _estimates(costs: dict[Peer, Cost], lines: Sequence[Line], machine: Chip) -> tuple[tuple[str, Estimate], ...]:
+    """The chips' times, at the share of this machine's ideal speed that each model's fp32 run reached on it."""
     found = []
-    for line in lines[: len(Peer)]:
-        cost = costs[Peer(line.model)]
-        share = min(1.0, device_model.efficiency(cost, line.p50_ms, peak))
-        found += [(line.model, device_model.estimate(cost, chip, share)) for chip in device_model.chips()]
+    for peer, line in _plain(lines).items():
+        share = min(1.0, device_model.share_of_ideal(costs[peer], machine, line.p50_ms))
+        found += [(line.model, device_model.estimate(costs[peer], chip, share)) for chip in device_model.chips()]
     return tuple(found)
+
+
+def _check(costs: dict[Peer, Cost], lines: Sequence[Line], machine: Chip) -> str:
+    """What the device model says of this machine, from BERT-base's run alone, beside what was measured."""
+    plain = _plain(lines)
+    share = device_model.share_of_ideal(costs[Peer.BERT_BASE], machine, plain[Peer.BERT_BASE].p50_ms)
+    others = (Peer.MOBILEBERT, Peer.SQUEEZEBERT)
+    told = {peer: device_model.ideal_ms(costs[peer], machine, int8=False) / share for peer in others}
+    parts = [
+        f"{peer} {table.number(told[peer])} ms, measured {table.number(plain[peer].p50_ms)} ms "
+        f"({told[peer] / plain[peer].p50_ms - 1:+.0%})"
+        for peer in others
+    ]
+    return (
+        f"The same model checked on this machine ({machine.fp32_ops_per_cycle:.0f} GFLOP/s and "
+        f"{machine.memory_gb_per_s:.0f} GB/s measured, {share:.0%} of that ideal reached by BERT-base): "
+        f"it predicts {'; '.join(parts)}."
+    )
 
 
 def paragraph(costs: dict[Peer, Cost], lines: tuple[Line, ...]) -> str:
@@ -152,7 +185,7 @@ def paragraph(costs: dict[Peer, Cost], lines: tuple[Line, ...]) -> str:
         line.setting: line.speedup for line in lines if line.model == Peer.SQUEEZEBERT and line.speedup is not None
     }
     sentences = [f"{setting}: {table.interval(speedup)}" for setting, speedup in found.items()]
-    plain = found.get("fp32, as in the paper")
+    plain = found.get(FP32)
     verdict = ""
     if plain is not None:
         reached = plain.high >= PUBLISHED_SPEEDUP
@@ -164,19 +197,59 @@ def paragraph(costs: dict[Peer, Cost], lines: tuple[Line, ...]) -> str:
     return f"{head}Measured speed-up over BERT-base in the same setting: {'; '.join(sentences)}. {verdict}{reason}"
 
 
-def markdown(found: Reproduction) -> str:
-    """The reproduction as Markdown."""
-    out = ["| model | parameters | GFLOPs |", "| --- | --- | --- |"]
-    out += [f"| {name} | {cost.parameters / 1e6:.1f}M | {cost.flops / 1e9:.2f} |" for name, cost in found.costs]
-    out += ["", "| setting | model | p50 ms | speed-up | published s, Pixel 3 |", "| --- | --- | --- | --- | --- |"]
-    out += [
-        f"| {line.setting} | {line.model}{' (invalid)' if line.faults else ''} | {table.number(line.p50_ms)} "
-        f"| {table.interval(line.speedup)} | {line.published_seconds:.2f} |"
+@dataclass(frozen=True)
+class Table:
+    """Named columns of text."""
+
+    name: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables(found: Reproduction) -> tuple[Table, Table, Table, Table]:
+    """Costs, times, stages and estimates."""
+    costs = [(name, f"{cost.parameters / 1e6:.1f}M", f"{cost.flops / 1e9:.2f}") for name, cost in found.costs]
+    lines = [
+        (
+            line.setting,
+            line.model + (" (invalid)" if line.faults else ""),
+            table.number(line.p50_ms),
+            table.interval(line.speedup),
+            f"{line.published_seconds:.2f}",
+        )
         for line in found.lines
     ]
-    out += ["", found.paragraph, "", "| stage of BERT-base, PyTorch eager, 1 thread | share |", "| --- | --- |"]
-    out += [f"| {stage.name} | {stage.share:.1%} |" for stage in found.stages]
-    out += ["", "Estimates, not measurements: one big core, its peak times the share of peak reached here.", ""]
-    out += ["| model | chip | fp32 ms | int8 ms | share of peak |", "| --- | --- | --- | --- | --- |"]
-    out += [f"| {m} | {e.chip} | {e.fp32_ms:.0f} | {e.int8_ms:.0f} | {e.efficiency:.0%} |" for m, e in found.estimates]
-    return "\n".join(out) + "\n"
+    stages = [(stage.name, f"{stage.share:.1%}") for stage in found.stages]
+    chips = [(model, e.chip, f"{e.fp32_ms:.0f}", f"{e.int8_ms:.0f}", f"{e.share:.0%}") for model, e in found.estimates]
+    return (
+        Table("What an inference takes", ("model", "parameters", "GFLOPs"), tuple(costs)),
+        Table("Times", ("setting", "model", "p50 ms", "speed-up", "published s, Pixel 3"), tuple(lines)),
+        Table("Where BERT-base's time goes (PyTorch eager, 1 thread)", ("stage", "share"), tuple(stages)),
+        Table(ESTIMATES, ("model", "chip", "fp32 ms", "int8 ms", "share of ideal"), tuple(chips)),
+    )
+
+
+def write(found: Reproduction, *, markdown: Path | None = None, html: Path | None = None) -> None:
+    """Write the reports that have a path. Raises EnvironmentFault where a path cannot be written."""
+    if markdown is not None:
+        replace_file(markdown, to_markdown(found).encode())
+    if html is not None:
+        replace_file(html, to_page(found).encode())
+
+
+def to_markdown(found: Reproduction) -> str:
+    """The reproduction as Markdown."""
+    out = [table.where(found.result), "", found.paragraph, ""]
+    for part in tables(found):
+        out += [f"## {part.name}", "", table.line(part.header), table.line(["---"] * len(part.header))]
+        out += [*map(table.line, part.rows), ""]
+    return "\n".join([*out, found.check]) + "\n"
+
+
+def to_page(found: Reproduction) -> str:
+    """The reproduction as a page, with the plots of its run."""
+    parts = [f"<p>{html.escape(found.paragraph)}</p>"]
+    for part in tables(found):
+        parts += [f"<h2>{html.escape(part.name)}</h2>", report.html_table(part.name, part.header, part.rows)]
+    parts.append(f"<p>{html.escape(found.check)}</p>")
+    return report.page("SqueezeBERT's published speed-up, measured again", [found.result], "\n".join(parts))

@@ -53,8 +53,12 @@ def _median(values: Sequence[int | None]) -> float | None:
 
 
 def find_baseline(result: Result) -> str | None:
-    """The case that ratios refer to unless another is named: the first BERT-base in fp32, else the first case."""
-    order = sorted(result.cases, key=lambda case: (case.model != "BERT-base", case.precision != "fp32"))
+    """The case that ratios refer to unless another is named: BERT-base fp32 in ONNX Runtime, else the nearest."""
+
+    def distance(case: Case) -> tuple[bool, bool, bool]:
+        return case.model != "BERT-base", case.precision != "fp32", case.runtime != "onnx"
+
+    order = sorted(result.cases, key=distance)
     return order[0].name if order else None
 
 
@@ -128,15 +132,8 @@ def markdown(result: Result, baseline: str | None = None) -> str:
     lines = [where(result), ""]
     if baseline is not None:
         lines += [f"Speed-up over: {baseline}, with a 95 % interval; none where a run is invalid.", ""]
-    lines += [_line(_HEADS), _line(["---"] * len(_HEADS)), *(_line(cells(row)) for row in found)]
-    lines += [
-        "",
-        *(
-            f"- invalid: {name_of(row.case)}, {conditions_of(row.case)}: {'; '.join(row.faults)}"
-            for row in found
-            if row.faults
-        ),
-    ]
+    lines += [line(_HEADS), line(["---"] * len(_HEADS)), *(line(cells(row)) for row in found)]
+    lines += ["", *(f"- invalid: {reason}" for reason in faults(found))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -151,7 +148,33 @@ def where(result: Result) -> str:
     return f"Measured on {', '.join(facts)}; {software}{commit}; started {result.run.started}."
 
 
-def _line(values: Sequence[str]) -> str:
+def faults(found: Sequence[Row]) -> tuple[str, ...]:
+    """Every reason for which a row does not count: once, and with the cases that it concerns unless it is all."""
+    reasons: dict[str, list[str]] = {}
+    for row in found:
+        for fault in row.faults:
+            reasons.setdefault(fault, []).append(f"{name_of(row.case)}, {conditions_of(row.case)}")
+    return tuple(
+        reason if len(concerned) == len(found) else f"{'; '.join(concerned)}: {reason}"
+        for reason, concerned in reasons.items()
+    )
+
+
+def side_by_side(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """The median milliseconds of each case on each machine: a head, then a row for each case."""
+    machines = [result.run.environment.device or result.run.environment.cpu for result in results]
+    found: dict[str, dict[int, str]] = {}
+    for place, result in enumerate(results):
+        for row in rows(result):
+            name = f"{row.case.model}, {_RUNTIMES[row.case.runtime]}, {row.case.precision}, {conditions_of(row.case)}"
+            mark = " (invalid)" if row.faults else ""
+            found.setdefault(name, {})[place] = number(row.infer.p50) + mark
+    places = range(len(results))
+    return [("p50 ms", *machines), *((name, *(cells.get(n, "–") for n in places)) for name, cells in found.items())]
+
+
+def line(values: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
 
 

@@ -13,7 +13,6 @@ from squeezebert_mobile.predict import Sample
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
 
-_SEED = 0
 _WORDS = 500
 _CHOICES = 2
 # Room for a pair's specials and a word in each text.
@@ -21,8 +20,8 @@ _SHORTEST_TEXT = 8
 
 
 def ids(candidate: Candidate, protocol: Protocol, tokens: int) -> Batch:
-    """Random ids, every token real: [N, W], or [N, choices, W]. The seed is fixed: every candidate reads the same."""
-    rng = np.random.default_rng(_SEED)
+    """Random ids, every token real: [N, W], or [N, choices, W]. Every candidate of a run reads the same."""
+    rng = np.random.default_rng(protocol.seed)
     choices = (_CHOICES,) if candidate.task is Task.MULTIPLE_CHOICE else ()
     shape = (protocol.batch, *choices, tokens)
     values = rng.integers(0, candidate.vocab_size, shape, dtype=np.int64)
@@ -34,10 +33,10 @@ def of_length(candidate: Candidate, protocol: Protocol, tokens: int) -> Item:
     if candidate.tokenizer is None or protocol.batch > 1 or tokens < _SHORTEST_TEXT:
         return ids(candidate, protocol, tokens)
     tokenizer = SqueezeBertTokenizerFast.from_pretrained(candidate.tokenizer)
-    words = _single_token_words(tokenizer)
+    words = _single_token_words(tokenizer, protocol.seed)
     if not words:
         return ids(candidate, protocol, tokens)
-    draw = random.Random(_SEED)
+    draw = random.Random(protocol.seed)
 
     def text(count: int) -> str:
         return " ".join(draw.choice(words) for _ in range(count))
@@ -67,8 +66,8 @@ def natural(candidate: Candidate, texts: Sequence[str]) -> tuple[Item, ...]:
             return tuple(map(Sample, texts))
 
 
-def _single_token_words(tokenizer: SqueezeBertTokenizerFast) -> list[str]:
+def _single_token_words(tokenizer: SqueezeBertTokenizerFast, seed: int) -> list[str]:
     """Words that are one token wherever they stand."""
     words = [piece for piece in tokenizer.pieces if piece.isascii() and piece.isalpha() and len(piece) > 1]
-    random.Random(_SEED).shuffle(words)
+    random.Random(seed).shuffle(words)
     return [word for word in words[:_WORDS] if tokenizer(word).input_ids.shape[1] == 3]

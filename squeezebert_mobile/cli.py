@@ -19,6 +19,7 @@ from squeezebert_mobile.export.finetune_options import FinetuneOptions
 from squeezebert_mobile.tasks import Task
 
 if TYPE_CHECKING:
+    from squeezebert_mobile.benchmarks.protocol import Scenario
     from squeezebert_mobile.export.evaluate_options import Engine
     from squeezebert_mobile.export.observers import Method
     from squeezebert_mobile.manifest import Precision, Runtime
@@ -67,6 +68,25 @@ class EmbeddingsChoice(StrEnum):
     INT4 = "int4"
 
 
+class BenchmarkRuntimeChoice(StrEnum):
+    """Runtimes that can be measured: PyTorch too."""
+
+    ONNX = "onnx"
+    EXECUTORCH = "executorch"
+    TORCH = "torch"
+
+
+class ScenarioChoice(StrEnum):
+    """Scenarios."""
+
+    FIXED_LENGTH = "fixed-length"
+    NATURAL_LENGTH = "natural-length"
+    LENGTH_SWEEP = "length-sweep"
+    THREAD_SWEEP = "thread-sweep"
+    SUSTAINED = "sustained"
+    SINGLE_STREAM = "single-stream"
+
+
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder or zip that export wrote")]
 ModelOption = Annotated[
     str | None, typer.Option("-m", "--model", help="checkpoint folder or hub repository; default: the demo model")
@@ -75,6 +95,11 @@ RevisionOption = Annotated[str | None, typer.Option(help="branch, tag or commit 
 RuntimeOption = Annotated[RuntimeChoice | None, typer.Option(help="default: the bundle's first")]
 PrecisionOption = Annotated[PrecisionChoice | None, typer.Option(help="default: the bundle's first")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="threads of the runtime")]
+HtmlOption = Annotated[Path | None, typer.Option(help="write a page with the plots, which fetches nothing")]
+MarkdownOption = Annotated[Path | None, typer.Option(help="write the tables as Markdown")]
+OutputOption = Annotated[
+    Path | None, typer.Option("-o", "--output", help="keep every raw sample in this JSON lines file")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON value")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress")]
 
@@ -186,7 +211,7 @@ def export(
         force=force,
     )
     with console.progress_bar("exporting", pipeline.count_steps(chosen), quiet=quiet) as advance:
-        bundle = pipeline.export(chosen, lambda step: advance(1, step))
+        bundle = pipeline.export(chosen, console.steps(advance))
     console.emit(bundle, lambda: render.bundle(bundle), as_json=as_json)
 
 
@@ -364,6 +389,124 @@ def evaluate(
     result = library.evaluate(chosen)
     console.emit(result, lambda: render.evaluation(result), as_json=as_json)
     library.require_drop(result, max_accuracy_drop)
+
+
+@app.command()
+def benchmark(
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="folders that export wrote")
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="checkpoint folder, measured in PyTorch; repeatable")
+    ] = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=FOLDER]", help="bert-base, mobilebert, squeezebert or all, plain; repeatable"),
+    ] = None,
+    best_peers: Annotated[bool, typer.Option("--best-peers", help="the peers with our treatment, too")] = False,
+    runtime: Annotated[list[BenchmarkRuntimeChoice] | None, typer.Option(help="repeatable; default: all")] = None,
+    precision: Annotated[list[PrecisionChoice] | None, typer.Option(help="repeatable; default: all")] = None,
+    scenario: Annotated[ScenarioChoice, typer.Option(help="what is varied")] = ScenarioChoice.FIXED_LENGTH,
+    threads: Annotated[list[int] | None, typer.Option(min=1, help="repeatable; default: 1")] = None,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="repeatable; default: 1")] = None,
+    tokens: Annotated[list[int] | None, typer.Option(min=1, help="repeatable; default: 128")] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="texts of natural-length, one a line; default: demo sentences")
+    ] = None,
+    warmup: Annotated[int, typer.Option(min=0, help="runs before the first that counts")] = 3,
+    min_runs: Annotated[int | None, typer.Option(min=1, help="fewest runs of a case")] = None,
+    min_seconds: Annotated[float | None, typer.Option(min=0, help="least time of a case's runs")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="few runs, for a look")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="of the texts and ids")] = 0,
+    device: Annotated[str | None, typer.Option(help="adb:SERIAL or adb:all: measure one bundle on phones")] = None,
+    output: OutputOption = None,
+    html: HtmlOption = None,
+    markdown: MarkdownOption = None,
+    png: Annotated[Path | None, typer.Option(help="write each plot into this folder")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure the latency of bundles, checkpoints and peers side by side."""
+    from squeezebert_mobile.benchmarks import benchmark as library
+    from squeezebert_mobile.benchmarks import fleet, peers, report, text
+
+    chosen = library.BenchmarkOptions(
+        bundles=tuple(bundles or ()),
+        checkpoints=tuple(checkpoint or ()),
+        peers=peers.parse(peer or ()),
+        best_peers=best_peers,
+        runtimes=tuple(map(str, runtime or ())),
+        precisions=tuple(map(str, precision or ())),
+        scenario=cast("Scenario", str(scenario)),
+        threads=tuple(threads or ()),
+        batches=tuple(batch or (1,)),
+        tokens=tuple(tokens or ()),
+        texts=texts,
+        warmup=warmup,
+        min_runs=min_runs,
+        min_seconds=min_seconds,
+        seed=seed,
+        quick=quick,
+        output=output,
+    )
+    with console.progress_bar("measuring", None, quiet=quiet) as advance:
+        step = console.steps(advance)
+        found = fleet.benchmark(device, chosen, step) if device else (library.benchmark(chosen, step),)
+    report.write([run.result for run in found], report.Outputs(markdown, html, png))
+    console.emit([text.summarize(run) for run in found], lambda: text.benchmark(found), as_json=as_json)
+
+
+@app.command()
+def reproduce(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="[BUNDLE]", help="a full-size bundle, for the best that SqueezeBERT reaches"),
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=1, max=512, help="length of the input")] = 128,
+    threads: ThreadsOption = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="few runs, for a look")] = False,
+    output: OutputOption = None,
+    html: HtmlOption = None,
+    markdown: MarkdownOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Repeat the paper's comparison with BERT-base and MobileBERT, and say what came out."""
+    from squeezebert_mobile.benchmarks import reproduce as library
+    from squeezebert_mobile.benchmarks import text
+
+    chosen = library.ReproduceOptions(bundle, tokens, threads, quick, output)
+    with console.progress_bar("reproducing", None, quiet=quiet) as advance:
+        found = library.reproduce(chosen, console.steps(advance))
+    library.write(found, markdown=markdown, html=html)
+    console.emit(text.reproduction_summary(found), lambda: text.reproduction(found), as_json=as_json)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="A", help="the older result file")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="the newer result file")],
+    max_slowdown: Annotated[
+        float | None, typer.Option(min=0, help="fail with 6 where a case is slower by more: 0.05 is 5 %")
+    ] = None,
+    noise: Annotated[float, typer.Option(min=0, help="the change that two runs of the same thing may show")] = 0.03,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two result files of one machine, case by case."""
+    from squeezebert_mobile.benchmarks import compare as library
+    from squeezebert_mobile.benchmarks import text
+
+    result = library.compare(library.CompareOptions(before, after, max_slowdown, noise))
+    console.emit(result, lambda: text.comparison(result), as_json=as_json)
+
+
+@app.command()
+def devices(as_json: JsonOption = False) -> None:
+    """List the phones that benchmark --device can name."""
+    from squeezebert_mobile.benchmarks import adb, text
+
+    found = adb.listed()
+    console.emit(found, lambda: text.devices(found), as_json=as_json)
 
 
 @app.command()

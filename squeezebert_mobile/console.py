@@ -39,8 +39,8 @@ def plain(value: object) -> object:
 
 
 @contextmanager
-def progress_bar(title: str, total: int, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
-    """A bar of ``total`` steps, ``done`` of which lie behind, on a terminal's stderr; nothing in a pipe."""
+def progress_bar(title: str, total: int | None, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
+    """A bar of ``total`` steps (None: unknown), ``done`` of which lie behind, on a terminal's stderr, else nothing."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -63,6 +63,11 @@ def progress_bar(title: str, total: int, *, done: int = 0, quiet: bool = False) 
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task(title, total=total, completed=done, status="")
         yield lambda steps, status: bar.update(task, advance=steps, status=status)
+
+
+def steps(advance: Advance) -> Callable[[str], None]:
+    """A function to call with what each step does, at its start."""
+    return lambda description: advance(1, description)
 
 
 def read_lines(source: Path) -> list[str]:

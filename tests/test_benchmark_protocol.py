@@ -76,7 +76,7 @@ def test_an_invalid_run_has_no_speed_up() -> None:
     invalid = make_result({"a": slow, "b": fast}, charging=True)
     assert all(row.speedup is None for row in table.rows(invalid, "a"))
     text = table.markdown(invalid)
-    assert "invalid: b" in text
+    assert "invalid: charging" in text
     assert "2.00x" not in text
 
 

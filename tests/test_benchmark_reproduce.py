@@ -8,7 +8,9 @@ from squeezebert_mobile.benchmarks.reproduce import Line
 from squeezebert_mobile.benchmarks.stages import STAGES, bert_stages
 from squeezebert_mobile.benchmarks.statistics import Ratio
 
-CHIP = Chip(name="c", core="c", ghz=1.0, fp32_ops_per_cycle=1, int8_ops_per_cycle=4, memory_gb_per_s=1.0)
+CHIP = Chip(
+    name="c", core="c", ghz=1.0, fp32_ops_per_cycle=1, int8_ops_per_cycle=4, memory_gb_per_s=1.0, sources=("s",)
+)
 
 
 @pytest.mark.slow
