@@ -17,6 +17,7 @@ LAYERS = {
     "squeezebert_mobile.benchmarks": 2,
     "squeezebert_mobile.export_arguments": 3,
     "squeezebert_mobile.training_arguments": 3,
+    "squeezebert_mobile.render": 3,
     "squeezebert_mobile.cli": 3,
     "squeezebert_mobile.__main__": 3,
 }

@@ -22,6 +22,9 @@ HOSTS = {
     "localhost",
     "maven.apache.org",  # the XML name space of every pom.xml
     "schemas.android.com",
+    "static.docs.arm.com",  # where the chips' figures come from, as the next two
+    "wccftech.com",
+    "www.anandtech.com",
     "www.w3.org",
 }
 URL = re.compile(r"\b(?:https?|git|ssh|ftp)://(?:[^\s/@\"']*@)?(\[[0-9a-f:]+]|[\w.-]*\w)")
