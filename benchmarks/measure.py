@@ -19,7 +19,7 @@ from squeezebert_mobile.benchmarks.children import Child
 from squeezebert_mobile.benchmarks.environment import Watch
 from squeezebert_mobile.benchmarks.messages import Item, Loaded, Timing
 from squeezebert_mobile.benchmarks.peers import PeerModel
-from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
+from squeezebert_mobile.benchmarks.protocol import ALONE, Conditions, Protocol
 from squeezebert_mobile.benchmarks.samples import Case, Cold, Result, Run, Sample
 
 Report = Callable[[str], None]
@@ -121,7 +121,7 @@ def measure(
         report(f"warm up {turn.job.candidate.label}")
         turn.warm_up()
     observer = watch()
-    alone = [turn for turn in turns if turn.job.protocol.scenario in ("sustained", "single-stream")]
+    alone = [turn for turn in turns if turn.job.protocol.scenario in ALONE]
     shared = [turn for turn in turns if turn not in alone]
     for group in [*([turn] for turn in alone), shared]:
         _rotate(group, observer, report)

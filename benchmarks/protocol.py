@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
+from squeezebert_mobile.benchmarks.drift import Drift
 
 Scenario = Literal["fixed-length", "natural-length", "length-sweep", "thread-sweep", "sustained", "single-stream"]
 
-# Repeat runs on an idle machine agreed within 3 %; a change of 5 % within one run is the machine, not chance.
-MAX_DRIFT = 0.05
 # Of a core, used by other programs while ours ran. A desktop's own housekeeping stays below it.
 MAX_OTHER_LOAD = 0.15
 # Of a core, kept from a virtual machine by its host.
@@ -18,8 +17,10 @@ MAX_CLOCK_JUMP_SECONDS = 1.0
 MIN_BATTERY_PERCENT = 20
 # Android's PowerManager: 0 none, 1 light, 2 moderate, from which on the clocks are lowered.
 THERMAL_MODERATE = 2
-# Below three samples a third, a third's median is one sample's luck.
-_MIN_SAMPLES_FOR_DRIFT = 9
+# Measured one after the other; all other scenarios' cases take turns.
+ALONE: tuple[Scenario, ...] = ("sustained", "single-stream")
+# The sustained scenario exists to show the drift, and texts of different lengths differ by themselves.
+DRIFTING: tuple[Scenario, ...] = ("sustained", "natural-length")
 
 
 class Record(BaseModel):
@@ -42,7 +43,7 @@ class Protocol(Record):
     warmup: Annotated[int, Field(ge=0)] = 3
     turn_warmup: Annotated[int, Field(ge=0)] = 1
     turn_runs: Annotated[int, Field(ge=1)] = 4
-    min_runs: Annotated[int, Field(ge=1)] = 40
+    min_runs: Annotated[int, Field(ge=1)] = 100
     min_seconds: Annotated[float, Field(ge=0)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -70,16 +71,8 @@ class Conditions(Record):
     cancelled: bool = False
 
 
-def drift(latencies: Sequence[int]) -> float:
-    """The median of the last third over that of the first, less one; 0 where there are too few to tell."""
-    third = len(latencies) // 3
-    if len(latencies) < _MIN_SAMPLES_FOR_DRIFT:
-        return 0.0
-    return float(np.median(latencies[-third:]) / np.median(latencies[:third])) - 1.0
-
-
-def case_faults(protocol: Protocol, latencies: Sequence[int]) -> tuple[str, ...]:
-    """Why a case's latencies (ns, in order) do not count; empty where they do."""
+def case_faults(protocol: Protocol, latencies: Sequence[int], drift: Drift | None) -> tuple[str, ...]:
+    """Why a case's latencies (ns) do not count; empty where they do. ``drift`` is the case's, where it can be told."""
     faults = []
     seconds = sum(latencies) / 1e9
     if len(latencies) < protocol.min_runs:
@@ -88,9 +81,11 @@ def case_faults(protocol: Protocol, latencies: Sequence[int]) -> tuple[str, ...]
         faults.append(f"{seconds:.2f} s of at least {protocol.min_seconds:g} s")
     if any(value <= 0 for value in latencies):
         faults.append("a latency is not above zero")
-    # The sustained scenario exists to show the drift, and texts of different lengths differ by themselves.
-    if protocol.scenario not in ("sustained", "natural-length") and abs(change := drift(latencies)) > MAX_DRIFT:
-        faults.append(f"the last third took {change:+.1%} of the first: frequency drift, throttling or another load")
+    if protocol.scenario not in DRIFTING and drift is not None and drift.is_proven:
+        faults.append(
+            f"the last third took {drift.value:+.1%} of the first ({drift.low:+.1%} to {drift.high:+.1%}) "
+            "beside the run's other cases: throttling, or another load"
+        )
     return tuple(faults)
 
 

@@ -110,9 +110,10 @@ def _section(result: Result, number: int) -> str:
     notice = (
         f'<div class="invalid" role="note"><p>(!) Not valid as a claim:</p><ul>{reasons}</ul></div>' if reasons else ""
     )
+    notes = "".join(f'<p class="where">Note: {html.escape(note)}</p>' for note in result.notes)
     return f"""<section>
 <p class="where">{html.escape(table.where(result))}</p>
-{notice}
+{notice}{notes}
 <div class="charts">
 {figures}
 </div>

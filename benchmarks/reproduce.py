@@ -135,11 +135,12 @@ def _fastest(result: Result, peer: Peer, forms: tuple[tuple[str, str], ...]) -> 
 
 
 def _line(result: Result, setting: str, peer: Peer, case: Case, bert: Case | None) -> Line:
-    faults = result.faults(case.name) + (result.faults(bert.name) if bert is not None else ())
-    comparable = bert is not None and bert is not case and not faults
-    speedup = ratio(result.by_case[bert.name], result.by_case[case.name]) if comparable and bert is not None else None
+    faults = result.faults(case.name)
+    speedup = None
+    if bert is not None and bert is not case and not faults and not result.faults(bert.name):
+        speedup = ratio(result.by_case[bert.name], result.by_case[case.name])
     p50 = summarize(result.latencies(case.name)).p50
-    return Line(setting, str(peer), case.name, p50, speedup, PUBLISHED_SECONDS[peer], tuple(dict.fromkeys(faults)))
+    return Line(setting, str(peer), case.name, p50, speedup, PUBLISHED_SECONDS[peer], faults)
 
 
 def _plain(lines: Sequence[Line]) -> dict[Peer, Line]:
@@ -178,9 +179,11 @@ def paragraph(costs: dict[Peer, Cost], lines: tuple[Line, ...]) -> str:
     """What reproduced, what did not and why, from the data alone; no speed-up is named for an invalid run."""
     arithmetic = costs[Peer.BERT_BASE].flops / costs[Peer.SQUEEZEBERT].flops
     head = f"SqueezeBERT needs {arithmetic:.2f} times less arithmetic than BERT-base. "
-    faults = dict.fromkeys(fault for line in lines for fault in line.faults)
+    shared = [fault for fault in lines[0].faults if all(fault in line.faults for line in lines)] if lines else []
+    faults = [*shared, *(f"{line.case}: {fault}" for line in lines for fault in line.faults if fault not in shared)]
     if faults:
-        return head + f"The run is not valid, so it neither confirms nor refutes the paper: {'; '.join(faults)}."
+        reasons = "; ".join(dict.fromkeys(faults))
+        return head + f"The run is not valid, so it neither confirms nor refutes the paper: {reasons}."
     found = {
         line.setting: line.speedup for line in lines if line.model == Peer.SQUEEZEBERT and line.speedup is not None
     }

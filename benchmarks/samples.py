@@ -9,12 +9,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from squeezebert_mobile.atomic import replace_file
-from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, Record, case_faults, machine_faults
+from squeezebert_mobile.benchmarks.drift import Drift, Turns, case_drift, machine_drift
+from squeezebert_mobile.benchmarks.protocol import (
+    ALONE,
+    DRIFTING,
+    Conditions,
+    Protocol,
+    Record,
+    case_faults,
+    machine_faults,
+)
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
 from squeezebert_mobile.manifest import Sha256
 
@@ -143,7 +153,45 @@ class Result:
 
     def faults(self, name: str) -> tuple[str, ...]:
         """Why a case's figures do not count; empty where they do."""
-        return machine_faults(self.conditions) + case_faults(self.case(name).protocol, self.latencies(name))
+        protocol = self.case(name).protocol
+        return machine_faults(self.conditions) + case_faults(protocol, self.latencies(name), self._drifts[name])
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the figures has to know although they count."""
+        notes = []
+        shared = list(self._shared.values())
+        found = machine_drift(shared) if len(shared) > 1 else None
+        if found is not None and found.is_proven:
+            notes.append(
+                f"all cases took {found.value:+.1%} in the last third of the run: the machine's own speed changed. "
+                "Ratios stand, because the cases took turns; milliseconds hold for this run only."
+            )
+        judged = [case.name for case in self.cases if case.protocol.scenario not in DRIFTING]
+        if any(self._drifts[name] is None for name in judged):
+            notes.append("too few turns to tell whether a case's speed changed during the run")
+        return tuple(notes)
+
+    @cached_property
+    def _shared(self) -> Mapping[str, Turns]:
+        """The turns of the cases that were measured in the same rounds."""
+        return {case.name: self._turns(case.name) for case in self.cases if case.protocol.scenario not in ALONE}
+
+    @cached_property
+    def _drifts(self) -> Mapping[str, Drift | None]:
+        return {case.name: self._drift(case) for case in self.cases}
+
+    def _drift(self, case: Case) -> Drift | None:
+        shared = {} if case.protocol.scenario in ALONE else self._shared
+        others = [turns for name, turns in shared.items() if name != case.name and turns]
+        return case_drift(self._turns(case.name), others)
+
+    def _turns(self, name: str) -> Turns:
+        """The median latency of each turn, in nanoseconds."""
+        taken: dict[int, list[int]] = {}
+        for sample in self.by_case[name]:
+            taken.setdefault(sample.turn, []).append(sample.infer_ns)
+        return {turn: median(values) for turn, values in taken.items()}
 
     @property
     def bundle_digests(self) -> frozenset[str]:

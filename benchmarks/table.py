@@ -133,7 +133,7 @@ def markdown(result: Result, baseline: str | None = None) -> str:
     if baseline is not None:
         lines += [f"Speed-up over: {baseline}, with a 95 % interval; none where a run is invalid.", ""]
     lines += [line(_HEADS), line(["---"] * len(_HEADS)), *(line(cells(row)) for row in found)]
-    lines += ["", *(f"- invalid: {reason}" for reason in faults(found))]
+    lines += ["", *(f"- invalid: {reason}" for reason in faults(found)), *(f"- note: {note}" for note in result.notes)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -52,6 +52,7 @@ def _run(found: BenchmarkResult) -> str:
     if any(row.speedup for row in summary.rows):
         lines.append(f"speed-up over {summary.baseline}, with a 95 % interval")
     lines += [f"invalid: {reason}" for reason in table.faults(summary.rows)]
+    lines += [f"note: {note}" for note in found.result.notes]
     lines += [f"left out: {left.candidate}: {left.reason}" for left in summary.skipped]
     lines += [f"samples: {found.output}"] if found.output else []
     return "\n".join(lines)

@@ -72,6 +72,8 @@ class PlainPteEngine:
         from executorch.extension.pybindings import _portable_lib
 
         _portable_lib._unsafe_reset_threadpool(threads)
+        # The module reads from these bytes until it is gone, and does not hold them itself.
+        self._data = data
         self._module = _portable_lib._load_for_executorch_from_buffer(data)
         self._tokens = tokens
 

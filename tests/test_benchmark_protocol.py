@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from test_benchmark_samples import make_result
 
 from squeezebert_mobile.benchmarks import statistics, table
-from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, case_faults, drift, machine_faults
+from squeezebert_mobile.benchmarks.drift import Drift
+from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, case_faults, machine_faults
 
 PROTOCOL = Protocol(min_runs=9, min_seconds=0)
 
@@ -37,11 +38,12 @@ def test_a_quiet_machine_has_no_faults() -> None:
 
 
 def test_too_few_runs_too_few_seconds_and_drift_are_faults() -> None:
-    assert case_faults(PROTOCOL, [10] * 9) == ()
-    assert "8 runs of at least 9" in case_faults(PROTOCOL, [10] * 8)[0]
-    assert "0.00 s of at least 1 s" in case_faults(PROTOCOL.model_copy(update={"min_seconds": 1.0}), [10] * 9)[0]
-    assert "the last third took +10.0%" in case_faults(PROTOCOL, [100] * 6 + [110] * 3)[0]
-    assert case_faults(PROTOCOL.model_copy(update={"scenario": "sustained"}), [100] * 6 + [110] * 3) == ()
+    drift = Drift(0.1, 0.08, 0.12)
+    assert case_faults(PROTOCOL, [10] * 9, None) == ()
+    assert "8 runs of at least 9" in case_faults(PROTOCOL, [10] * 8, None)[0]
+    assert "0.00 s of at least 1 s" in case_faults(PROTOCOL.model_copy(update={"min_seconds": 1.0}), [10] * 9, None)[0]
+    assert "the last third took +10.0% of the first (+8.0% to +12.0%)" in case_faults(PROTOCOL, [10] * 9, drift)[0]
+    assert case_faults(PROTOCOL.model_copy(update={"scenario": "sustained"}), [10] * 9, drift) == ()
 
 
 @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=50))
@@ -80,5 +82,35 @@ def test_an_invalid_run_has_no_speed_up() -> None:
     assert "2.00x" not in text
 
 
-def test_drift_needs_enough_samples() -> None:
-    assert drift([1, 100]) == 0.0
+@given(st.integers(0, 100))
+def test_a_machine_that_slows_down_for_all_leaves_ratios_standing_and_says_so(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    machine = np.linspace(1.0, 1.4, 30)
+    noisy = {name: [int(1e7 * m * (1 + 0.03 * rng.standard_normal())) for m in machine] for name in "abcd"}
+    result = make_result(noisy)
+    assert [result.faults(name) for name in noisy] == [()] * 4
+    (note,) = result.notes
+    assert "the machine's own speed changed" in note
+    assert note in table.markdown(result)
+
+
+@given(st.integers(0, 100), st.floats(0.2, 1.0))
+def test_a_case_that_slows_down_alone_is_a_fault(seed: int, slowdown: float) -> None:
+    rng = np.random.default_rng(seed)
+    machine = 1 + 0.1 * rng.standard_normal(30)
+    calm = {name: [int(1e7 * m) for m in machine] for name in "abc"}
+    throttled = [int(1e7 * m * f) for m, f in zip(machine, np.linspace(1, 1 + slowdown, 30), strict=True)]
+    result = make_result({**calm, "d": throttled})
+    assert "beside the run's other cases" in result.faults("d")[0]
+    assert [result.faults(name) for name in "abc"] == [()] * 3
+
+
+def test_a_case_by_itself_is_judged_by_itself() -> None:
+    assert make_result({"a": [100] * 20}).faults("a") == ()
+    assert "+20.0%" in make_result({"a": [100] * 10 + [120] * 10}).faults("a")[0]
+
+
+def test_drift_needs_enough_turns() -> None:
+    result = make_result({"a": [100] * 6 + [200] * 2})
+    assert result.faults("a") == ()
+    assert result.notes == ("too few turns to tell whether a case's speed changed during the run",)
