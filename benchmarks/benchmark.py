@@ -28,7 +28,8 @@ class BenchmarkOptions:
     """What to measure and how long. None and empty tuples mean what the scenario or the bundle offers.
 
     ``peers`` are transformers' models as their users get them, each with a checkpoint folder or None for random
-    weights; ``best_peers`` adds them with our treatment. ``shrink`` makes peers small for tests.
+    weights; ``best_peers`` adds them with our treatment. ``pad_to`` is the width that the tokens are padded to.
+    ``shrink`` makes peers small for tests.
     """
 
     bundles: tuple[Path, ...] = ()
@@ -42,6 +43,7 @@ class BenchmarkOptions:
     threads: tuple[int, ...] = ()
     batches: tuple[int, ...] = (1,)
     tokens: tuple[int, ...] = ()
+    pad_to: int | None = None
     texts: Path | None = None
     warmup: int = 3
     min_runs: int | None = None
@@ -119,6 +121,12 @@ def _require_consistent(options: BenchmarkOptions) -> None:
         raise UsageError("--checkpoint", "is measured in PyTorch", found=found, fix=fix)
     if options.best_peers and not options.peers:
         raise UsageError("--best-peers", "needs a peer", fix="add --peer all")
+    if options.pad_to is not None and options.scenario == "natural-length":
+        fix = "leave it out, or give --tokens"
+        raise UsageError("--pad-to", "is for a number of tokens", found=options.scenario, fix=fix)
+    if options.pad_to is not None and options.pad_to < max(options.tokens or (128,)):
+        fix = "pad to the longest of --tokens or more"
+        raise UsageError("--pad-to", "is shorter than the tokens", found=options.pad_to, fix=fix)
     if options.texts is not None and options.scenario != "natural-length":
         fix = "add --scenario natural-length"
         raise UsageError("--texts", "is read by one scenario only", found=options.scenario, fix=fix)
@@ -162,6 +170,7 @@ def protocols(options: BenchmarkOptions) -> list[Protocol]:
             threads=count,
             batch=batch,
             tokens=length,
+            pad_to=options.pad_to,
             warmup=options.warmup,
             turn_runs=min(runs, 4) if scenario != "single-stream" else min(runs, 64),
             min_runs=runs,
@@ -182,7 +191,11 @@ def _obstacle(candidate: Candidate, protocol: Protocol) -> str | None:
     """Why a candidate cannot be measured under a protocol."""
     rules: list[tuple[bool, str]] = [
         (protocol.batch > 1 and not candidate.any_batch, "ExecuTorch programs take one row"),
-        ((protocol.tokens or 0) > candidate.max_tokens, f"takes at most {candidate.max_tokens} tokens"),
+        (
+            max(protocol.tokens or 0, protocol.pad_to or 0) > candidate.max_tokens,
+            f"takes at most {candidate.max_tokens} tokens",
+        ),
+        (protocol.pad_to is not None and not candidate.any_batch, "ExecuTorch programs take no padding"),
         (protocol.tokens is None and candidate.tokenizer is None, "has no tokenizer for texts"),
         (protocol.tokens is None and protocol.batch > 1, "texts of natural length are measured one by one"),
     ]

@@ -85,7 +85,7 @@ class Candidate:
 
     def case(self, protocol: Protocol) -> Case:
         """The line of the result file for this candidate under ``protocol``."""
-        tokens = "natural length" if protocol.tokens is None else f"{protocol.tokens} tokens"
+        tokens = protocol.length
         threads = "1 thread" if protocol.threads == 1 else f"{protocol.threads} threads"
         return Case(
             name=f"{self.label}, {threads}, batch {protocol.batch}, {tokens}",

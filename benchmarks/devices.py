@@ -133,8 +133,8 @@ def measure(
 
 def _require_supported(protocol: Protocol) -> int:
     """The number of tokens. The app calls with one text, whose tokens are all real."""
-    if protocol.batch != 1 or protocol.tokens is None:
-        found = f"batch {protocol.batch}, tokens {protocol.tokens}"
+    if protocol.batch != 1 or protocol.tokens is None or protocol.pad_to is not None:
+        found = f"batch {protocol.batch}, {protocol.length}"
         fix = "give a number of tokens and batch 1"
         raise UsageError("--device", "measures single texts of a fixed length", found=found, fix=fix)
     return protocol.tokens

@@ -32,6 +32,7 @@ class Record(BaseModel):
 class Protocol(Record):
     """How one case is measured. ``tokens`` is null for texts at their natural length.
 
+    ``pad_to`` is the width to which those tokens are padded, with a mask; null for none.
     ``turn_runs`` runs are recorded each time that the case's turn comes, after ``turn_warmup`` that are not: they bring
     the weights back into the caches that the other cases took. ``seed`` draws the texts and ids.
     """
@@ -40,12 +41,20 @@ class Protocol(Record):
     threads: Annotated[int, Field(ge=1)] = 1
     batch: Annotated[int, Field(ge=1)] = 1
     tokens: Annotated[int, Field(ge=1)] | None = 128
+    pad_to: Annotated[int, Field(ge=1)] | None = None
     warmup: Annotated[int, Field(ge=0)] = 3
     turn_warmup: Annotated[int, Field(ge=0)] = 1
     turn_runs: Annotated[int, Field(ge=1)] = 4
     min_runs: Annotated[int, Field(ge=1)] = 100
     min_seconds: Annotated[float, Field(ge=0)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def length(self) -> str:
+        """The tokens in words."""
+        if self.tokens is None:
+            return "natural length"
+        return f"{self.tokens} tokens" + (f" padded to {self.pad_to}" if self.pad_to else "")
 
 
 class Conditions(Record):

@@ -70,9 +70,8 @@ def name_of(case: Case) -> str:
 def conditions_of(case: Case) -> str:
     """Threads, batch and tokens."""
     protocol = case.protocol
-    length = "natural length" if protocol.tokens is None else f"{protocol.tokens} tokens"
     threads = "1 thread" if protocol.threads == 1 else f"{protocol.threads} threads"
-    return f"{threads}, batch {protocol.batch}, {length}"
+    return f"{threads}, batch {protocol.batch}, {protocol.length}"
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -20,17 +20,24 @@ _SHORTEST_TEXT = 8
 
 
 def ids(candidate: Candidate, protocol: Protocol, tokens: int) -> Batch:
-    """Random ids, every token real: [N, W], or [N, choices, W]. Every candidate of a run reads the same."""
+    """Random ids, every token real but for the protocol's padding: [N, W], or [N, choices, W]; the same for all."""
     rng = np.random.default_rng(protocol.seed)
     choices = (_CHOICES,) if candidate.task is Task.MULTIPLE_CHOICE else ()
     shape = (protocol.batch, *choices, tokens)
     values = rng.integers(0, candidate.vocab_size, shape, dtype=np.int64)
-    return Batch(values, np.ones_like(values), np.zeros_like(values))
+    batch = Batch(values, np.ones_like(values), np.zeros_like(values))
+    return batch if protocol.pad_to is None else _padded(batch, protocol.pad_to)
+
+
+def _padded(batch: Batch, width: int) -> Batch:
+    """The batch with masked zeros behind its tokens."""
+    missing = [(0, 0)] * (batch.input_ids.ndim - 1) + [(0, width - batch.input_ids.shape[-1])]
+    return Batch(*(np.pad(array, missing) for array in batch.arrays().values()))
 
 
 def of_length(candidate: Candidate, protocol: Protocol, tokens: int) -> Item:
     """A text of exactly ``tokens`` tokens where the candidate reads texts, else ids."""
-    if candidate.tokenizer is None or protocol.batch > 1 or tokens < _SHORTEST_TEXT:
+    if candidate.tokenizer is None or protocol.batch > 1 or protocol.pad_to or tokens < _SHORTEST_TEXT:
         return ids(candidate, protocol, tokens)
     tokenizer = SqueezeBertTokenizerFast.from_pretrained(candidate.tokenizer)
     words = _single_token_words(tokenizer, protocol.seed)

@@ -410,6 +410,7 @@ def benchmark(
     threads: Annotated[list[int] | None, typer.Option(min=1, help="repeatable; default: 1")] = None,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="repeatable; default: 1")] = None,
     tokens: Annotated[list[int] | None, typer.Option(min=1, help="repeatable; default: 128")] = None,
+    pad_to: Annotated[int | None, typer.Option(min=1, help="width that the tokens are padded to")] = None,
     texts: Annotated[
         Path | None, typer.Option(help="texts of natural-length, one a line; default: demo sentences")
     ] = None,
@@ -441,6 +442,7 @@ def benchmark(
         threads=tuple(threads or ()),
         batches=tuple(batch or (1,)),
         tokens=tuple(tokens or ()),
+        pad_to=pad_to,
         texts=texts,
         warmup=warmup,
         min_runs=min_runs,

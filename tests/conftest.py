@@ -6,6 +6,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A deadline would be a timing assertion: it fails where another program has the processor.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Before any test module imports a library that reads them once. Two workers share two cores, so one thread each.
 os.environ.update(

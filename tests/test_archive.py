@@ -250,7 +250,7 @@ def test_nothing_of_a_bad_archive_is_unpacked(tmp_path: Path, case: str) -> None
 
 
 @given(data=st.data())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_archive_is_refused_or_gives_the_same_bundle(
     packed: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

@@ -89,6 +89,12 @@ def test_each_scenario_measures_what_it_names(
         (("benchmark", "{bundle}", "--runtime", "executorch"), 2, ("no such artifact", "onnx fp32")),
         (("benchmark", "{bundle}", "--best-peers"), 2, ("--best-peers", "--peer all")),
         (("benchmark", "{bundle}", "--texts", "x.txt"), 2, ("--texts", "natural-length")),
+        (("benchmark", "{bundle}", "--pad-to", "64"), 2, ("--pad-to", "shorter")),
+        (
+            ("benchmark", "{bundle}", "--pad-to", "64", "--scenario", "natural-length"),
+            2,
+            ("--pad-to", "number of tokens"),
+        ),
         (("benchmark", "--checkpoint", "x", "--runtime", "onnx"), 2, ("--checkpoint", "--runtime torch")),
         (("benchmark", "{bundle}", "--tokens", "513"), 2, ("nothing to measure", "160 tokens")),
         (("benchmark", "{bundle}", "--device", "usb"), 2, ("--device", "adb:SERIAL")),
@@ -125,3 +131,14 @@ def test_peers_are_named_in_any_case_with_or_without_weights() -> None:
     assert dict(peers.parse(["bert-base=x", "all"]))[Peer.BERT_BASE] == Path("x")
     with pytest.raises(UsageError, match="--peer: is not one"):
         peers.parse(["all=x"])
+
+
+def test_padding_is_measured_where_it_can_be(tiny_onnx_bundle: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "run.jsonl"
+    options = ("--quick", "--min-seconds", "0", "--precision", "fp32", "--tokens", "8", "--pad-to", "24")
+    done = run("benchmark", tiny_onnx_bundle, *options, "-o", kept)
+    assert done.returncode == 0, done.stderr
+    found = samples.read(kept)
+    assert {(case.protocol.tokens, case.protocol.pad_to) for case in found.cases} == {(8, 24)}
+    assert {sample.tokens for sample in found.samples} == {24}
+    assert "8 tokens padded to 24" in done.stdout

@@ -847,7 +847,7 @@ def test_row_48_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch
 # Nothing crashes
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files_load_or_are_refused(tmp_path: Path, data: st.DataObject) -> None:
     container = data.draw(st.sampled_from(["safetensors", "bin", "legacy bin"]))

@@ -245,7 +245,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from([*sorted(KEYS), "id2label", "num_labels", "architectures"]), json_values))
 def test_any_values_make_a_config_or_an_error(values: dict[str, object]) -> None:
     try:

@@ -288,7 +288,7 @@ WORDS = st.sampled_from(
 
 
 @given(arguments=st.lists(st.one_of(WORDS, st.text(max_size=8)), max_size=6))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_arguments_make_the_command_crash(arguments: list[str]) -> None:
     stdin, argv, stderr = sys.stdin, sys.argv, sys.stderr
     sys.argv, sys.stdin, sys.stderr = ["squeezebert-mobile", *arguments], io.TextIOWrapper(io.BytesIO()), io.StringIO()

@@ -45,7 +45,7 @@ def inputs(generator: torch.Generator, shape: tuple[int, ...], config: SqueezeBe
     return ids, mask, torch.randint(config.type_vocab_size, shape, generator=generator)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(configs(), st.sampled_from(list(Task)), st.integers(1, 3), st.integers(1, 16), st.integers(0, 2**31))
 def test_equals_the_reference(config: SqueezeBertConfig, task: Task, n: int, w: int, seed: int) -> None:
     torch.manual_seed(seed)

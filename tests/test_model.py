@@ -78,7 +78,7 @@ def test_every_class_equals_transformers(cls: type[PreTrained]) -> None:
     assert_equal(ours, theirs, shape_for(cls))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(config=configs, cls=st.sampled_from(MODEL_CLASSES), seed=st.integers(0, 99))
 def test_odd_configs_equal_transformers(config: SqueezeBertConfig, cls: type[PreTrained], seed: int) -> None:
     ours, theirs = pair(cls, config, seed)

@@ -63,7 +63,7 @@ def worst(task: Task, given_batch: Batch, found: dict[str, np.ndarray]) -> float
 
 
 @pytest.mark.parametrize("task", list(Task))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(n=st.integers(1, 4), w=st.integers(1, MAX), seed=st.integers(0, 2**31))
 def test_equals_the_reference(task: Task, n: int, w: int, seed: int) -> None:
     given_batch = batch(task, n, w, seed)

@@ -82,7 +82,7 @@ def engine(name: str) -> OnnxEngine:
 
 @pytest.mark.parametrize("name", ["dynamic", "static"])
 @given(tokens=st.integers(1, MAX), width=st.integers(1, MAX), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_padding_does_not_move_the_answer(name: str, tokens: int, width: int, seed: int) -> None:
     row = unpadded(tokens, seed)
     alone, wide = engine(name).run(row), engine(name).run(padded(row, max(tokens, width)))
@@ -90,7 +90,7 @@ def test_padding_does_not_move_the_answer(name: str, tokens: int, width: int, se
 
 
 @given(lengths=st.lists(st.integers(1, MAX), min_size=2, max_size=4), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_company_does_not_move_the_answer_of_static_scales(lengths: list[int], seed: int) -> None:
     rows = [unpadded(tokens, seed + number) for number, tokens in enumerate(lengths)]
     wide = [padded(row, max(lengths)).arrays().values() for row in rows]

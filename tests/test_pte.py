@@ -34,7 +34,7 @@ def configs(draw):
 
 
 @given(configs(), st.sampled_from(Task), st.integers(1, LENGTH))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_form_is_the_reference_for_every_legal_config(config, task, tokens):
     model = make(task, **config)
     ids, types = text(tokens)

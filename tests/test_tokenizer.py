@@ -127,7 +127,7 @@ def test_flags_equal_transformers(
 
 
 @given(text=st.text(max_size=40), pair=st.none() | st.text(max_size=40), max_length=st.integers(3, 30))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_text_equals_transformers(
     small: SqueezeBertTokenizerFast, theirs: Any, text: str, pair: str | None, max_length: int
 ) -> None:
@@ -143,7 +143,7 @@ def test_any_text_equals_transformers(
     second=st.booleans(),
     side=st.sampled_from(["left", "right"]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_overflow_equals_transformers(
     small: SqueezeBertTokenizerFast, theirs: Any, words: int, max_length: int, stride: int, second: bool, side: Any
 ) -> None:

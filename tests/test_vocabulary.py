@@ -78,7 +78,7 @@ def test_no_text_keeps_the_special_tokens(full: SqueezeBertTokenizerFast) -> Non
 
 
 @given(st.lists(st.text(st.sampled_from("abcehorsu thpn\u4e02é#[]-"), max_size=30), max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_texts_keep_their_tokens(full: SqueezeBertTokenizerFast, texts: list[str]) -> None:
     assert_keeps(full, texts)
 
