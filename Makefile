@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint lock clean android-test test-all android-apk
+.PHONY: install demo test lint lock clean android-test android-test-sdks test-all android-apk
 
 install: $(STAMP)
 
@@ -68,6 +68,16 @@ test-all: lint
 # Maven, Java 17 and aapt2; `make test` runs these too.
 android-test: install
 	$(BIN)/python -m pytest tests/test_android.py
+
+# The screens again on the oldest Android, on one in between and on the newest that Robolectric has for Java 17.
+ANDROID_SDKS := 26=8.0.0_r4-robolectric-r1-i7 29=10-robolectric-5803371-i7 35=15-robolectric-12650502-i7
+android-test-sdks: demo
+	for sdk in $(ANDROID_SDKS); do \
+	  artifact=org.robolectric:android-all-instrumented:$${sdk#*=} && \
+	  mvn -q -B -ntp org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get -Dartifact=$$artifact -Dtransitive=false && \
+	  (cd android_demo && mvn -q -B -ntp test -Dbundle.dir=$(CURDIR)/build/demo -Dandroid.sdk=$${sdk%%=*} \
+	    -Dandroid-runtime.version=$${sdk#*=}) && echo "Android API $${sdk%%=*}: passed" || exit 1; \
+	done
 
 # Also npm, zipalign, apksigner, dexdump and binutils. The phone build is Gradle's, see android_demo/README.md.
 android-apk: demo

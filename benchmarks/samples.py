@@ -19,6 +19,7 @@ from squeezebert_mobile.benchmarks.drift import Drift, Turns, case_drift, machin
 from squeezebert_mobile.benchmarks.protocol import (
     ALONE,
     DRIFTING,
+    NOTED_STOLEN,
     Conditions,
     Protocol,
     Record,
@@ -160,6 +161,12 @@ class Result:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the figures has to know although they count."""
         notes = []
+        stolen = self.conditions.stolen or 0
+        if stolen > NOTED_STOLEN:
+            notes.append(
+                f"the host kept {stolen:.2f} cores from this virtual machine: milliseconds are longer than on one of "
+                "one's own. Ratios stand, because the cases took turns."
+            )
         shared = list(self._shared.values())
         found = machine_drift(shared) if len(shared) > 1 else None
         if found is not None and found.is_proven:

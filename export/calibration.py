@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UsageError
 from squeezebert_mobile.export.observers import Method, Observer
-from squeezebert_mobile.export.onnx_form import GroupLinear, OnnxForm
+from squeezebert_mobile.export.onnx_form import GroupAttention, GroupLinear, OnnxForm
 from squeezebert_mobile.export.scheme import Ranges
 from squeezebert_mobile.model import PreTrained
 
@@ -60,6 +60,11 @@ def _watching(form: nn.Module, see: Callable[[str, Tensor], None]) -> Iterator[N
         for name, module in form.named_modules()
         if isinstance(module, GroupLinear) or (isinstance(module, nn.Linear) and ".groups." not in name)
     ]
+    handles += [
+        module.qkv.register_forward_hook(_attention_hook(name, module.heads, see))
+        for name, module in form.named_modules()
+        if isinstance(module, GroupAttention)
+    ]
     try:
         yield
     finally:
@@ -73,9 +78,22 @@ def _hook(name: str, see: Callable[[str, Tensor], None]) -> Callable[[nn.Module,
             see(f"{name}.input", part)
         for part in _tensors(output):
             see(f"{name}.output", part)
-            if name.endswith(".qkv"):
-                for kind, third in zip(("query", "key", "value"), part.chunk(3, -1), strict=True):
-                    see(f"{name}.{kind}", third)
+
+    return hook
+
+
+def _attention_hook(
+    name: str, heads: int, see: Callable[[str, Tensor], None]
+) -> Callable[[nn.Module, tuple[object], object], None]:
+    """Sees what the products inside an attention read, and the scores between them: for one row a call."""
+
+    def hook(_: nn.Module, _inputs: tuple[object], output: object) -> None:
+        for part in _tensors(output):
+            q, k, v = part.chunk(3, -1)  # [T, heads * D] each
+            for kind, third in (("query", q), ("key", k), ("value", v)):
+                see(f"{name}.qkv.{kind}", third)
+            q, k = (third.unflatten(-1, (heads, -1)).transpose(0, 1) for third in (q, k))  # [heads, T, D]
+            see(f"{name}.scores", q @ k.mT)
 
     return hook
 

@@ -1,4 +1,6 @@
-"""Symmetric integers for weights."""
+"""Integers for weights, and scales for activations."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,3 +17,21 @@ def quantize_rows(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
     top = 2 ** (bits - 1) - 1
     scale = (weight.abs().amax(1) / top).clamp_min(SMALLEST_SCALE)
     return (weight / scale[:, None]).round().clamp(-top, top).to(torch.int8), scale
+
+
+@dataclass(frozen=True)
+class Span:
+    """The calibrated range of an activation tensor, as `scheme.Ranges` gives it."""
+
+    low: float
+    high: float
+
+    def unsigned(self) -> tuple[Tensor, Tensor]:
+        """Scale and u8 zero point; the range is widened to hold 0, which must be exact."""
+        low, high = min(self.low, 0.0), max(self.high, 0.0)
+        scale = max((high - low) / 255, SMALLEST_SCALE)
+        return torch.tensor(scale), torch.tensor(min(max(round(-low / scale), 0), 255), dtype=torch.uint8)
+
+    def signed_scale(self) -> float:
+        """The scale of a symmetric s8 range."""
+        return max(-self.low, self.high, 127 * SMALLEST_SCALE) / 127

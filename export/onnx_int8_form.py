@@ -4,7 +4,6 @@ Weights: s8, symmetric, one scale per output channel. Activations: u8 with a zer
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,36 +11,9 @@ from torch.nn import functional as F
 
 from squeezebert_mobile.export import onnx_ops
 from squeezebert_mobile.export.compaction import Rows
+from squeezebert_mobile.export.integers import Span, quantize_rows
 from squeezebert_mobile.export.onnx_form import Embeddings, FeedForward, GroupAttention, GroupLinear, Weight, join
 from squeezebert_mobile.export.scheme import EmbeddingBits
-
-# Keeps the scale of a constant zero channel from being zero.
-_SMALLEST = 1e-9
-
-
-@dataclass(frozen=True)
-class Span:
-    """The calibrated range of an activation tensor, as `scheme.Ranges` gives it."""
-
-    low: float
-    high: float
-
-    def unsigned(self) -> tuple[Tensor, Tensor]:
-        """Scale and u8 zero point; the range is widened to hold 0, which must be exact."""
-        low, high = min(self.low, 0.0), max(self.high, 0.0)
-        scale = max((high - low) / 255, _SMALLEST)
-        return torch.tensor(scale), torch.tensor(min(max(round(-low / scale), 0), 255), dtype=torch.uint8)
-
-    def signed_scale(self) -> float:
-        """The scale of a symmetric s8 range."""
-        return max(-self.low, self.high, 127 * _SMALLEST) / 127
-
-
-def quantize_rows(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
-    """Symmetric integers and one scale per row of ``weight`` [rows, in]."""
-    top = 2 ** (bits - 1) - 1
-    scale = weight.abs().amax(1).clamp_min(top * _SMALLEST) / top
-    return (weight / scale[:, None]).round().clamp(-top, top).to(torch.int8), scale
 
 
 class DynamicLinear(nn.Module):

@@ -1,12 +1,12 @@
 """The tree walk from the float ONNX form to int8 or fp16, unit by unit, with the account of what changed."""
 
 from collections.abc import Callable
-from functools import partial
 
 from torch import nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.export.integers import Span
 from squeezebert_mobile.export.inventory import Part
 from squeezebert_mobile.export.onnx_account import (
     float_parts,
@@ -22,7 +22,6 @@ from squeezebert_mobile.export.onnx_int8_form import (
     DynamicLinear,
     IntEmbeddings,
     IntWeight,
-    Span,
     StaticFeedForward,
     StaticGroupAttention,
     StaticLinear,
@@ -145,14 +144,5 @@ class _Walk:
 
     def _spans(self, owner: str) -> Callable[[str], Span]:
         assert isinstance(self._scheme, Static)
-        return partial(_span, self._scheme, owner)
-
-
-def _span(scheme: Static, owner: str, name: str) -> Span:
-    try:
-        return Span(*scheme.ranges[f"{owner}.{name}"])
-    except KeyError as missing:
-        fix = "calibrate this model"
-        raise UnsupportedModelError(
-            "the ranges", "are those of another model", expected=missing.args[0], fix=fix
-        ) from None
+        ranges = self._scheme.ranges
+        return lambda name: Span(*ranges[f"{owner}.{name}"])

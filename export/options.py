@@ -61,10 +61,6 @@ class ExportOptions:
         for option, asked in needs_int8.items():
             if asked and not int8:
                 raise UsageError(option, "is about int8", found=_listed(self.precisions), fix="add --precision int8")
-        for precision in ("fp16", "int8-static"):
-            if precision in self.precisions and "executorch" in self.runtimes:
-                fix = "add --runtime onnx, or leave the precision out"
-                raise UsageError("--precision", f"ExecuTorch has no {precision} here", found=precision, fix=fix)
         self._require_calibration()
         if self.require_faster and (len(self.precisions) < 2 or "fp32" not in self.precisions):
             fix = "add --precision fp32 and the one that has to be faster"
@@ -76,6 +72,8 @@ class ExportOptions:
             raise UsageError("--precision", "int8-static needs calibration", fix="pass --calibration FILE")
         if self.calibration is not None and not (static or self.sensitivity or self.accuracy):
             raise UsageError("--calibration", "is for int8-static", fix="add --precision int8-static")
+        if self.approximate_gelu and "onnx" not in self.runtimes:
+            raise UsageError("--approximate-gelu", "is for ONNX Runtime alone", fix="add --runtime onnx")
         if self.approximate_gelu and not (static and self.accuracy):
             what = "changes the function, so it needs int8-static and an accuracy gate"
             raise UsageError("--approximate-gelu", what, fix="add --precision int8-static and --max-accuracy-drop")

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from squeezebert_mobile.export.inventory import TOKENS, Part
 from squeezebert_mobile.export.pte_form import FirstRows, Maps, PteForm
 
+FLOAT_PRODUCTS = "softmax attention over float queries and keys"
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -25,7 +27,8 @@ class Cost:
 def float_parts(form: PteForm, reason: str) -> tuple[Part, ...]:
     """The account of a form in which everything is float."""
     maps = [part for cost in map_costs(form) for part in cost.parts(reason)]
-    return (table_part(form, reason), *maps, *always_float(form))
+    products = [product_part(form, n, reason) for n in range(len(form.layers))]
+    return (table_part(form, reason), *maps, *always_float(form), *products)
 
 
 def table_part(form: PteForm, reason: str | None) -> Part:
@@ -44,15 +47,19 @@ def map_costs(form: PteForm) -> Iterator[Cost]:
 
 
 def always_float(form: PteForm) -> Iterator[Part]:
-    """The small tables, the normalizations and the products inside attention."""
+    """The small tables and the normalizations."""
     yield Part("embeddings.types", form.embeddings.types.weight.numel(), 0, "small, never multiplied")
     norms = [module for module in form.modules() if isinstance(module, nn.LayerNorm)]
     parameters = sum(parameter.numel() for layer in norms for parameter in layer.parameters())
     yield Part("normalizations", parameters, 0, "need float statistics")
-    for n, block in enumerate(form.blocks()):
-        rows = 1 if block.first_only else TOKENS
-        flops = 2 * 2 * rows * TOKENS * block.attention_norm.normalized_shape[0]
-        yield Part(f"layers.{n}.attention.products", 0, flops, "softmax attention over float queries and keys")
+
+
+def product_part(form: PteForm, layer: int, reason: str | None) -> Part:
+    """The products inside the attention of a layer."""
+    block = form.blocks()[layer]
+    rows = 1 if block.first_only else TOKENS
+    flops = 2 * 2 * rows * TOKENS * block.attention_norm.normalized_shape[0]
+    return Part(f"layers.{layer}.attention.products", 0, flops, reason)
 
 
 def _size(layer: nn.Linear, rows: int) -> tuple[int, int]:

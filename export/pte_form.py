@@ -78,12 +78,23 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     return context.permute(1, 0, 2).contiguous().view(-1, heads * size)
 
 
+class Products(nn.Module):
+    """`attend` as a module, which an int8 form exchanges."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attend(q, k, v, self.heads)
+
+
 class GroupAttention(nn.Module):
     """Attention where each group holds whole heads, so that a group's q, k and v meet nobody else's."""
 
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
-        self.heads = config.num_attention_heads // config.q_groups
+        self.products: nn.Module = Products(config.num_attention_heads // config.q_groups)
         parts = (weights.query, weights.key, weights.value)
         self.qkv = nn.ModuleList(
             Maps(linear(part.weight[g], part.bias[g]) for part in parts) for g in range(config.q_groups)
@@ -92,7 +103,7 @@ class GroupAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         pieces = split(x, len(self.qkv))
-        context = [attend(*maps(piece), self.heads) for maps, piece in zip(self.qkv, pieces, strict=True)]
+        context = [self.products(*maps(piece)) for maps, piece in zip(self.qkv, pieces, strict=True)]
         return join(self.output(context))
 
 
@@ -249,7 +260,7 @@ class PteForm(nn.Module):
         for layer in self.layers:
             x = layer(x)
         outputs: tuple[Tensor, ...] = self.head(x)
-        return outputs
+        return tuple(output.float() for output in outputs)
 
 
 def _head(model: PreTrained, base: SqueezeBertModel) -> nn.Module:

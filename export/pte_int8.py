@@ -1,16 +1,18 @@
 """int8 for the ExecuTorch form: weights per output channel, activations per token while the model runs, table per row.
 
-The operators that XNNPACK knows as dynamic quantization are written out here, so that no annotating tool stands
+The operators that XNNPACK knows as quantization are written out here, so that no annotating tool stands
 between the form and the delegate. Source: the node patterns of executorch.backends.xnnpack.utils.quant_utils.
 """
+
+from collections.abc import Callable
 
 import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.export.integers import SMALLEST_SCALE, quantize_rows
-from squeezebert_mobile.export.pte_form import FirstRows, Maps
+from squeezebert_mobile.export.integers import SMALLEST_SCALE, Span, quantize_rows
+from squeezebert_mobile.export.pte_form import FirstRows, Maps, Products
 
 _OPS = torch.ops.quantized_decomposed
 _LOW, _HIGH = -128, 127
@@ -47,6 +49,47 @@ class DynamicMaps(nn.Module):
         integers = _OPS.quantize_per_token.default(x, scale, zero, _LOW, _HIGH, torch.int8)
         x = _OPS.dequantize_per_token.default(integers, scale, zero, _LOW, _HIGH, torch.int8, torch.float32)
         return [layer(x) for layer in self.maps]
+
+
+class StaticProducts(nn.Module):
+    """`Products` with int8 operands and results, the softmax between them float; calibrated scales, one per tensor.
+
+    XNNPACK takes a second operand without a zero point only, so keys and values are symmetric; queries are, too.
+    """
+
+    def __init__(self, source: Products, spans: Callable[[str], Span]) -> None:
+        super().__init__()
+        self.heads = source.heads
+        self.query, self.key, self.value = (_symmetric(spans(f"qkv.{name}")) for name in ("query", "key", "value"))
+        self.scores, self.context = _asymmetric(spans("scores")), _asymmetric(spans("output.input"))
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """[Q, heads * D], and [W, heads * D] twice, to [Q, heads * D]."""
+        rows, keys, values = (x.view(-1, self.heads, x.shape[-1] // self.heads) for x in (q, k, v))
+        left, right = _stored(rows.permute(1, 0, 2), self.query), _stored(keys.permute(1, 2, 0), self.key)
+        shares = _stored(_stored(torch.bmm(left, right), self.scores).softmax(-1), _SHARES)
+        context = _stored(torch.bmm(shares, _stored(values.permute(1, 0, 2), self.value)), self.context)
+        return context.permute(1, 0, 2).contiguous().view(-1, q.shape[-1])
+
+
+# Scale and zero point. A softmax lies in 0 to 1.
+Grid = tuple[float, int]
+_SHARES: Grid = (1 / 255, _LOW)
+
+
+def _symmetric(span: Span) -> Grid:
+    return span.signed_scale(), 0
+
+
+def _asymmetric(span: Span) -> Grid:
+    scale, zero = span.unsigned()
+    return float(scale), int(zero) + _LOW
+
+
+def _stored(x: Tensor, grid: Grid) -> Tensor:
+    """``x`` through int8 and back; between two of these the delegate computes with the integers."""
+    integers = _OPS.quantize_per_tensor.default(x, *grid, _LOW, _HIGH, torch.int8)
+    return _OPS.dequantize_per_tensor.default(integers, *grid, _LOW, _HIGH, torch.int8)
 
 
 class ByteEmbedding(nn.Module):

@@ -1,5 +1,6 @@
 """The mobile form to a .pte for XNNPACK: rewrite, capture, lower, write every weight once."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -9,15 +10,15 @@ import torch
 from torch import nn
 
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.inventory import Lowered, Part, summarize
 from squeezebert_mobile.export.mobile import form_report
 from squeezebert_mobile.export.pte_account import float_parts
 from squeezebert_mobile.export.pte_form import PteForm
 from squeezebert_mobile.export.pte_quantize import quantize
 from squeezebert_mobile.export.pte_share import share_constants
-from squeezebert_mobile.export.pte_xnnpack import dynamic_slices, needed_passes, require_release
-from squeezebert_mobile.export.scheme import Dynamic, Scheme
+from squeezebert_mobile.export.pte_xnnpack import dynamic_slices, integer_products, needed_passes, require_release
+from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
 from squeezebert_mobile.model import PreTrained
 
 # The identifier of the program's flatbuffer schema, in bytes 4 to 8 of the file.
@@ -35,24 +36,27 @@ def lower_pte(model: PreTrained, *, scheme: Scheme | None = None, max_seq_len: i
     # 1. Rewrite
     form = PteForm(model, length).eval()
     # 2. Quantize
-    parts = _in_precision(form, scheme)
+    form, parts = _in_precision(form, scheme)
     # 3. Capture and lower
     with _quiet():
         data = _lower(_capture(form, length))
     # 4. Write every weight once
     fast, fallbacks = form_report(model.config)
-    return Lowered(share_constants(data), summarize(fast=fast, fallbacks=fallbacks, parts=parts), SCHEMA)
+    ranges = scheme.ranges.by_name if isinstance(scheme, Static) else None
+    inventory = summarize(fast=fast, fallbacks=fallbacks, parts=parts, ranges=ranges)
+    return Lowered(share_constants(data), inventory, SCHEMA)
 
 
-def _in_precision(form: PteForm, scheme: Scheme | None) -> tuple[Part, ...]:
+def _in_precision(form: PteForm, scheme: Scheme | None) -> tuple[PteForm, tuple[Part, ...]]:
+    """The form in a precision, and its account."""
     match scheme:
         case None:
-            return float_parts(form, "fp32 was asked for")
-        case Dynamic():
-            return quantize(form, scheme)
-        case _:
-            what = f"has no {type(scheme).__name__.lower()} precision for ExecuTorch"
-            raise UnsupportedModelError("squeezebert-mobile", what, fix="export fp32 or int8 for ExecuTorch")
+            return form, float_parts(form, "fp32 was asked for")
+        case Half():
+            parts = float_parts(form, "fp16 was asked for")
+            return copy.deepcopy(form).half(), parts  # the form shares tensors with the reference
+        case Dynamic() | Static():
+            return form, quantize(form, scheme)
 
 
 def _checked_length(config: SqueezeBertConfig, asked: int | None) -> int:
@@ -85,7 +89,7 @@ def _lower(program: torch.export.ExportedProgram) -> bytes:
     whole, _ = partitioner.ops_to_not_decompose(program)
     # The validity check knows ATen's core operators only, and these are kept whole for XNNPACK.
     config = EdgeCompileConfig(_check_ir_validity=False, preserve_ops=list(whole))
-    with dynamic_slices(), needed_passes():
+    with dynamic_slices(), integer_products(), needed_passes():
         # Not to_edge_transform_and_lower: it decomposes three times over, for the same bytes and twice the time.
         edge = to_edge(program, compile_config=config)
         return bytes(edge.to_backend(partitioner).to_executorch().buffer)

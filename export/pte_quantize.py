@@ -1,15 +1,23 @@
-"""The tree walk from the float ExecuTorch form to int8, unit by unit, with the account of what changed."""
+"""The tree walk from the float ExecuTorch form to int8 or fp16, unit by unit, with the account of what changed."""
 
 from collections.abc import Callable
 
 from torch import nn
 
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.export.integers import Span
 from squeezebert_mobile.export.inventory import Part
-from squeezebert_mobile.export.pte_account import always_float, map_costs, table_part
-from squeezebert_mobile.export.pte_form import FirstRows, Maps, PteForm
-from squeezebert_mobile.export.pte_int8 import BLOCK, ByteEmbedding, ByteRows, DynamicMaps, NibbleEmbedding
-from squeezebert_mobile.export.scheme import Dynamic, EmbeddingBits
+from squeezebert_mobile.export.pte_account import FLOAT_PRODUCTS, always_float, map_costs, product_part, table_part
+from squeezebert_mobile.export.pte_form import FirstRows, Maps, Products, PteForm
+from squeezebert_mobile.export.pte_int8 import (
+    BLOCK,
+    ByteEmbedding,
+    ByteRows,
+    DynamicMaps,
+    NibbleEmbedding,
+    StaticProducts,
+)
+from squeezebert_mobile.export.scheme import Dynamic, EmbeddingBits, Static
 
 # Below this many parameters a map of the head costs more to quantize its input for than its product saves.
 _WORTH_PARAMETERS = 64 * 64
@@ -23,11 +31,12 @@ def units(form: PteForm) -> tuple[str, ...]:
     return ("embeddings", *layers, "head")
 
 
-def quantize(form: PteForm, scheme: Dynamic) -> tuple[Part, ...]:
+def quantize(form: PteForm, scheme: Dynamic | Static) -> tuple[Part, ...]:
     """Put ``form`` into int8, in place, and account for every part.
 
-    Raises UsageError for a unit that does not exist or where nothing is left to quantize, UnsupportedModelError for a
-    table that 4 bits do not fit.
+    Static ranges are for the products inside attention alone: linear maps with them are slower than with a scale per
+    token (1.04x, NOTES.md). Raises UsageError for a unit that does not exist or where nothing is left to quantize,
+    UnsupportedModelError for a table that 4 bits do not fit or ranges of another model.
     """
     unknown = sorted(scheme.keep_float - set(units(form)))
     if unknown:
@@ -44,7 +53,20 @@ def quantize(form: PteForm, scheme: Dynamic) -> tuple[Part, ...]:
             form.set_submodule(cost.owner, DynamicMaps(maps))
     if all(part.reason is not None for part in parts):
         raise UsageError("--keep-float", "leaves nothing to quantize", fix="keep fewer units float, or export fp32")
-    return (*parts, *always_float(form))
+    return (*parts, *always_float(form), *(_products(form, n, scheme) for n in range(len(form.layers))))
+
+
+def _products(form: PteForm, layer: int, scheme: Dynamic | Static) -> Part:
+    """The products of a layer's attention, in int8 where there are ranges for them."""
+    unit = f"layers.{layer}.attention"
+    if unit in scheme.keep_float:
+        return product_part(form, layer, _ASKED)
+    source = getattr(form.get_submodule(unit), "products", None)
+    if isinstance(scheme, Dynamic) or not isinstance(source, Products):
+        return product_part(form, layer, FLOAT_PRODUCTS)
+    ranges = scheme.ranges
+    form.set_submodule(f"{unit}.products", StaticProducts(source, lambda name: Span(*ranges[f"{unit}.{name}"])))
+    return product_part(form, layer, None)
 
 
 def _reason(owner: str, maps: Maps, keep_float: frozenset[str]) -> str | None:
@@ -55,7 +77,7 @@ def _reason(owner: str, maps: Maps, keep_float: frozenset[str]) -> str | None:
     return _TOO_SMALL if owner.startswith("head.") and size < _WORTH_PARAMETERS else None
 
 
-def _embeddings(form: PteForm, scheme: Dynamic) -> Part:
+def _embeddings(form: PteForm, scheme: Dynamic | Static) -> Part:
     if "embeddings" in scheme.keep_float:
         return table_part(form, _ASKED)
     part = table_part(form, None)

@@ -54,6 +54,20 @@ def needed_passes() -> Iterator[None]:
 
 
 @contextmanager
+def integer_products() -> Iterator[None]:
+    """Let batched products of int8 tensors into the delegate; the second one must have no zero point."""
+    require_release()
+    from executorch.backends.xnnpack.partition.config.generic_node_configs import BMMConfig
+    from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
+
+    def supported(_: Any) -> list[ConfigPrecisionType]:
+        return [ConfigPrecisionType.FP32, ConfigPrecisionType.STATIC_QUANT]
+
+    with patch.object(BMMConfig, "supported_precision_types", supported):
+        yield
+
+
+@contextmanager
 def dynamic_slices() -> Iterator[None]:
     """Let slices of tensors with a free axis into the delegate; the free axis itself may be cut from its start only."""
     require_release()

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from squeezebert_mobile.errors import UnsupportedModelError
+
 EmbeddingBits = Literal[8, 4]
 
 
@@ -16,6 +18,10 @@ class Ranges:
     rows: int
 
     def __getitem__(self, name: str) -> tuple[float, float]:
+        """The range of a tap. Raises UnsupportedModelError where the ranges are those of another model."""
+        if name not in self.by_name:
+            what = "are those of another model"
+            raise UnsupportedModelError("the ranges", what, expected=name, fix="calibrate this model")
         return self.by_name[name]
 
 

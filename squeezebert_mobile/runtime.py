@@ -1,6 +1,7 @@
 """A session with one artifact of a bundle, in a child process whose death is reported as what it is."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -41,11 +42,13 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
         )
+        self._stage = "loaded"
         try:
             self._ask({"spec": np.array(request(root, artifact, threads=threads))})
         except BaseException:
             self.close()
             raise
+        self._stage = "ran"
 
     def run(self, batch: Batch) -> dict[str, Float32]:
         """Outputs by name, fp32."""
@@ -72,7 +75,8 @@ class Session:
 
     def _ask(self, request: worker.Arrays) -> worker.Arrays:
         assert self._child.stdin is not None and self._child.stdout is not None
-        watchdog = threading.Timer(TIMEOUT_SECONDS, self._child.send_signal, [signal.SIGALRM])
+        # Not send_signal, which may reap the child and lose its peak of memory.
+        watchdog = threading.Timer(TIMEOUT_SECONDS, os.kill, [self._child.pid, signal.SIGALRM])
         watchdog.start()
         try:
             worker.write_frame(self._child.stdin, request)  # type: ignore[arg-type]
@@ -92,10 +96,11 @@ class Session:
 
     def _death(self) -> SqueezeBertMobileError:
         """What the child died of: by a signal, the file is taken to be corrupt."""
-        code = self._child.wait()
+        code, peak = _ended(self._child)
         if code == -signal.SIGKILL:
             fix = "close other programs, or use a machine with more memory"
-            return EnvironmentFault(self._path, "the runtime was killed, most likely for memory", fix=fix)
+            what = f"the runtime was killed while it {self._stage} the model, most likely for memory"
+            return EnvironmentFault(self._path, what, found=f"a peak of at most {peak / 1e6:.0f} MB", fix=fix)
         if code == -signal.SIGALRM:
             what = f"is corrupt: the runtime did not come back in {TIMEOUT_SECONDS} s"
             return InputFileError(self._path, what, fix="copy or export the bundle again")
@@ -109,6 +114,16 @@ class Session:
             f"the runtime's process ended with {code}: {lines[-1][:300]}",
             fix="run squeezebert-mobile doctor",
         )
+
+
+def _ended(child: "subprocess.Popen[bytes]") -> tuple[int, int]:
+    """The exit code of a child that is about to end, and its peak of resident bytes.
+
+    The kernel counts what the child shared with this process before it became its own program, so it is an upper bound.
+    """
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return child.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def request(root: Path, artifact: Artifact, *, threads: int) -> str:

@@ -27,6 +27,8 @@ Arrays = dict[str, NDArray[np.generic]]
 # know, for which it has no type.
 _UNSUPPORTED_TYPES = ("InvalidGraph", "NotImplemented")
 _UNSUPPORTED_WORDS = ("opset version", "IR version")
+# A protobuf message, whose sizes are signed and have 32 bits.
+_LARGEST_ONNX = 2**31 - 1
 
 
 def write_frame(stream: BinaryIO, arrays: Arrays) -> None:
@@ -52,6 +54,8 @@ def read_frame(stream: BinaryIO) -> Arrays | None:
 def _open(request: Arrays) -> Engine:
     """Read the file, compare its digest, and give those same bytes to the runtime."""
     spec = json.loads(str(request["spec"]))
+    if spec["runtime"] == "onnx":
+        _refuse_too_large(Path(spec["path"]))
     model = read_verified(Path(spec["path"]), spec["sha256"])
     if spec["runtime"] == "onnx":
         _refuse_external_data(model, spec["path"])
@@ -60,6 +64,15 @@ def _open(request: Arrays) -> Engine:
     if spec["runtime"] == "executorch":
         _refuse_foreign_backends(model, spec["path"])
     return engine
+
+
+def _refuse_too_large(path: Path) -> None:
+    """Raise UnsupportedModelError for an ONNX file that protobuf cannot hold, before it fills the memory."""
+    size = path.stat().st_size if path.is_file() else 0
+    if size > _LARGEST_ONNX:
+        found, expected = f"{size} bytes", f"at most {_LARGEST_ONNX}"
+        fix = "export a smaller model; a bundle's model is one file"
+        raise UnsupportedModelError(path, "is larger than an ONNX file can be", found=found, expected=expected, fix=fix)
 
 
 def _refuse_external_data(model: bytes, path: str) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_benchmark_samples import make_result
 
-from squeezebert_mobile.benchmarks import statistics, table
+from squeezebert_mobile.benchmarks import report, statistics, table
 from squeezebert_mobile.benchmarks.drift import Drift
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, case_faults, machine_faults
 
@@ -15,7 +15,7 @@ PROTOCOL = Protocol(min_runs=9, min_seconds=0)
     ("change", "words"),
     [
         ({"other_load": 0.5}, "other programs used 0.50 cores"),
-        ({"stolen": 0.2}, "the host kept 0.20 cores"),
+        ({"stolen": 0.6}, "the host kept 0.60 cores"),
         ({"clock_jump_seconds": -3.0}, "the clock jumped"),
         ({"throttle_events": 2}, "throttled 2 times"),
         ({"thermal_status": 2}, "thermal status 2"),
@@ -70,6 +70,14 @@ def test_the_interval_is_wider_where_turns_differ() -> None:
     narrow, wide = (statistics.ratio(r.by_case["a"], r.by_case["b"]) for r in (calm, wild))
     assert narrow.high - narrow.low == 0
     assert wide.high - wide.low > 0
+
+
+def test_what_a_host_kept_is_said_and_leaves_ratios_standing() -> None:
+    result = make_result({"a": [100] * 20, "b": [50] * 20}, stolen=0.2)
+    assert result.faults("a") == ()
+    assert "the host kept 0.20 cores" in result.notes[0]
+    assert "Note: the host kept 0.20 cores" in report.page("t", [result])
+    assert table.rows(result, "a")[1].speedup is not None
 
 
 def test_an_invalid_run_has_no_speed_up() -> None:

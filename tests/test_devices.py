@@ -20,7 +20,9 @@ from squeezebert_mobile.benchmarks.samples import Result
 from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
 
-DEMO = Path(__file__).parents[1] / "android_demo"
+sys.path.insert(0, str(Path(__file__).parents[1] / "android_demo" / "tools"))
+import java_and_python
+
 PROTOCOL = Protocol(tokens=8, warmup=1, min_runs=12, min_seconds=0)
 ROOT = devices.ROOT.lstrip("/")
 
@@ -58,11 +60,7 @@ def class_path() -> str:
     """The Java core, its engine and ONNX Runtime, compiled by Maven."""
     if shutil.which("mvn") is None or shutil.which("java") is None:
         pytest.skip("needs Maven and Java 17")
-    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
-    modules = ("-pl", "core,engine-ort,desktop")
-    command = ["mvn", "-q", "-B", "-ntp", *modules, "compile", goal, "-Dmdep.outputFile=target/class-path.txt"]
-    subprocess.run(command, cwd=DEMO, check=True, capture_output=True)
-    return f"{DEMO}/desktop/target/classes:{(DEMO / 'desktop/target/class-path.txt').read_text().strip()}"
+    return java_and_python.class_path()
 
 
 @pytest.fixture
@@ -219,3 +217,17 @@ def test_a_machine_without_adb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(EnvironmentFault, match="adb: is not installed; fix: install Android's platform-tools"):
         adb.ready()
+
+
+def test_java_answers_as_python_does(tiny_bundle: Path, class_path: str, tmp_path: Path) -> None:
+    """To the bit where both have one version of the runtime: tokenizer, call and arithmetic are the same then."""
+    assert class_path
+    sentences = tmp_path / "sentences.txt"
+    sentences.write_text("A quiet film.\n\nCrème brûlée, 我爱电影 😀\n" + "good " * 60 + "\n", encoding="utf-8")
+    found = java_and_python.compare(tiny_bundle, sentences, rounds=1)
+    artifacts = {a.path for a in bundles.read(tiny_bundle).manifest.artifacts if a.runtime == "onnx"}
+    assert {one.artifact for one in found} == artifacts
+    for one in found:
+        assert (one.sentences, one.ids_equal) == (4, 4)
+        assert one.max_abs <= (0.0 if one.against == java_and_python.SAME else 0.1)
+        assert one.java_ms > 0 and one.python_ms > 0

@@ -11,12 +11,14 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import handmade
 import kill
 import pytest
+import tiny
 from checkout import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,6 +28,7 @@ from squeezebert_mobile import archive, cli
 from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.manifest import Manifest
+from squeezebert_mobile.tasks import Task
 
 GOLDEN = Path(__file__).parent / "data" / "bundle_v1"
 
@@ -79,7 +82,7 @@ ROWS: dict[int, tuple[str, ...]] = {
         "test_atomic.test_killed_anywhere_*", "test_cli.test_a_signal_ends_*", "test_faults.test_row_46_*",
         "test_runtime.test_row_46_*",
     ),
-    47: ("test_atomic.test_a_second_run_is_told_who_holds_the_lock",),
+    47: ("test_atomic.test_a_second_run_is_told_who_holds_the_lock", "test_faults.test_row_47_*"),
     48: ("test_checkpoint.test_row_48_*",),
     49: ("test_runtime.test_rows_38_and_49_*",),
     50: ("test_runtime.test_row_50_*", "test_signing.test_without_the_extra_*", "test_pte.test_another_executorch_*"),
@@ -254,6 +257,25 @@ def test_row_46_an_export_killed_at_twenty_points(tmp_path: Path) -> None:
     assert [str(k) for k in kills if not k.survived] == []
     assert {k.bundle for k in kills} == {"old", "new"}
     assert {k.archive for k in kills} == {"old", "new"}
+
+
+def test_row_47_of_two_exports_on_one_target_the_second_is_told(tmp_path: Path) -> None:
+    target, lock = tmp_path / "bundle", tmp_path / ".bundle.lock"
+    handmade.write(target)
+    old = (target / "bundle.json").read_bytes()
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION)
+    options = ("export", "-m", model, "-o", target, "--runtime", "onnx", "--precision", "fp32", "--force")
+    command = [sys.executable, "-m", "squeezebert_mobile", *map(str, options)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as first:
+        while first.poll() is None and not (lock.exists() and lock.read_text()):
+            time.sleep(0.01)
+        assert_error(run(*options), 7, f"bundle: is locked by pid {first.pid}")
+        assert (target / "bundle.json").read_bytes() == old
+        first.communicate()
+        assert first.returncode == 0
+    verified = run("verify", target)
+    assert verified.returncode == 0, verified.stderr
+    assert beside(target) == ["bundle", "model"]
 
 
 @pytest.mark.parametrize("name", ["with spaces", "émoji 😀", "-dash", "x" * 200, "a'b\"c;$(d)"])

@@ -17,10 +17,10 @@ from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.engines import OnnxEngine
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.export.calibration import calibrate
+from squeezebert_mobile.export.integers import quantize_rows
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.observers import Observer
 from squeezebert_mobile.export.onnx_form import OnnxForm
-from squeezebert_mobile.export.onnx_int8_form import quantize_rows
 from squeezebert_mobile.export.onnx_lower import lower_onnx
 from squeezebert_mobile.export.onnx_quantize import quantize
 from squeezebert_mobile.export.scheme import Dynamic, Half, Ranges, Scheme, Static

@@ -145,6 +145,13 @@ def test_row_37_a_graph_that_is_none_is_a_bad_file(tmp_path: Path, kind: str) ->
     assert isinstance(refusal(tmp_path, changed(kind)), InputFileError)
 
 
+def test_row_37_a_file_of_more_than_two_gigabytes(tmp_path: Path) -> None:
+    made = artifact(tmp_path, b"")
+    os.truncate(tmp_path / made.path, 2**31)
+    with pytest.raises(UnsupportedModelError, match=r"found 2147483648 bytes, expected at most 2147483647\); fix: "):
+        Session(tmp_path, made)
+
+
 def test_other_bytes_than_the_digest_says_never_reach_the_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +181,11 @@ def child(folder: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("body", "error", "words"),
     [
-        ("kill -9 $$", EnvironmentFault, "killed, most likely for memory"),
+        (
+            "kill -9 $$",
+            EnvironmentFault,
+            r"killed while it loaded the model, most likely for memory \(found a peak of at most \d+ MB\)",
+        ),
         ("kill -SEGV $$", InputFileError, "corrupt: the runtime died of SIGSEGV"),
         ("kill -ABRT $$", InputFileError, "corrupt: the runtime died of SIGABRT"),
         ("kill -FPE $$", InputFileError, "corrupt: the runtime died of SIGFPE"),
