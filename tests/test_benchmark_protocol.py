@@ -15,7 +15,7 @@ PROTOCOL = Protocol(min_runs=9, min_seconds=0)
     ("change", "words"),
     [
         ({"other_load": 0.5}, "other programs used 0.50 cores"),
-        ({"stolen": 0.6}, "the host kept 0.60 cores"),
+        ({"stolen": 1.2}, "the host kept 1.20 cores"),
         ({"clock_jump_seconds": -3.0}, "the clock jumped"),
         ({"throttle_events": 2}, "throttled 2 times"),
         ({"thermal_status": 2}, "thermal status 2"),
