@@ -70,7 +70,7 @@ android-test: install
 	$(BIN)/python -m pytest tests/test_android.py
 
 # The screens again on the oldest Android, on one in between and on the newest that Robolectric has for Java 17.
-ANDROID_SDKS := 26=8.0.0_r4-robolectric-r1-i7 29=10-robolectric-5803371-i7 35=15-robolectric-12650502-i7
+ANDROID_SDKS := 26=8.0.0_r4-robolectric-r1-i7 29=10-robolectric-5803371-i7 35=15-robolectric-13954326-i7
 android-test-sdks: demo
 	for sdk in $(ANDROID_SDKS); do \
 	  artifact=org.robolectric:android-all-instrumented:$${sdk#*=} && \

@@ -105,7 +105,8 @@ def _call(command: Sequence[str], **variables: str) -> list[Answer]:
 
 def _difference(artifact: str, turns: Mapping[str, list[list[Answer]]], against: str) -> Difference:
     pairs = list(zip(turns[JAVA][0], turns[against][0], strict=True))
-    java, python = (np.array([side.logits for side in sides]) for sides in zip(*pairs, strict=True))
+    # Java writes the shortest decimals of a float, Python all of them.
+    java, python = (np.array([side.logits for side in sides], np.float32) for sides in zip(*pairs, strict=True))
 
     def ms(name: str) -> float:
         return median(answer.ns for turn in turns[name] for answer in turn) / 1e6
