@@ -3,20 +3,18 @@
 import errno
 import os
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from killed import killed_at
 
 from squeezebert_mobile import atomic
 from squeezebert_mobile.atomic import replace_file, staged_file, staged_folder
 from squeezebert_mobile.errors import EnvironmentFault
-
-# The operations that change a disk, as Python's audit events name them; a child is killed before the n-th of them.
-DISK_EVENTS = frozenset({"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"})
 
 
 def is_ours(folder: Path) -> bool:
@@ -150,27 +148,6 @@ def test_a_second_run_is_told_who_holds_the_lock(tmp_path: Path) -> None:
     assert beside(target) == ["bundle"]
 
 
-def killed_before(event: int, target: Path, text: str) -> bool:
-    """Write in a child that dies before its n-th disk operation; False where it ended before that."""
-    child = os.fork()
-    if child == 0:
-        seen = 0
-
-        def hook(name: str, _: object) -> None:
-            nonlocal seen
-            if name in DISK_EVENTS:
-                seen += 1
-                if seen == event:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        try:
-            sys.addaudithook(hook)
-            write(target, text)
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 def test_killed_anywhere_leaves_the_old_or_the_new(tmp_path: Path, exchange: bool) -> None:
     seen: set[str] = set()
@@ -180,7 +157,7 @@ def test_killed_anywhere_leaves_the_old_or_the_new(tmp_path: Path, exchange: boo
         event += 1
         target = tmp_path / str(event) / "bundle"
         write(target, "old")
-        killed = killed_before(event, target, "new")
+        killed = killed_at(event, partial(write, target, "new"))
         if exchange:
             assert content(target) in ({"old"}, {"new"})
         with pytest.raises(EnvironmentFault, match="exists"):  # any next start cleans up

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import resource
-import signal
 import stat
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import tiny
 from checkout import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from killed import killed_at
 from test_cli import assert_error, run
 
 from squeezebert_mobile import archive, cli
@@ -195,32 +195,6 @@ def test_row_45_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     disk.chmod(stat.S_IRUSR | stat.S_IXUSR)
     with pytest.raises(EnvironmentFault, match=r"target: cannot be written: .*; fix: "):
         write_bundle((disk if os.geteuid() else Path("/sys")) / "target")
-
-
-# What changes a disk, as Python's audit events name it.
-DISK_EVENTS = frozenset({"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"})
-
-
-def killed_at(event: int, action: Callable[[], None]) -> bool:
-    """Run ``action`` in a child that is killed before its n-th disk operation; False where it ended before that."""
-    child = os.fork()
-    if child == 0:
-        seen = 0
-
-        def hook(name: str, _: object) -> None:
-            nonlocal seen
-            # The kill is an audit event itself.
-            if name in DISK_EVENTS:
-                seen += 1
-                if seen == event:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        try:
-            sys.addaudithook(hook)
-            action()
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
