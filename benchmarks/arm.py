@@ -104,11 +104,6 @@ def folder() -> Path:
     return cache_folder() / "arm"
 
 
-def is_set_up() -> bool:
-    """Whether QEMU and the machine are there, so that nothing has to be fetched."""
-    return shutil.which("qemu-aarch64") is not None and (folder() / "site").is_dir()
-
-
 def set_up() -> Machine:
     """The machine, fetched where it is not in the cache. Raises EnvironmentFault with what is missing."""
     _require("qemu-aarch64", "apt-get install qemu-user")

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,13 @@ def make_result(
     )
     run = Run(run_id=run_id, started="2026-01-01T00:00:00+00:00", environment=ENVIRONMENT)
     return Result(run, cases, taken, Conditions(seconds=1.0, **conditions))
+
+
+def test_a_natural_length_is_read_as_one() -> None:
+    result = make_result({"a": [1]})
+    protocol = Protocol(scenario="natural-length", tokens=None)
+    natural = replace(result, cases=(result.cases[0].model_copy(update={"protocol": protocol}),))
+    assert samples.parse(samples.dump(natural), "file") == natural
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
