@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from fake_adbd import FakePhone, adb_server
+from test_cli import run
 
 from squeezebert_mobile import bundle as bundles
-from squeezebert_mobile.benchmarks import adb, devices
+from squeezebert_mobile.benchmarks import adb, devices, samples
 from squeezebert_mobile.benchmarks.adb import Adb
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import Result
@@ -99,6 +100,23 @@ def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opene
     assert fractions[-1] == 1.0
     assert result.conditions.battery_percent == 80 and result.conditions.charging is False
     assert not any((phone.root / ROOT / "runs").iterdir()), "the phone is left clean"
+
+
+def test_the_command_measures_a_phone_and_prints_its_table(
+    phone: FakePhone, opened: Bundle, class_path: str, tmp_path: Path
+) -> None:
+    """Command, adb, the app's Java with real inference, JSON, table."""
+    script(phone, "am", AM.format(class_path=class_path, root=ROOT))
+    kept = tmp_path / "phone.jsonl"
+    protocol = ("--tokens", "8", "--warmup", "1", "--min-runs", "12", "--min-seconds", "0")
+    chosen = ("--runtime", "onnx", "--precision", "fp32", "--device", f"adb:{phone.serial}")
+    done = run("benchmark", opened.folder, *chosen, *protocol, "-o", kept)
+    assert done.returncode == 0, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("SqueezeBERT, ONNX Runtime 1.29.0, fp32")]
+    assert row.split()[-1] == "12"
+    found = samples.read(kept)
+    assert found.bundle_digests == {opened.digest}
+    assert found.run.environment.device == "unknown JVM"  # a desktop stands in for the phone
 
 
 def test_a_bundle_is_pushed_once(phone: FakePhone, opened: Bundle) -> None:
