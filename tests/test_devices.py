@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_adbd import FakePhone, adb_server
+from test_android import load
 from test_cli import run
 
 from squeezebert_mobile import bundle as bundles
@@ -21,8 +22,7 @@ from squeezebert_mobile.benchmarks.samples import Result
 from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "android_demo" / "tools"))
-import java_and_python
+java_and_python = load("java_and_python")
 
 PROTOCOL = Protocol(tokens=8, warmup=1, min_runs=12, min_seconds=0)
 ROOT = devices.ROOT.lstrip("/")
