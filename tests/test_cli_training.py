@@ -1,5 +1,6 @@
 """`finetune` and `evaluate` as a user types them."""
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -58,6 +59,6 @@ def test_every_mistake_is_one_line_with_a_fix(
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras.importlib.metadata, "requires", lambda _: ["no-such-package>=1; extra == 'finetune'"])
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: ["no-such-package>=1; extra == 'finetune'"])
     with pytest.raises(EnvironmentFault, match=r"no-such-package.*squeezebert-mobile\[finetune\]"):
         extras.require("finetune")
