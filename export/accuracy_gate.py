@@ -1,6 +1,6 @@
 """The accuracy that int8 may cost, and the units that go back to float until it costs no more."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -67,30 +67,27 @@ class AccuracyGate:
             raise GateError(file, what, found=f"-{fall:.4f}", expected=f"at most -{self.options.max_drop:g}", fix=fix)
 
     def settle(
-        self, scheme: Dynamic | Static, ranking: Iterable[Effect], report: Callable[[str], None]
+        self, scheme: Dynamic | Static, rank: Callable[[], Sequence[Effect]], report: Callable[[str], None]
     ) -> frozenset[str]:
-        """The units to keep float so that the drop is allowed: those that do the most damage a byte come first.
+        """The units to keep float so that the drop is allowed: of ``rank``'s, those that do the most damage a byte.
 
         Found by bisection over how many, judged in PyTorch with one activation scale a tensor; ExecuTorch's scale a
         token is finer. The largest set is returned where none is enough, and the artifact then misses the gate.
         """
-        order = [effect.unit for effect in sorted(ranking, key=lambda effect: -effect.damage)]
 
-        def kept(count: int) -> frozenset[str]:
-            return scheme.keep_float | frozenset(order[:count])
-
-        def holds(count: int) -> bool:
-            report(f"Judging int8 with {count} of {len(order)} units in float")
-            form = _FormSession(self._model, replace(scheme, keep_float=kept(count)))
+        def holds(kept: frozenset[str]) -> bool:
+            report(f"Judging int8 with {len(kept)} units in float")
+            form = _FormSession(self._model, replace(scheme, keep_float=kept))
             return self.drop(form.run) <= self.options.max_drop
 
+        if holds(scheme.keep_float):
+            return scheme.keep_float
+        order = [effect.unit for effect in sorted(rank(), key=lambda effect: -effect.damage)]
         low, high = 0, len(order) - 1  # one unit at least stays int8
-        if holds(low):
-            return kept(low)
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if holds(middle) else (middle, high)
-        return kept(high)
+            low, high = (low, middle) if holds(scheme.keep_float | frozenset(order[:middle])) else (middle, high)
+        return scheme.keep_float | frozenset(order[:high])
 
     def _metric(self, predict: Predict) -> Metric:
         scored = score(

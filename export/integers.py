@@ -32,6 +32,6 @@ class Span:
         scale = max((high - low) / 255, SMALLEST_SCALE)
         return torch.tensor(scale), torch.tensor(min(max(round(-low / scale), 0), 255), dtype=torch.uint8)
 
-    def signed_scale(self) -> float:
-        """The scale of a symmetric s8 range."""
-        return max(-self.low, self.high, 127 * SMALLEST_SCALE) / 127
+    def signed_scale(self, top: int = 127) -> float:
+        """The scale of a symmetric range whose largest integer is ``top``."""
+        return max(-self.low, self.high, top * SMALLEST_SCALE) / top

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from torch import nn
 
 from squeezebert_mobile.export.inventory import TOKENS, Part
-from squeezebert_mobile.export.onnx_form import ClassifierHead, FeatureHead, OnnxForm, Weight
+from squeezebert_mobile.export.onnx_form import ClassifierHead, FeatureHead, HeadProduct, OnnxForm
 
 
 def linear_part(form: OnnxForm, name: str, reason: str | None) -> Part:
     """The account of the linear layer or weight ``name`` of the float form."""
     module = form.get_submodule(name)
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    weight = module.values if isinstance(module, Weight) else module.weight
+    weight = module.values if isinstance(module, HeadProduct) else module.weight
     assert isinstance(weight, nn.Parameter)
     return Part(name, parameters, 2 * weight.numel() * _rows(form, name), reason)
 
@@ -39,8 +39,8 @@ def table_part(form: OnnxForm, reason: str | None) -> Part:
 
 
 def linear_names(form: nn.Module) -> tuple[str, ...]:
-    """Every linear layer and bare weight, by name."""
-    return tuple(name for name, module in form.named_modules() if isinstance(module, (nn.Linear, Weight)))
+    """Every linear layer and product per head, by name."""
+    return tuple(name for name, module in form.named_modules() if isinstance(module, (nn.Linear, HeadProduct)))
 
 
 def float_parts(form: OnnxForm, reason: str) -> tuple[Part, ...]:

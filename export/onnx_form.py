@@ -105,15 +105,15 @@ class PlainAttention(nn.Module):
         return x.view(rows.n, rows.k, self.heads, self.head_size).transpose(1, 2)
 
 
-class Weight(nn.Module):
-    """A weight [out, in] that is not used through a linear layer, as a module so that it can be exchanged."""
+class HeadProduct(nn.Module):
+    """One matrix per head, [H, N, in] -> [H, N, out], as a module so that it can be exchanged."""
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()
-        self.values = nn.Parameter(values.clone(), False)
+        self.values = nn.Parameter(values.clone(), False)  # [H, in, out]
 
-    def forward(self) -> Tensor:
-        return self.values
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.values
 
 
 class FirstTokenAttention(nn.Module):
@@ -126,18 +126,19 @@ class FirstTokenAttention(nn.Module):
         super().__init__()
         self.heads, self.head_size, self.groups = config.num_attention_heads, config.head_size, config.q_groups
         self.query = GroupLinear(weights.query)
-        self.key: nn.Module = Weight(weights.key.weight.flatten(0, 1))  # [C, in]
-        self.value: nn.Module = Weight(weights.value.weight.flatten(0, 1))
+        per_head = (self.heads, self.head_size, -1)
+        self.key: nn.Module = HeadProduct(weights.key.weight.reshape(per_head))
+        # Contiguous as it is used: a transposed matrix would be packed at every run.
+        self.value: nn.Module = HeadProduct(weights.value.weight.reshape(per_head).transpose(1, 2).contiguous())
         self.output = GroupLinear(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         q = self.query.whole(rows.first(x)).view(rows.n, self.heads, self.head_size)
-        per_head = (self.heads, self.head_size, -1)
-        reach = self._per_group(q.transpose(0, 1) @ self.key().view(per_head))  # [N, G, heads of a group, in]
+        reach = self._per_group(self.key(q.transpose(0, 1)))  # [N, G, heads of a group, in]
         tokens = x.view(rows.n, rows.k, self.groups, -1).transpose(1, 2)  # [N, G, K, in]
         probabilities = (reach @ tokens.transpose(2, 3) + rows.bias).softmax(-1)
         seen = (probabilities @ tokens).flatten(1, 2).transpose(0, 1)  # [H, N, in]
-        context = seen @ self.value().view(per_head).transpose(1, 2)  # [H, N, D]
+        context = self.value(seen)  # [H, N, D]
         return self.output.whole(context.transpose(0, 1).flatten(1))
 
     def _per_group(self, x: Tensor) -> Tensor:
@@ -208,6 +209,8 @@ class OnnxForm(nn.Module):
             for index, layer in enumerate(base.encoder.layers)
         )
         self.head = head(model)
+        # Whether the layers take [1, T, C], as ONNX Runtime's integer convolution wants it.
+        self.lifted = False
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
         if self.task is not Task.MULTIPLE_CHOICE:
@@ -218,9 +221,11 @@ class OnnxForm(nn.Module):
     def _rows(self, ids: Tensor, mask: Tensor, types: Tensor) -> tuple[Tensor, ...]:
         rows = compact(mask)
         x = self.embeddings(ids.gather(1, rows.order), types.gather(1, rows.order), rows.order)
+        if self.lifted:
+            x = x[None]
         for layer in self.layers:
             x = layer(x, rows)
-        outputs: tuple[Tensor, ...] = self.head(x, rows)
+        outputs: tuple[Tensor, ...] = self.head(x.flatten(0, -2), rows)  # [T, C] or [N, C]
         return outputs
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.export.onnx_form import Embeddings, OnnxForm, Weight
+from squeezebert_mobile.export.onnx_form import Embeddings, HeadProduct, OnnxForm
 
 
 class HalfLinear(nn.Module):
@@ -21,15 +21,15 @@ class HalfLinear(nn.Module):
         return F.linear(x, self.weight.to(torch.float32), self.bias)
 
 
-class HalfWeight(nn.Module):
-    """A bare weight in fp16."""
+class HalfHeadProduct(nn.Module):
+    """`HeadProduct` in fp16."""
 
-    def __init__(self, source: Weight) -> None:
+    def __init__(self, source: HeadProduct) -> None:
         super().__init__()
         self.values = nn.Buffer(source.values.detach().half())
 
-    def forward(self) -> Tensor:
-        return self.values.to(torch.float32)
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.values.to(torch.float32)
 
 
 class HalfEmbeddings(Embeddings):
@@ -57,5 +57,5 @@ def halve(form: OnnxForm) -> None:
         if isinstance(module, nn.Linear):
             weight = words if module.weight is table else nn.Buffer(module.weight.detach().half())
             form.set_submodule(name, HalfLinear(module, weight))
-        elif isinstance(module, Weight):
-            form.set_submodule(name, HalfWeight(module))
+        elif isinstance(module, HeadProduct):
+            form.set_submodule(name, HalfHeadProduct(module))

@@ -3,7 +3,7 @@
 Weights: s8, symmetric, one scale per output channel. Activations: u8 with a zero point, one scale per tensor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,11 @@ from torch.nn import functional as F
 from squeezebert_mobile.export import onnx_ops
 from squeezebert_mobile.export.compaction import Rows
 from squeezebert_mobile.export.integers import Span, quantize_rows
-from squeezebert_mobile.export.onnx_form import Embeddings, FeedForward, GroupAttention, GroupLinear, Weight, join
+from squeezebert_mobile.export.onnx_form import Embeddings, FeedForward, GroupAttention, GroupLinear, HeadProduct, join
 from squeezebert_mobile.export.scheme import EmbeddingBits
+
+# The middle of 7 bits, and how far they reach from it.
+_MIDDLE, _TOP = 64, 63
 
 
 class DynamicLinear(nn.Module):
@@ -31,24 +34,36 @@ class DynamicLinear(nn.Module):
         return onnx_ops.dynamic_matmul(x, self.weight.T if self.tied else self.weight, self.scale, self.bias)
 
 
-class StaticLinear(DynamicLinear):
-    """[T, in] -> [T, out] in float, the input with a calibrated range."""
+class StaticProduct(DynamicLinear):
+    """u8 [.., T, in] with a calibrated range -> float [.., T, out]."""
 
     def __init__(self, source: nn.Linear, span: Span, table: "IntEmbeddings | None" = None) -> None:
         super().__init__(source, table)
-        x_scale, x_zero = span.unsigned()
-        self.x_scale, self.x_zero = nn.Buffer(x_scale), nn.Buffer(x_zero)
+        self.x_scale, self.x_zero = map(nn.Buffer, span.unsigned())
 
     def forward(self, x: Tensor) -> Tensor:
-        q = onnx_ops.quantize(x, self.x_scale, self.x_zero)
         weight = self.weight.T if self.tied else self.weight
-        return onnx_ops.integer_matmul(q, weight, self.x_scale, self.scale, self.x_zero, self.bias)
+        return onnx_ops.integer_matmul(x, weight, self.x_scale, self.scale, self.x_zero, self.bias)
+
+
+class StaticLinear(StaticProduct):
+    """`StaticProduct` of a float input, [.., T, in] -> [.., T, out]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(onnx_ops.quantize(x, self.x_scale, self.x_zero))
 
 
 class StaticConv(nn.Module):
-    """u8 [1, T, in] -> u8 [1, T, out]; ``fold`` multiplies the scale of each output channel."""
+    """u8 [1, T, in] -> u8 [1, T, out]: ``shift`` is added to each channel, then ``fold`` multiplies its scale."""
 
-    def __init__(self, source: nn.Linear, x: Span, y: tuple[Tensor, Tensor], fold: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        source: nn.Linear,
+        x: Span,
+        y: tuple[Tensor, Tensor],
+        fold: Tensor | None = None,
+        shift: Tensor | float = 0,
+    ) -> None:
         super().__init__()
         weight, scale = quantize_rows(source.weight.detach())
         x_scale, x_zero = x.unsigned()
@@ -57,7 +72,7 @@ class StaticConv(nn.Module):
         self.weight = nn.Buffer(weight[:, :, None])
         # fold scales a channel's real output, and its bias with it, so the integer bias is the same.
         self.bias = nn.Buffer(
-            (source.bias.detach() / (scale * x_scale)).round().clamp(-(2**31), 2**31 - 129).to(torch.int32)
+            ((source.bias.detach() + shift) / (scale * x_scale)).round().clamp(-(2**31), 2**31 - 129).to(torch.int32)
         )
         self.scale = nn.Buffer(scale if fold is None else scale * fold)
         self.w_zero = nn.Buffer(torch.zeros(len(scale), dtype=torch.int8))
@@ -72,56 +87,72 @@ def _parts(x: Tensor, groups: int) -> list[Tensor]:
     return list(x.chunk(groups, -1)) if groups > 1 else [x]
 
 
+class StaticJoin(nn.Module):
+    """The last maps of a block, u8 per group [1, T, in] -> float, undivided [1, T, C].
+
+    Groups are joined as bytes, a quarter of what floats would move.
+    """
+
+    def __init__(self, source: GroupLinear, x: Span, y: Span) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(StaticConv(layer, x, y.unsigned()) for layer in linears(source))
+        self.groups = len(self.maps)
+        self.y_scale, self.y_zero = map(nn.Buffer, y.unsigned())
+
+    def forward(self, parts: Sequence[Tensor]) -> Tensor:
+        outputs = [layer(part) for layer, part in zip(self.maps, parts, strict=True)]
+        return onnx_ops.dequantize(join(outputs), self.y_scale, self.y_zero)
+
+
 class StaticGroupAttention(nn.Module):
     """`GroupAttention` with integers from the input to the output projection; only the softmax is float.
 
     q, k and v leave one operator per group with scales of their own, folded into the scales of its output channels.
-    Keys and values are symmetric and become s8, which makes both products u8 by s8.
+    Keys and values have 7 bits around 64, because the products want s8 there: 0 to 127 is the same in u8 and s8, so
+    they are cut and cast (16 us a layer of 128 tokens), where 8 bits would go through float (52 us). The keys' zero
+    point adds the same to all scores of a query, which the softmax takes out again.
     """
 
     def __init__(self, source: GroupAttention, spans: Callable[[str], Span]) -> None:
         super().__init__()
         self.heads, self.head_size, self.groups = source.heads, source.head_size, len(source.qkv.groups)
         x, context, y = spans("qkv.input"), spans("output.input"), spans("output.output")
-        q, k, v = (spans(f"qkv.{name}").signed_scale() for name in ("query", "key", "value"))
+        q, k, v = (
+            spans(f"qkv.{name}").signed_scale(top) for name, top in (("query", 127), ("key", _TOP), ("value", _TOP))
+        )
         width = self.heads * self.head_size
         fold = torch.tensor([1.0, q / k, q / v]).repeat_interleave(width)
+        # An operator has one zero point, that of the queries.
+        shift = torch.tensor([0.0, (_MIDDLE - 128) * k, (_MIDDLE - 128) * v]).repeat_interleave(width)
         middle = (torch.tensor(q), torch.tensor(128, dtype=torch.uint8))
-        self.qkv = nn.ModuleList(StaticConv(layer, x, middle, fold) for layer in linears(source.qkv))
-        self.output = nn.ModuleList(StaticConv(layer, context, y.unsigned()) for layer in linears(source.output))
+        self.qkv = nn.ModuleList(StaticConv(layer, x, middle, fold, shift) for layer in linears(source.qkv))
+        self.output = StaticJoin(source.output, context, y)
         x_scale, x_zero = x.unsigned()
         c_scale, c_zero = context.unsigned()
-        y_scale, y_zero = y.unsigned()
         self.x_scale, self.x_zero = nn.Buffer(x_scale), nn.Buffer(x_zero)
         self.c_scale, self.c_zero = nn.Buffer(c_scale), nn.Buffer(c_zero)
-        self.y_scale, self.y_zero = nn.Buffer(y_scale), nn.Buffer(y_zero)
         self.q_scale, self.k_scale, self.v_scale = (nn.Buffer(torch.tensor(value)) for value in (q, k, v))
         self.middle = nn.Buffer(torch.tensor(128, dtype=torch.uint8))
-        self.signed = nn.Buffer(torch.tensor(0, dtype=torch.int8))
+        self.value_zero = nn.Buffer(torch.tensor(_MIDDLE, dtype=torch.int8))
         self.unsigned = nn.Buffer(torch.tensor(0, dtype=torch.uint8))
-        self.one, self.share = nn.Buffer(torch.tensor(1.0)), nn.Buffer(torch.tensor(1 / 255))
+        self.share = nn.Buffer(torch.tensor(1 / 255))
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
-        whole = onnx_ops.quantize(x, self.x_scale, self.x_zero)[None]  # [1, T, C]
+        whole = onnx_ops.quantize(x, self.x_scale, self.x_zero)
         parts = [layer(part) for layer, part in zip(self.qkv, _parts(whole, self.groups), strict=True)]
         context = self._attend(join(parts), rows)
-        outputs = [layer(part) for layer, part in zip(self.output, _parts(context, len(self.output)), strict=True)]
-        return onnx_ops.dequantize(join(outputs).squeeze(0), self.y_scale, self.y_zero)
+        return self.output(_parts(context, self.output.groups))
 
     def _attend(self, qkv: Tensor, rows: Rows) -> Tensor:
         grouped = qkv.view(rows.n, rows.k, self.groups, 3, self.heads, self.head_size).permute(3, 0, 2, 4, 1, 5)
         q, pair = grouped.flatten(2, 3).split([1, 2])  # [1 or 2, N, H, K, D]
-        k, v = self._to_signed(pair).chunk(2)
-        transposed = k.squeeze(0).transpose(2, 3)
-        scores = onnx_ops.integer_matmul(q.squeeze(0), transposed, self.q_scale, self.k_scale, self.middle, None)
+        k, v = pair.clamp(max=127).to(torch.int8).chunk(2)
+        scores = onnx_ops.integer_matmul(q, k.transpose(3, 4), self.q_scale, self.k_scale, self.middle, None)
         probabilities = onnx_ops.quantize((scores + rows.bias).softmax(-1), self.share, self.unsigned)
         context = onnx_ops.qlinear_matmul(
-            probabilities, self.share, self.unsigned, v.squeeze(0), self.v_scale, self.signed, self.c_scale, self.c_zero
-        )
-        return context.transpose(1, 2).flatten(2).flatten(0, 1)[None]  # [1, T, C]
-
-    def _to_signed(self, x: Tensor) -> Tensor:
-        return onnx_ops.quantize(onnx_ops.dequantize(x, self.one, self.middle), self.one, self.signed)
+            probabilities, self.share, self.unsigned, v, self.v_scale, self.value_zero, self.c_scale, self.c_zero
+        )  # [1, N, H, K, D]
+        return context.transpose(2, 3).reshape(1, rows.n * rows.k, -1)
 
 
 class StaticFeedForward(nn.Module):
@@ -130,44 +161,60 @@ class StaticFeedForward(nn.Module):
     def __init__(self, source: FeedForward, spans: Callable[[str], Span], *, approximate: bool) -> None:
         super().__init__()
         x, wide, active, y = map(spans, ("wide.input", "wide.output", "narrow.input", "narrow.output"))
-        self.wide = nn.ModuleList(StaticConv(layer, x, wide.unsigned()) for layer in linears(source.wide))
-        self.narrow = nn.ModuleList(StaticConv(layer, active, y.unsigned()) for layer in linears(source.narrow))
-        self.activation, self.approximate = source.activation, approximate
-        for name, span in (("x", x), ("w", wide), ("a", active), ("y", y)):
-            scale, zero = span.unsigned()
-            self.register_buffer(f"{name}_scale", scale)
-            self.register_buffer(f"{name}_zero", zero)
-        if approximate:
-            self.steep = nn.Buffer(1.702 * wide.unsigned()[0])
-            self.unit, self.none = nn.Buffer(torch.tensor(1 / 255)), nn.Buffer(torch.tensor(0, dtype=torch.uint8))
+        self.x_scale, self.x_zero = map(nn.Buffer, x.unsigned())
+        self.wide = nn.ModuleList(
+            QuickGelu(layer, x, wide, active) if approximate else FloatActivation(layer, x, active, source.activation)
+            for layer in linears(source.wide)
+        )
+        self.narrow = StaticJoin(source.narrow, active, y)
+        self.approximate = approximate
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = _parts(onnx_ops.quantize(x, self.x_scale, self.x_zero)[None], len(self.wide))
-        outputs = [
-            narrow(self._activate(wide(part))) for wide, narrow, part in zip(self.wide, self.narrow, parts, strict=True)
-        ]
-        return onnx_ops.dequantize(join(outputs).squeeze(0), self.y_scale, self.y_zero)
-
-    def _activate(self, x: Tensor) -> Tensor:
-        if self.approximate:
-            return onnx_ops.quantized_quick_gelu(
-                x, self.w_scale, self.w_zero, self.steep, self.unit, self.none, self.a_scale, self.a_zero
-            )
-        active = self.activation(onnx_ops.dequantize(x, self.w_scale, self.w_zero))
-        return onnx_ops.quantize(active, self.a_scale, self.a_zero)
+        parts = _parts(onnx_ops.quantize(x, self.x_scale, self.x_zero), len(self.wide))
+        return self.narrow([wide(part) for wide, part in zip(self.wide, parts, strict=True)])
 
 
-class IntWeight(nn.Module):
-    """A `onnx_form.Weight` stored as s8 and read as float: one token multiplies it once, so its size is what counts."""
+class FloatActivation(nn.Module):
+    """A map and its activation, u8 [1, T, in] -> u8 [1, T, out], float between them."""
 
-    def __init__(self, source: Weight) -> None:
+    def __init__(self, source: nn.Linear, x: Span, y: Span, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        weight, scale = quantize_rows(source.values.detach())
-        self.values, self.scale = nn.Buffer(weight), nn.Buffer(scale)
-        self.zero = nn.Buffer(torch.zeros(len(scale), dtype=torch.int8))
+        self.map, self.activation = StaticProduct(source, x), activation
+        self.y_scale, self.y_zero = map(nn.Buffer, y.unsigned())
 
-    def forward(self) -> Tensor:
-        return onnx_ops.dequantize(self.values, self.scale, self.zero)
+    def forward(self, x: Tensor) -> Tensor:
+        return onnx_ops.quantize(self.activation(self.map(x)), self.y_scale, self.y_zero)
+
+
+class QuickGelu(nn.Module):
+    """A map and x * sigmoid(1.702 x) in the place of Gelu, all in integers: u8 [1, T, in] -> u8 [1, T, out]."""
+
+    def __init__(self, source: nn.Linear, x: Span, wide: Span, y: Span) -> None:
+        super().__init__()
+        self.map = StaticConv(source, x, wide.unsigned())
+        self.w_scale, self.w_zero = map(nn.Buffer, wide.unsigned())
+        self.y_scale, self.y_zero = map(nn.Buffer, y.unsigned())
+        self.steep = nn.Buffer(1.702 * self.w_scale)
+        self.unit, self.none = nn.Buffer(torch.tensor(1 / 255)), nn.Buffer(torch.tensor(0, dtype=torch.uint8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return onnx_ops.quantized_quick_gelu(
+            self.map(x), self.w_scale, self.w_zero, self.steep, self.unit, self.none, self.y_scale, self.y_zero
+        )
+
+
+class IntHeadProduct(nn.Module):
+    """`HeadProduct` stored as s8 and multiplied as float: one token reads it once, so its size is what counts."""
+
+    def __init__(self, source: HeadProduct) -> None:
+        super().__init__()
+        heads, _, out = source.values.shape
+        weight, scale = quantize_rows(source.values.detach().transpose(1, 2).flatten(0, 1))
+        self.values = nn.Buffer(weight.view(heads, out, -1).transpose(1, 2).contiguous())  # [H, in, out]
+        self.scale = nn.Buffer(scale.view(heads, 1, out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x @ self.values.to(torch.float32)) * self.scale
 
 
 class IntEmbeddings(nn.Module):

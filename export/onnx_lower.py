@@ -17,7 +17,7 @@ from squeezebert_mobile.export.mobile import form_report
 from squeezebert_mobile.export.onnx_account import float_parts
 from squeezebert_mobile.export.onnx_form import OnnxForm
 from squeezebert_mobile.export.onnx_ops import TRANSLATIONS
-from squeezebert_mobile.export.onnx_quantize import quantize
+from squeezebert_mobile.export.onnx_quantize import approximate_units, quantize
 from squeezebert_mobile.export.scheme import Scheme, Static
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
@@ -47,10 +47,15 @@ def lower_onnx(
     # 1. Rewrite, and quantize in place
     form = OnnxForm(model, length).eval()
     parts = float_parts(form, "fp32 was asked for") if scheme is None else quantize(form, scheme)
+    approximated = approximate_units(form)
+    if isinstance(scheme, Static) and scheme.approximate_gelu and not approximated:
+        what = "finds no Gelu in integers to replace"
+        raise UsageError("--approximate-gelu", what, found=model.config.hidden_act, fix="leave it out")
     # 2. Capture and translate
     translated = _translate(_capture(form, length), opset)
     # 3. Passes
     onnx_passes.keep_residuals_apart(translated)
+    onnx_passes.skip_idle_masks(translated)
     onnx_passes.name_the_interface(translated, model.task, _input_axes(model.task), output_axes(model))
     onnx_passes.forget_the_origin(translated)
     translated.ir_version = IR_VERSION
@@ -59,7 +64,7 @@ def lower_onnx(
     onnx.checker.check_model(data, full_check=True)
     fast, fallbacks = form_report(model.config)
     ranges = scheme.ranges.by_name if isinstance(scheme, Static) else None
-    inventory = summarize(fast=fast, fallbacks=fallbacks, parts=parts, ranges=ranges)
+    inventory = summarize(fast=fast, fallbacks=(*fallbacks, *approximated), parts=parts, ranges=ranges)
     return Lowered(data, inventory, f"opset {opset}")
 
 

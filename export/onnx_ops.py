@@ -120,8 +120,9 @@ def qlinear_matmul(
     y_scale: Tensor,
     y_zero: Tensor,
 ) -> Tensor:
-    """QLinearMatMul: u8 by s8 (``b_zero`` 0) to u8, all scales scalar."""
-    return _saturate((_product(a, a_zero, b) * (a_scale * b_scale / y_scale)).round() + y_zero, torch.uint8)
+    """QLinearMatMul: u8 by s8 to u8, all scales and zero points scalar."""
+    product = _product(a, a_zero, b.to(torch.int32) - b_zero.to(torch.int32))
+    return _saturate((product * (a_scale * b_scale / y_scale)).round() + y_zero, torch.uint8)
 
 
 @qlinear_matmul.register_fake

@@ -1,5 +1,7 @@
 """Graph passes over the exporter's model: each is one function with one reason."""
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
 from squeezebert_mobile.tasks import Task
@@ -17,6 +19,56 @@ def keep_residuals_apart(model: ir.Model) -> None:
         producer = node.inputs[0].producer() if node.op_type == "LayerNormalization" and node.inputs[0] else None
         if producer is not None and producer.op_type == "Add":
             producer.op_type = "Sum"
+
+
+def skip_idle_masks(model: ir.Model) -> None:
+    """Leave the mask out of attention while it hides nothing, which is so in every batch of one text.
+
+    The Add before a Softmax reads and writes every score: 52 of an attention's 257 us (12 heads, 128 tokens, float
+    scores of int8 products), against 8 for an If around the two.
+    """
+    whole: dict[ir.Value, ir.Value] = {}
+    for softmax in [node for node in model.graph if node.op_type == "Softmax"]:
+        scores = softmax.inputs[0]
+        add = scores.producer() if scores is not None else None
+        if add is None or add.op_type != "Add":
+            continue
+        mask = add.inputs[1]
+        assert mask is not None
+        if mask not in whole:
+            whole[mask] = _hides_nothing(model.graph, mask)
+        name, axis = softmax.outputs[0].name, {"axis": softmax.attributes["axis"].as_int()}
+        plain = ir.node("Softmax", add.inputs[:1], axis)
+        masked = ir.node("Add", add.inputs)
+        softened = ir.node("Softmax", masked.outputs, axis)
+        branches = {
+            "then_branch": _branch(f"{name}_plain", [plain]),
+            "else_branch": _branch(f"{name}_masked", [masked, softened]),
+        }
+        choice = ir.node("If", [whole[mask]], branches)
+        model.graph.insert_after(softmax, choice)
+        softmax.outputs[0].replace_all_uses_with(choice.outputs[0])
+        model.graph.remove([softmax, add], safe=True)
+
+
+def _hides_nothing(graph: ir.Graph, mask: ir.Value) -> ir.Value:
+    """Whether an additive mask is all zeros, computed once behind what makes it."""
+    producer = mask.producer()
+    assert producer is not None
+    least = ir.node("ReduceMin", [mask], {"keepdims": 0})
+    hides = ir.node("Cast", least.outputs, {"to": ir.DataType.BOOL})
+    nothing = ir.node("Not", hides.outputs)
+    graph.insert_after(producer, [least, hides, nothing])
+    return nothing.outputs[0]
+
+
+def _branch(name: str, nodes: Sequence[ir.Node]) -> ir.Graph:
+    """A branch of an If; its values need names that the outer graph does not have."""
+    for index, node in enumerate(nodes):
+        node.name = node.outputs[0].name = f"{name}_{index}"
+    output = nodes[-1].outputs[0]
+    output.type = ir.TensorType(ir.DataType.FLOAT)
+    return ir.Graph([], [output], nodes=nodes, name=name)
 
 
 def name_the_interface(

@@ -16,17 +16,18 @@ from squeezebert_mobile.export.onnx_account import (
     small_parts,
     table_part,
 )
-from squeezebert_mobile.export.onnx_form import Block, FeedForward, GroupAttention, OnnxForm, Weight
+from squeezebert_mobile.export.onnx_form import Block, FeedForward, GroupAttention, HeadProduct, OnnxForm
 from squeezebert_mobile.export.onnx_half_form import halve
 from squeezebert_mobile.export.onnx_int8_form import (
     DynamicLinear,
     IntEmbeddings,
-    IntWeight,
+    IntHeadProduct,
     StaticFeedForward,
     StaticGroupAttention,
     StaticLinear,
 )
 from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
+from squeezebert_mobile.manifest import Kept
 
 ASKED = "kept float as asked"
 # Below this many parameters a layer costs more to quantize its input for than its product saves.
@@ -57,10 +58,21 @@ def quantize(form: OnnxForm, scheme: Scheme) -> tuple[Part, ...]:
             "--keep-float", "names no unit", found=unknown[0], expected=", ".join(units(form)), fix="correct it"
         )
     walk = _Walk(form, scheme)
+    form.lifted = isinstance(scheme, Static)
     parts = (walk.embeddings(), *walk.layers(), *walk.head(), *small_parts(form))
     if all(part.reason is not None for part in parts):
         raise UsageError("--keep-float", "leaves nothing to quantize", fix="keep fewer units float, or export fp32")
     return parts
+
+
+def approximate_units(form: OnnxForm) -> tuple[Kept, ...]:
+    """The units of a quantized form that compute another function than the reference, and which."""
+    names = [name for name, module in form.named_modules() if isinstance(module, StaticFeedForward)]
+    return tuple(
+        Kept(name=name, reason="Gelu is x * sigmoid(1.702 x), as the accuracy gate allowed")
+        for name in names
+        if form.get_submodule(name).approximate
+    )
 
 
 class _Walk:
@@ -124,8 +136,8 @@ class _Walk:
 
     def _exchanged(self, name: str) -> nn.Module:
         source = self._form.get_submodule(name)
-        if isinstance(source, Weight):
-            return IntWeight(source)
+        if isinstance(source, HeadProduct):
+            return IntHeadProduct(source)
         assert isinstance(source, nn.Linear)
         table = self._table(source)
         if isinstance(self._scheme, Dynamic):

@@ -1,11 +1,13 @@
 """From a checkpoint to a bundle: the only place that knows the order of the steps."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from squeezebert_mobile import archive, signing
 from squeezebert_mobile import bundle as bundles
+from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.digest import sha256
 from squeezebert_mobile.errors import GateError
@@ -16,7 +18,7 @@ from squeezebert_mobile.export.onnx_lower import lower_onnx
 from squeezebert_mobile.export.options import PRECISIONS, RUNTIMES, ExportOptions
 from squeezebert_mobile.export.pte_lower import lower_pte
 from squeezebert_mobile.export.reference import Reference, load_reference
-from squeezebert_mobile.export.scheme import Scheme
+from squeezebert_mobile.export.scheme import Dynamic, Scheme, Static
 from squeezebert_mobile.manifest import Artifact, Manifest, Precision, Runtime
 from squeezebert_mobile.runtime import Session
 from squeezebert_mobile.tasks import Task
@@ -40,10 +42,11 @@ _PATHS: dict[tuple[Runtime, Precision], str] = {
 _OLDEST: dict[Runtime, str] = {"onnx": "1.20.0", "executorch": "1.4.0"}
 
 
-def export(options: ExportOptions, report: Report = lambda _: None) -> Bundle:
+def export(options: ExportOptions, report: Report = lambda _: None, note: Report = lambda _: None) -> Bundle:
     """Export a checkpoint, prove every artifact equal to the reference, and write the bundle in one rename.
 
-    With ``archive`` the bundle is also packed into that zip file.
+    With ``archive`` the bundle is also packed into that zip file. ``report`` gets each step at its start, ``note``
+    what is worth keeping.
 
     Raises what reading the checkpoint raises; UsageError for an option that cannot be honoured; GateError where an
     artifact misses a gate; EnvironmentFault where the target cannot be written. Nothing is written then.
@@ -53,7 +56,7 @@ def export(options: ExportOptions, report: Report = lambda _: None) -> Bundle:
     if options.sign_key is not None:
         signing.require_private_key(options.sign_key)
     with bundles.staged(options.output_dir, force=options.force) as stage:
-        described = _build(stage, options, report)
+        described = _build(stage, options, report, note)
         if options.sign_key is not None:
             signing.sign(stage, options.sign_key)
     if options.archive is not None:
@@ -66,7 +69,7 @@ def count_steps(options: ExportOptions) -> int:
     return 3 + 2 * len(options.runtimes) * len(options.precisions)
 
 
-def _build(stage: Path, options: ExportOptions, report: Report) -> Manifest:
+def _build(stage: Path, options: ExportOptions, report: Report, note: Report) -> Manifest:
     """Fill ``stage`` with the bundle."""
     # 1. The reference, and what it answers
     report("Reading the checkpoint")
@@ -91,6 +94,11 @@ def _build(stage: Path, options: ExportOptions, report: Report) -> Manifest:
             artifact = _prove(reference, runtime, precision, lowered, cases, options.atol, gate)
             artifacts.append(artifact)
             content[artifact.path] = lowered.data
+            if isinstance(scheme, (Dynamic, Static)) and scheme.keep_float != options.keep_float:
+                report(f"Measuring what float units cost in {runtime} {precision}")
+                throughout = _lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options)
+                back = len(scheme.keep_float - options.keep_float)
+                note(speed_gate.price(throughout.data, lowered.data, artifact, back, _snippet(reference)))
     _require_budgets(options, reference, artifacts, content)
     # 4. Describe and write
     report("Writing the bundle")
@@ -162,5 +170,8 @@ def _require_budgets(
             found, expected = f"{smallest.bytes / 1e6:.1f} MB", f"at most {options.size_budget:g} MB"
             raise GateError(smallest.path, "is over the size budget", found=found, expected=expected, fix=fix)
     if options.require_faster:
-        task, vocabulary = reference.model.task, reference.model.config.vocab_size
-        speed_gate.require_faster(artifacts, content, speed_gate.snippet(task, vocabulary, reference.max_length))
+        speed_gate.require_faster(artifacts, content, _snippet(reference))
+
+
+def _snippet(reference: Reference) -> Batch:
+    return speed_gate.snippet(reference.model.task, reference.model.config.vocab_size, reference.max_length)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.export import calibration_texts, sensitivity
@@ -35,10 +36,13 @@ def resolve(
     rankings: dict[str, tuple[Effect, ...]] = {}
     for precision in options.precisions:
         scheme = _scheme(precision, options, reference, texts, report)
-        if isinstance(scheme, (Dynamic, Static)) and (gate is not None or options.sensitivity is not None):
-            rankings[precision] = sensitivity.rank(reference.model, scheme, (texts or golden)[:_RANKED_ROWS], report)
+        if isinstance(scheme, (Dynamic, Static)):
+            # A ranking runs the model once for every unit, so it is made where it is asked for or the gate needs it.
+            rank = cache(partial(sensitivity.rank, reference.model, scheme, (texts or golden)[:_RANKED_ROWS], report))
+            if options.sensitivity is not None:
+                rankings[precision] = rank()
             if gate is not None:
-                scheme = replace(scheme, keep_float=gate.settle(scheme, rankings[precision], report))
+                scheme = replace(scheme, keep_float=gate.settle(scheme, rank, report))
         found[precision] = scheme
     if options.sensitivity is not None:
         sensitivity.write(rankings, options.sensitivity)

@@ -57,3 +57,10 @@ def require_faster(artifacts: Sequence[Artifact], content: dict[str, bytes], bat
         if ratio >= 1:
             fix = "ship fp32 on this kind of machine, or leave --require-faster out"
             raise GateError(artifact.path, "is not faster than fp32", found=f"{ratio:.2f}x its time", fix=fix)
+
+
+def price(throughout: bytes, settled: bytes, artifact: Artifact, units: int, batch: Batch) -> str:
+    """What it costs in size and time that ``units`` units of ``artifact`` went back to float for its accuracy."""
+    megabytes = (len(settled) - len(throughout)) / 1e6
+    times = slowdown(throughout, settled, artifact, batch)
+    return f"{artifact.path}: {units} units in float for its accuracy, {megabytes:+.1f} MB and {times:.2f}x the time"

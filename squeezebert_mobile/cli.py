@@ -211,7 +211,7 @@ def export(
         force=force,
     )
     with console.progress_bar("exporting", pipeline.count_steps(chosen), quiet=quiet) as advance:
-        bundle = pipeline.export(chosen, console.steps(advance))
+        bundle = pipeline.export(chosen, console.steps(advance), lambda line: typer.echo(line, err=True))
     console.emit(bundle, lambda: render.bundle(bundle), as_json=as_json)
 
 

@@ -102,7 +102,10 @@ class QuantizedRange(_Record):
 
 
 class Inventory(_Record):
-    """What the passes did: which parts took the fast form, which fell back, what became int8 and what did not."""
+    """What the passes did: which parts took the fast form, which fell back, what became int8 and what did not.
+
+    A part whose function is an approximation is among ``fallbacks``, with what it computes.
+    """
 
     fast: tuple[str, ...] = ()
     fallbacks: tuple[Kept, ...] = ()

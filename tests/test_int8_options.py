@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -111,11 +112,24 @@ def test_a_gate_turns_the_most_damaging_units_back_first(labelled: Path, monkeyp
         Effect("layers.0.attention", 0, 0, 9),
     ]
     monkeypatch.setattr(gate, "drop", lambda predict: 0.0 if _feeds_forward_in_float(predict) else 1.0)
-    assert gate.settle(Dynamic(), ranking, lambda _: None) == {"layers.0.feed_forward"}
+    assert gate.settle(Dynamic(), lambda: ranking, lambda _: None) == {"layers.0.feed_forward"}
     monkeypatch.setattr(gate, "drop", lambda _: 0.0)
-    assert gate.settle(Dynamic(), ranking, lambda _: None) == frozenset()
+    assert gate.settle(Dynamic(), lambda: pytest.fail("ranked for nothing"), lambda _: None) == frozenset()
     monkeypatch.setattr(gate, "drop", lambda _: 1.0)
-    assert gate.settle(Dynamic(), ranking, lambda _: None) == {"layers.0.feed_forward", "embeddings"}
+    assert gate.settle(Dynamic(), lambda: ranking, lambda _: None) == {"layers.0.feed_forward", "embeddings"}
+
+
+def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AccuracyGate, "settle", lambda *_: frozenset({"embeddings"}))
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+    gate = AccuracyOptions(str(labelled), 1.0)
+    options = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("int8",), accuracy=gate)
+    notes: list[str] = []
+    export(options, note=notes.append)
+    (said,) = notes
+    assert re.fullmatch(
+        r"onnx/model_quantized\.onnx: 1 units in float for its accuracy, \+0\.\d MB and .+x the time", said
+    )
 
 
 def _feeds_forward_in_float(predict: object) -> bool:

@@ -96,7 +96,8 @@ def test_the_file_is_well_formed(task: Task) -> None:
 def test_nothing_dead_or_constant_is_left() -> None:
     graph = onnx.load_from_string(lowered(Task.TEXT_CLASSIFICATION).data).graph
     constants = {value.name for value in graph.initializer}
-    used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    branches = [node for outer in graph.node for attribute in outer.attribute for node in attribute.g.node]
+    used = {name for node in [*graph.node, *branches] for name in node.input} | {value.name for value in graph.output}
     for node in graph.node:
         assert any(name and name not in constants for name in node.input), node
         assert any(name in used for name in node.output), node

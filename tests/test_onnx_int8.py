@@ -102,9 +102,28 @@ def test_company_does_not_move_the_answer_of_static_scales(lengths: list[int], s
 
 def test_static_uses_fast_operators_only() -> None:
     operators = Counter(node.op_type for node in onnx.load_from_string(lowered("static").data).graph.node)
-    assert operators["QLinearConv"] == 13  # qkv, wide and narrow of four groups and one projection; token 0 has its own
+    assert operators["QLinearConv"] == 9  # qkv and narrow of four groups, and one projection; token 0 has its own
     assert operators["QLinearMatMul"] == 1
     assert not {"ConvInteger", "MatMulInteger", "Conv"} & set(operators)
+
+
+def test_an_approximate_gelu_is_in_the_inventory_and_near_the_exact_one() -> None:
+    task = Task.TEXT_CLASSIFICATION
+    approximate = lower_onnx(tiny.model(task), scheme=Static(ranges(task), approximate_gelu=True), max_seq_len=MAX)
+    (unit,) = approximate.inventory.fallbacks
+    assert unit.name == "layers.0.feed_forward" and "sigmoid(1.702 x)" in unit.reason
+    given_batch = batch(task, 3, 20, 100)
+    found = OnnxEngine(approximate.data, threads=1).run(given_batch)
+    assert worst(task, given_batch, found) < 0.05
+    exact = OnnxEngine(lowered("static").data, threads=1).run(given_batch)
+    assert not np.array_equal(found["logits"], exact["logits"])
+
+
+def test_an_approximate_gelu_that_finds_none_is_refused() -> None:
+    task = Task.TEXT_CLASSIFICATION
+    kept = frozenset({"layers.0.feed_forward"})
+    with pytest.raises(UsageError, match="finds no Gelu"):
+        lower_onnx(tiny.model(task), scheme=Static(ranges(task), kept, approximate_gelu=True), max_seq_len=MAX)
 
 
 def test_the_inventory_says_what_stayed_float() -> None:
