@@ -106,7 +106,7 @@ class PlainAttention(nn.Module):
 
 
 class HeadProduct(nn.Module):
-    """One matrix per head, [H, N, in] -> [H, N, out], as a module so that it can be exchanged."""
+    """One matrix per head, [N, H, 1, in] -> [N, H, 1, out], as a module so that it can be exchanged."""
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()
@@ -133,16 +133,12 @@ class FirstTokenAttention(nn.Module):
         self.output = GroupLinear(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
-        q = self.query.whole(rows.first(x)).view(rows.n, self.heads, self.head_size)
-        reach = self._per_group(self.key(q.transpose(0, 1)))  # [N, G, heads of a group, in]
+        q = self.query.whole(rows.first(x)).view(rows.n, self.heads, 1, self.head_size)
+        reach = self.key(q).view(rows.n, self.groups, self.heads // self.groups, -1)  # [N, G, heads of a group, in]
         tokens = x.view(rows.n, rows.k, self.groups, -1).transpose(1, 2)  # [N, G, K, in]
         probabilities = (reach @ tokens.transpose(2, 3) + rows.bias).softmax(-1)
-        seen = (probabilities @ tokens).flatten(1, 2).transpose(0, 1)  # [H, N, in]
-        context = self.value(seen)  # [H, N, D]
-        return self.output.whole(context.transpose(0, 1).flatten(1))
-
-    def _per_group(self, x: Tensor) -> Tensor:
-        return x.transpose(0, 1).unflatten(1, (self.groups, -1))  # [H, N, in] -> [N, G, heads, in]
+        seen = (probabilities @ tokens).view(rows.n, self.heads, 1, -1)
+        return self.output.whole(self.value(seen).view(rows.n, -1))
 
 
 class PlainFirstTokenAttention(PlainAttention):
