@@ -3,6 +3,7 @@
 import json
 import re
 import struct
+import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from apk_inputs import run
 
+_MANIFEST = Path(__file__).parents[1] / "app/src/main/AndroidManifest.xml"
+_ANDROID, _NODE = "{http://schemas.android.com/apk/res/android}", "{http://schemas.android.com/tools}node"
 _PAGE = 16384
 # What every Android gives to apps (the NDK's stable libraries).
 _SYSTEM = {"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so", "libz.so", "libnativewindow.so"}
@@ -21,6 +24,7 @@ def check(apk: Path, jars: Sequence[Path], bundle: Path | None, work: Path, *, m
     yield _alignment(apk)
     yield _manifest(apk, min_sdk)
     yield _dex(apk)
+    yield _self_starting(apk)
     if bundle:
         yield _bundle(apk, bundle)
     yield _libraries(apk, jars, work)
@@ -80,6 +84,18 @@ def _dex(apk: Path) -> str:
     # Android 8 has no LambdaMetafactory.
     _require("invoke-custom" not in run("dexdump", "-d", apk), "has a call site that Android 8 cannot link")
     return f"dex: {len(classes)} classes, all that the manifest and the services name"
+
+
+def _self_starting(apk: Path) -> str:
+    """Android creates a provider before the application, so each that a runtime brings is removed by its name.
+
+    Gradle merges the manifests of the runtimes into the app's; this build has only the app's own.
+    """
+    pairs = re.findall(r"Class descriptor\s+: 'L([^;]+);'.*?Superclass\s+: 'L([^;]+);'", run("dexdump", "-f", apk), re.DOTALL)
+    providers = {name.replace("/", ".") for name, parent in pairs if parent == "android/content/ContentProvider"}
+    removed = {element.get(f"{_ANDROID}name") for element in ET.parse(_MANIFEST).iter("provider") if element.get(_NODE) == "remove"}
+    _require(providers <= removed, f"the manifest does not remove {providers - removed}")
+    return f"providers that libraries bring, removed from the manifest: {', '.join(sorted(providers)) or 'none'}"
 
 
 def _bundle(apk: Path, bundle: Path) -> str:

@@ -1,6 +1,7 @@
 package org.squeezebert.demo.app;
 
 import android.app.Application;
+import android.content.Context;
 import android.os.Handler;
 import android.os.Looper;
 import android.system.ErrnoException;
@@ -27,15 +28,20 @@ public class DemoApplication extends Application {
     BenchmarkPresenter benchmark;
     BundlesPresenter bundles;
 
+    /** Before the providers of libraries, which are created ahead of onCreate: ONNX Runtime reads the switch when it is loaded. */
     @Override
-    public void onCreate() {
-        super.onCreate();
+    protected void attachBaseContext(Context base) {
+        super.attachBaseContext(base);
         try {
-            // Upstream's switch; it must be set before the library is loaded.
             Os.setenv("ORT_DISABLE_TELEMETRY", "1", true);
         } catch (ErrnoException e) {
             throw new IllegalStateException(e);
         }
+    }
+
+    @Override
+    public void onCreate() {
+        super.onCreate();
         Handler main = new Handler(Looper.getMainLooper());
         session = new Session(openStore(), EngineProvider.installed(), clock(), new AndroidDevice(this), new ActiveBundle(this),
             () -> AssetSource.builtIn(getAssets()), worker, main::post);
