@@ -1,7 +1,9 @@
 """The Android demo: its tables and vectors are current, its three builds agree, and its JVM tests pass."""
 
+import fcntl
 import importlib.util
-import os
+import json
+import math
 import re
 import shutil
 import subprocess
@@ -13,6 +15,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import tiny
+from test_pipeline import SAMPLES, SMALL
+
+from squeezebert_mobile.export.pipeline import ExportOptions, export
+from squeezebert_mobile.postprocess import Answer, Choice, Entity, LabelScore
+from squeezebert_mobile.predict import Embedding, Result, Sample, predict
 
 DEMO = Path(__file__).parents[1] / "android_demo"
 TOOLS = DEMO / "tools"
@@ -86,15 +94,62 @@ JVM = {"java": "openjdk-17-jdk-headless", "mvn": "maven", "aapt2": "aapt"}
 APK = {"npm": "npm", "aapt": "aapt", "dexdump": "dexdump", "readelf": "binutils"}
 
 
+def maven(*arguments: str) -> None:
+    """``mvn test``, one at a time: two would compile into the same folders."""
+    with (DEMO / "pom.xml").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = ["mvn", "-q", "-B", "-ntp", "-T1", "test", *arguments]
+        result = subprocess.run(command, cwd=DEMO, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-5000:]
+
+
 def test_the_jvm_tests_pass_on_a_bundle(tiny_bundle: Path) -> None:
     require(**JVM)
-    command = ["mvn", "-q", "-B", "-ntp", "-T1", "test", f"-Dbundle.dir={tiny_bundle}"]
-    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
-    result = subprocess.run(command, cwd=DEMO, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout[-5000:]
+    maven(f"-Dbundle.dir={tiny_bundle}")
     reports = [ET.parse(path).getroot() for path in DEMO.glob("*/target/surefire-reports/TEST-*.xml")]
     assert sum(int(report.get("tests", "0")) for report in reports) > 90
     assert all(report.get("skipped") == "0" for report in reports)
+
+
+def shown(result: Result, sample: Sample) -> tuple[list[tuple[str, float]], list[str]]:
+    """The rows of the Classify screen for an answer of Python's, in the units of the screen, and the texts it marks."""
+    match result:
+        case Embedding(vector):
+            facts = [("dimensions", len(vector)), ("length of the vector", math.hypot(*vector))]
+            return [*facts, *((f"[{i}]", value) for i, value in enumerate(vector[:8]))], []
+        case Answer(text, score):
+            return [(text, 100 * score)], [text]
+        case Choice(_, scores):
+            ranked = sorted(zip(sample.options, scores, strict=True), key=lambda option: -option[1])
+            return [(option, 100 * score) for option, score in ranked], []
+    rows, marked = [], []
+    for number, item in enumerate(result, 1):
+        match item:
+            case LabelScore(label, score):
+                rows.append((label, 100 * score))
+            case Entity(label, score, _, _, text):
+                rows.append((f"{label}: {text}", 100 * score))
+                marked.append(text)
+            case fillings:
+                rows += [(f"{number}: {filling.token}", 100 * filling.score) for filling in fillings]
+    return rows, marked
+
+
+@pytest.mark.slow
+def test_the_screen_of_every_task_shows_what_python_answers(tmp_path: Path) -> None:
+    require(**JVM)
+    expected = {}
+    for task, sample in SAMPLES.items():
+        model = tiny.checkpoint(tmp_path / "models" / task, task, SMALL)
+        export(ExportOptions(tmp_path / task, model, runtimes=("onnx",), precisions=("fp32",)))
+        (answer,) = predict(tmp_path / task, [sample])
+        rows, marked = shown(answer.result, sample)
+        second = "\n".join(sample.options) or sample.text_pair or ""
+        expected[task] = {
+            "text": sample.text, "second": second, "rows": rows, "marked": marked, "tokens": answer.tokens
+        }  # fmt: skip
+    (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    maven("-pl", "app", "-am", "-Dtest=EveryTask", "-Dsurefire.failIfNoSpecifiedTests=false", f"-Dtasks.dir={tmp_path}")
 
 
 @pytest.mark.slow

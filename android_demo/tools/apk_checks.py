@@ -91,9 +91,15 @@ def _self_starting(apk: Path) -> str:
 
     Gradle merges the manifests of the runtimes into the app's; this build has only the app's own.
     """
-    pairs = re.findall(r"Class descriptor\s+: 'L([^;]+);'.*?Superclass\s+: 'L([^;]+);'", run("dexdump", "-f", apk), re.DOTALL)
+    pairs = re.findall(
+        r"Class descriptor\s+: 'L([^;]+);'.*?Superclass\s+: 'L([^;]+);'", run("dexdump", "-f", apk), re.DOTALL
+    )
     providers = {name.replace("/", ".") for name, parent in pairs if parent == "android/content/ContentProvider"}
-    removed = {element.get(f"{_ANDROID}name") for element in ET.parse(_MANIFEST).iter("provider") if element.get(_NODE) == "remove"}
+    removed = {
+        element.get(f"{_ANDROID}name")
+        for element in ET.parse(_MANIFEST).iter("provider")
+        if element.get(_NODE) == "remove"
+    }
     _require(providers <= removed, f"the manifest does not remove {providers - removed}")
     return f"providers that libraries bring, removed from the manifest: {', '.join(sorted(providers)) or 'none'}"
 

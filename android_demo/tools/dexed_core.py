@@ -16,7 +16,7 @@ JUNIT = "org.junit.platform:junit-platform-console-standalone:1.11.4"
 
 
 def test(apk: Path, classes: Path, work: Path) -> int:
-    """How many of core's tests pass on the APK's dex; ``classes`` is what the dex was made from. Exits where one fails."""
+    """How many of core's tests pass on the APK's dex, which was made from ``classes``. Exits where one fails."""
     folder = work / "dexed-core"
     with zipfile.ZipFile(apk) as opened:
         dex = Path(opened.extract("classes.dex", folder))

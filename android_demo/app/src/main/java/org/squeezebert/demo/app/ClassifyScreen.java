@@ -59,7 +59,9 @@ final class ClassifyScreen {
 
     private void useSample(int position) {
         // The first item is the spinner's title: choosing nothing must not overwrite what the user wrote.
-        if (position > 0) text.setText((String) samples.getItemAtPosition(position));
+        if (position == 0) return;
+        text.setText((String) samples.getItemAtPosition(position));
+        second.setText(Samples.of(presenter.state().task, activity.getResources()).second(position - 1));
     }
 
     private void select() {
@@ -103,8 +105,7 @@ final class ClassifyScreen {
         secondLabel.setText(question ? R.string.context : task == TaskKind.MULTIPLE_CHOICE ? R.string.choices : R.string.second_text);
         List<String> items = new ArrayList<>();
         items.add(activity.getString(R.string.samples));
-        items.addAll(Arrays.asList(activity.getResources().getStringArray(
-            question ? R.array.samples_question : masked ? R.array.samples_masked : R.array.samples_single)));
+        items.addAll(Arrays.asList(Samples.of(task, activity.getResources()).texts));
         Screens.fill(samples, items);
     }
 

@@ -8,6 +8,8 @@ import android.view.View;
 import android.widget.RadioGroup;
 import android.widget.TextView;
 import java.io.File;
+import java.util.ArrayList;
+import java.util.List;
 import org.squeezebert.demo.core.BenchmarkProtocol;
 import org.squeezebert.demo.core.DemoException;
 import org.squeezebert.demo.core.EngineProvider;
@@ -75,8 +77,9 @@ public final class MainActivity extends Activity {
         }
         org.squeezebert.demo.core.Bundle open = demo.session.bundle();
         String bundle = open == null ? "none" : open.manifest.digest;
-        String producer = open == null ? "" : open.manifest.producer.toString();
-        this.<TextView>findViewById(R.id.about_versions).setText(getString(R.string.about_versions, app, String.join(", ", demo.session.runtimes()), bundle, producer));
+        List<String> producer = new ArrayList<>();
+        if (open != null) open.manifest.producer.forEach((name, version) -> producer.add(name + " " + version));
+        this.<TextView>findViewById(R.id.about_versions).setText(getString(R.string.about_versions, app, String.join(", ", demo.session.runtimes()), bundle, String.join(", ", producer)));
     }
 
     @Override

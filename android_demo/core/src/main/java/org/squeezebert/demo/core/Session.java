@@ -58,14 +58,19 @@ public final class Session {
         return threads;
     }
 
+    /** A number of threads as the screens write it. */
+    static String threads(int number) {
+        return number == 1 ? "1 thread" : number + " threads";
+    }
+
     public DeviceProbe device() {
         return device;
     }
 
-    /** Runtimes of this build with their versions, as "onnx 1.29.0". */
+    /** Runtimes of this build with their versions, as "ONNX Runtime 1.29.0". */
     public List<String> runtimes() {
         List<String> names = new ArrayList<>();
-        for (EngineProvider provider : providers.values()) names.add(provider.runtime() + " " + provider.version());
+        for (EngineProvider provider : providers.values()) names.add(Artifact.runtimeName(provider.runtime()) + " " + provider.version());
         return Collections.unmodifiableList(names);
     }
 
