@@ -11,13 +11,19 @@ import sys
 import tomllib
 import xml.etree.ElementTree as ET
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import tiny
 from test_pipeline import SAMPLES, SMALL
 
+from squeezebert_mobile import manifest
+from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.postprocess import Answer, Choice, Entity, LabelScore
 from squeezebert_mobile.predict import Embedding, Result, Sample, predict
@@ -62,9 +68,9 @@ def test_the_three_builds_name_the_same_versions(monkeypatch: pytest.MonkeyPatch
     gradle = tomllib.loads((DEMO / "gradle/libs.versions.toml").read_text())["versions"]
     link = (DEMO / "link_resources.sh").read_text()
     monkeypatch.syspath_prepend(TOOLS)
-    inputs, build, dexed = load("apk_inputs"), load("build_apk"), load("dexed_core")
+    inputs, dexed = load("apk_inputs"), load("dexed_core")
     assert properties()["onnxruntime.version"] == gradle["onnxruntime"] == inputs.ONNXRUNTIME_VERSION
-    assert gradle["minSdk"] == build.MIN_SDK
+    assert gradle["minSdk"] == inputs.MIN_SDK
     # JUnit's platform counts from 1 where Jupiter counts from 5.
     assert properties()["junit-jupiter.version"].removeprefix("5.") == dexed.JUNIT.rpartition(":1.")[2]
     assert f"--min-sdk-version {gradle['minSdk']} --target-sdk-version {gradle['targetSdk']}" in link
@@ -75,10 +81,10 @@ def test_the_three_builds_name_the_same_versions(monkeypatch: pytest.MonkeyPatch
 
 
 def test_nothing_in_the_app_may_reach_the_network() -> None:
-    manifest = (DEMO / "app/src/main/AndroidManifest.xml").read_text()
+    declared = (DEMO / "app/src/main/AndroidManifest.xml").read_text()
     for permission in ("INTERNET", "ACCESS_NETWORK_STATE"):
-        assert f'android.permission.{permission}" tools:node="remove"' in manifest
-    assert '<provider android:name="ai.onnxruntime.TelemetryInitializer" tools:node="remove"/>' in manifest
+        assert f'android.permission.{permission}" tools:node="remove"' in declared
+    assert '<provider android:name="ai.onnxruntime.TelemetryInitializer" tools:node="remove"/>' in declared
     sources = "\n".join(path.read_text() for path in DEMO.rglob("src/main/java/**/*.java"))
     assert not re.search(r"java\.net\.|HttpURLConnection|android\.net\.(?!Uri)", sources)
 
@@ -150,6 +156,47 @@ def test_the_screen_of_every_task_shows_what_python_answers(tmp_path: Path) -> N
         }  # fmt: skip
     (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
     maven("-pl", "app", "-am", "-Dtest=EveryTask", "-Dsurefire.failIfNoSpecifiedTests=false", f"-Dtasks.dir={tmp_path}")
+
+
+STRANGE = (None, True, -1, 0, 1, 1.5, "", "x", "e\u0301", [], {}, ["x"], [1], "A" * 300)
+
+
+def changed(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """A JSON object or list with one change somewhere in it, for every place and change, with the name of each."""
+    for key in list(values) if isinstance(values, dict) else range(len(values)):
+        place = f"{path}/{key}"
+        inner = changed(values[key], place) if isinstance(values[key], dict | list) else ()
+        for name, other in chain(inner, ((f"{place} = {strange!r}", strange) for strange in STRANGE)):
+            copy = values.copy()
+            copy[key] = other
+            yield name, copy
+        copy = values.copy()
+        del copy[key]
+        yield f"without {place}", copy
+    if isinstance(values, dict):
+        yield f"{path}/later", {**values, "later": 1}
+
+
+@pytest.mark.slow
+def test_the_app_refuses_every_manifest_that_python_refuses(tmp_path: Path) -> None:
+    require(java=JVM["java"], mvn=JVM["mvn"])
+    whole = json.loads((Path(__file__).parent / "data/bundle_v1/bundle.json").read_bytes())
+    del whole["seal"]
+    places, accepted = {}, set()
+    for number, (place, values) in enumerate(changed(whole)):
+        name = f"{number}.json"
+        data = manifest.sealed(values)
+        (tmp_path / name).write_bytes(data)
+        places[name] = place
+        with suppress(SqueezeBertMobileError):
+            manifest.parse(data, name)
+            accepted.add(name)
+    command = ["java", "-cp", load("java_and_python").class_path(), "org.squeezebert.demo.desktop.Manifests", tmp_path]
+    taken = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert len(accepted) > 200 and len(places) - len(accepted) > 1500
+    assert [places[name] for name in taken - accepted] == []
+    # The app also refuses, while it parses, what Python refuses when it reads the files, such as paths.
+    assert len(taken) > 0.8 * len(accepted)
 
 
 @pytest.mark.slow

@@ -1,15 +1,19 @@
-"""What must hold for an APK before a phone sees it."""
+"""What must hold for an APK before a phone sees it.
+
+For an APK of Gradle's: python android_demo/tools/apk_checks.py APK [BUNDLE]
+"""
 
 import json
 import re
 import struct
+import sys
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from apk_inputs import run
+from apk_inputs import MIN_SDK, run
 
 _MANIFEST = Path(__file__).parents[1] / "app/src/main/AndroidManifest.xml"
 _ANDROID, _NODE = "{http://schemas.android.com/apk/res/android}", "{http://schemas.android.com/tools}node"
@@ -18,16 +22,21 @@ _PAGE = 16384
 _SYSTEM = {"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so", "libz.so", "libnativewindow.so"}
 
 
-def check(apk: Path, jars: Sequence[Path], bundle: Path | None, work: Path, *, min_sdk: str) -> Iterator[str]:
+def check(apk: Path, jars: Sequence[Path], bundle: Path | None, work: Path) -> Iterator[str]:
     """One line for each thing that was found right. Exits at the first that is not."""
-    yield _signature(apk, min_sdk)
+    yield _signature(apk)
+    yield from content(apk, bundle)
+    yield _libraries(apk, jars, work)
+
+
+def content(apk: Path, bundle: Path | None) -> Iterator[str]:
+    """The checks that need nothing but the APK, whoever built it."""
     yield _alignment(apk)
-    yield _manifest(apk, min_sdk)
+    yield _manifest(apk)
     yield _dex(apk)
     yield _self_starting(apk)
     if bundle:
         yield _bundle(apk, bundle)
-    yield _libraries(apk, jars, work)
 
 
 def _require(holds: bool, what: str) -> None:
@@ -35,8 +44,8 @@ def _require(holds: bool, what: str) -> None:
         raise SystemExit(f"error: apk: {what}; fix: read the check in android_demo/tools/apk_checks.py")
 
 
-def _signature(apk: Path, min_sdk: str) -> str:
-    report = run("apksigner", "verify", "--verbose", "--min-sdk-version", min_sdk, apk)
+def _signature(apk: Path) -> str:
+    report = run("apksigner", "verify", "--verbose", "--min-sdk-version", MIN_SDK, apk)
     for scheme in ("v2", "v3"):
         _require(f"Verified using {scheme} scheme" in report and "): true" in report, f"not signed with {scheme}")
     return "signature: v2 and v3 verify"
@@ -59,10 +68,10 @@ def _alignment(apk: Path) -> str:
     return "alignment: entries at 4, libraries at 16 KiB, models stored"
 
 
-def _manifest(apk: Path, min_sdk: str) -> str:
+def _manifest(apk: Path) -> str:
     badging = run("aapt", "dump", "badging", apk)
     _require("uses-permission" not in badging, "asks for a permission")
-    _require(f"sdkVersion:'{min_sdk}'" in badging, "has another minSdkVersion")
+    _require(f"sdkVersion:'{MIN_SDK}'" in badging, "has another minSdkVersion")
     tree = run("aapt", "dump", "xmltree", apk, "AndroidManifest.xml")
     found = re.search(r"E: (provider|receiver|service|uses-permission)", tree)
     _require(found is None, f"declares a {found.group(1) if found else ''}")
@@ -144,3 +153,8 @@ def _native_methods(jars: Sequence[Path]) -> list[str]:
             names = [name[:-6].replace("/", ".") for name in opened.namelist() if name.endswith(".class")]
         methods += re.findall(r"\bnative\b[^;]*?(\w+)\(", run("javap", "-p", "-cp", jar, *names))
     return methods
+
+
+if __name__ == "__main__":
+    for line in content(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None):
+        print(line)

@@ -42,6 +42,7 @@ _NPM = {
     },
 }
 ONNXRUNTIME_VERSION = "1.29.0"
+MIN_SDK = "26"
 _REPOSITORY = Path.home() / ".m2/repository"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "squeezebert-mobile"
 

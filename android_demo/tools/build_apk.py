@@ -17,10 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import apk_checks
 import dexed_core
-from apk_inputs import CACHE, maven, npm, run, unpack
+from apk_inputs import CACHE, MIN_SDK, maven, npm, run, unpack
 
 DEMO = Path(__file__).parents[1]
-MIN_SDK = "26"
 _KEY_PASSWORD = "android"  # the well-known password of debug keys; the key signs nothing but these APKs
 # A zip entry's alignment, as apksigner keeps it; 16 KiB pages need their libraries at 16 KiB.
 _ALIGNMENT_FIELD, _LIBRARY_ALIGNMENT = 0xD935, 16384
@@ -70,7 +69,7 @@ def build(name: str, bundle: Path | None, out: Path) -> Path:
     _pack(work / "resources.ap_", unsigned, dex, flavour)
     apk = out / f"squeezebert-demo-{name}.apk"
     _sign(unsigned, apk, CACHE / "debug.p12")
-    for line in apk_checks.check(apk, flavour.jars, bundle, work, min_sdk=MIN_SDK):
+    for line in apk_checks.check(apk, flavour.jars, bundle, work):
         print(f"  {line}", flush=True)
     print(f"  core: {dexed_core.test(apk, classes, work)} of its tests pass on the classes of the dex", flush=True)
     return apk
