@@ -8,6 +8,7 @@ import android.system.ErrnoException;
 import android.system.Os;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import org.squeezebert.demo.core.AboutPresenter;
 import org.squeezebert.demo.core.BenchmarkPresenter;
 import org.squeezebert.demo.core.BundleStore;
 import org.squeezebert.demo.core.BundlesPresenter;
@@ -27,6 +28,7 @@ public class DemoApplication extends Application {
     SelfTestPresenter selfTest;
     BenchmarkPresenter benchmark;
     BundlesPresenter bundles;
+    AboutPresenter about;
 
     /** Before the providers of libraries, which are created ahead of onCreate: ONNX Runtime reads the switch when it is loaded. */
     @Override
@@ -49,6 +51,7 @@ public class DemoApplication extends Application {
         selfTest = new SelfTestPresenter(session);
         benchmark = new BenchmarkPresenter(session);
         bundles = new BundlesPresenter(session, classify);
+        about = new AboutPresenter(session);
         classify.start();
         bundles.refresh();
     }

@@ -39,6 +39,7 @@ import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 import org.robolectric.annotation.Config;
 import org.robolectric.shadows.ShadowAlertDialog;
+import org.squeezebert.demo.core.EngineProvider;
 import org.squeezebert.demo.core.Json;
 import org.squeezebert.demo.core.JsonValue;
 
@@ -309,6 +310,14 @@ public class RealBundleTest extends ScreenTest {
         status = Json.parse(new String(Files.readAllBytes(runs.resolve("run-2.status.json")), "UTF-8"));
         assertEquals("failed", status.get("state").string());
         assertTrue(text(R.id.benchmark_error), text(R.id.benchmark_error).startsWith("none.onnx: is not an artifact"));
+    }
+
+    @Test
+    public void aboutNamesVersionsAndTheBundle() throws Exception {
+        tab(R.id.tab_about);
+        String versions = text(R.id.about_versions);
+        assertTrue(versions, versions.contains("Runtimes: ONNX Runtime " + EngineProvider.installed().get("onnx").version()) && versions.contains("Bundle: " + session().bundle().manifest.digest));
+        assertFalse(visible(R.id.about_error));
     }
 
     @Test

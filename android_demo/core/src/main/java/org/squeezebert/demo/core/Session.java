@@ -67,13 +67,6 @@ public final class Session {
         return device;
     }
 
-    /** Runtimes of this build with their versions, as "ONNX Runtime 1.29.0". */
-    public List<String> runtimes() {
-        List<String> names = new ArrayList<>();
-        for (EngineProvider provider : providers.values()) names.add(Artifact.runtimeName(provider.runtime()) + " " + provider.version());
-        return Collections.unmodifiableList(names);
-    }
-
     /** The artifacts of the open bundle that this build can run. */
     public List<Artifact> artifacts() {
         List<Artifact> runnable = new ArrayList<>();
