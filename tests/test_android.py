@@ -12,7 +12,7 @@ import tomllib
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -197,6 +197,19 @@ def test_the_app_refuses_every_manifest_that_python_refuses(tmp_path: Path) -> N
     assert [places[name] for name in taken - accepted] == []
     # The app also refuses, while it parses, what Python refuses when it reads the files, such as paths.
     assert len(taken) > 0.8 * len(accepted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "holds"), [("java.util.Arrays.asList(1)", True), ("StackWalker.getInstance()", False)]
+)
+def test_api_that_android_8_lacks_is_refused(call: str, holds: bool, tmp_path: Path) -> None:
+    require(**JVM)
+    (tmp_path / "Newer.java").write_text(f"package org.squeezebert.demo; class Newer {{ Object made = {call}; }}\n")
+    subprocess.run(["javac", "-d", tmp_path / "classes", tmp_path / "Newer.java"], check=True)
+    build = load("build_apk")
+    with nullcontext() if holds else pytest.raises(SystemExit, match=r"Undefined reference: .*StackWalker"):
+        build.require_api_level(tmp_path / "classes", (), tmp_path)
 
 
 @pytest.mark.slow
