@@ -1,6 +1,7 @@
 package org.squeezebert.demo.app;
 
 import android.app.Activity;
+import android.graphics.Rect;
 import android.text.SpannableString;
 import android.text.Spanned;
 import android.text.style.BackgroundColorSpan;
@@ -83,6 +84,8 @@ final class ClassifyScreen {
         showChosen();
         rows.removeAllViews();
         for (ResultRow row : state.rows) addRow(row);
+        // In landscape the answer lies below the fields; after the layout, since only then has it a place.
+        if (!state.rows.isEmpty()) rows.post(() -> rows.requestRectangleOnScreen(new Rect(0, 0, rows.getWidth(), rows.getHeight())));
     }
 
     /** The spinners follow the session, which a new bundle resets. */

@@ -9,6 +9,7 @@ import static org.junit.Assume.assumeFalse;
 import android.app.Activity;
 import android.content.DialogInterface;
 import android.content.Intent;
+import android.graphics.Rect;
 import android.net.Uri;
 import android.os.BatteryManager;
 import android.os.Build;
@@ -104,6 +105,7 @@ public class RealBundleTest extends ScreenTest {
         assertEquals(typed, text(R.id.classify_text));
         assertEquals(rows, texts(activity.findViewById(R.id.classify_rows)));
         assertTrue(activity.getWindow().getDecorView().getWidth() > activity.getWindow().getDecorView().getHeight());
+        assertTrue("the answer is in sight", activity.findViewById(R.id.classify_rows).getGlobalVisibleRect(new Rect()));
         picture("classify-landscape");
     }
 
