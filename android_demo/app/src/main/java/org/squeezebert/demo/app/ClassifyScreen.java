@@ -63,6 +63,7 @@ final class ClassifyScreen {
         if (position == 0) return;
         text.setText((String) samples.getItemAtPosition(position));
         second.setText(Samples.of(presenter.state().task, activity.getResources()).second(position - 1));
+        samples.setSelection(0); // a rotation restores the selection, which would bring the sample back over what was typed since
     }
 
     private void select() {
@@ -107,7 +108,7 @@ final class ClassifyScreen {
         firstLabel.setText(question ? R.string.question : masked ? R.string.masked : R.string.text);
         secondLabel.setText(question ? R.string.context : task == TaskKind.MULTIPLE_CHOICE ? R.string.choices : R.string.second_text);
         List<String> items = new ArrayList<>();
-        items.add(activity.getString(R.string.samples));
+        items.add(activity.getString(R.string.choose_sample));
         items.addAll(Arrays.asList(Samples.of(task, activity.getResources()).texts));
         Screens.fill(samples, items);
     }

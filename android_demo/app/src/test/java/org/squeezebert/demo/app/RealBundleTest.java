@@ -20,6 +20,7 @@ import android.view.ViewGroup;
 import android.widget.EditText;
 import android.widget.HorizontalScrollView;
 import android.widget.LinearLayout;
+import android.widget.ProgressBar;
 import android.widget.ScrollView;
 import android.widget.Spinner;
 import android.widget.TextView;
@@ -96,17 +97,28 @@ public class RealBundleTest extends ScreenTest {
 
     @Test
     public void rotationKeepsTextAndAnswer() throws Exception {
+        activity.<Spinner>findViewById(R.id.classify_samples).setSelection(1);
+        settle();
         String typed = "A warm, funny film — Señor Müller, 映画 and 😀 too.";
         classify(typed);
         String rows = texts(activity.findViewById(R.id.classify_rows));
+        List<Integer> bars = bars();
         MainActivity before = activity;
         rotate("+land");
         assertNotSame(before, activity);
         assertEquals(typed, text(R.id.classify_text));
         assertEquals(rows, texts(activity.findViewById(R.id.classify_rows)));
+        assertEquals(bars, bars());
         assertTrue(activity.getWindow().getDecorView().getWidth() > activity.getWindow().getDecorView().getHeight());
         assertTrue("the answer is in sight", activity.findViewById(R.id.classify_rows).getGlobalVisibleRect(new Rect()));
         picture("classify-landscape");
+    }
+
+    private List<Integer> bars() {
+        List<Integer> bars = new ArrayList<>();
+        LinearLayout rows = activity.findViewById(R.id.classify_rows);
+        for (int i = 0; i < rows.getChildCount(); i++) bars.add(rows.getChildAt(i).<ProgressBar>findViewById(R.id.row_bar).getProgress());
+        return bars;
     }
 
     @Test

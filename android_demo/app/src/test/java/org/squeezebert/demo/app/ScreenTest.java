@@ -64,7 +64,7 @@ public abstract class ScreenTest {
     /** Until the worker and the main thread have nothing more to do; each can give the other work. */
     protected void settle() throws Exception {
         for (int round = 0; round < 3; round++) {
-            demo.worker.submit(() -> { }).get(120, TimeUnit.SECONDS);
+            demo.worker.submit(() -> { }).get(15, TimeUnit.MINUTES); // a hang, not a slow machine
             Shadows.shadowOf(Looper.getMainLooper()).idleFor(1, TimeUnit.SECONDS); // animations included
         }
     }
