@@ -23,6 +23,7 @@ from squeezebert_mobile.manifest import MANIFEST_NAME, Artifact, Runtime
 
 PACKAGE = "org.squeezebert.demo.app"
 ROOT = f"/sdcard/Android/data/{PACKAGE}/files"
+RUNS = f"{ROOT}/runs"
 MIN_API_LEVEL = 26
 ABIS = ("arm64-v8a", "x86_64")
 
@@ -122,12 +123,13 @@ def measure(
         raise EnvironmentFault(adb.serial, f"lacks the app {PACKAGE}", fix=fix)
     push(adb, bundle)
     run_id, started = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds")
+    adb.shell("rm", "-rf", RUNS)  # of a run whose host or cable went away; starting the app again ends it
     try:
         _start(adb, run_id, bundle, artifact, protocol, tokens)
         _wait(adb, run_id, progress)
         measured = _pull(adb, run_id, bundle, artifact)
     finally:
-        _sweep(adb, run_id)
+        _remove_quietly(adb, RUNS)
     return _result(measured, started, bundle, artifact, protocol, tokens)
 
 
@@ -186,8 +188,10 @@ def _start(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact, protocol: 
 def _wait(adb: Adb, run_id: str, progress: Progress) -> None:
     """Return when the app is done. Raises EnvironmentFault where it failed, died or stays silent."""
     begin = time.monotonic()
+    last_process = ""
     while True:
         process = adb.shell("sh", "-c", f"pidof {PACKAGE} || true").strip()
+        last_process = process or last_process
         status = _status(adb, run_id)
         if status is not None:
             progress(status.fraction)
@@ -196,16 +200,15 @@ def _wait(adb: Adb, run_id: str, progress: Progress) -> None:
             if status.state == "failed":
                 raise EnvironmentFault(adb.serial, f"the app says: {status.error}", fix="do what it says, then again")
         if not process:
-            raise EnvironmentFault(
-                adb.serial, f"the app died while it measured: {_last_words(adb)}", fix=f"adb -s {adb.serial} logcat"
-            )
+            what = f"the app died while it measured: {_last_words(adb, last_process)}"
+            raise EnvironmentFault(adb.serial, what, fix=f"adb -s {adb.serial} logcat")
         if status is None and time.monotonic() - begin > _START_SECONDS:
             raise EnvironmentFault(adb.serial, "the app does not answer", fix="unlock the device's screen, then again")
         time.sleep(_POLL_SECONDS)
 
 
 def _status(adb: Adb, run_id: str) -> _Status | None:
-    data = adb.read(f"{ROOT}/runs/{run_id}.status.json")
+    data = adb.read(f"{RUNS}/{run_id}.status.json")
     if data is None:
         return None
     try:
@@ -215,14 +218,15 @@ def _status(adb: Adb, run_id: str) -> _Status | None:
         raise IntegrityError(adb.serial, "the app's status is not one", found=repr(data[:80]), fix=fix) from None
 
 
-def _last_words(adb: Adb) -> str:
-    """The end of the crash log, on one line."""
-    log = adb.shell("logcat", "-d", "-b", "crash", "-t", str(_LOG_LINES))
-    return " ".join(log.split())[-400:] or "the crash log is empty"
+def _last_words(adb: Adb, process: str) -> str:
+    """The end of the process's log, on one line; of the crash log where the process was never seen."""
+    of_process = ("-b", "main,crash", f"--pid={process}") if process else ("-b", "crash")
+    log = adb.shell("logcat", "-d", *of_process, "-t", str(_LOG_LINES))
+    return " ".join(log.split())[-400:] or "the log is empty"
 
 
 def _pull(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measured:
-    name = f"{ROOT}/runs/{run_id}.json"
+    name = f"{RUNS}/{run_id}.json"
     data = adb.read(name)
     try:
         measured = _Measured.model_validate_json(data or b"")
@@ -238,11 +242,6 @@ def _pull(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measure
         if found != expected:
             raise IntegrityError(name, f"is of {what}", found=found, expected=expected, fix="measure again")
     return measured
-
-
-def _sweep(adb: Adb, run_id: str) -> None:
-    for name in (f"{run_id}.json", f"{run_id}.status.json"):
-        _remove_quietly(adb, f"{ROOT}/runs/{name}")
 
 
 def _remove_quietly(adb: Adb, path: str) -> None:

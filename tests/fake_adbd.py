@@ -172,7 +172,7 @@ def _sync(stream: _Stream, root: Path) -> None:
         if header[:4] == b"STAT":
             stream.write(b"STAT" + struct.pack("<III", *_stat(_inside(root, argument))))
         elif header[:4] == b"SEND":
-            _send(stream, _inside(root, argument.rpartition(",")[0]))
+            _send(stream, root, argument.rpartition(",")[0])
 
 
 def _inside(root: Path, path: str) -> Path:
@@ -186,16 +186,16 @@ def _stat(path: Path) -> tuple[int, int, int]:
     return facts.st_mode, facts.st_size, int(facts.st_mtime)
 
 
-def _send(stream: _Stream, path: Path) -> None:
-    """Take a file; a phone without room says so at the end, and so does a folder with a file named ``full``."""
+def _send(stream: _Stream, root: Path, target: str) -> None:
+    """Take a file; a phone whose sdcard holds a file named ``full`` says at the end that it has no room."""
     data = b""
     while (header := stream.read(8))[:4] == b"DATA":
         data += stream.read(struct.unpack("<I", header[4:])[0])
-    full = next((parent for parent in path.parents if (parent / "full").exists()), None)
-    if full:
+    if (root / "sdcard/full").exists():
         message = b"couldn't write: No space left on device"
         stream.write(b"FAIL" + struct.pack("<I", len(message)) + message)
         return
+    path = _inside(root, target)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     stream.write(b"OKAY" + bytes(4))

@@ -25,7 +25,7 @@ from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageErr
 java_and_python = load("java_and_python")
 
 PROTOCOL = Protocol(tokens=8, warmup=1, min_runs=12, min_seconds=0)
-ROOT = devices.ROOT.lstrip("/")
+ROOT, RUNS = devices.ROOT.lstrip("/"), devices.RUNS.lstrip("/")
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +99,7 @@ def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opene
     assert all(latency > 0 for latency in result.latencies(case.name))
     assert fractions[-1] == 1.0
     assert result.conditions.battery_percent == 80 and result.conditions.charging is False
-    assert not any((phone.root / ROOT / "runs").iterdir()), "the phone is left clean"
+    assert not (phone.root / RUNS).exists(), "the phone is left clean"
 
 
 def test_the_command_measures_a_phone_and_prints_its_table(
@@ -117,6 +117,23 @@ def test_the_command_measures_a_phone_and_prints_its_table(
     found = samples.read(kept)
     assert found.bundle_digests == {opened.digest}
     assert found.run.environment.device == "unknown JVM"  # a desktop stands in for the phone
+
+
+def test_all_phones_stand_in_one_table(phone: FakePhone, opened: Bundle, class_path: str, tmp_path: Path) -> None:
+    script(phone, "am", AM.format(class_path=class_path, root=ROOT))
+    other = tmp_path / "other"
+    shutil.copytree(phone.root / "bin", other / "bin")
+    protocol = ("--tokens", "8", "--warmup", "1", "--min-runs", "12", "--min-seconds", "0")
+    with FakePhone(other) as second:
+        subprocess.run(["adb", "connect", second.serial], capture_output=True, check=True)
+        measure_all = ("--runtime", "onnx", "--device", "adb:all", *protocol, "-o", tmp_path / "r.jsonl")
+        done = run("benchmark", opened.folder, *measure_all)
+        listed = run("devices")
+        assert phone.serial in listed.stdout and second.serial in listed.stdout
+    assert done.returncode == 0, done.stderr
+    header = next(line for line in done.stdout.splitlines() if line.startswith("p50 ms"))
+    assert header.count("unknown JVM") == 2, done.stdout
+    assert len(list(tmp_path.glob("r-*.jsonl"))) == 2
 
 
 def test_a_bundle_is_pushed_once(phone: FakePhone, opened: Bundle) -> None:
@@ -139,18 +156,28 @@ def test_a_full_phone_is_named_and_left_clean(phone: FakePhone, opened: Bundle) 
     assert not (phone.root / ROOT / "pushing").exists()
 
 
-def test_a_crash_shows_the_phones_log(phone: FakePhone, opened: Bundle) -> None:
+def test_a_crash_shows_the_log_of_the_process(phone: FakePhone, opened: Bundle) -> None:
+    script(phone, "pidof", 'cat "$PHONE/pid" 2>/dev/null; rm -f "$PHONE/pid"')  # seen once, then dead
+    script(phone, "logcat", 'echo "logcat $*"; echo FATAL EXCEPTION: pool-1-thread-1; echo java.lang.OutOfMemoryError')
+    with pytest.raises(
+        EnvironmentFault, match=r"measured: .*--pid=42 .*FATAL EXCEPTION.*OutOfMemoryError; fix: adb -s"
+    ):
+        measure(phone, opened)
+
+
+def test_a_crash_at_the_start_shows_the_crash_log(phone: FakePhone, opened: Bundle) -> None:
     script(phone, "am", "echo Status: ok")
-    with pytest.raises(EnvironmentFault, match=r"died while it measured: FATAL EXCEPTION.*OutOfMemoryError"):
+    script(phone, "logcat", 'echo "logcat $*"')
+    with pytest.raises(EnvironmentFault, match="died while it measured: logcat -d -b crash -t 40"):
         measure(phone, opened)
 
 
 def test_what_the_app_refuses_is_passed_on(phone: FakePhone, opened: Bundle) -> None:
     body = f"""
 while [ $# -gt 0 ]; do [ "$2" = run_id ] && id=$3; shift; done
-mkdir -p "$PHONE/{ROOT}/runs"
+mkdir -p "$PHONE/{RUNS}"
 printf '{{"run_id":"%s","state":"failed","fraction":0,"error":"memory: is too small"}}' $id \\
-  > "$PHONE/{ROOT}/runs/$id.status.json"
+  > "$PHONE/{RUNS}/$id.status.json"
 echo 42 > "$PHONE/pid"
 """
     script(phone, "am", body)
@@ -162,9 +189,9 @@ echo 42 > "$PHONE/pid"
 def test_a_foreign_reply_is_never_merged(phone: FakePhone, opened: Bundle, reply: str) -> None:
     body = f"""
 while [ $# -gt 0 ]; do [ "$2" = run_id ] && id=$3; shift; done
-mkdir -p "$PHONE/{ROOT}/runs"
-printf '%s' '{reply}' > "$PHONE/{ROOT}/runs/$id.json"
-printf '{{"run_id":"%s","state":"done","fraction":1.0,"error":null}}' $id > "$PHONE/{ROOT}/runs/$id.status.json"
+mkdir -p "$PHONE/{RUNS}"
+printf '%s' '{reply}' > "$PHONE/{RUNS}/$id.json"
+printf '{{"run_id":"%s","state":"done","fraction":1.0,"error":null}}' $id > "$PHONE/{RUNS}/$id.status.json"
 """
     script(phone, "am", body)
     with pytest.raises(IntegrityError, match="is not a result"):
@@ -177,6 +204,28 @@ def test_an_unplugged_phone_is_an_error_with_the_next_step(phone: FakePhone, ope
     phone.unplug()
     with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
         devices.push(connected, opened)
+
+
+def test_a_phone_that_is_unplugged_while_it_measures_is_cleaned_at_the_next_run(
+    phone: FakePhone, opened: Bundle, class_path: str
+) -> None:
+    body = f"""
+while [ $# -gt 0 ]; do [ "$2" = run_id ] && id=$3; shift; done
+mkdir -p "$PHONE/{RUNS}"
+printf '{{"run_id":"%s","state":"running","fraction":0.5,"error":null}}' $id > "$PHONE/{RUNS}/$id.status.json"
+echo 42 > "$PHONE/pid"
+"""
+    script(phone, "am", body)
+    with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
+        devices.measure(
+            Adb.connect(phone.serial), opened, opened.artifact("onnx", "fp32"), PROTOCOL, lambda _: phone.unplug()
+        )
+    (left,) = (phone.root / RUNS).iterdir()
+    script(phone, "am", AM.format(class_path=class_path, root=ROOT))
+    with FakePhone(phone.root) as again:
+        subprocess.run(["adb", "connect", again.serial], capture_output=True, check=True)
+        assert measure(again, opened).samples
+    assert not left.exists()
 
 
 def test_an_old_phone_a_foreign_abi_and_a_missing_app_are_refused(phone: FakePhone, opened: Bundle) -> None:

@@ -1,29 +1,42 @@
-"""What must hold for an APK before a phone sees it."""
+"""What must hold for an APK before a phone sees it.
+
+For an APK of Gradle's: python android_demo/tools/apk_checks.py APK [BUNDLE]
+"""
 
 import json
 import re
 import struct
+import sys
+import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from apk_inputs import run
+from apk_inputs import MIN_SDK, run
 
+_MANIFEST = Path(__file__).parents[1] / "app/src/main/AndroidManifest.xml"
+_ANDROID, _NODE = "{http://schemas.android.com/apk/res/android}", "{http://schemas.android.com/tools}node"
 _PAGE = 16384
 # What every Android gives to apps (the NDK's stable libraries).
 _SYSTEM = {"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so", "libz.so", "libnativewindow.so"}
 
 
-def check(apk: Path, jars: Sequence[Path], bundle: Path | None, work: Path, *, min_sdk: str) -> Iterator[str]:
+def check(apk: Path, jars: Sequence[Path], bundle: Path | None, work: Path) -> Iterator[str]:
     """One line for each thing that was found right. Exits at the first that is not."""
-    yield _signature(apk, min_sdk)
+    yield _signature(apk)
+    yield from content(apk, bundle)
+    yield _libraries(apk, jars, work)
+
+
+def content(apk: Path, bundle: Path | None) -> Iterator[str]:
+    """The checks that need nothing but the APK, whoever built it."""
     yield _alignment(apk)
-    yield _manifest(apk, min_sdk)
+    yield _manifest(apk)
     yield _dex(apk)
+    yield _self_starting(apk)
     if bundle:
         yield _bundle(apk, bundle)
-    yield _libraries(apk, jars, work)
 
 
 def _require(holds: bool, what: str) -> None:
@@ -31,8 +44,8 @@ def _require(holds: bool, what: str) -> None:
         raise SystemExit(f"error: apk: {what}; fix: read the check in android_demo/tools/apk_checks.py")
 
 
-def _signature(apk: Path, min_sdk: str) -> str:
-    report = run("apksigner", "verify", "--verbose", "--min-sdk-version", min_sdk, apk)
+def _signature(apk: Path) -> str:
+    report = run("apksigner", "verify", "--verbose", "--min-sdk-version", MIN_SDK, apk)
     for scheme in ("v2", "v3"):
         _require(f"Verified using {scheme} scheme" in report and "): true" in report, f"not signed with {scheme}")
     return "signature: v2 and v3 verify"
@@ -55,10 +68,10 @@ def _alignment(apk: Path) -> str:
     return "alignment: entries at 4, libraries at 16 KiB, models stored"
 
 
-def _manifest(apk: Path, min_sdk: str) -> str:
+def _manifest(apk: Path) -> str:
     badging = run("aapt", "dump", "badging", apk)
     _require("uses-permission" not in badging, "asks for a permission")
-    _require(f"sdkVersion:'{min_sdk}'" in badging, "has another minSdkVersion")
+    _require(f"sdkVersion:'{MIN_SDK}'" in badging, "has another minSdkVersion")
     tree = run("aapt", "dump", "xmltree", apk, "AndroidManifest.xml")
     found = re.search(r"E: (provider|receiver|service|uses-permission)", tree)
     _require(found is None, f"declares a {found.group(1) if found else ''}")
@@ -80,6 +93,24 @@ def _dex(apk: Path) -> str:
     # Android 8 has no LambdaMetafactory.
     _require("invoke-custom" not in run("dexdump", "-d", apk), "has a call site that Android 8 cannot link")
     return f"dex: {len(classes)} classes, all that the manifest and the services name"
+
+
+def _self_starting(apk: Path) -> str:
+    """Android creates a provider before the application, so each that a runtime brings is removed by its name.
+
+    Gradle merges the manifests of the runtimes into the app's; this build has only the app's own.
+    """
+    pairs = re.findall(
+        r"Class descriptor\s+: 'L([^;]+);'.*?Superclass\s+: 'L([^;]+);'", run("dexdump", "-f", apk), re.DOTALL
+    )
+    providers = {name.replace("/", ".") for name, parent in pairs if parent == "android/content/ContentProvider"}
+    removed = {
+        element.get(f"{_ANDROID}name")
+        for element in ET.parse(_MANIFEST).iter("provider")
+        if element.get(_NODE) == "remove"
+    }
+    _require(providers <= removed, f"the manifest does not remove {providers - removed}")
+    return f"providers that libraries bring, removed from the manifest: {', '.join(sorted(providers)) or 'none'}"
 
 
 def _bundle(apk: Path, bundle: Path) -> str:
@@ -122,3 +153,8 @@ def _native_methods(jars: Sequence[Path]) -> list[str]:
             names = [name[:-6].replace("/", ".") for name in opened.namelist() if name.endswith(".class")]
         methods += re.findall(r"\bnative\b[^;]*?(\w+)\(", run("javap", "-p", "-cp", jar, *names))
     return methods
+
+
+if __name__ == "__main__":
+    for line in content(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None):
+        print(line)

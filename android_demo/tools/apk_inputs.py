@@ -1,6 +1,7 @@
 """What the APK is built from: registry packages, each pinned by SHA-256."""
 
 import hashlib
+import os
 import subprocess
 import tarfile
 import zipfile
@@ -17,7 +18,16 @@ _MAVEN = {
         "3e80066053b6d4b1637a3f363e621bd4b89915ec4aa903060a3b281dbb81ac61"
     ),
     "org.codehaus.mojo:animal-sniffer:1.24": "65d028de87134f0955e3a964fe438fc3e99e77b237a77e5e165869a8ff59db5f",
-    "org.ow2.asm:asm:9.7": "adf46d5e34940bdf148ecdd26a9ee8eea94496a72034ff7141066b3eea5c4e9d",
+    "de.femtopedia.dex2jar:dex-ir:2.4.38": "ecac2eb44ad9393ac579d5d4e48520b485e90ab6536becdb061466fef92d9bb8",
+    "de.femtopedia.dex2jar:dex-reader-api:2.4.38": "490cac37ca090db759295eae2c279536bca7c77e8cfa3be4372210a6a4ca9d2a",
+    "de.femtopedia.dex2jar:dex-reader:2.4.38": "177a7ddc7a9b7cc1e9a86603f93599461bc64ed8d5574b80f42391390ea9ec7d",
+    "de.femtopedia.dex2jar:dex-translator:2.4.38": "9bb5a7852cfc9698d130cc780513bb202a8b0c59bf8dd43c3f25cf32c587741d",
+    "org.junit.platform:junit-platform-console-standalone:1.11.4": (
+        "b016ef6b1c3454d6d7c2c88ce081dabf289699686af6622d6e4e2e1b54b4a2fc"
+    ),
+    "org.ow2.asm:asm-commons:9.10.1": "6d0abefb7cbf972ea16edb37ec14835372505063a45f976ab7ea889ed9497895",
+    "org.ow2.asm:asm-tree:9.10.1": "3dfb0d5b6a106cd40b5b250e39935fbf2f927f4477546a5369a3ac609cf0506b",
+    "org.ow2.asm:asm:9.10.1": "ed825d10ab1399c8c0cb669e688cf0c8c82629b4c8399b58352b68e92ca10fcb",
 }
 # Neither onnxruntime-android nor executorch-android is on Maven Central's mirrors here; these packages carry the files.
 _NPM = {
@@ -32,7 +42,9 @@ _NPM = {
     },
 }
 ONNXRUNTIME_VERSION = "1.29.0"
+MIN_SDK = "26"
 _REPOSITORY = Path.home() / ".m2/repository"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "squeezebert-mobile"
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -55,9 +67,9 @@ def maven(coordinate: str) -> Path:
     return _pinned(path, _MAVEN[coordinate])
 
 
-def npm(package: str, cache: Path) -> list[Path]:
+def npm(package: str) -> list[Path]:
     """The pinned files of an npm package, in their order above; the rest of the tarball is not unpacked."""
-    folder = cache / package.replace("@", "-")
+    folder = CACHE / package.replace("@", "-")
     if not all((folder / name).exists() for name in _NPM[package]):
         folder.mkdir(parents=True, exist_ok=True)
         if not any(folder.glob("*.tgz")):  # left by a run that was interrupted

@@ -11,15 +11,16 @@ import shutil
 import struct
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import apk_checks
-from apk_inputs import maven, npm, run, unpack
+import dexed_core
+from apk_inputs import CACHE, MIN_SDK, maven, npm, run, unpack
 
 DEMO = Path(__file__).parents[1]
-MIN_SDK = "26"
 _KEY_PASSWORD = "android"  # the well-known password of debug keys; the key signs nothing but these APKs
 # A zip entry's alignment, as apksigner keeps it; 16 KiB pages need their libraries at 16 KiB.
 _ALIGNMENT_FIELD, _LIBRARY_ALIGNMENT = 0xD935, 16384
@@ -37,16 +38,16 @@ class Flavour:
     packages: tuple[str, ...]
 
 
-def onnx(work: Path, cache: Path) -> Flavour:
+def onnx(work: Path) -> Flavour:
     """ONNX Runtime's own AAR, as a Unity package carries it."""
-    aar = unpack(npm("com.github.asus4.onnxruntime@0.4.9", cache)[0], work / "aar")
+    aar = unpack(npm("com.github.asus4.onnxruntime@0.4.9")[0], work / "aar")
     libraries = tuple(sorted((aar / "jni/arm64-v8a").glob("*.so")))
     return Flavour("engine-ort", (aar / "classes.jar",), libraries, ("ai.onnxruntime.*",))
 
 
-def executorch(work: Path, cache: Path) -> Flavour:
+def executorch(work: Path) -> Flavour:
     """ExecuTorch as a React Native package carries it; which version its library is could not be established."""
-    classes, library = npm("react-native-executorch@0.8.3", cache)
+    classes, library = npm("react-native-executorch@0.8.3")
     fbjni = unpack(maven("com.facebook.fbjni:fbjni:0.7.0:aar"), work / "fbjni")
     jars = (classes, fbjni / "classes.jar", maven("com.facebook.soloader:nativeloader:0.10.5"))
     libraries = (library, *sorted((fbjni / "jni/arm64-v8a").glob("*.so")))
@@ -55,21 +56,23 @@ def executorch(work: Path, cache: Path) -> Flavour:
 
 def build(name: str, bundle: Path | None, out: Path) -> Path:
     """The APK of one flavour, signed and checked."""
-    work, cache = out / name, out / "cache"
+    work = out / name
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    flavour = {"onnx": onnx, "executorch": executorch}[name](work, cache)
+    flavour = {"onnx": onnx, "executorch": executorch}[name](work)
     android = maven("org.robolectric:android-all:14-robolectric-10818077")
     run(DEMO / "link_resources.sh", android, work, *([bundle] if bundle else []))
     classes = _compile(flavour, android, work)
-    _require_api_level(flavour, classes, work)
+    require_api_level(classes, flavour.packages, work)
+    print(f"  API level: nothing newer than {MIN_SDK} and nothing hidden in the app's classes", flush=True)
     dex = _dex(flavour, android, classes, work)
     unsigned = work / "unsigned.apk"
     _pack(work / "resources.ap_", unsigned, dex, flavour)
     apk = out / f"squeezebert-demo-{name}.apk"
-    _sign(unsigned, apk, cache / "debug.p12")
-    for line in apk_checks.check(apk, flavour.jars, bundle, work, min_sdk=MIN_SDK):
-        print(f"  {line}")
+    _sign(unsigned, apk, CACHE / "debug.p12")
+    for line in apk_checks.check(apk, flavour.jars, bundle, work):
+        print(f"  {line}", flush=True)
+    print(f"  core: {dexed_core.test(apk, classes, work)} of its tests pass on the classes of the dex", flush=True)
     return apk
 
 
@@ -86,13 +89,14 @@ def _compile(flavour: Flavour, android: Path, work: Path) -> Path:
     return work / "classes"
 
 
-def _require_api_level(flavour: Flavour, classes: Path, work: Path) -> None:
-    sniffer, asm = maven("org.codehaus.mojo:animal-sniffer:1.24"), maven("org.ow2.asm:asm:9.7")
+def require_api_level(classes: Path, packages: Sequence[str], work: Path) -> None:
+    """Exits where the classes use what Android 8 lacks or hides, outside these packages, which come with the app."""
+    sniffer, asm = maven("org.codehaus.mojo:animal-sniffer:1.24"), maven("org.ow2.asm:asm:9.10.1")
     class_path = os.pathsep.join(map(str, (sniffer, asm)))
     tool = work / "api-check"
     run("javac", "-nowarn", "-cp", class_path, "-d", tool, DEMO / "tools/ApiCheck.java")
     signature = maven("com.toasttab.android:gummy-bears-api-26:0.15.0:signature")
-    allowed = ("org.squeezebert.demo.*", *flavour.packages, *_NEWER_API)
+    allowed = ("org.squeezebert.demo.*", *packages, *_NEWER_API)
     run("java", "-cp", f"{tool}{os.pathsep}{class_path}", "ApiCheck", signature, classes, *allowed)
 
 
@@ -163,7 +167,7 @@ def main() -> int:
     arguments = parser.parse_args()
     out, bundle = arguments.out.resolve(), arguments.bundle and arguments.bundle.resolve()
     for name in arguments.flavours:
-        print(f"{name}:")
+        print(f"{name}:", flush=True)
         apk = build(name, bundle, out)
         print(f"  {apk}: {apk.stat().st_size / 1e6:.1f} MB")
     return 0

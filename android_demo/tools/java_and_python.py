@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from apk_inputs import ONNXRUNTIME_VERSION
+from apk_inputs import CACHE, ONNXRUNTIME_VERSION
 
 from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile import console
@@ -64,8 +64,7 @@ def class_path() -> str:
 
 def same_runtime() -> Path:
     """A folder with the app's version of ONNX Runtime for Python, kept in the cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "squeezebert-mobile"
-    folder = cache / f"onnxruntime-{ONNXRUNTIME_VERSION}-{sys.version_info.minor}"
+    folder = CACHE / f"onnxruntime-{ONNXRUNTIME_VERSION}-{sys.version_info.minor}"
     if not folder.is_dir():
         made = folder.with_name(f"{folder.name}.{os.getpid()}")
         install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--target", str(made)]

@@ -1,6 +1,7 @@
 package org.squeezebert.demo.app;
 
 import android.app.Activity;
+import android.graphics.Rect;
 import android.text.SpannableString;
 import android.text.Spanned;
 import android.text.style.BackgroundColorSpan;
@@ -59,7 +60,10 @@ final class ClassifyScreen {
 
     private void useSample(int position) {
         // The first item is the spinner's title: choosing nothing must not overwrite what the user wrote.
-        if (position > 0) text.setText((String) samples.getItemAtPosition(position));
+        if (position == 0) return;
+        text.setText((String) samples.getItemAtPosition(position));
+        second.setText(Samples.of(presenter.state().task, activity.getResources()).second(position - 1));
+        samples.setSelection(0); // a rotation restores the selection, which would bring the sample back over what was typed since
     }
 
     private void select() {
@@ -81,6 +85,8 @@ final class ClassifyScreen {
         showChosen();
         rows.removeAllViews();
         for (ResultRow row : state.rows) addRow(row);
+        // In landscape the answer lies below the fields; after the layout, since only then has it a place.
+        if (!state.rows.isEmpty()) rows.post(() -> rows.requestRectangleOnScreen(new Rect(0, 0, rows.getWidth(), rows.getHeight())));
     }
 
     /** The spinners follow the session, which a new bundle resets. */
@@ -102,9 +108,8 @@ final class ClassifyScreen {
         firstLabel.setText(question ? R.string.question : masked ? R.string.masked : R.string.text);
         secondLabel.setText(question ? R.string.context : task == TaskKind.MULTIPLE_CHOICE ? R.string.choices : R.string.second_text);
         List<String> items = new ArrayList<>();
-        items.add(activity.getString(R.string.samples));
-        items.addAll(Arrays.asList(activity.getResources().getStringArray(
-            question ? R.array.samples_question : masked ? R.array.samples_masked : R.array.samples_single)));
+        items.add(activity.getString(R.string.choose_sample));
+        items.addAll(Arrays.asList(Samples.of(task, activity.getResources()).texts));
         Screens.fill(samples, items);
     }
 

@@ -1,12 +1,14 @@
 package org.squeezebert.demo.app;
 
 import android.app.Application;
+import android.content.Context;
 import android.os.Handler;
 import android.os.Looper;
 import android.system.ErrnoException;
 import android.system.Os;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import org.squeezebert.demo.core.AboutPresenter;
 import org.squeezebert.demo.core.BenchmarkPresenter;
 import org.squeezebert.demo.core.BundleStore;
 import org.squeezebert.demo.core.BundlesPresenter;
@@ -26,16 +28,22 @@ public class DemoApplication extends Application {
     SelfTestPresenter selfTest;
     BenchmarkPresenter benchmark;
     BundlesPresenter bundles;
+    AboutPresenter about;
 
+    /** Before the providers of libraries, which are created ahead of onCreate: ONNX Runtime reads the switch when it is loaded. */
     @Override
-    public void onCreate() {
-        super.onCreate();
+    protected void attachBaseContext(Context base) {
+        super.attachBaseContext(base);
         try {
-            // Upstream's switch; it must be set before the library is loaded.
             Os.setenv("ORT_DISABLE_TELEMETRY", "1", true);
         } catch (ErrnoException e) {
             throw new IllegalStateException(e);
         }
+    }
+
+    @Override
+    public void onCreate() {
+        super.onCreate();
         Handler main = new Handler(Looper.getMainLooper());
         session = new Session(openStore(), EngineProvider.installed(), clock(), new AndroidDevice(this), new ActiveBundle(this),
             () -> AssetSource.builtIn(getAssets()), worker, main::post);
@@ -43,6 +51,7 @@ public class DemoApplication extends Application {
         selfTest = new SelfTestPresenter(session);
         benchmark = new BenchmarkPresenter(session);
         bundles = new BundlesPresenter(session, classify);
+        about = new AboutPresenter(session);
         classify.start();
         bundles.refresh();
     }

@@ -40,7 +40,7 @@ public final class LatencyChart extends View {
         if (millis.length == 0) return;
         double most = Arrays.stream(millis).max().orElse(1);
         float top = 2 * text.getTextSize();
-        float bottom = getHeight() - text.getTextSize();
+        float bottom = getHeight() - 1.5f * text.getTextSize();
         path.rewind();
         for (int run = 0; run < millis.length; run++) {
             float x = millis.length == 1 ? 0 : run * (float) getWidth() / (millis.length - 1);
@@ -51,5 +51,6 @@ public final class LatencyChart extends View {
         canvas.drawPath(path, line);
         canvas.drawLine(0, bottom, getWidth(), bottom, line);
         canvas.drawText(getContentDescription().toString(), 0, text.getTextSize(), text);
+        canvas.drawText(getResources().getString(R.string.chart_axis, millis.length), 0, getHeight() - text.descent(), text);
     }
 }

@@ -2,11 +2,9 @@ package org.squeezebert.demo.app;
 
 import android.app.Activity;
 import android.content.Intent;
-import android.content.pm.PackageManager;
 import android.os.Bundle;
 import android.view.View;
 import android.widget.RadioGroup;
-import android.widget.TextView;
 import java.io.File;
 import org.squeezebert.demo.core.BenchmarkProtocol;
 import org.squeezebert.demo.core.DemoException;
@@ -24,6 +22,7 @@ public final class MainActivity extends Activity {
     private SelfTestScreen selfTest;
     private BenchmarkScreen benchmark;
     private BundlesScreen bundles;
+    private AboutScreen about;
 
     @Override
     protected void onCreate(Bundle state) {
@@ -34,6 +33,7 @@ public final class MainActivity extends Activity {
         selfTest = new SelfTestScreen(this, demo.selfTest);
         benchmark = new BenchmarkScreen(this, demo.session, demo.benchmark);
         bundles = new BundlesScreen(this, demo.bundles);
+        about = new AboutScreen(this, demo.about);
         RadioGroup tabs = findViewById(R.id.tabs);
         tabs.setOnCheckedChangeListener((group, tab) -> show(tab));
         tabs.check(R.id.tab_classify);
@@ -42,7 +42,7 @@ public final class MainActivity extends Activity {
 
     private void show(int tab) {
         for (int i = 0; i < TABS.length; i++) findViewById(SCREENS[i]).setVisibility(TABS[i] == tab ? View.VISIBLE : View.GONE);
-        if (tab == R.id.tab_about) showVersions();
+        if (tab == R.id.tab_about) demo.about.refresh();
     }
 
     @Override
@@ -66,19 +66,6 @@ public final class MainActivity extends Activity {
         }
     }
 
-    private void showVersions() {
-        String app;
-        try {
-            app = getPackageManager().getPackageInfo(getPackageName(), 0).versionName;
-        } catch (PackageManager.NameNotFoundException e) {
-            throw new IllegalStateException("this app is not installed", e);
-        }
-        org.squeezebert.demo.core.Bundle open = demo.session.bundle();
-        String bundle = open == null ? "none" : open.manifest.digest;
-        String producer = open == null ? "" : open.manifest.producer.toString();
-        this.<TextView>findViewById(R.id.about_versions).setText(getString(R.string.about_versions, app, String.join(", ", demo.session.runtimes()), bundle, producer));
-    }
-
     @Override
     protected void onStart() {
         super.onStart();
@@ -86,6 +73,7 @@ public final class MainActivity extends Activity {
         selfTest.start();
         benchmark.start();
         bundles.start();
+        about.start();
     }
 
     @Override
@@ -94,6 +82,7 @@ public final class MainActivity extends Activity {
         selfTest.stop();
         benchmark.stop();
         bundles.stop();
+        about.stop();
         super.onStop();
     }
 

@@ -6,28 +6,57 @@ import static org.junit.Assert.assertNotSame;
 import static org.junit.Assert.assertTrue;
 import static org.junit.Assume.assumeFalse;
 
+import android.app.Activity;
+import android.content.DialogInterface;
 import android.content.Intent;
+import android.graphics.Rect;
+import android.net.Uri;
+import android.os.BatteryManager;
+import android.os.Build;
+import android.os.Looper;
+import android.os.PowerManager;
+import android.view.View;
+import android.view.ViewGroup;
+import android.widget.EditText;
+import android.widget.HorizontalScrollView;
 import android.widget.LinearLayout;
+import android.widget.ProgressBar;
+import android.widget.ScrollView;
 import android.widget.Spinner;
+import android.widget.TextView;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.File;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
-import java.util.stream.Stream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.BeforeClass;
 import org.junit.Test;
+import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 import org.robolectric.annotation.Config;
+import org.robolectric.shadows.ShadowAlertDialog;
+import org.squeezebert.demo.core.EngineProvider;
 import org.squeezebert.demo.core.Json;
 import org.squeezebert.demo.core.JsonValue;
 
 /** Every screen with the built-in bundle and the real ONNX Runtime. */
 public class RealBundleTest extends ScreenTest {
     private static final String PHONE = "w393dp-h786dp-xhdpi";
+    private static final int[] TABS = {R.id.tab_classify, R.id.tab_self_test, R.id.tab_benchmark, R.id.tab_bundles, R.id.tab_about};
 
     @BeforeClass
     public static void requireBundle() {
         assumeFalse("no bundle: pass -Dbundle.dir=FOLDER", System.getProperty("bundle.dir", "").isEmpty());
+    }
+
+    private static Path bundle() {
+        return Paths.get(System.getProperty("bundle.dir"));
     }
 
     private void classify(String text) throws Exception {
@@ -37,7 +66,7 @@ public class RealBundleTest extends ScreenTest {
 
     @Test
     public void classifiesWithLabelsBarsAndTimes() throws Exception {
-        assertTrue(text(R.id.classify_model), text(R.id.classify_model).startsWith("text-classification · onnx · "));
+        assertTrue(text(R.id.classify_model), text(R.id.classify_model).startsWith("text-classification · ONNX Runtime · "));
         assertFalse(visible(R.id.classify_error));
         classify("A warm, funny film.");
         String rows = texts(activity.findViewById(R.id.classify_rows));
@@ -68,15 +97,28 @@ public class RealBundleTest extends ScreenTest {
 
     @Test
     public void rotationKeepsTextAndAnswer() throws Exception {
-        classify("A warm, funny film.");
+        activity.<Spinner>findViewById(R.id.classify_samples).setSelection(1);
+        settle();
+        String typed = "A warm, funny film — Señor Müller, 映画 and 😀 too.";
+        classify(typed);
         String rows = texts(activity.findViewById(R.id.classify_rows));
+        List<Integer> bars = bars();
         MainActivity before = activity;
         rotate("+land");
         assertNotSame(before, activity);
-        assertEquals("A warm, funny film.", text(R.id.classify_text));
+        assertEquals(typed, text(R.id.classify_text));
         assertEquals(rows, texts(activity.findViewById(R.id.classify_rows)));
+        assertEquals(bars, bars());
         assertTrue(activity.getWindow().getDecorView().getWidth() > activity.getWindow().getDecorView().getHeight());
+        assertTrue("the answer is in sight", activity.findViewById(R.id.classify_rows).getGlobalVisibleRect(new Rect()));
         picture("classify-landscape");
+    }
+
+    private List<Integer> bars() {
+        List<Integer> bars = new ArrayList<>();
+        LinearLayout rows = activity.findViewById(R.id.classify_rows);
+        for (int i = 0; i < rows.getChildCount(); i++) bars.add(rows.getChildAt(i).<ProgressBar>findViewById(R.id.row_bar).getProgress());
+        return bars;
     }
 
     @Test
@@ -128,26 +170,128 @@ public class RealBundleTest extends ScreenTest {
         assertEquals("", texts(activity.findViewById(R.id.bundles_lines)));
         tab(R.id.tab_classify);
         assertTrue(text(R.id.classify_error), text(R.id.classify_error).startsWith("app: has no bundle") || !session().artifacts().isEmpty());
-        push();
+        push(bundle());
         tab(R.id.tab_bundles);
         click(R.id.bundles_pushed);
         assertFalse(text(R.id.bundles_error), visible(R.id.bundles_error));
         assertTrue(texts(activity.findViewById(R.id.bundles_lines)).contains("In use"));
     }
 
-    /** Puts the bundle where adb would. */
-    private String push() throws Exception {
-        Path bundle = Paths.get(System.getProperty("bundle.dir"));
-        String digest = org.squeezebert.demo.core.Bundle.open(bundle).manifest.digest;
-        Path target = new File(activity.getExternalFilesDir(null), "pushed/" + digest).toPath();
-        try (Stream<Path> files = Files.walk(bundle)) {
-            for (Path file : (Iterable<Path>) files::iterator) {
-                Path copy = target.resolve(bundle.relativize(file).toString());
-                if (Files.isDirectory(file)) Files.createDirectories(copy);
-                else Files.copy(file, copy);
+    /** The file picker's answer with these bytes behind it. */
+    private void pick(byte[] document) throws Exception {
+        click(R.id.bundles_import);
+        Intent asked = Shadows.shadowOf(activity).getNextStartedActivity();
+        assertEquals(Intent.ACTION_OPEN_DOCUMENT, asked.getAction());
+        Uri uri = Uri.parse("content://files/picked.zip");
+        Shadows.shadowOf(activity.getContentResolver()).registerInputStream(uri, new ByteArrayInputStream(document));
+        Shadows.shadowOf(activity).receiveResult(asked, Activity.RESULT_OK, new Intent().setData(uri));
+        settle();
+    }
+
+    @Test
+    public void aZipFromTheFilePickerIsImported() throws Exception {
+        demo.bundles.delete(session().bundle().manifest.digest);
+        tab(R.id.tab_bundles);
+        ByteArrayOutputStream zipped = new ByteArrayOutputStream();
+        try (ZipOutputStream zip = new ZipOutputStream(zipped)) {
+            for (Path file : files(bundle())) {
+                zip.putNextEntry(new ZipEntry(bundle().relativize(file).toString()));
+                Files.copy(file, zip);
             }
         }
-        return digest;
+        pick("<html>404</html>".getBytes(StandardCharsets.US_ASCII));
+        assertTrue(text(R.id.bundles_error), text(R.id.bundles_error).startsWith("picked.zip: is not a zip file ("));
+        assertEquals("", texts(activity.findViewById(R.id.bundles_lines)));
+        pick(zipped.toByteArray());
+        assertFalse(text(R.id.bundles_error), visible(R.id.bundles_error));
+        assertTrue(texts(activity.findViewById(R.id.bundles_lines)).contains("In use"));
+    }
+
+    @Test
+    public void deletingAsksFirst() throws Exception {
+        tab(R.id.tab_bundles);
+        click(R.id.line_delete);
+        ShadowAlertDialog.getLatestAlertDialog().getButton(DialogInterface.BUTTON_NEGATIVE).performClick();
+        settle();
+        assertTrue(texts(activity.findViewById(R.id.bundles_lines)).contains("In use"));
+        click(R.id.line_delete);
+        ShadowAlertDialog.getLatestAlertDialog().getButton(DialogInterface.BUTTON_POSITIVE).performClick();
+        settle();
+        assertEquals("", texts(activity.findViewById(R.id.bundles_lines)));
+    }
+
+    @Test
+    public void aPhoneInNoStateToMeasureIsSaid() throws Exception {
+        Shadows.shadowOf(activity.getSystemService(BatteryManager.class)).setIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY, 15);
+        RuntimeEnvironment.getApplication().sendStickyBroadcast(
+            new Intent(Intent.ACTION_BATTERY_CHANGED).putExtra(BatteryManager.EXTRA_PLUGGED, BatteryManager.BATTERY_PLUGGED_USB));
+        String thermal = "unknown"; // Android 8 and 9 do not tell
+        if (Build.VERSION.SDK_INT >= 29) {
+            Shadows.shadowOf(activity.getSystemService(PowerManager.class)).setCurrentThermalStatus(PowerManager.THERMAL_STATUS_SEVERE);
+            thermal = "severe";
+        }
+        tab(R.id.tab_benchmark);
+        measure("12");
+        assertEquals("thermal status " + thermal + ", battery 15 %, charging", text(R.id.benchmark_device));
+        String validity = text(R.id.benchmark_validity);
+        assertTrue(validity, validity.startsWith("Not valid: ") && validity.contains("battery at 15 % before the run") && validity.contains("charging"));
+        assertEquals(validity, Build.VERSION.SDK_INT >= 29, validity.contains("thermal status severe after the run"));
+        assertEquals(activity.getColor(R.color.bad), activity.<TextView>findViewById(R.id.benchmark_validity).getCurrentTextColor());
+    }
+
+    @Test
+    public void cancelEndsAMeasurement() throws Exception {
+        tab(R.id.tab_benchmark);
+        type(R.id.benchmark_tokens, "8");
+        type(R.id.benchmark_runs, "999999");
+        activity.findViewById(R.id.benchmark_run).performClick();
+        Shadows.shadowOf(Looper.getMainLooper()).idle();
+        assertFalse(activity.findViewById(R.id.benchmark_run).isEnabled());
+        click(R.id.benchmark_cancel);
+        assertTrue(text(R.id.benchmark_validity), text(R.id.benchmark_validity).contains("cancelled"));
+        assertTrue(activity.findViewById(R.id.benchmark_run).isEnabled());
+    }
+
+    @Test
+    @Config(qualifiers = PHONE)
+    public void everyControlHasANameForTalkBackAndRoomForAFinger() throws Exception {
+        classify("A warm, funny film.");
+        for (int tab : TABS) {
+            tab(tab);
+            List<View> controls = new ArrayList<>();
+            controls(activity.findViewById(android.R.id.content), controls);
+            assertTrue(controls.size() >= TABS.length);
+            for (View control : controls) {
+                String where = activity.getResources().getResourceEntryName(tab) + ": " + control;
+                assertTrue(where, !spoken(control).isEmpty());
+                int finger = (int) (48 * activity.getResources().getDisplayMetrics().density);
+                if (control.isClickable()) assertTrue(where, control.getHeight() >= finger);
+            }
+        }
+    }
+
+    /** What TalkBack stops at: visible views that can be pressed, and those that the layouts give a focus. */
+    private static void controls(View view, List<View> found) {
+        if (view.getVisibility() != View.VISIBLE) return;
+        boolean scrolls = view instanceof ScrollView || view instanceof HorizontalScrollView;
+        if ((view.isClickable() || view.isFocusable()) && !scrolls) found.add(view);
+        for (int i = 0; view instanceof ViewGroup && !(view instanceof Spinner) && i < ((ViewGroup) view).getChildCount(); i++) {
+            controls(((ViewGroup) view).getChildAt(i), found);
+        }
+    }
+
+    /** Its own text, its description, or the text of the view that is its label. */
+    private String spoken(View control) {
+        if (control.getContentDescription() != null) return control.getContentDescription().toString();
+        if (control instanceof TextView && !(control instanceof EditText)) return ((TextView) control).getText().toString();
+        return label(activity.findViewById(android.R.id.content), control.getId());
+    }
+
+    private static String label(View view, int id) {
+        if (view instanceof TextView && view.getLabelFor() == id) return ((TextView) view).getText().toString();
+        String found = "";
+        for (int i = 0; view instanceof ViewGroup && i < ((ViewGroup) view).getChildCount(); i++) found += label(((ViewGroup) view).getChildAt(i), id);
+        return found;
     }
 
     @Test
@@ -163,7 +307,7 @@ public class RealBundleTest extends ScreenTest {
 
     @Test
     public void aHostMeasuresWithARunId() throws Exception {
-        String digest = push();
+        String digest = push(bundle());
         String artifact = session().artifacts().get(0).path;
         Intent intent = new Intent(activity, MainActivity.class).putExtra("run_id", "run-1").putExtra("bundle", digest).putExtra("artifact", artifact)
             .putExtra("threads", 1).putExtra("tokens", 8).putExtra("warmup", 1).putExtra("min_runs", 5);
@@ -183,6 +327,14 @@ public class RealBundleTest extends ScreenTest {
     }
 
     @Test
+    public void aboutNamesVersionsAndTheBundle() throws Exception {
+        tab(R.id.tab_about);
+        String versions = text(R.id.about_versions);
+        assertTrue(versions, versions.contains("Runtimes: ONNX Runtime " + EngineProvider.installed().get("onnx").version()) && versions.contains("Bundle: " + session().bundle().manifest.digest));
+        assertFalse(visible(R.id.about_error));
+    }
+
+    @Test
     public void aSecondTextIsUsedForPairs() throws Exception {
         type(R.id.classify_second, "Another sentence.");
         classify("A sentence.");
@@ -191,12 +343,13 @@ public class RealBundleTest extends ScreenTest {
     }
 
     private void pictures(String variant) throws Exception {
-        classify("The acting is superb — Señor Müller, 映画 and 😀 too.");
+        classify(activity.getResources().getStringArray(R.array.samples_single)[0]);
         picture("classify-" + variant);
         tab(R.id.tab_self_test);
         click(R.id.self_test_run);
         picture("self-test-" + variant);
         tab(R.id.tab_benchmark);
+        Shadows.shadowOf(activity.getSystemService(BatteryManager.class)).setIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY, 80);
         measure("60");
         picture("benchmark-" + variant);
         tab(R.id.tab_bundles);

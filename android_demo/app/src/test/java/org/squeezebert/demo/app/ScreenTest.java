@@ -12,7 +12,12 @@ import android.widget.TextView;
 import java.io.File;
 import java.io.FileOutputStream;
 import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.After;
 import org.junit.Before;
 import org.junit.runner.RunWith;
@@ -59,7 +64,7 @@ public abstract class ScreenTest {
     /** Until the worker and the main thread have nothing more to do; each can give the other work. */
     protected void settle() throws Exception {
         for (int round = 0; round < 3; round++) {
-            demo.worker.submit(() -> { }).get(120, TimeUnit.SECONDS);
+            demo.worker.submit(() -> { }).get(15, TimeUnit.MINUTES); // a hang, not a slow machine
             Shadows.shadowOf(Looper.getMainLooper()).idleFor(1, TimeUnit.SECONDS); // animations included
         }
     }
@@ -98,6 +103,24 @@ public abstract class ScreenTest {
         StringBuilder all = new StringBuilder();
         for (int i = 0; view instanceof ViewGroup && i < ((ViewGroup) view).getChildCount(); i++) all.append(texts(((ViewGroup) view).getChildAt(i)));
         return all.toString();
+    }
+
+    /** Puts a bundle where adb would; returns its digest. */
+    protected String push(Path bundle) throws Exception {
+        String digest = org.squeezebert.demo.core.Bundle.open(bundle).manifest.digest;
+        Path target = new File(activity.getExternalFilesDir(null), "pushed/" + digest).toPath();
+        for (Path file : files(bundle)) {
+            Path copy = target.resolve(bundle.relativize(file).toString());
+            Files.createDirectories(copy.getParent());
+            Files.copy(file, copy);
+        }
+        return digest;
+    }
+
+    protected static List<Path> files(Path folder) throws Exception {
+        try (Stream<Path> paths = Files.walk(folder)) {
+            return paths.filter(Files::isRegularFile).collect(Collectors.toList());
+        }
     }
 
     protected void rotate(String qualifiers) throws Exception {

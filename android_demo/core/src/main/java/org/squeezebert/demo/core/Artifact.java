@@ -35,9 +35,14 @@ public final class Artifact extends FileEntry {
         oldestRuntime = json.get("oldest_runtime").string();
     }
 
-    /** "onnx · int8", as the screens name it. */
+    /** "ONNX Runtime · int8", as the screens name it. */
     public String title() {
-        return runtime + " · " + precision;
+        return runtimeName(runtime) + " · " + precision;
+    }
+
+    /** The name of a runtime for people. */
+    static String runtimeName(String runtime) {
+        return runtime.equals("onnx") ? "ONNX Runtime" : "ExecuTorch";
     }
 
     private static List<Port> ports(JsonValue json) throws JsonException {

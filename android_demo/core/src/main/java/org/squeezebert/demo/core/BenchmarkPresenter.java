@@ -58,8 +58,8 @@ public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
     private BenchmarkState finished(String title, BenchmarkResult result, String json) {
         double[] millis = Arrays.stream(result.latenciesNanos).mapToDouble(nanos -> nanos / 1e6).toArray();
         BenchmarkProtocol protocol = result.protocol;
-        String summary = String.format(Locale.ROOT, "%s, %d tokens, %d threads: p50 %.2f ms, p90 %.2f ms, p99 %.2f ms over %d runs, cold load %.1f ms",
-            title, protocol.tokens, protocol.threads, result.millis(50), result.millis(90), result.millis(99), millis.length, result.coldLoadNanos / 1e6);
+        String summary = String.format(Locale.ROOT, "%s, %d tokens, %s: p50 %.2f ms, p90 %.2f ms, p99 %.2f ms over %d runs, cold load %.1f ms",
+            title, protocol.tokens, Session.threads(protocol.threads), result.millis(50), result.millis(90), result.millis(99), millis.length, result.coldLoadNanos / 1e6);
         return new BenchmarkState(false, "", 1, deviceLine(), summary, result.invalid, millis, json);
     }
 

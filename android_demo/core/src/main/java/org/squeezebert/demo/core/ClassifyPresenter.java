@@ -94,8 +94,7 @@ public final class ClassifyPresenter extends Presenter<ClassifyState> {
         Bundle bundle = session.bundle();
         if (bundle == null) return "";
         Artifact artifact = session.artifact();
-        String threads = session.threads() == 1 ? "1 thread" : session.threads() + " threads";
-        return bundle.manifest.task.id + (artifact == null ? "" : " · " + artifact.title() + " · " + threads);
+        return bundle.manifest.task.id + (artifact == null ? "" : " · " + artifact.title() + " · " + Session.threads(session.threads()));
     }
 
     private ClassifyState empty(boolean busy, String error) {

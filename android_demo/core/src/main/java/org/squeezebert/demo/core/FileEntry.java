@@ -8,11 +8,9 @@ public class FileEntry {
 
     FileEntry(JsonValue json) throws JsonException {
         path = json.get("path").string();
-        sha256 = json.get("sha256").string();
-        bytes = json.get("bytes").whole();
+        sha256 = json.get("sha256").sha256();
+        bytes = json.get("bytes").size();
         if (path.isEmpty() || path.length() > 255) throw new JsonException(json.path() + ".path has not 1 to 255 characters");
-        if (!sha256.matches("[0-9a-f]{64}")) throw new JsonException(json.path() + ".sha256 is not 64 lower-case hexadecimal digits");
-        if (bytes < 0) throw new JsonException(json.path() + ".bytes is negative");
     }
 
     static FileEntry plain(JsonValue json) throws JsonException {

@@ -80,6 +80,18 @@ public final class JsonValue {
         return (Long) value;
     }
 
+    /** A whole number from 0: bytes, parameters, FLOPs. */
+    public long size() throws JsonException {
+        if (whole() < 0) throw new JsonException(path + " is negative");
+        return whole();
+    }
+
+    /** SHA-256 as 64 lower-case hexadecimal digits. */
+    public String sha256() throws JsonException {
+        if (!string().matches("[0-9a-f]{64}")) throw new JsonException(path + " is not 64 lower-case hexadecimal digits");
+        return string();
+    }
+
     /** A whole number of at least {@code least} that fits into an int. */
     public int count(int least) throws JsonException {
         long whole = whole();

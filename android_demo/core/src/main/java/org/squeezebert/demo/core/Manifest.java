@@ -113,9 +113,10 @@ public final class Manifest {
     }
 
     private static Map<String, String> producer(JsonValue json) throws JsonException {
-        json.allowOnly("squeezebert_mobile", "torch", "onnx", "onnxruntime", "executorch");
+        String[] packages = {"squeezebert_mobile", "torch", "onnx", "onnxruntime", "executorch"};
+        json.allowOnly(packages);
         Map<String, String> versions = new LinkedHashMap<>();
-        for (String key : json.keys()) versions.put(key, json.get(key).string());
+        for (String name : packages) versions.put(name, json.get(name).string());
         return Collections.unmodifiableMap(versions);
     }
 
@@ -123,7 +124,7 @@ public final class Manifest {
         json.allowOnly("name", "revision", "files", "digest", "notes");
         if (!json.get("revision").isNull()) json.get("revision").string();
         for (JsonValue item : json.get("files").items()) FileEntry.plain(item);
-        json.get("digest").string();
+        json.get("digest").sha256();
         json.get("notes").strings();
         return json.get("name").string();
     }

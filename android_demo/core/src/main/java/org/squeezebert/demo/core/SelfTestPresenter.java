@@ -29,7 +29,7 @@ public final class SelfTestPresenter extends Presenter<SelfTestState> {
         try (Model model = Model.load(session.bundle(), artifact, session.providers, session.threads(), session.clock)) {
             SelfTestReport report = SelfTest.run(session.bundle(), artifact, model, (done, of) ->
                 publish(new SelfTestState(true, "", artifact.title() + ": " + (done + 1) + " of " + of, new ArrayList<>(before))));
-            String detail = String.format(Locale.ROOT, "ids %s in %d cases, largest value at the same place in %d of %d, max abs difference %.1e (%s)",
+            String detail = String.format(Locale.ROOT, "ids %s in %d cases, largest value at the same place in %d of %d, max abs difference %.1e in \"%s\"",
                 report.firstOtherIds == null ? "equal" : "DIFFER", report.idCases, report.argmaxEqual, report.outputCases, report.maxAbs, report.worstCase);
             return new SelfTestState.Line(artifact.title(), report.passed(), report.passed() ? detail : report.reason() + "; " + detail);
         } catch (DemoException e) {

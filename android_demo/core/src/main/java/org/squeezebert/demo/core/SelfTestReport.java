@@ -56,7 +56,7 @@ public final class SelfTestReport {
         for (Artifact.Parity gate : artifact.parity) {
             double[] tally = byOutput.get(gate.output);
             if (tally == null) continue;
-            if (Double.isInfinite(tally[3])) return gate.output + " is missing or has another shape";
+            if (Double.isInfinite(tally[3]) || Double.isNaN(tally[3])) return gate.output + " is missing, has another shape or is not a number";
             if (gate.atol != null && tally[3] > gate.atol) {
                 return String.format(java.util.Locale.ROOT, "%s is %.2g off, allowed %.2g", gate.output, tally[3], gate.atol);
             }

@@ -58,15 +58,13 @@ public final class Session {
         return threads;
     }
 
-    public DeviceProbe device() {
-        return device;
+    /** A number of threads as the screens write it. */
+    static String threads(int number) {
+        return number == 1 ? "1 thread" : number + " threads";
     }
 
-    /** Runtimes of this build with their versions, as "onnx 1.29.0". */
-    public List<String> runtimes() {
-        List<String> names = new ArrayList<>();
-        for (EngineProvider provider : providers.values()) names.add(provider.runtime() + " " + provider.version());
-        return Collections.unmodifiableList(names);
+    public DeviceProbe device() {
+        return device;
     }
 
     /** The artifacts of the open bundle that this build can run. */

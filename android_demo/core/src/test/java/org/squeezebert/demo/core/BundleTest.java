@@ -51,7 +51,7 @@ class BundleTest {
         Bundle bundle = Bundle.open(made.write(temporary.resolve("bundle")));
         assertEquals(TaskKind.TEXT_CLASSIFICATION, bundle.manifest.task);
         assertEquals(Arrays.asList("bad", "good"), bundle.manifest.labels);
-        assertEquals("onnx · fp32", bundle.manifest.artifacts.get(0).title());
+        assertEquals("ONNX Runtime · fp32", bundle.manifest.artifacts.get(0).title());
         assertArrayEquals(new long[] {2, 5, 7, 8, 3}, bundle.tokenizer().encode("good films", null, 16).ids);
     }
 
@@ -140,6 +140,22 @@ class BundleTest {
         Path folder = made.write(temporary.resolve("bundle"));
         Files.delete(folder.resolve("vocab.txt"));
         assertSays(assertThrows(DemoException.class, () -> store.install(new FolderSource(folder))), DemoException.Kind.INTEGRITY, "vocab.txt: is missing");
+        assertEquals(0, root.toFile().list().length);
+    }
+
+    @Test
+    void aPhoneWithoutRoomIsSaidBeforeAnythingIsCopied() throws Exception {
+        List<Object> files = new ArrayList<>();
+        for (String name : new String[] {"vocab.txt", "golden.json"}) {
+            byte[] bytes = made.files.get(name);
+            files.add(TestBundle.object("path", name, "sha256", Digests.sha256(bytes), "bytes", bytes.length));
+        }
+        files.add(TestBundle.object("path", "huge.bin", "sha256", Digests.sha256(new byte[0]), "bytes", 1L << 50));
+        made.manifest.put("files", files);
+        Path folder = made.write(temporary.resolve("bundle"));
+        Files.write(folder.resolve("huge.bin"), new byte[0]);
+        DemoException e = assertThrows(DemoException.class, () -> store.install(new FolderSource(folder)));
+        assertSays(e, DemoException.Kind.ENVIRONMENT, "storage: is too full for this bundle (found ");
         assertEquals(0, root.toFile().list().length);
     }
 

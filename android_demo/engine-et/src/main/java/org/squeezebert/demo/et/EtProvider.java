@@ -21,7 +21,7 @@ public final class EtProvider implements EngineProvider {
     /** The library has no call that tells its version; the build file pins it. */
     @Override
     public String version() {
-        return "executorch-android of this build";
+        return "of this build";
     }
 
     @Override

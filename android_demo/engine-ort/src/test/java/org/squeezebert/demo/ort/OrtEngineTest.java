@@ -50,7 +50,7 @@ class OrtEngineTest {
                     assertEquals("", report.reason(), artifact.title());
                     assertTrue(report.idCases > 0 && report.outputCases > 0);
                     System.out.printf("ONNX Runtime %s, %s, threads %d: ids equal in %d cases, argmax equal in %d of %d, max abs difference %.2e%n",
-                        providers.get("onnx").version(), artifact.title(), threads, report.idCases, report.argmaxEqual, report.outputCases, report.maxAbs);
+                        providers.get("onnx").version(), artifact.precision, threads, report.idCases, report.argmaxEqual, report.outputCases, report.maxAbs);
                     tested++;
                 }
             }
