@@ -78,6 +78,16 @@ class Cold(Record):
     peak_bytes: int | None = None
 
 
+class LoadGen(Record):
+    """What MLPerf's LoadGen found of a single-stream case: its 90th percentile, and why it does not count, if so."""
+
+    version: str
+    queries: int
+    p90_ns: Nanoseconds
+    valid: bool
+    reasons: tuple[str, ...] = ()
+
+
 class Case(Record):
     """One thing measured: a model in a form, in a runtime, under a protocol.
 
@@ -97,6 +107,7 @@ class Case(Record):
     file_bytes: int | None = None
     bundle_sha256: Sha256 | None = None
     cold: Cold | None = None
+    loadgen: LoadGen | None = None
     accuracy: float | None = None
     agreement: float | None = None
 
