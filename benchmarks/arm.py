@@ -266,7 +266,9 @@ def main() -> None:
         tokens: Annotated[list[int] | None, typer.Option(min=1, max=512, help="repeatable; default: 128")] = None,
         golden_tokens: Annotated[int | None, typer.Option(min=1, help="leave out longer golden texts")] = None,
         peers: Annotated[bool, typer.Option("--peers", help="count the plain models and their int8 files")] = False,
-        output: Annotated[Path | None, typer.Option("-o", "--output", help="keep the run as JSON, beside what is there")] = None,
+        output: Annotated[
+            Path | None, typer.Option("-o", "--output", help="keep the run as JSON, added to what is there")
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json")] = False,
     ) -> None:
         if unknown := sorted(set(cpu or ()) - set(names)):

@@ -114,7 +114,7 @@ def comparison(found: Comparison) -> str:
         )
         for change in found.changes
     ]
-    lines = [columns(("case", "before ms", "after ms", "after / before", "verdict"), rows)]
+    lines = [columns(("case", "before p5 ms", "after p5 ms", "after / before", "verdict"), rows)]
     reasons = dict.fromkeys(fault for change in found.changes for fault in change.faults)
     lines += [f"invalid: {reason}" for reason in reasons]
     lines += [f"only before: {name}" for name in found.only_before]
