@@ -1,65 +1,81 @@
-"""A bundle's ONNX files on emulated 64-bit ARM: the same answers there, and executed instructions per inference.
+"""A bundle on emulated 64-bit ARM: the same answers there, and executed instructions per inference.
 
-`python -m squeezebert_mobile.benchmarks.arm BUNDLE [--peers] [--tokens N] [--json]`
+`python -m squeezebert_mobile.benchmarks.arm BUNDLE [--peers] [--tokens N]... [-o FILE]`
 
-QEMU (Debian 12's qemu-user) runs onnxruntime's ARM wheel from PyPI in Debian's ARM Python. The first call fetches both
-into the cache folder. Counted instructions are free of noise, but no time: they know nothing of caches or of what an
-instruction takes.
+QEMU (Debian 12's qemu-user) runs the ARM wheels of onnxruntime and executorch from PyPI in Debian's ARM Python. The
+first call fetches them into the cache folder. Counted instructions are free of noise, but no time: they know nothing of
+caches or of what an instruction takes.
 """
 
-import os
-import shutil
-import subprocess
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import numpy as np
+from pydantic import ValidationError
 
 from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile import console, golden
-from squeezebert_mobile.atomic import staged_folder
+from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.batch import Float32
-from squeezebert_mobile.benchmarks import candidates, workload
+from squeezebert_mobile.benchmarks import arm_guest, arm_machine, candidates, environment, table, workload
+from squeezebert_mobile.benchmarks.arm_machine import CPUS, Cpu, Machine
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, PlainFile
-from squeezebert_mobile.benchmarks.peers import Peer, PeerModel, cache_folder
-from squeezebert_mobile.benchmarks.protocol import Protocol
+from squeezebert_mobile.benchmarks.measure import Report
+from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
+from squeezebert_mobile.benchmarks.protocol import Protocol, Record
+from squeezebert_mobile.benchmarks.samples import Version
 from squeezebert_mobile.bundle import Bundle
-from squeezebert_mobile.errors import EnvironmentFault, SqueezeBertMobileError
-from squeezebert_mobile.golden import GOLDEN_NAME
-from squeezebert_mobile.manifest import Artifact
+from squeezebert_mobile.errors import IntegrityError, SqueezeBertMobileError, UsageError
+from squeezebert_mobile.golden import GOLDEN_NAME, GoldenCase
+from squeezebert_mobile.manifest import Artifact, Runtime, Sha256
 from squeezebert_mobile.tasks import Task
 
-# An old core without dot product, one with it, and all that QEMU knows. Its SME gave ONNX Runtime 1.24 and newer wrong
-# int8 products (0.97 relative error), so that one extension is off.
-CPUS = ("cortex-a57", "cortex-a76", "max,sme=off")
-# Newer ones crash at import under QEMU 7.2.
-_ONNXRUNTIME = "onnxruntime==1.27.0"
-_PACKAGES = (
-    *("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libbz2-1.0", "libexpat1", "libffi8", "liblzma5", "libsqlite3-0"),
-    *("libssl3", "libuuid1", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib"),
-)
-_WHEELS = ("--platform", "manylinux_2_28_aarch64", "--platform", "manylinux_2_27_aarch64")
-_LIMIT_SECONDS = 550
-_COUNTED = "counted"
+# Peers have no golden answers, and their counts need but one core: the one with dot product.
+PEER_CPU = CPUS[1]
+_PEERS = (Peer.SQUEEZEBERT, Peer.BERT_BASE, Peer.MOBILEBERT)
 _VERDICTS = {True: "yes", False: "NO", None: "–"}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A file on a CPU: the worst difference from the reference, what is allowed, and instructions for one inference.
+class ArmOptions:
+    """What to run. Empty tuples mean all; golden texts of more than ``golden_tokens`` tokens are left out.
 
-    The first two are None for a peer, which has no golden answers; ``instructions`` is None without a C compiler.
+    ``tokens`` are the lengths of the counted inferences; ``peers`` are counted beside the bundle.
+    """
+
+    bundle: Path
+    cpus: tuple[Cpu, ...] = CPUS
+    runtimes: tuple[Runtime, ...] = ()
+    precisions: tuple[str, ...] = ()
+    tokens: tuple[int, ...] = (128,)
+    golden_tokens: int | None = None
+    peers: tuple[PeerModel, ...] = ()
+
+
+class Count(Record):
+    """Executed instructions of one inference, batch 1, without padding."""
+
+    tokens: int
+    instructions: int
+
+
+class Answer(Record):
+    """A file on a CPU: the worst difference from the reference over some golden texts, what is allowed, and counts.
+
+    The first three are None for a peer, which has no golden answers; ``counts`` is empty without a C compiler.
     """
 
     cpu: str
     name: str
+    texts: int | None
     max_abs: float | None
     allowed: float | None
-    instructions: int | None
+    counts: tuple[Count, ...]
 
     @property
     def holds(self) -> bool | None:
@@ -67,195 +83,211 @@ class Answer:
         return None if self.max_abs is None or self.allowed is None else self.max_abs <= self.allowed
 
 
-@dataclass(frozen=True)
-class Machine:
-    """An emulated machine in the cache folder: ``root`` is its file system, ``plugin`` counts instructions."""
+class ArmRun(Record):
+    """All answers for one bundle, with the versions behind them."""
 
-    root: Path
-    plugin: Path | None
-
-    def run(self, cpu: str, *command: str | Path) -> str:
-        """What a command in the machine writes to stderr. Raises EnvironmentFault where it fails."""
-        counting = [] if self.plugin is None else ["-plugin", str(self.plugin)]
-        emulator = ["qemu-aarch64", "-L", str(self.root), "-cpu", cpu, *counting]
-        settings = {"PYTHONPATH": str(self.root / "site"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        python = self.root / "usr/bin/python3.11"
-        try:
-            done = subprocess.run(
-                [*emulator, "-E", f"PYTHONHOME={self.root / 'usr'}", str(python), *map(str, command)],
-                env={"PATH": os.environ["PATH"], **settings},
-                capture_output=True,
-                text=True,
-                timeout=_LIMIT_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            what = f"gave no answer in {_LIMIT_SECONDS} s"
-            raise EnvironmentFault(f"emulated {cpu}", what, fix="measure a smaller model") from None
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1][:300]
-            what = f"ended with {done.returncode}: {last}"
-            raise EnvironmentFault(f"emulated {cpu}", what, fix="remove the cache folder's arm and set it up again")
-        return done.stderr
+    record: Literal["arm"] = "arm"
+    bundle_sha256: Sha256
+    qemu: str
+    versions: tuple[Version, ...]
+    answers: tuple[Answer, ...]
 
 
-def folder() -> Path:
-    """Where the machine is kept."""
-    return cache_folder() / "arm"
+def measure(options: ArmOptions, report: Report = lambda _: None) -> ArmRun:
+    """Every file of a bundle on every CPU, and the peers' plain and int8 ONNX files on one.
 
-
-def set_up() -> Machine:
-    """The machine, fetched where it is not in the cache. Raises EnvironmentFault with what is missing."""
-    _require("qemu-aarch64", "apt-get install qemu-user")
-    if not (folder() / "site").is_dir():
-        for tool in ("apt-get", "dpkg-deb"):
-            _require(tool, "run this on Debian 12")
-        folder().parent.mkdir(parents=True, exist_ok=True)
-        with staged_folder(folder(), may_replace=lambda _: False, force=False) as stage:
-            _fetch_system(stage)
-            wheels = ["--only-binary=:all:", *_WHEELS, "--python-version", "3.11", "--target", str(stage / "site")]
-            _call([sys.executable, "-m", "pip", "install", "--quiet", *wheels, _ONNXRUNTIME])
-    return Machine(folder(), _plugin())
-
-
-def _fetch_system(stage: Path) -> None:
-    """Debian's ARM Python under ``stage``, by an apt of its own: the host's package lists stay as they are."""
-    with tempfile.TemporaryDirectory() as scratch:
-        state = Path(scratch)
-        (state / "lists/partial").mkdir(parents=True)
-        (state / "archives/partial").mkdir(parents=True)
-        (state / "status").touch()
-        options = ["-o", "APT::Architecture=arm64", "-o", "APT::Architectures=arm64", "-o", f"Dir::State={state}"]
-        options += ["-o", f"Dir::State::status={state / 'status'}", "-o", f"Dir::Cache={state}"]
-        options += ["-o", "APT::Sandbox::User=root"]
-        _call(["apt-get", "-qq", *options, "update"])
-        _call(["apt-get", "-qq", *options, "download", *_PACKAGES], cwd=state)
-        for package in sorted(state.glob("*.deb")):
-            _call(["dpkg-deb", "--extract", str(package), str(stage)])
-    # Documentation is shared between packages by links, also into packages that are not taken.
-    for path in stage.rglob("*"):
-        if path.is_symlink() and not path.exists():
-            path.unlink()
-
-
-def _plugin() -> Path | None:
-    """The compiled counter; None without a C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    built = folder() / "icount.so"
-    if not built.is_file() and compiler is not None:
-        source = Path(__file__).with_name("icount.c")
-        _call([compiler, "-O1", "-shared", "-fPIC", "-o", str(built), str(source)])
-    return built if built.is_file() else None
-
-
-def _require(tool: str, fix: str) -> None:
-    if shutil.which(tool) is None:
-        raise EnvironmentFault(tool, "is not installed", fix=fix)
-
-
-def _call(command: Sequence[str], cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())[-300:]
-        raise EnvironmentFault(command[0], f"failed: {said}", fix="check the network, then again")
-
-
-def measure(folder: Path, *, tokens: int = 128, peers: Sequence[PeerModel] = ()) -> tuple[Answer, ...]:
-    """Every ONNX file of a bundle on every CPU, and the peers' plain and int8 files on the middle one.
-
-    Raises EnvironmentFault where the machine cannot be set up or a file does not run on it.
+    Raises EnvironmentFault where the machine cannot be set up or a file does not run on it, UsageError where no file
+    is left.
     """
-    machine = set_up()
-    bundle = bundles.read(folder)
-    found = []
-    chosen = candidates.from_bundle(bundle, runtimes=("onnx",))
-    for cpu in CPUS:
+    bundle = bundles.read(options.bundle)
+    chosen = candidates.from_bundle(bundle, runtimes=options.runtimes, precisions=options.precisions)
+    runtimes = {cast("Runtime", candidate.runtime) for candidate in chosen}
+    report("set up the machine")
+    machine = arm_machine.set_up(sorted(runtimes | ({"onnx"} if options.peers else set())))
+    answers = []
+    for cpu in options.cpus:
         for candidate in chosen:
-            assert isinstance(candidate.source, BundleFile)
-            artifact = next(a for a in bundle.manifest.artifacts if a.path == candidate.source.artifact)
-            found.append(_answer(machine, cpu, bundle, artifact, candidate, tokens))
-    for model in peers:
-        plain = candidates.from_peers({model.peer: None}, ("onnx",), tokens=tokens, tokenizer=None, shrink=model)
+            report(f"{cpu.name}: {candidate.label}")
+            answers.append(_answer(machine, cpu, bundle, candidate, options))
+    for model in options.peers:
+        plain = candidates.from_peers({model.peer: None}, ("onnx",), tokens=128, tokenizer=None, shrink=model)
         for candidate in plain:
+            report(f"{PEER_CPU.name}: {candidate.label}")
             assert isinstance(candidate.source, PlainFile)
-            inputs = _counted(candidate, tokens)
-            _, instructions = _run(machine, CPUS[1], candidate.source.path, inputs)
-            found.append(Answer(CPUS[1], f"{model.peer} {candidate.form}", None, None, instructions))
-    return tuple(found)
+            inputs = _counted(candidate, options.tokens)
+            _, counts = _run(machine, PEER_CPU, "onnx", candidate.source.path, "[]", inputs)
+            none = {"texts": None, "max_abs": None, "allowed": None}
+            answers.append(Answer(cpu=PEER_CPU.name, name=candidate.label, counts=counts, **none))
+    versions = tuple(environment.versions())
+    return ArmRun(
+        bundle_sha256=bundle.digest, qemu=arm_machine.qemu_version(), versions=versions, answers=tuple(answers)
+    )
 
 
-def _answer(
-    machine: Machine, cpu: str, bundle: Bundle, artifact: Artifact, candidate: Candidate, tokens: int
-) -> Answer:
-    """One artifact's golden answers on a CPU, and its count on ids of ``tokens`` tokens."""
-    data = (bundle.folder / GOLDEN_NAME).read_bytes()
-    cases = golden.parse(data, str(bundle.folder / GOLDEN_NAME))
+def _answer(machine: Machine, cpu: Cpu, bundle: Bundle, candidate: Candidate, options: ArmOptions) -> Answer:
+    """One artifact's golden answers on a CPU, and its counts."""
+    assert isinstance(candidate.source, BundleFile)
+    artifact = next(a for a in bundle.manifest.artifacts if a.path == candidate.source.artifact)
     rank = 3 if bundle.manifest.task is Task.MULTIPLE_CHOICE else 2
+    cases = _golden(bundle, options.golden_tokens)
     inputs = {f"{n}/{name}": array for n, case in enumerate(cases) for name, array in case.batch(rank).arrays().items()}
-    inputs |= _counted(candidate, tokens)
-    outputs, instructions = _run(machine, cpu, bundle.folder / artifact.path, inputs)
+    inputs |= _counted(candidate, options.tokens)
+    specs = json.dumps([spec.model_dump(mode="json") for spec in artifact.outputs])
+    outputs, counts = _run(machine, cpu, artifact.runtime, bundle.folder / artifact.path, specs, inputs)
     worst = max(
         golden.difference(expected, outputs[f"{n}/{expected.name}"])
         for n, case in enumerate(cases)
         for expected in case.outputs
     )
-    # As `verify` allows for another build of the runtime.
-    allowed = max(max(2 * parity.max_abs, parity.atol or 1e-4) for parity in artifact.parity)
-    return Answer(cpu, artifact.path, worst, allowed, instructions)
+    return Answer(
+        cpu=cpu.name, name=candidate.label, texts=len(cases), max_abs=worst, allowed=_allowed(artifact), counts=counts
+    )
 
 
-def _counted(candidate: Candidate, tokens: int) -> dict[str, np.ndarray]:
-    """The case whose second run is counted, which is the last."""
-    batch = workload.ids(candidate, Protocol(tokens=tokens), min(tokens, candidate.max_tokens))
-    return {f"{_COUNTED}/{name}": array for name, array in batch.arrays().items()}
+def _golden(bundle: Bundle, longest: int | None) -> list[GoldenCase]:
+    path = bundle.folder / GOLDEN_NAME
+    cases = golden.parse(path.read_bytes(), str(path))
+    left = [case for case in cases if longest is None or max(map(len, case.input_ids)) <= longest]
+    if not left:
+        raise UsageError("--golden-tokens", "leaves no golden text", found=longest, fix="raise it")
+    return left
+
+
+def _allowed(artifact: Artifact) -> float:
+    """The difference that `verify` allows for another build of the runtime."""
+    return max(max(2 * parity.max_abs, parity.atol or 1e-4) for parity in artifact.parity)
+
+
+def _counted(candidate: Candidate, lengths: Sequence[int]) -> dict[str, np.ndarray]:
+    """The inputs whose second run is counted."""
+    return {
+        f"{arm_guest.COUNTED} {tokens}/{name}": array
+        for tokens in (min(length, candidate.max_tokens) for length in lengths)
+        for name, array in workload.ids(candidate, Protocol(tokens=tokens), tokens).arrays().items()
+    }
 
 
 def _run(
-    machine: Machine, cpu: str, model: Path, inputs: dict[str, np.ndarray]
-) -> tuple[dict[str, Float32], int | None]:
-    """A file's outputs in the machine, and the instructions of its last case."""
+    machine: Machine, cpu: Cpu, runtime: Runtime, model: Path, specs: str, inputs: dict[str, np.ndarray]
+) -> tuple[dict[str, Float32], tuple[Count, ...]]:
+    """A file's outputs in the machine, and the instructions of its counted cases."""
     with tempfile.TemporaryDirectory() as scratch:
         given, answered = Path(scratch) / "inputs.npz", Path(scratch) / "outputs.npz"
         np.savez(given, **inputs)  # type: ignore[arg-type]
-        guest = Path(__file__).with_name("arm_guest.py")
-        said = machine.run(cpu, guest, model.resolve(), given, answered)
+        program = Path(arm_guest.__file__)
+        said = machine.run(cpu, runtime, program, model.resolve(), runtime, specs, given, answered)
         with np.load(answered) as found:
             outputs = {name: found[name].astype(np.float32) for name in found.files}
-    counts = [int(line.split()[1]) for line in said.splitlines() if line.startswith("icount ")]
-    return outputs, counts[1] - counts[0] if len(counts) == 2 else None
+    marks = [int(line.split()[1]) for line in said.splitlines() if line.startswith("icount ")]
+    cases = dict.fromkeys(name.partition("/")[0] for name in inputs)
+    counted = [int(case.split()[1]) for case in cases if case.startswith(arm_guest.COUNTED)]
+    spans = zip(marks[::2], marks[1::2], strict=True)
+    counts = tuple(
+        Count(tokens=tokens, instructions=end - start) for tokens, (start, end) in zip(counted, spans, strict=False)
+    )
+    return outputs, counts
 
 
-def text(found: Sequence[Answer]) -> str:
+def heads(run: ArmRun) -> tuple[str, ...]:
+    """The names of the table's columns."""
+    counts = (f"million instructions, {tokens} tokens" for tokens in _lengths(run))
+    return ("CPU", "file", "golden texts", "max difference", "allowed", "same answers", *counts)
+
+
+def cells(run: ArmRun, answer: Answer) -> tuple[str, ...]:
+    """The texts of a row, one for each of the table's heads."""
+    counts = {count.tokens: f"{count.instructions / 1e6:.1f}" for count in answer.counts}
+    return (
+        answer.cpu,
+        answer.name,
+        "–" if answer.texts is None else str(answer.texts),
+        "–" if answer.max_abs is None else f"{answer.max_abs:.2g}",
+        "–" if answer.allowed is None else f"{answer.allowed:.2g}",
+        _VERDICTS[answer.holds],
+        *(counts.get(tokens, "–") for tokens in _lengths(run)),
+    )
+
+
+def _lengths(run: ArmRun) -> list[int]:
+    return list(dict.fromkeys(count.tokens for answer in run.answers for count in answer.counts))
+
+
+def text(run: ArmRun) -> str:
     """The answers as a table."""
-    rows = [
-        (
-            answer.cpu,
-            answer.name,
-            "–" if answer.max_abs is None else f"{answer.max_abs:.2g}",
-            "–" if answer.allowed is None else f"{answer.allowed:.2g}",
-            _VERDICTS[answer.holds],
-            "–" if answer.instructions is None else f"{answer.instructions / 1e6:.1f}",
-        )
-        for answer in found
-    ]
-    header = ("CPU", "file", "max difference", "allowed", "same answers", "million instructions")
-    return console.table(header, rows)
+    return console.table(heads(run), [cells(run, answer) for answer in run.answers])
+
+
+def markdown(run: ArmRun) -> str:
+    """The answers as a Markdown table."""
+    lines = [heads(run), ("---",) * len(heads(run)), *(cells(run, answer) for answer in run.answers)]
+    return "".join(f"{table.line(line)}\n" for line in lines)
+
+
+def write(path: Path, run: ArmRun) -> None:
+    """Keep a run. A file that is there is added to: full-size files take hours, so they may be run one by one.
+
+    Raises UsageError where that file is of another bundle, emulator or version, EnvironmentFault where it cannot be
+    written.
+    """
+    merged = _merged(path, read(path), run) if path.exists() else run
+    replace_file(path, merged.model_dump_json(indent=1).encode() + b"\n")
+
+
+def _merged(path: Path, old: ArmRun, new: ArmRun) -> ArmRun:
+    """Both runs' answers, the new ones in the places of those that they repeat."""
+    if (old.bundle_sha256, old.qemu, old.versions) != (new.bundle_sha256, new.qemu, new.versions):
+        fix = "give another file"
+        raise UsageError(path, "was made with another bundle or other versions", found=old.bundle_sha256, fix=fix)
+    answers = {(answer.cpu, answer.name): answer for answer in (*old.answers, *new.answers)}
+    order = [cpu.name for cpu in CPUS]
+    found = sorted(answers.values(), key=lambda answer: (answer.texts is None, order.index(answer.cpu)))
+    return new.model_copy(update={"answers": tuple(found)})
+
+
+def read(path: Path) -> ArmRun:
+    """A kept run. Raises IntegrityError for a file that is not one."""
+    try:
+        return ArmRun.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise IntegrityError(path, f"is not a run on ARM: {error.errors()[0]['msg']}", fix="measure again") from None
 
 
 def main() -> None:
     """Measure a bundle; exit 6 where a file answers otherwise on ARM."""
     import typer
 
+    names = [cpu.name for cpu in CPUS]
+
     def command(
         bundle: Path,
-        tokens: Annotated[int, typer.Option(min=1, max=512)] = 128,
-        peers: Annotated[bool, typer.Option("--peers", help="count BERT-base and MobileBERT too")] = False,
+        cpu: Annotated[list[str] | None, typer.Option(help=f"repeatable; of {', '.join(names)}")] = None,
+        runtime: Annotated[list[str] | None, typer.Option(help="repeatable; default: all")] = None,
+        precision: Annotated[list[str] | None, typer.Option(help="repeatable; default: all")] = None,
+        tokens: Annotated[list[int] | None, typer.Option(min=1, max=512, help="repeatable; default: 128")] = None,
+        golden_tokens: Annotated[int | None, typer.Option(min=1, help="leave out longer golden texts")] = None,
+        peers: Annotated[bool, typer.Option("--peers", help="count the plain models and their int8 files")] = False,
+        output: Annotated[
+            Path | None, typer.Option("-o", "--output", help="keep the run as JSON, added to what is there")
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json")] = False,
     ) -> None:
-        models = [PeerModel(Peer.BERT_BASE), PeerModel(Peer.MOBILEBERT)] if peers else []
-        found = measure(bundle, tokens=tokens, peers=models)
+        if unknown := sorted(set(cpu or ()) - set(names)):
+            raise UsageError("--cpu", "is not one", found=unknown[0], expected=", ".join(names), fix="name one of them")
+        options = ArmOptions(
+            bundle=bundle,
+            cpus=tuple(known for known in CPUS if not cpu or known.name in cpu),
+            runtimes=cast("tuple[Runtime, ...]", tuple(runtime or ())),
+            precisions=tuple(precision or ()),
+            tokens=tuple(tokens or (128,)),
+            golden_tokens=golden_tokens,
+            peers=tuple(map(PeerModel, _PEERS)) if peers else (),
+        )
+        with console.progress_bar("emulating", None) as advance:
+            found = measure(options, console.steps(advance))
+        if output is not None:
+            write(output, found)
         console.emit(found, lambda: text(found), as_json=as_json)
-        raise typer.Exit(0 if all(answer.holds is not False for answer in found) else 6)
+        raise typer.Exit(0 if all(answer.holds is not False for answer in found.answers) else 6)
 
     try:
         typer.run(command)

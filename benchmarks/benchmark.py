@@ -155,7 +155,7 @@ def protocols(options: BenchmarkOptions) -> list[Protocol]:
         "single-stream": (SINGLE_STREAM_RUNS, SINGLE_STREAM_SECONDS),
         "sustained": (1, SUSTAINED_SECONDS),
         "length-sweep": (40, 0.5),
-    }.get(scenario, (100, 1.0))
+    }.get(scenario, (100, 10.0))
     if options.quick:
         runs, seconds = min(runs, _QUICK_RUNS), min(seconds, _QUICK_SECONDS if scenario != "sustained" else 10.0)
     runs = options.min_runs or runs

@@ -6,6 +6,7 @@ so that they can be read small and without colour.
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,13 @@ from squeezebert_mobile.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _WIDTH = 3.9  # inches: 374 CSS pixels, a phone
 _ROW = 0.44
 _PLOT = 2.6
+_WHISKER_ROOM = 1.25
 _LEGEND_LINE = 0.16
 # So many letters fit beside a figure at that width.
 _NAME_LETTERS = 52
@@ -52,22 +55,37 @@ def charts(result: Result, baseline: str | None = None) -> tuple[Chart, ...]:
     """
     baseline = baseline or table.find_baseline(result)
     found = table.rows(result, baseline)
-    lengths = {row.case.protocol.tokens for row in found}
-    threads = {row.case.protocol.threads for row in found}
-    compared = [row for row in found if row.speedup is not None]
-    plain = len(lengths) == 1 and len(threads) == 1
-    drawn = [_distribution(result, found)] if plain else []
-    if compared and plain:
+    main = _main(found)
+    compared = [row for row in main if row.speedup is not None]
+    sized = [row for row in main if row.case.file_bytes]
+    drawn = [_distribution(result, main)] if main else []
+    if compared:
         drawn.append(_ratios(compared, str(baseline)))
-    if len(lengths) > 1 or None in lengths:
-        drawn.append(_lengths(result, found))
-    if len(threads) > 1:
+    if lengths := _of_several_lengths(found):
+        drawn.append(_lengths(result, lengths))
+    if len({row.case.protocol.threads for row in found}) > 1:
         drawn.append(_threads(found))
-    if any(row.case.file_bytes for row in found) and plain:
-        drawn.append(_sizes([row for row in found if row.case.file_bytes]))
+    if sized:
+        drawn.append(_sizes(sized))
     if any(row.case.protocol.scenario == "sustained" for row in found):
         drawn.append(_over_time(result, found))
     return tuple(drawn)
+
+
+def _main(found: Sequence[Row]) -> list[Row]:
+    """The rows under the conditions that most have, as only those can be compared; none where no conditions lead."""
+    counted = Counter(table.conditions_of(row.case) for row in found).most_common(2)
+    if len(counted) == 2 and counted[0][1] == counted[1][1]:
+        return []
+    return [row for row in found if table.conditions_of(row.case) == counted[0][0]]
+
+
+def _of_several_lengths(found: Sequence[Row]) -> list[Row]:
+    """The rows without padding of those candidates that were measured at several lengths, or at natural ones."""
+    unpadded = _groups([row for row in found if row.case.protocol.pad_to is None])
+    lengths = {name: {row.case.protocol.tokens for row in group} for name, group in unpadded.items()}
+    chosen = [name for name, values in lengths.items() if len(values) > 1 or None in values]
+    return [row for name in chosen for row in unpadded[name]]
 
 
 def _distribution(result: Result, found: Sequence[Row]) -> Chart:
@@ -80,11 +98,14 @@ def _distribution(result: Result, found: Sequence[Row]) -> Chart:
             axes.plot([q1, q3], [y, y], color="black", linewidth=3.2, solid_capstyle="butt")
             _label(axes, y, f"{table.number(row.infer.p50)} ms  {_short(row)}")
         _rows_axis(axes, len(found))
-        axes.set_xlim(left=0)
+        # A whisker that the machine's worst moments made must not shrink the bars; the table has the percentiles.
+        widest = max(np.percentile(result.latencies(row.case.name), 75) / 1e6 for row in found)
+        axes.set_xlim(0, _WHISKER_ROOM * widest)
         axes.set_xlabel("ms: bar to the median, thick quartiles, thin 5 to 95 %")
 
     best = min(found, key=lambda row: row.infer.p50)
-    words = f"Fastest by median: {_short(best)}, {table.number(best.infer.p50)} ms."
+    conditions = table.conditions_of(best.case)
+    words = f"{conditions}. Fastest by median: {_short(best)}, {table.number(best.infer.p50)} ms."
     return _chart("latency", "Latency", words, draw, rows=len(found))
 
 
@@ -97,7 +118,7 @@ def _ratios(compared: Sequence[Row], baseline: str) -> Chart:
             axes.plot([speedup.low, speedup.high], [y, y], color="black", linewidth=1.4, marker="|", markersize=6)
             _label(axes, y, f"{speedup.value:.2f}x  {_short(row)}")
         _rows_axis(axes, len(compared))
-        axes.axvline(1, color="black", linewidth=0.8, linestyle=":", zorder=0)
+        axes.axvline(1, color="#888888", linewidth=0.8, linestyle=":", zorder=0)
         axes.set_xlim(left=0)
         axes.set_xlabel("times as fast, with 95 % interval")
 
@@ -117,7 +138,7 @@ def _lengths(result: Result, found: Sequence[Row]) -> Chart:
         axes.set_yscale("log")
         axes.set_xlabel("tokens")
         axes.set_ylabel("median ms")
-        _plain_ticks(axes, sorted({s.tokens for s in result.samples}))
+        _plain_ticks(axes, sorted({s.tokens for row in found for s in result.by_case[row.case.name]}))
         _legend(axes)
 
     words = "Median latency against the number of tokens; both axes are logarithmic."
@@ -146,15 +167,17 @@ def _sizes(found: Sequence[Row]) -> Chart:
             axes.plot(
                 [size], [row.infer.p50], **_line_style(n) | {"linestyle": "none"}, label=_short(row) + _quality(row)
             )
-        axes.set_xlim(0, 1.1 * max((row.case.file_bytes or 0) / 1e6 for row in found))
-        axes.set_ylim(0, 1.1 * max(row.infer.p50 for row in found))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            _plain_numbers(axis)
         axes.set_xlabel("file, MB")
         axes.set_ylabel("median ms")
         _legend(axes)
 
     words = (
-        "File size against median latency: left and low is better. Beside a name its accuracy, or how often its answer "
-        "is the reference's."
+        "File size against median latency, both logarithmic: left and low is better. Beside a name its accuracy or "
+        "how often its answer is the reference's."
     )
     return _chart("size", "Size, latency and accuracy", words, draw, legend=len(found))
 
@@ -232,8 +255,6 @@ def _rows_axis(axes: "Axes", count: int) -> None:
 
 
 def _plain_ticks(axes: "Axes", lengths: Sequence[int]) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-
     shown = (
         lengths
         if len(lengths) <= 10
@@ -241,9 +262,16 @@ def _plain_ticks(axes: "Axes", lengths: Sequence[int]) -> None:
     )
     axes.set_xticks(shown, [str(n) for n in shown], fontsize=7)
     axes.minorticks_off()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _plain_numbers(axes.yaxis)
+
+
+def _plain_numbers(axis: "Axis") -> None:
+    """The ticks of a logarithmic axis at 1, 2, 5, 10 ..., written out."""
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _legend(axes: "Axes") -> None:

@@ -11,22 +11,23 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from statistics import median
 from typing import Protocol as Interface
 
-from squeezebert_mobile.benchmarks import environment
+from squeezebert_mobile.benchmarks import environment, loadgen
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.children import Child
 from squeezebert_mobile.benchmarks.environment import Watch
 from squeezebert_mobile.benchmarks.messages import Item, Loaded, Timing
 from squeezebert_mobile.benchmarks.peers import PeerModel
 from squeezebert_mobile.benchmarks.protocol import ALONE, Conditions, Protocol
-from squeezebert_mobile.benchmarks.samples import Case, Cold, Result, Run, Sample
+from squeezebert_mobile.benchmarks.samples import Case, Cold, LoadGen, Pace, Result, Run, Sample
 
 Report = Callable[[str], None]
 # Runs that settle a freshly loaded model's memory before its peak is read.
 _COLD_RUNS = 3
-# The estimate of a run's length comes from a few runs; so much more is planned than it asks for.
-_MARGIN = 1.15
+# Long enough that going from case to case does not count, short enough that all see the same machine.
+_TURN_SECONDS = 0.1
 _MAX_TURN_RUNS = 1000
 
 
@@ -54,8 +55,8 @@ class Measurer(Interface):
 class Observer(Interface):
     """What a `Watch` offers; tests bring their own."""
 
-    def look(self) -> None:
-        """Note the state of the machine."""
+    def look(self) -> int | None:
+        """Note the state of the machine before a turn; nanoseconds of a copy, where that is measured."""
         ...
 
     def finish(self) -> Conditions:
@@ -82,10 +83,14 @@ def run(jobs: Sequence[Job], report: Report, *, cold: bool = True) -> Result:
             children[key].load(number, job.candidate)
             measurers.append(children[key])
         pids = [child.pid for child in children.values()]
-        samples, conditions = measure(jobs, measurers, lambda: Watch(lambda: pids), report)
-    cases = [job.case().model_copy(update={"cold": figure}) for job, figure in zip(jobs, cold_figures, strict=True)]
+        measured = measure(jobs, measurers, lambda: Watch(lambda: pids), report)
+        streams = [_stream(number, job, measurers[number], measured.samples, report) for number, job in enumerate(jobs)]
+    cases = [
+        job.case().model_copy(update={"cold": figure, "loadgen": stream})
+        for job, figure, stream in zip(jobs, cold_figures, streams, strict=True)
+    ]
     identity = Run(run_id=uuid.uuid4().hex, started=started, environment=environment.describe())
-    return Result(identity, tuple(cases), tuple(samples), conditions)
+    return Result(identity, tuple(cases), measured.samples, measured.conditions, measured.paces)
 
 
 def count_steps(jobs: Sequence[Job], *, cold: bool = True) -> int:
@@ -110,10 +115,29 @@ def _cold(job: Job, report: Report) -> Cold:
     )
 
 
+def _stream(number: int, job: Job, child: Child, samples: Sequence[Sample], report: Report) -> LoadGen | None:
+    """LoadGen's view of a single-stream job; None for others, and where it is not installed."""
+    if job.protocol.scenario != "single-stream" or not loadgen.is_installed():
+        return None
+    report(f"LoadGen {job.candidate.label}")
+    name = job.case().name
+    expected = int(median(sample.infer_ns for sample in samples if sample.case == name))
+    return child.stream(number, job.items, job.protocol, expected)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The samples of loaded jobs, and the conditions and the machine's pace meanwhile."""
+
+    samples: tuple[Sample, ...]
+    conditions: Conditions
+    paces: tuple[Pace, ...]
+
+
 def measure(
     jobs: Sequence[Job], measurers: Sequence[Measurer], watch: Callable[[], Observer], report: Report
-) -> tuple[list[Sample], Conditions]:
-    """The samples of loaded jobs and the conditions under which they were taken."""
+) -> Measured:
+    """Measure loaded jobs."""
     start = time.perf_counter_ns()
     pairs = zip(jobs, measurers, strict=True)
     turns = [_Turns(number, job, measurer, start) for number, (job, measurer) in enumerate(pairs)]
@@ -125,8 +149,8 @@ def measure(
     shared = [turn for turn in turns if turn not in alone]
     for group in [*([turn] for turn in alone), shared]:
         _rotate(group, observer, report)
-    conditions = observer.finish()
-    return [sample for turn in turns for sample in turn.samples], conditions
+    samples = tuple(sample for turn in turns for sample in turn.samples)
+    return Measured(samples, observer.finish(), tuple(pace for turn in turns for pace in turn.paces))
 
 
 def _rotate(group: Sequence["_Turns"], observer: Observer, report: Report) -> None:
@@ -137,8 +161,7 @@ def _rotate(group: Sequence["_Turns"], observer: Observer, report: Report) -> No
         order = [*group[shift:], *group[:shift]]
         for turn in order if number % 2 == 0 else reversed(order):
             report(f"round {number + 1}: {turn.job.candidate.label}")
-            turn.take(number)
-            observer.look()
+            turn.take(number, observer.look())
         number += 1
 
 
@@ -152,18 +175,19 @@ class _Turns:
     def __init__(self, number: int, job: Job, measurer: Measurer, start_ns: int) -> None:
         self.job = job
         self.samples: list[Sample] = []
+        self.paces: list[Pace] = []
         self._number, self._measurer, self._start_ns = number, measurer, start_ns
         self._name = job.case().name
         self._runs = job.protocol.turn_runs
         self._taken = 0
 
     def warm_up(self) -> None:
-        """The protocol's warm-up; from its last run, the runs that a turn needs to fill the minimum of seconds."""
+        """The protocol's warm-up; from its last run, the runs that fill a turn."""
         protocol = self.job.protocol
         timings = self._measurer.measure(self._number, self._next(max(1, protocol.warmup)))
         seconds = max(timings[-1].infer_ns, 1) / 1e9
-        needed = math.ceil(_MARGIN * protocol.min_seconds / _rounds(protocol) / seconds)
-        self._runs = min(max(protocol.turn_runs, needed), _MAX_TURN_RUNS)
+        filling = math.ceil(min(_TURN_SECONDS, protocol.min_seconds / _rounds(protocol)) / seconds)
+        self._runs = min(max(protocol.turn_runs, filling), _MAX_TURN_RUNS)
         self._taken = 0
 
     @property
@@ -173,8 +197,10 @@ class _Turns:
         seconds = sum(sample.infer_ns for sample in self.samples) / 1e9
         return len(self.samples) >= protocol.min_runs and seconds >= protocol.min_seconds
 
-    def take(self, turn: int) -> None:
-        """One turn."""
+    def take(self, turn: int, copy_ns: int | None) -> None:
+        """One turn; the machine's copy took ``copy_ns`` before it."""
+        if copy_ns is not None:
+            self.paces.append(Pace(case=self._name, turn=turn, copy_ns=copy_ns))
         warmup = self.job.protocol.turn_warmup
         items = self._next(self._runs)
         timings = self._measurer.measure(self._number, (*items[:1] * warmup, *items), warmup)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.benchmarks.candidates import Candidate
+from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.predict import Sample
 
 
@@ -38,6 +39,19 @@ class Measure:
     number: int
     items: tuple[Item, ...]
     warmup: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Have LoadGen run a loaded candidate under a protocol; one call is expected to take ``expected_ns`` nanoseconds.
+
+    The answer is a `LoadGen`.
+    """
+
+    number: int
+    items: tuple[Item, ...]
+    protocol: Protocol
+    expected_ns: int
 
 
 @dataclass(frozen=True)

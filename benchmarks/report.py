@@ -24,7 +24,8 @@ h2 { font-size: 1.1rem; margin: 0 0 .5rem; }
 p, li, figcaption { overflow-wrap: anywhere; }
 .where, figcaption { color: var(--soft); font-size: .875rem; }
 .charts { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
-figure { margin: 0; padding: 1rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); }
+figure { margin: 0; max-width: 40rem; padding: 1rem; background: var(--card); }
+figure { border: 1px solid var(--line); border-radius: .5rem; }
 svg { display: block; width: 100%; height: auto; color: var(--ink); }
 svg text { fill: currentColor; }
 .scroll { overflow-x: auto; margin: 1rem 0; border: 1px solid var(--line); border-radius: .5rem; }
@@ -110,7 +111,8 @@ def _section(result: Result, number: int) -> str:
     notice = (
         f'<div class="invalid" role="note"><p>(!) Not valid as a claim:</p><ul>{reasons}</ul></div>' if reasons else ""
     )
-    notes = "".join(f'<p class="where">Note: {html.escape(note)}</p>' for note in result.notes)
+    said = (*table.loadgen(result), *(f"Note: {note}" for note in result.notes))
+    notes = "".join(f'<p class="where">{html.escape(line)}</p>' for line in said)
     return f"""<section>
 <p class="where">{html.escape(table.where(result))}</p>
 {notice}{notes}

@@ -1,7 +1,8 @@
 """A result file: JSON lines with the run, its cases, every raw sample, and a last line that seals them.
 
-The lines are, in this order: one ``run``, a ``case`` for each thing measured, a ``sample`` for each inference, the
-``conditions``, and one ``end`` with the SHA-256 of all bytes before it. Hosts, emulators and phones write this format.
+The lines are, in this order: one ``run``, a ``case`` for each thing measured, a ``sample`` for each inference, a
+``pace`` for each turn where the machine's was read, the ``conditions``, and one ``end`` with the SHA-256 of all bytes
+before it. Hosts and phones write this format.
 """
 
 import hashlib
@@ -78,6 +79,16 @@ class Cold(Record):
     peak_bytes: int | None = None
 
 
+class LoadGen(Record):
+    """What MLPerf's LoadGen found of a single-stream case: its 90th percentile, and why it does not count, if so."""
+
+    version: str
+    queries: int
+    p90_ns: Nanoseconds
+    valid: bool
+    reasons: tuple[str, ...] = ()
+
+
 class Case(Record):
     """One thing measured: a model in a form, in a runtime, under a protocol.
 
@@ -97,6 +108,7 @@ class Case(Record):
     file_bytes: int | None = None
     bundle_sha256: Sha256 | None = None
     cold: Cold | None = None
+    loadgen: LoadGen | None = None
     accuracy: float | None = None
     agreement: float | None = None
 
@@ -122,6 +134,15 @@ class Sample(Record):
         return self.infer_ns + (self.tokenize_ns or 0) + (self.postprocess_ns or 0)
 
 
+class Pace(Record):
+    """The machine's own speed just before a turn of a case: nanoseconds of the copy in `pace`."""
+
+    record: Literal["pace"] = "pace"
+    case: str
+    turn: int
+    copy_ns: Nanoseconds
+
+
 class End(Record):
     """The last line: the number of samples and the seal over the bytes before."""
 
@@ -138,6 +159,7 @@ class Result:
     cases: tuple[Case, ...]
     samples: tuple[Sample, ...]
     conditions: Conditions
+    paces: tuple[Pace, ...] = ()
 
     @cached_property
     def by_case(self) -> Mapping[str, tuple[Sample, ...]]:
@@ -206,15 +228,14 @@ class Result:
         return frozenset(case.bundle_sha256 for case in self.cases if case.bundle_sha256 is not None)
 
 
-_LINE: TypeAdapter[Run | Case | Sample | Conditions | End] = TypeAdapter(
-    Annotated[Run | Case | Sample | Conditions | End, Field(discriminator="record")]
-)
+Line = Run | Case | Sample | Pace | Conditions | End
+_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="record")])
 
 
 def dump(result: Result) -> bytes:
     """The bytes of a result file."""
-    lines = [_line(record) for record in (result.run, *result.cases, *result.samples, result.conditions)]
-    body = b"".join(lines)
+    records = (result.run, *result.cases, *result.samples, *result.paces, result.conditions)
+    body = b"".join(map(_line, records))
     end = End(samples=len(result.samples), sha256=hashlib.sha256(body).hexdigest())
     return body + _line(end)
 
@@ -250,18 +271,20 @@ def parse(data: bytes, file: str | Path) -> Result:
     runs = [record for record in records if isinstance(record, Run)]
     cases = tuple(record for record in records if isinstance(record, Case))
     samples = tuple(record for record in records if isinstance(record, Sample))
+    paces = tuple(record for record in records if isinstance(record, Pace))
     names = [case.name for case in cases]
-    if [type(record) for record in records] != [Run, *[Case] * len(cases), *[Sample] * len(samples), Conditions]:
+    order = [Run, *[Case] * len(cases), *[Sample] * len(samples), *[Pace] * len(paces), Conditions]
+    if [type(record) for record in records] != order:
         raise IntegrityError(file, "does not hold one run in the order of the format", fix=_FIX)
     conditions = records[-1]
     assert isinstance(conditions, Conditions)
     if len(set(names)) != len(names):
         raise IntegrityError(file, "names a case twice", fix=_FIX)
-    if stray := {sample.case for sample in samples} - set(names):
+    if stray := {record.case for record in (*samples, *paces)} - set(names):
         raise IntegrityError(file, f"has samples of an unknown case {min(stray)!r}", fix=_FIX)
     if len(samples) != end.samples:
         raise IntegrityError(file, "lacks samples", found=len(samples), expected=end.samples, fix=_FIX)
-    return Result(runs[0], cases, samples, conditions)
+    return Result(runs[0], cases, samples, conditions, paces)
 
 
 def require_bundle(result: Result, digest: str, file: str | Path) -> None:
@@ -294,7 +317,7 @@ def _line(record: Record) -> bytes:
     return record.model_dump_json(exclude_none=not isinstance(record, Case)).encode() + b"\n"
 
 
-def _parse_line(line: bytes, file: str | Path, number: int) -> Run | Case | Sample | Conditions | End:
+def _parse_line(line: bytes, file: str | Path, number: int) -> Line:
     try:
         return _LINE.validate_json(line)
     except ValidationError as error:

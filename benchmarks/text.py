@@ -51,6 +51,7 @@ def _run(found: BenchmarkResult) -> str:
     lines.append(columns(header, [_cells(row, alone=len(shared) == 1) for row in summary.rows]))
     if any(row.speedup for row in summary.rows):
         lines.append(f"speed-up over {summary.baseline}, with a 95 % interval")
+    lines += table.loadgen(found.result)
     lines += [f"invalid: {reason}" for reason in table.faults(summary.rows)]
     lines += [f"note: {note}" for note in found.result.notes]
     lines += [f"left out: {left.candidate}: {left.reason}" for left in summary.skipped]
@@ -113,7 +114,7 @@ def comparison(found: Comparison) -> str:
         )
         for change in found.changes
     ]
-    lines = [columns(("case", "before ms", "after ms", "after / before", "verdict"), rows)]
+    lines = [columns(("case", "before p5 ms", "after p5 ms", "after / before", "verdict"), rows)]
     reasons = dict.fromkeys(fault for change in found.changes for fault in change.faults)
     lines += [f"invalid: {reason}" for reason in reasons]
     lines += [f"only before: {name}" for name in found.only_before]

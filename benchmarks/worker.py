@@ -6,7 +6,7 @@ The parent sends pickled requests over a socket pair that it made; both ends are
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ import numpy as np
 from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile import postprocess
 from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.benchmarks import loadgen
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, Checkpoint, PlainFile
-from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, Timing
+from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, Stream, Timing
 from squeezebert_mobile.benchmarks.peers import PeerModel, logits_of
 from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.engines import Engine, OnnxEngine, load_engine
@@ -35,11 +36,11 @@ class TimedEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.spans: list[tuple[int, int]] = []
-        self.tokens = 0
+        self.batch: Batch | None = None
 
     def run(self, batch: Batch) -> dict[str, Float32]:
         """The engine's outputs."""
-        self.tokens = batch.input_ids.shape[-1]
+        self.batch = batch
         start = time.perf_counter_ns()
         outputs = self._engine.run(batch)
         self.spans.append((start, time.perf_counter_ns()))
@@ -118,12 +119,21 @@ class Loader:
             assert self.pipeline is not None, "texts are sent only to candidates with a tokenizer"
             self.pipeline(item)
         end = time.perf_counter_ns()
-        spans = self.engine.spans
+        spans, batch = self.engine.spans, self.engine.batch
+        assert batch is not None
+        tokens = batch.input_ids.shape[-1]
         infer = sum(last - first for first, last in spans)
         if isinstance(item, Batch):
-            return Timing(start, self.engine.tokens, infer, None, None, peak_bytes())
+            return Timing(start, tokens, infer, None, None, peak_bytes())
         before = spans[0][0] - start
-        return Timing(start, self.engine.tokens, infer, before, end - start - infer - before, peak_bytes())
+        return Timing(start, tokens, infer, before, end - start - infer - before, peak_bytes())
+
+    def query(self, item: Item) -> Callable[[], object]:
+        """The inference of an item alone, ready to be called."""
+        self.measure(item)
+        batch = self.engine.batch
+        assert batch is not None
+        return lambda: self.engine.run(batch)
 
 
 def _engine(candidate: Candidate, threads: int, bundle: Bundle | None) -> Engine:
@@ -208,6 +218,9 @@ def serve(connection: Connection) -> None:
                     connection.send(answer)
                 case Measure(number=number, items=items, warmup=warmup):
                     connection.send(_measure(loaders[number], items, warmup))
+                case Stream(number, items, protocol, expected_ns):
+                    queries = [loaders[number].query(item) for item in items]
+                    connection.send(loadgen.single_stream(queries, protocol, expected_ns))
         except SqueezeBertMobileError as error:
             connection.send((type(error), error.file, error.what, error.fix, error.found, error.expected))
 

@@ -491,7 +491,7 @@ def compare(
     max_slowdown: Annotated[
         float | None, typer.Option(min=0, help="fail with 6 where a case is slower by more: 0.05 is 5 %")
     ] = None,
-    noise: Annotated[float, typer.Option(min=0, help="the change that two runs of the same thing may show")] = 0.03,
+    noise: Annotated[float, typer.Option(min=0, help="the change that two runs of the same thing may show")] = 0.02,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two result files of one machine, case by case."""

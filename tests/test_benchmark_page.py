@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,24 @@ def test_every_chart_is_drawn_at_both_widths(tmp_path: Path, scheme: str) -> Non
         assert found["smallest"] >= 8, "pixels: readable on a phone"
         assert found["cut"] == 0
         assert (found["paper"] == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+def test_a_run_of_mixed_lengths_has_the_charts_of_its_main_length() -> None:
+    plain = wide_result()
+    short = varied(plain, tokens=16)
+    kept = [case for case in short.cases if "again" not in case.name or "onnx" in case.name]
+    names = {case.name for case in kept}
+    mixed = replace(short, cases=tuple(kept), samples=tuple(s for s in short.samples if s.case in names))
+    drawn = {chart.name: chart for chart in charts(mixed)}
+    assert set(drawn) == {"latency", "speed-up", "length", "size"}
+    assert "128 tokens" in drawn["latency"].words
+    assert [chart.name for chart in charts(short)] == ["length"]
+
+
+def test_padded_input_is_no_point_of_its_length() -> None:
+    plain = wide_result()
+    padded = varied(plain, tokens=8, pad_to=128)
+    assert "length" not in [chart.name for chart in charts(padded)]
 
 
 def test_the_page_fetches_nothing() -> None:

@@ -55,7 +55,7 @@ def test_the_stages_are_the_papers_and_make_a_whole() -> None:
 
 def line(value: float, *faults: str) -> Line:
     speedup = None if faults else Ratio(value, value - 0.1, value + 0.1)
-    return Line("fp32, as in the paper", "SqueezeBERT", "c", 1.0, speedup, 0.4, faults)
+    return Line("fp32, as in the paper", "SqueezeBERT", "fp32, plain", "c", 1.0, speedup, 0.4, faults)
 
 
 def test_the_paragraph_follows_the_data() -> None:

@@ -1,0 +1,80 @@
+"""The order of a run: alone, or in turns that rotate."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from squeezebert_mobile.batch import Batch
+from squeezebert_mobile.benchmarks import measure
+from squeezebert_mobile.benchmarks.candidates import Candidate, PlainFile
+from squeezebert_mobile.benchmarks.measure import Job
+from squeezebert_mobile.benchmarks.messages import Item, Timing
+from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
+
+ONE = np.ones((1, 8), np.int64)
+ITEM = Batch(ONE, ONE, ONE)
+
+
+class Recorder:
+    """Measures nothing, in milliseconds that it is told, and remembers who was asked for how many runs."""
+
+    def __init__(self, log: list[tuple[int, int]], milliseconds: int) -> None:
+        self._log, self._infer_ns = log, milliseconds * 1_000_000
+
+    def measure(self, number: int, items: tuple[Item, ...], warmup: int = 0) -> tuple[Timing, ...]:
+        self._log.append((number, len(items) - warmup))
+        return tuple(Timing(time.perf_counter_ns(), 8, self._infer_ns, None, None, 0) for _ in items)[warmup:]
+
+
+class Clock:
+    """A machine whose copy takes a nanosecond more each time."""
+
+    def __init__(self) -> None:
+        self.copies = 0
+
+    def look(self) -> int:
+        self.copies += 1
+        return self.copies
+
+    def finish(self) -> Conditions:
+        return Conditions(seconds=1.0)
+
+
+def job(name: str, **changes: object) -> Job:
+    facts = {"min_runs": 8, "min_seconds": 0, "turn_runs": 4, "warmup": 2} | changes
+    candidate = Candidate(name, "plain", "onnx", "fp32", PlainFile(Path("x")), vocab_size=10, max_tokens=8)
+    return Job(candidate, Protocol.model_validate(facts), (ITEM,))
+
+
+def run(jobs: list[Job], milliseconds: int = 10) -> tuple[measure.Measured, list[tuple[int, int]]]:
+    log: list[tuple[int, int]] = []
+    found = measure.measure(jobs, [Recorder(log, milliseconds) for _ in jobs], Clock, lambda _: None)
+    return found, log[len(jobs) :]
+
+
+def test_the_order_rotates_and_every_second_round_runs_backwards() -> None:
+    found, log = run([job("a"), job("b"), job("c")])
+    assert [number for number, _ in log] == [0, 1, 2, 0, 2, 1]
+    assert all(runs == 4 for _, runs in log)
+    assert [sample.turn for sample in found.samples] == [0] * 4 + [1] * 4 + [0] * 4 + [1] * 4 + [0] * 4 + [1] * 4
+
+
+@pytest.mark.parametrize("scenario", ["sustained", "single-stream"])
+def test_a_scenario_that_runs_alone_is_measured_to_its_end(scenario: str) -> None:
+    _, log = run([job("a", scenario=scenario), job("b", scenario=scenario)])
+    assert [number for number, _ in log] == [0, 0, 1, 1]
+
+
+def test_both_minima_are_met_in_turns_of_a_tenth_of_a_second() -> None:
+    found, log = run([job("a", min_runs=10, min_seconds=1.0)], milliseconds=5)
+    assert log == [(0, 20)] * 10
+    assert sum(sample.infer_ns for sample in found.samples) >= 1_000_000_000
+
+
+def test_the_machines_pace_is_noted_before_each_turn() -> None:
+    found, log = run([job("a"), job("b")])
+    assert len(found.paces) == len(log) == 4
+    assert sorted(pace.copy_ns for pace in found.paces) == [1, 2, 3, 4]
+    assert {(pace.case, pace.turn) for pace in found.paces} == {(s.case, s.turn) for s in found.samples}
