@@ -2,11 +2,14 @@
 
     python -m squeezebert_mobile.export.demo_recipe --data SST2_FOLDER -o OUTPUT_FOLDER
 
-1. A WordPiece vocabulary from the training sentences; word vectors from a pretrained encoder's, cut to our width.
-2. Masked-LM training on the sentences that are no part of another one (SST-2 also holds all of their phrases).
-3. The encoder, fine-tuned on all sentences and phrases, gives them soft labels.
-4. Classification with those labels, word dropout and weights averaged over the last steps. The dev sentences are only
-   measured at the end, and nothing is chosen by them within a run.
+1. A WordPiece vocabulary from the training texts. Its first vectors are what a pretrained encoder, the teacher, makes
+   of each piece alone: so the model knows the words that few reviews have.
+2. The teacher is fine-tuned on the whole sentences (SST-2 also holds all of their phrases).
+3. It labels all texts, and variations of the sentences in which words are replaced by their neighbours.
+4. The model learns from the labels and from the teacher's, with word dropout and averaged weights.
+
+The dev sentences are only measured at the end; nothing is chosen by them within a run. One thread does all of it, so
+that sums are rounded alike wherever it runs.
 """
 
 import json
@@ -15,33 +18,36 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 
 from squeezebert_mobile import checkpoint
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.export import dataset, demo_teacher
+from squeezebert_mobile.export import dataset, demo_words
+from squeezebert_mobile.export.demo_teacher import Teacher
 from squeezebert_mobile.export.evaluate import EvaluateOptions, evaluate
 from squeezebert_mobile.export.finetune import FinetuneOptions, finetune
-from squeezebert_mobile.model import SqueezeBertForMaskedLM, SqueezeBertForSequenceClassification
+from squeezebert_mobile.model import SqueezeBertForSequenceClassification
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
 
 LABELS = ("negative", "positive")
 CONFIG = SqueezeBertConfig(
-    vocab_size=8192,
-    hidden_size=256,
-    embedding_size=256,
+    vocab_size=15_000,
+    hidden_size=192,
+    embedding_size=192,
     num_hidden_layers=4,
     num_attention_heads=4,
-    intermediate_size=1024,
+    intermediate_size=768,
     max_position_embeddings=128,
+    attention_probs_dropout_prob=0.0,
     id2label=LABELS,
 )
-# The standard deviation of the word vectors at the start, that of random ones times 1.5.
-_WORD_STD = 0.03
 _MAX_TOKENS = 72
+_VARIATIONS = 10
+_REPLACED = 0.3
 
 _CARD = """\
 ---
@@ -74,25 +80,28 @@ def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -
 
     Raises what reading the data raises, and EnvironmentFault where the teacher's package is missing.
     """
-    encoder = demo_teacher.find_encoder()
+    teacher = Teacher(len(LABELS), quiet=quiet)
     table = dataset.read_table(data / "train.tsv")
     columns = dataset.find_columns(table, Task.TEXT_CLASSIFICATION, {})
     texts = [str(columns.get(row, "text")).strip() for row in table.rows]
     labels = [int(str(columns.get(row, "label"))) for row in table.rows]
     with TemporaryDirectory(prefix="demo-model-") as scratch:
         work = Path(scratch)
-        # 1. Vocabulary and word vectors.
-        _write_start(work / "start", texts, encoder, seed)
-        # 2. Masked-LM training.
-        _write_rows(work / "sentences.jsonl", ({"text": text} for text in whole_sentences(texts)))
-        finetune(_masked_lm(work, seed=seed, quiet=quiet))
+        # 1. Vocabulary, first vectors, and what words stand near each other while the teacher knows no labels.
+        _write_start(work / "start", texts, teacher, seed)
+        sentences = whole_sentences(texts)
+        variations = _variations(sentences, teacher, seed)
+        # 2. The teacher learns the sentences.
+        gold = dict(zip(texts, labels, strict=True))
+        teacher.fit(sentences, [gold[sentence] for sentence in sentences], seed=seed)
         # 3. Soft labels.
-        soft = demo_teacher.soft_labels(encoder, texts, labels, seed=seed, quiet=quiet)
-        rows = zip(texts, labels, soft.tolist(), strict=True)
-        _write_rows(work / "soft.jsonl", ({"text": t, "label": n, "soft_labels": s} for t, n, s in rows))
-        # 4. Classification.
-        finetune(_classification(work, seed=seed, quiet=quiet))
-        return _write_result(work, data, output_dir, len(texts), seed=seed)
+        soft = teacher.logits([*texts, *variations])
+        hard = [*labels, *soft[len(labels) :].argmax(1).tolist()]
+        rows = zip([*texts, *variations], hard, soft.tolist(), strict=True)
+        _write_rows(work / "rows.jsonl", ({"text": t, "label": n, "soft_labels": s} for t, n, s in rows))
+        # 4. Training.
+        finetune(_options(work, seed=seed, quiet=quiet))
+        return _write_result(work, data, output_dir, len(texts), len(variations), seed=seed)
 
 
 def whole_sentences(texts: Sequence[str]) -> list[str]:
@@ -109,66 +118,60 @@ def whole_sentences(texts: Sequence[str]) -> list[str]:
     return [text for text in dict.fromkeys(texts) if text in kept]
 
 
-def _write_start(folder: Path, texts: Sequence[str], encoder: demo_teacher.Encoder, seed: int) -> None:
+def _write_start(folder: Path, texts: Sequence[str], teacher: Teacher, seed: int) -> None:
     torch.manual_seed(seed)
     tokenizer = SqueezeBertTokenizerFast.train(
         texts, CONFIG.vocab_size, model_max_length=CONFIG.max_position_embeddings
     )
-    model = SqueezeBertForMaskedLM(CONFIG)
-    vectors = torch.from_numpy(demo_teacher.word_vectors(encoder, tokenizer.pieces, CONFIG.hidden_size))
-    vectors *= _WORD_STD / vectors.std()
+    model = SqueezeBertForSequenceClassification(CONFIG)
+    spelled = [piece.removeprefix("##") for piece in tokenizer.pieces]
+    vectors = demo_words.word_table([teacher.vectors(spelled), teacher.input_vectors(spelled)], CONFIG.hidden_size)
     vectors[tokenizer.pad_token_id] = 0
     with torch.no_grad():
-        model.transformer.embeddings.word_embeddings.weight[: len(vectors)] = vectors
+        model.transformer.embeddings.word_embeddings.weight[: len(vectors)] = torch.from_numpy(vectors)
     checkpoint.save(folder, model)
     tokenizer.save_pretrained(folder)
+
+
+def _variations(sentences: Sequence[str], teacher: Teacher, seed: int) -> list[str]:
+    """Each sentence some times over, with words replaced by neighbours, which may be words that no sentence has."""
+    words = sorted({word for sentence in sentences for word in sentence.split()})
+    others = sorted(set(teacher.words()) - set(words))
+    neighbours = demo_words.nearest_words(words, others, teacher.vectors([*words, *others]))
+    random = np.random.default_rng(seed)
+    return [
+        demo_words.vary(sentence, neighbours, _REPLACED, random) for _ in range(_VARIATIONS) for sentence in sentences
+    ]
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def _masked_lm(work: Path, *, seed: int, quiet: bool) -> FinetuneOptions:
-    return FinetuneOptions(
-        task=Task.FILL_MASK,
-        data=str(work / "sentences.jsonl"),
-        output_dir=work / "masked_lm",
-        model=str(work / "start"),
-        max_length=_MAX_TOKENS,
-        epochs=8,
-        batch_size=32,
-        learning_rate=7e-4,
-        average=0.99,
-        seed=seed,
-        quiet=quiet,
-    )
-
-
-def _classification(work: Path, *, seed: int, quiet: bool) -> FinetuneOptions:
+def _options(work: Path, *, seed: int, quiet: bool) -> FinetuneOptions:
     return FinetuneOptions(
         task=Task.TEXT_CLASSIFICATION,
-        data=str(work / "soft.jsonl"),
-        output_dir=work / "classifier",
-        model=str(work / "masked_lm"),
-        init_head=True,
-        labels=LABELS,
+        data=str(work / "rows.jsonl"),
+        output_dir=work / "trained",
+        model=str(work / "start"),
         max_length=_MAX_TOKENS,
-        epochs=2,
+        epochs=1,
         batch_size=64,
-        learning_rate=6e-4,
+        learning_rate=1e-3,
         warmup=0.05,
         word_dropout=0.15,
-        distillation=0.8,
+        distillation=0.7,
         temperature=2.0,
-        average=0.998,
+        average=0.995,
+        mixed_precision="bf16",
         seed=seed,
         quiet=quiet,
     )
 
 
 def _write_result(work: Path, data: Path, output_dir: Path, examples: int, *, seed: int) -> float:
-    model = SqueezeBertForSequenceClassification.from_pretrained(work / "classifier")
-    tokenizer = SqueezeBertTokenizerFast.from_pretrained(work / "classifier")
+    model = SqueezeBertForSequenceClassification.from_pretrained(work / "trained")
+    tokenizer = SqueezeBertTokenizerFast.from_pretrained(work / "trained")
     with staged_folder(output_dir, may_replace=lambda _: False, force=False) as stage:
         checkpoint.save(stage, model, dtype=torch.float16)
         tokenizer.save_pretrained(stage)
