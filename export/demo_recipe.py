@@ -13,6 +13,7 @@ that sums are rounded alike wherever it runs.
 """
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ import typer
 from squeezebert_mobile import checkpoint
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export import dataset, demo_words
 from squeezebert_mobile.export.demo_teacher import Teacher
 from squeezebert_mobile.export.evaluate import EvaluateOptions, evaluate
@@ -79,14 +81,16 @@ anything.
 def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -> float:
     """Train the demo model on ``data``/train.tsv, write it to ``output_dir``, and return its accuracy on dev.tsv.
 
-    Raises what reading the data raises, and EnvironmentFault where the teacher's package is missing.
+    Raises what reading the data raises, and EnvironmentFault where the teacher is not installed or the output folder
+    exists.
     """
     teacher = Teacher(len(LABELS), quiet=quiet)
     table = dataset.read_table(data / "train.tsv")
     columns = dataset.find_columns(table, Task.TEXT_CLASSIFICATION, {})
     texts = [str(columns.get(row, "text")).strip() for row in table.rows]
     labels = [int(str(columns.get(row, "label"))) for row in table.rows]
-    with TemporaryDirectory(prefix="demo-model-") as scratch:
+    target = staged_folder(output_dir, may_replace=lambda _: False, force=False)
+    with target as stage, TemporaryDirectory(prefix="demo-model-") as scratch:
         work = Path(scratch)
         # 1. Vocabulary, first vectors, and what words stand near each other while the teacher knows no labels.
         _write_start(work / "start", texts, teacher, seed)
@@ -102,7 +106,7 @@ def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -
         _write_rows(work / "rows.jsonl", ({"text": t, "label": n, "soft_labels": s} for t, n, s in rows))
         # 4. Training.
         finetune(_options(work, seed=seed, quiet=quiet))
-        return _write_result(work, data, output_dir, len(texts), len(variations), seed=seed)
+        return _write_result(stage, work / "trained", data, examples=len(texts), variations=len(variations), seed=seed)
 
 
 def whole_sentences(texts: Sequence[str]) -> list[str]:
@@ -170,42 +174,48 @@ def _options(work: Path, *, seed: int, quiet: bool) -> FinetuneOptions:
     )
 
 
-def _write_result(work: Path, data: Path, output_dir: Path, examples: int, variations: int, *, seed: int) -> float:
-    model = SqueezeBertForSequenceClassification.from_pretrained(work / "trained")
-    tokenizer = SqueezeBertTokenizerFast.from_pretrained(work / "trained")
-    with staged_folder(output_dir, may_replace=lambda _: False, force=False) as stage:
-        checkpoint.save(stage, model, dtype=torch.float16)
-        tokenizer.save_pretrained(stage)
-        result = evaluate(EvaluateOptions(stage, str(data / "dev.tsv"), batch_size=32, quiet=True))
-        measured = result.rows[0]
-        card = _CARD.format(
-            layers=CONFIG.num_hidden_layers,
-            width=CONFIG.hidden_size,
-            vocab=CONFIG.vocab_size,
-            parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
-            megabytes=(stage / "model.safetensors").stat().st_size / 1e6,
-            examples=examples,
-            variations=variations,
-            dev=result.examples,
-            seed=seed,
-            accuracy=measured.metrics["accuracy"],
-            low=measured.interval.low,
-            high=measured.interval.high,
-        )
-        (stage / "README.md").write_text(card, encoding="utf-8")
+def _write_result(stage: Path, trained: Path, data: Path, *, examples: int, variations: int, seed: int) -> float:
+    model = SqueezeBertForSequenceClassification.from_pretrained(trained)
+    checkpoint.save(stage, model, dtype=torch.float16)
+    SqueezeBertTokenizerFast.from_pretrained(trained).save_pretrained(stage)
+    result = evaluate(EvaluateOptions(stage, str(data / "dev.tsv"), batch_size=32, quiet=True))
+    measured = result.rows[0]
+    card = _CARD.format(
+        layers=CONFIG.num_hidden_layers,
+        width=CONFIG.hidden_size,
+        vocab=CONFIG.vocab_size,
+        parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+        megabytes=(stage / "model.safetensors").stat().st_size / 1e6,
+        examples=examples,
+        variations=variations,
+        dev=result.examples,
+        seed=seed,
+        accuracy=measured.metrics["accuracy"],
+        low=measured.interval.low,
+        high=measured.interval.high,
+    )
+    (stage / "README.md").write_text(card, encoding="utf-8")
     return measured.metrics["accuracy"]
 
 
-def main(
-    data: Annotated[Path, typer.Option(help="folder with SST-2's train.tsv and dev.tsv")],
-    output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="a new folder for the checkpoint")],
-    seed: Annotated[int, typer.Option()] = 0,
-) -> None:
-    """Train the demo model."""
-    torch.set_num_threads(1)
-    accuracy = build(data, output_dir, seed=seed)
-    typer.echo(f"{output_dir}: {accuracy:.2%} of the dev sentences")
+def main() -> None:
+    """Train the demo model and say how good it is."""
+
+    def command(
+        data: Annotated[Path, typer.Option(help="folder with SST-2's train.tsv and dev.tsv")],
+        output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="a new folder for the checkpoint")],
+        seed: Annotated[int, typer.Option()] = 0,
+    ) -> None:
+        torch.set_num_threads(1)
+        accuracy = build(data, output_dir, seed=seed)
+        typer.echo(f"{output_dir}: {accuracy:.2%} of the dev sentences")
+
+    try:
+        typer.run(command)
+    except SqueezeBertMobileError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

