@@ -2,11 +2,10 @@
 
     python -m squeezebert_mobile.export.demo_recipe --data SST2_FOLDER -o OUTPUT_FOLDER
 
-1. A WordPiece vocabulary from the training texts. Its first vectors are what a pretrained encoder, the teacher, makes
-   of each piece alone: so the model knows the words that few reviews have.
-2. The teacher is fine-tuned on the whole sentences (SST-2 also holds all of their phrases).
-3. It labels all texts, and variations of the sentences in which words are replaced by their neighbours.
-4. The model learns from the labels and from the teacher's, with word dropout and averaged weights.
+1. A WordPiece vocabulary from the training texts. Its first vectors are what a pretrained sentence encoder makes of
+   each piece alone: so the model knows words that few reviews have.
+2. Every text a second time, with some of its words replaced by their neighbours in that encoder's space.
+3. Classification, with word dropout and averaged weights.
 
 The dev sentences are only measured at the end; nothing is chosen by them within a run. One thread does all of it, so
 that sums are rounded alike wherever it runs.
@@ -28,7 +27,7 @@ from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export import dataset, demo_words
-from squeezebert_mobile.export.demo_teacher import Teacher
+from squeezebert_mobile.export.demo_encoder import Encoder
 from squeezebert_mobile.export.evaluate import EvaluateOptions, evaluate
 from squeezebert_mobile.export.finetune import FinetuneOptions, finetune
 from squeezebert_mobile.model import SqueezeBertForSequenceClassification
@@ -48,8 +47,7 @@ CONFIG = SqueezeBertConfig(
     id2label=LABELS,
 )
 _MAX_TOKENS = 72
-_VARIATIONS = 4
-_REPLACED = 0.3
+_REPLACED = 0.2
 
 _CARD = """\
 ---
@@ -63,12 +61,10 @@ channels, {vocab:,} lower-case WordPieces, all groups as in the paper (4; 1 afte
 parameters, {megabytes:.1f} MB in fp16.
 
 **Data.** SST-2 (Socher et al. 2013, as in GLUE): {examples:,} sentences and phrases from film reviews to train on,
-and {variations:,} variations of the sentences with other words; {dev} sentences to measure on, which nothing else has
-seen. None of this text is in the package.
+{dev} sentences to measure on, which nothing else has seen. None of this text is in the package.
 
 **Command.** `python -m squeezebert_mobile.export.demo_recipe --data SST2_FOLDER -o OUTPUT_FOLDER`, seed {seed}; that
-module describes the steps. The teacher, all-MiniLM-L6-v2 (Apache 2.0), gives the first word vectors and, fine-tuned on
-the sentences, soft labels; it is not part of this model.
+module describes the steps. The first word vectors come from all-MiniLM-L6-v2 (Apache 2.0), which is no part of it.
 
 **Accuracy.** {accuracy:.2%} of the {dev} dev sentences in PyTorch (95 % interval {low:.1%} to {high:.1%}).
 
@@ -84,53 +80,33 @@ def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -
     Raises what reading the data raises, and EnvironmentFault where the teacher is not installed or the output folder
     exists.
     """
-    teacher = Teacher(len(LABELS), quiet=quiet)
+    encoder = Encoder(quiet=quiet)
     table = dataset.read_table(data / "train.tsv")
     columns = dataset.find_columns(table, Task.TEXT_CLASSIFICATION, {})
     texts = [str(columns.get(row, "text")).strip() for row in table.rows]
-    labels = [int(str(columns.get(row, "label"))) for row in table.rows]
+    labels = [str(columns.get(row, "label")) for row in table.rows]
     target = staged_folder(output_dir, may_replace=lambda _: False, force=False)
     with target as stage, TemporaryDirectory(prefix="demo-model-") as scratch:
         work = Path(scratch)
-        # 1. Vocabulary, first vectors, and what words stand near each other while the teacher knows no labels.
-        _write_start(work / "start", texts, teacher, seed)
-        sentences = whole_sentences(texts)
-        variations = _variations(sentences, teacher, seed)
-        # 2. The teacher learns the sentences.
-        gold = dict(zip(texts, labels, strict=True))
-        teacher.fit(sentences, [gold[sentence] for sentence in sentences], seed=seed)
-        # 3. Soft labels.
-        soft = teacher.logits([*texts, *variations])
-        hard = [*labels, *soft[len(labels) :].argmax(1).tolist()]
-        rows = zip([*texts, *variations], hard, soft.tolist(), strict=True)
-        _write_rows(work / "rows.jsonl", ({"text": t, "label": n, "soft_labels": s} for t, n, s in rows))
-        # 4. Training.
+        # 1. Vocabulary and first vectors.
+        _write_start(work / "start", texts, encoder, seed)
+        # 2. Variations.
+        varied = _variations(texts, encoder, seed)
+        rows = zip([*texts, *varied], [*labels, *labels], strict=True)
+        _write_rows(work / "rows.jsonl", ({"text": text, "label": label} for text, label in rows))
+        # 3. Training.
         finetune(_options(work, seed=seed, quiet=quiet))
-        return _write_result(stage, work / "trained", data, examples=len(texts), variations=len(variations), seed=seed)
+        return _write_result(stage, work / "trained", data, examples=len(texts), seed=seed)
 
 
-def whole_sentences(texts: Sequence[str]) -> list[str]:
-    """The texts that do not occur within another one, word for word, in their order and once each."""
-    covered: set[str] = set()
-    kept: set[str] = set()
-    for text in sorted(set(texts), key=lambda text: -len(text.split())):
-        if text in covered:
-            continue
-        kept.add(text)
-        words = text.split()
-        spans = ((first, last) for first in range(len(words)) for last in range(first + 1, len(words) + 1))
-        covered.update(" ".join(words[first:last]) for first, last in spans)
-    return [text for text in dict.fromkeys(texts) if text in kept]
-
-
-def _write_start(folder: Path, texts: Sequence[str], teacher: Teacher, seed: int) -> None:
+def _write_start(folder: Path, texts: Sequence[str], encoder: Encoder, seed: int) -> None:
     torch.manual_seed(seed)
     tokenizer = SqueezeBertTokenizerFast.train(
         texts, CONFIG.vocab_size, model_max_length=CONFIG.max_position_embeddings
     )
     model = SqueezeBertForSequenceClassification(CONFIG)
     spelled = [piece.removeprefix("##") for piece in tokenizer.pieces]
-    vectors = demo_words.word_table([teacher.vectors(spelled), teacher.input_vectors(spelled)], CONFIG.hidden_size)
+    vectors = demo_words.word_table([encoder.vectors(spelled), encoder.input_vectors(spelled)], CONFIG.hidden_size)
     vectors[tokenizer.pad_token_id] = 0
     with torch.no_grad():
         model.transformer.embeddings.word_embeddings.weight[: len(vectors)] = torch.from_numpy(vectors)
@@ -138,15 +114,13 @@ def _write_start(folder: Path, texts: Sequence[str], teacher: Teacher, seed: int
     tokenizer.save_pretrained(folder)
 
 
-def _variations(sentences: Sequence[str], teacher: Teacher, seed: int) -> list[str]:
-    """Each sentence some times over, with words replaced by neighbours, which may be words that no sentence has."""
-    words = sorted({word for sentence in sentences for word in sentence.split()})
-    others = sorted(set(teacher.words()) - set(words))
-    neighbours = demo_words.nearest_words(words, others, teacher.vectors([*words, *others]))
+def _variations(texts: Sequence[str], encoder: Encoder, seed: int) -> list[str]:
+    """Each text with words replaced by neighbours, some of which no text has."""
+    words = sorted({word for text in texts for word in text.split()})
+    others = sorted(set(encoder.words()) - set(words))
+    neighbours = demo_words.nearest_words(words, others, encoder.vectors([*words, *others]))
     random = np.random.default_rng(seed)
-    return [
-        demo_words.vary(sentence, neighbours, _REPLACED, random) for _ in range(_VARIATIONS) for sentence in sentences
-    ]
+    return [demo_words.vary(text, neighbours, _REPLACED, random) for text in texts]
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
@@ -165,8 +139,6 @@ def _options(work: Path, *, seed: int, quiet: bool) -> FinetuneOptions:
         learning_rate=1e-3,
         warmup=0.05,
         word_dropout=0.15,
-        distillation=0.7,
-        temperature=2.0,
         average=0.995,
         mixed_precision="bf16",
         seed=seed,
@@ -174,7 +146,7 @@ def _options(work: Path, *, seed: int, quiet: bool) -> FinetuneOptions:
     )
 
 
-def _write_result(stage: Path, trained: Path, data: Path, *, examples: int, variations: int, seed: int) -> float:
+def _write_result(stage: Path, trained: Path, data: Path, *, examples: int, seed: int) -> float:
     model = SqueezeBertForSequenceClassification.from_pretrained(trained)
     checkpoint.save(stage, model, dtype=torch.float16)
     SqueezeBertTokenizerFast.from_pretrained(trained).save_pretrained(stage)
@@ -187,7 +159,6 @@ def _write_result(stage: Path, trained: Path, data: Path, *, examples: int, vari
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
         megabytes=(stage / "model.safetensors").stat().st_size / 1e6,
         examples=examples,
-        variations=variations,
         dev=result.examples,
         seed=seed,
         accuracy=measured.metrics["accuracy"],
