@@ -2,13 +2,14 @@
 
 import re
 
+import numpy as np
 import pytest
 from checkout import ROOT
 
 from squeezebert_mobile import checkpoint
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.demo_model import DEMO_MODEL
-from squeezebert_mobile.export.demo_recipe import whole_sentences
+from squeezebert_mobile.export.demo_words import nearest_words, vary, word_table
 from squeezebert_mobile.export.evaluate import EvaluateOptions, evaluate
 from squeezebert_mobile.export.torch_session import TorchSession
 from squeezebert_mobile.model import SqueezeBertForSequenceClassification
@@ -50,6 +51,28 @@ def test_its_accuracy_is_the_cards() -> None:
     assert round(100 * found.metrics["accuracy"], decimals) == float(stated[1])
 
 
-def test_whole_sentences_are_those_within_no_other() -> None:
-    texts = ["a good film", "good", "a good film indeed", "indeed", "bad", "bad", "goo"]
-    assert whole_sentences(texts) == ["a good film indeed", "bad", "goo"]
+def test_first_vectors_keep_what_views_say_at_one_scale() -> None:
+    random = np.random.default_rng(0)
+    hidden = random.normal(size=(400, 3)).astype(np.float32)
+    # Two views of the same three directions, at scales and offsets far apart.
+    views = [scale * hidden @ random.normal(size=(3, 8)) + scale for scale in (1e-3, 1e3)]
+    table = word_table(views, 3)
+    assert table.shape == (400, 3)
+    assert table.std() == pytest.approx(0.03, rel=1e-3)
+    explained = table @ np.linalg.lstsq(table, hidden - hidden.mean(0), rcond=None)[0]
+    np.testing.assert_allclose(explained, hidden - hidden.mean(0), atol=1e-2)
+
+
+def test_words_vary_among_their_neighbours_alone() -> None:
+    words, others = ["good", "film"], [f"good{n}" for n in range(5)] + [f"film{n}" for n in range(5)]
+    near = {"g": (1.0, 0.1), "f": (0.1, 1.0)}
+    vectors = np.array([near[word[0]] for word in [*words, *others]], np.float32)
+    neighbours = nearest_words(words, others, vectors)
+    assert {word: set(found) for word, found in neighbours.items()} == {
+        word: {f"{word}{n}" for n in range(5)} for word in words
+    }
+    random = np.random.default_rng(0)
+    assert vary("good film", neighbours, 0.0, random) == "good film"
+    varied = [vary("good film", neighbours, 0.5, random).split() for _ in range(400)]
+    assert {first for first, _ in varied} == {"good", *others[:5]}
+    assert np.mean([second != "film" for _, second in varied]) == pytest.approx(0.5, abs=0.1)

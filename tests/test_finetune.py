@@ -11,11 +11,15 @@ import torch
 from safetensors.torch import load_file
 from tiny import CONFIG, checkpoint
 
+from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.errors import EnvironmentFault, SqueezeBertMobileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.export.finetune import FinetuneOptions, finetune
 from squeezebert_mobile.export.finetune_report import PLOT_NAME, REPORT_NAME
+from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.export.training import Trainer, learning_rate_factor, parameter_groups
 from squeezebert_mobile.model import model_class
+from squeezebert_mobile.postprocess import Answer
+from squeezebert_mobile.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
 
 torch.set_num_threads(1)
@@ -106,6 +110,45 @@ def test_every_task_learns_a_small_set_from_scratch(tmp_path: Path, task: Task) 
     assert len(report["losses"]) == result.steps
     assert (tmp_path / "out" / PLOT_NAME).read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "out.training").exists()
+
+
+def answer(task: Task, bundle: Bundle, runtime: str) -> object:
+    """What a bundle says of a person and a place that `rows_for` never shows together, without scores."""
+    sample = Sample("Alan lives in Rome")
+    if task is Task.QUESTION_ANSWERING:
+        sample = Sample("Where is Alan?", "Alan is in Rome now.")
+    with Predictor(bundle, runtime=runtime) as predictor:
+        result = predictor(sample).result
+    return result.text if isinstance(result, Answer) else [(entity.label, entity.text) for entity in result]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [(Task.TOKEN_CLASSIFICATION, [("PER", "Alan"), ("LOC", "Rome")]), (Task.QUESTION_ANSWERING, "Rome")],
+)
+def test_a_fine_tuned_model_is_exported_and_answers(tmp_path: Path, task: Task, expected: object) -> None:
+    config = replace(CONFIG, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    config.save_pretrained(tmp_path / "config")
+    unseen = [row for row in rows_for(task) if not ("Alan" in str(row) and "Rome" in str(row))]
+    finetune(
+        FinetuneOptions(
+            task=task,
+            data=write(tmp_path / "train.jsonl", unseen),
+            output_dir=tmp_path / "model",
+            from_scratch=tmp_path / "config" / "config.json",
+            vocab_size=120,
+            max_length=32,
+            stride=4,
+            epochs=60,
+            batch_size=4,
+            learning_rate=3e-3,
+            word_dropout=0.1,
+            quiet=True,
+        )
+    )
+    bundle = export(ExportOptions(tmp_path / "bundle", tmp_path / "model", precisions=("fp32",)))
+    assert [answer(task, bundle, runtime) for runtime in ("onnx", "executorch")] == [expected, expected]
 
 
 def test_the_same_seed_gives_the_same_bytes(options: FinetuneOptions, tmp_path: Path) -> None:
