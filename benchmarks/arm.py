@@ -209,7 +209,7 @@ def cells(run: ArmRun, answer: Answer) -> tuple[str, ...]:
 
 
 def _lengths(run: ArmRun) -> list[int]:
-    return list(dict.fromkeys(count.tokens for answer in run.answers for count in answer.counts))
+    return sorted({count.tokens for answer in run.answers for count in answer.counts}, reverse=True)
 
 
 def text(run: ArmRun) -> str:

@@ -189,12 +189,10 @@ def _thread_counts() -> tuple[int, ...]:
 
 def _obstacle(candidate: Candidate, protocol: Protocol) -> str | None:
     """Why a candidate cannot be measured under a protocol."""
+    longest = max(protocol.tokens or 0, protocol.pad_to or 0)
     rules: list[tuple[bool, str]] = [
         (protocol.batch > 1 and not candidate.any_batch, "ExecuTorch programs take one row"),
-        (
-            max(protocol.tokens or 0, protocol.pad_to or 0) > candidate.max_tokens,
-            f"takes at most {candidate.max_tokens} tokens",
-        ),
+        (longest > candidate.max_tokens, f"{longest} tokens: takes at most {candidate.max_tokens} tokens"),
         (protocol.pad_to is not None and not candidate.any_batch, "ExecuTorch programs take no padding"),
         (protocol.tokens is None and candidate.tokenizer is None, "has no tokenizer for texts"),
         (protocol.tokens is None and protocol.batch > 1, "texts of natural length are measured one by one"),

@@ -55,7 +55,8 @@ class Protocol(Record):
         """The tokens in words."""
         if self.tokens is None:
             return "natural length"
-        return f"{self.tokens} tokens" + (f" padded to {self.pad_to}" if self.pad_to else "")
+        count = "1 token" if self.tokens == 1 else f"{self.tokens} tokens"
+        return count + (f" padded to {self.pad_to}" if self.pad_to else "")
 
 
 class Conditions(Record):

@@ -280,7 +280,7 @@ def parse(data: bytes, file: str | Path) -> Result:
     assert isinstance(conditions, Conditions)
     if len(set(names)) != len(names):
         raise IntegrityError(file, "names a case twice", fix=_FIX)
-    if stray := {record.case for record in (*samples, *paces)} - set(names):
+    if stray := ({s.case for s in samples} | {p.case for p in paces}) - set(names):
         raise IntegrityError(file, f"has samples of an unknown case {min(stray)!r}", fix=_FIX)
     if len(samples) != end.samples:
         raise IntegrityError(file, "lacks samples", found=len(samples), expected=end.samples, fix=_FIX)
