@@ -66,8 +66,8 @@ parameters, {megabytes:.1f} MB in fp16.
 **Command.** `python -m squeezebert_mobile.export.demo_recipe --data SST2_FOLDER -o OUTPUT_FOLDER`, seed {seed}; that
 module describes the steps. The first word vectors come from all-MiniLM-L6-v2 (Apache 2.0), which is no part of it.
 
-**Accuracy.** {accuracy:.2%} of the {dev} dev sentences in PyTorch (95 % interval {low:.1%} to {high:.1%}). No checkpoint
-was chosen by them, but the recipe's settings were found by looking at them, which flatters the figure a little.
+**Accuracy.** {accuracy:.2%} of the {dev} dev sentences in PyTorch (95 % interval {low:.1%} to {high:.1%}).
+No checkpoint was chosen by them, but the recipe's settings were found by looking at them, which flatters the figure.
 
 **Limits.** It knows little but the words of film reviews. Irony, negation over a distance and other subjects go wrong,
 it has no neutral answer, and other languages mean nothing to it. It is here to try the tools with, not to decide
