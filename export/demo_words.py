@@ -44,5 +44,5 @@ def vary(sentence: str, neighbours: Mapping[str, Sequence[str]], share: float, r
     words = sentence.split()
     for index in np.flatnonzero(random.random(len(words)) < share):
         near = neighbours[words[index]]
-        words[index] = near[random.integers(len(near))]
+        words[index] = near[int(random.integers(len(near)))]
     return " ".join(words)
