@@ -2,8 +2,8 @@
 
 `python -m squeezebert_mobile.benchmarks.int8_table BUNDLE... [-o FILE] [--quick] [--threads N]`
 
-Of several bundles, such as one with `--approximate-gelu`, each line takes the fastest file. Batch 1, 128 tokens but where
-a line says otherwise, one thread unless asked for more; ratios count, not milliseconds.
+Of several bundles, such as one with `--approximate-gelu`, each line takes the fastest file. Batch 1, 128 tokens but
+where a line says otherwise, one thread unless asked for more; ratios count, not milliseconds.
 """
 
 import sys
