@@ -18,7 +18,7 @@ from squeezebert_mobile.export.evaluate_options import EvaluateOptions
 from squeezebert_mobile.export.features import Feature, encode
 from squeezebert_mobile.export.inference import Predict, observations
 from squeezebert_mobile.export.scores import Float64, Metric, metrics
-from squeezebert_mobile.export.torch_session import TorchSession
+from squeezebert_mobile.export.torch_session import TorchSession, torch_threads
 from squeezebert_mobile.model import model_class
 from squeezebert_mobile.runtime import Session
 from squeezebert_mobile.tasks import Task
@@ -102,7 +102,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     what reading bundle, checkpoint and data raises, and UsageError where nothing is left to run, or nothing to hold
     ``max_accuracy_drop`` against; `require_drop` is that gate.
     """
-    with _open(options) as subject:
+    with _open(options) as subject, torch_threads(options.threads):
         _require_baseline(options, subject.candidates)
         table = dataset.read_table(options.data, limit=options.max_samples)
         columns = dataset.find_columns(table, subject.task, dict(options.columns))

@@ -1,5 +1,8 @@
 """The reference model behind the call that runtimes have, for evaluation in PyTorch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -21,3 +24,14 @@ class TorchSession:
         values = outputs if isinstance(outputs, tuple) else (outputs,)
         arrays = (value.float().cpu().numpy().astype(np.float32, copy=False) for value in values)
         return dict(zip(self._model.task.output_names, arrays, strict=True))
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """PyTorch on ``count`` threads, so that its time stands beside that of a runtime with as many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

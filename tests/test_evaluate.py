@@ -16,6 +16,7 @@ from squeezebert_mobile.export.evaluate import EvaluateOptions, evaluate, requir
 from squeezebert_mobile.export.evaluate import score as score_predictions
 from squeezebert_mobile.export.features import Feature, encode
 from squeezebert_mobile.export.masking import hide_each
+from squeezebert_mobile.export.torch_session import TorchSession
 from squeezebert_mobile.tasks import Task
 
 torch.set_num_threads(1)
@@ -87,6 +88,23 @@ def test_a_checkpoint_runs_in_torch_alone(tmp_path: Path, data: Path) -> None:
     assert [r.runtime for r in evaluate(EvaluateOptions(model, str(data), resamples=5)).rows] == ["torch"]
     with pytest.raises(UsageError, match="export it"):
         evaluate(EvaluateOptions(model, str(data), runtimes=("onnx",)))
+
+
+def test_torch_runs_on_as_many_threads_as_the_report_says(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+    run = TorchSession.run
+
+    def note(session: TorchSession, batch: Batch) -> dict[str, np.ndarray]:
+        seen.add(torch.get_num_threads())
+        return run(session, batch)
+
+    monkeypatch.setattr(TorchSession, "run", note)
+    model = checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION)
+    assert evaluate(EvaluateOptions(model, str(data), threads=2, resamples=5)).threads == 2
+    assert seen == {2}
+    assert torch.get_num_threads() == 1
 
 
 def test_batch_size_does_not_change_the_metrics(tmp_path: Path, data: Path) -> None:
