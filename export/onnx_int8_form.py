@@ -134,6 +134,7 @@ class StaticGroupAttention(nn.Module):
         self.q_scale, self.k_scale, self.v_scale = (nn.Buffer(torch.tensor(value)) for value in (q, k, v))
         self.middle = nn.Buffer(torch.tensor(128, dtype=torch.uint8))
         self.value_zero = nn.Buffer(torch.tensor(_MIDDLE, dtype=torch.int8))
+        self.top = nn.Buffer(torch.tensor(127, dtype=torch.uint8))
         self.unsigned = nn.Buffer(torch.tensor(0, dtype=torch.uint8))
         self.share = nn.Buffer(torch.tensor(1 / 255))
 
@@ -146,7 +147,7 @@ class StaticGroupAttention(nn.Module):
     def _attend(self, qkv: Tensor, rows: Rows) -> Tensor:
         grouped = qkv.view(rows.n, rows.k, self.groups, 3, self.heads, self.head_size).permute(3, 0, 2, 4, 1, 5)
         q, pair = grouped.flatten(2, 3).split([1, 2])  # [1 or 2, N, H, K, D]
-        k, v = pair.clamp(max=127).to(torch.int8).chunk(2)
+        k, v = onnx_ops.signed(pair, self.top).chunk(2)
         scores = onnx_ops.integer_matmul(q, k.transpose(3, 4), self.q_scale, self.k_scale, self.middle, None)
         probabilities = onnx_ops.quantize((scores + rows.bias).softmax(-1), self.share, self.unsigned)
         context = onnx_ops.qlinear_matmul(
