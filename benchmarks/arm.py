@@ -8,7 +8,6 @@ caches or of what an instruction takes.
 """
 
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Protocol, Record
 from squeezebert_mobile.benchmarks.samples import Version
 from squeezebert_mobile.bundle import Bundle
-from squeezebert_mobile.errors import IntegrityError, SqueezeBertMobileError, UsageError
+from squeezebert_mobile.errors import IntegrityError, UsageError
 from squeezebert_mobile.golden import GOLDEN_NAME, GoldenCase
 from squeezebert_mobile.manifest import Artifact, Runtime, Sha256
 from squeezebert_mobile.tasks import Task
@@ -289,11 +288,7 @@ def main() -> None:
         console.emit(found, lambda: text(found), as_json=as_json)
         raise typer.Exit(0 if all(answer.holds is not False for answer in found.answers) else 6)
 
-    try:
-        typer.run(command)
-    except SqueezeBertMobileError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    console.run(command)
 
 
 if __name__ == "__main__":

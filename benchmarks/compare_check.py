@@ -7,12 +7,12 @@ matrix products; the second run is also read with its latencies multiplied. How 
 from a run of both in turns. The runs are kept in FOLDER.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import measure, samples, table
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions, Plan
@@ -21,7 +21,7 @@ from squeezebert_mobile.benchmarks.compare import UNDISTURBED, Change, CompareOp
 from squeezebert_mobile.benchmarks.measure import Job, Report
 from squeezebert_mobile.benchmarks.samples import Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio
-from squeezebert_mobile.errors import GateError, SqueezeBertMobileError
+from squeezebert_mobile.errors import GateError
 
 _PRECISION = "fp32"
 _SIDE = 64
@@ -182,11 +182,7 @@ def main() -> None:
         typer.echo(markdown(found))
         raise typer.Exit(0 if as_expected(found.verdicts) else 6)
 
-    try:
-        typer.run(command)
-    except SqueezeBertMobileError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    console.run(command)
 
 
 if __name__ == "__main__":

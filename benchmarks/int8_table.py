@@ -6,12 +6,12 @@ Of several bundles, such as one with `--approximate-gelu`, each line takes the f
 where a line says otherwise, one thread unless asked for more; ratios count, not milliseconds.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import table
 from squeezebert_mobile.benchmarks.benchmark import MIXED_SECONDS, BenchmarkOptions, BenchmarkResult, Plan
@@ -19,7 +19,6 @@ from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.peers import ALL_PEERS
 from squeezebert_mobile.benchmarks.samples import Case, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
-from squeezebert_mobile.errors import SqueezeBertMobileError
 
 _LONG, _SHORT = 128, 20
 _INT8 = ("int8", "int8-static")
@@ -159,11 +158,7 @@ def main() -> None:
         found = measure(bundles, output=output, quick=quick, threads=threads, report=report)
         typer.echo(markdown(figures(found.result)) + "\n" + table.markdown(found.result))
 
-    try:
-        typer.run(command)
-    except SqueezeBertMobileError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    console.run(command)
 
 
 if __name__ == "__main__":

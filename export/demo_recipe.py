@@ -12,7 +12,6 @@ that sums are rounded alike wherever it runs.
 """
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,10 +21,9 @@ import numpy as np
 import torch
 import typer
 
-from squeezebert_mobile import checkpoint
+from squeezebert_mobile import checkpoint, console
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export import dataset, demo_words
 from squeezebert_mobile.export.demo_encoder import Encoder
 from squeezebert_mobile.export.evaluate import EvaluateOptions, evaluate
@@ -182,11 +180,7 @@ def main() -> None:
         accuracy = build(data, output_dir, seed=seed)
         typer.echo(f"{output_dir}: {accuracy:.2%} of the dev sentences")
 
-    try:
-        typer.run(command)
-    except SqueezeBertMobileError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    console.run(command)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,19 @@ from pathlib import Path
 
 import typer
 
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import SqueezeBertMobileError, UsageError
 
 # Called with the steps done since the last call and a line on how it goes.
 Advance = Callable[[int, str], None]
+
+
+def run(command: Callable[..., None]) -> None:
+    """Run a tool of one command by its signature; an error of ours ends the process with its line and its exit code."""
+    try:
+        typer.run(command)
+    except SqueezeBertMobileError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 def emit(result: object, text: Callable[[], str], *, as_json: bool) -> None:
