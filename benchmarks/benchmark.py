@@ -23,10 +23,6 @@ SUSTAINED_SECONDS = 180.0
 _QUICK_RUNS, _QUICK_SECONDS = 12, 0.1
 
 
-# The least time of a case in a run of many models: each round takes all of them, and the slow ones set its length.
-MIXED_SECONDS = 2.0
-
-
 @dataclass(frozen=True)
 class BenchmarkOptions:
     """What to measure and how long. None and empty tuples mean what the scenario or the bundle offers.

@@ -79,7 +79,7 @@ def compare(options: CompareOptions) -> Comparison:
         only_after=tuple(new[key].name for key in new if key not in old),
     )
     if options.max_slowdown is not None:
-        _gate(found, options.max_slowdown, options.after)
+        gate(found, options.max_slowdown, options.after)
     return found
 
 
@@ -130,7 +130,8 @@ def _pace_faults(before: Result, after: Result) -> tuple[str, ...]:
     return (f"the machine itself took {change:+.0%} for a copy of memory throughout the second run",)
 
 
-def _gate(found: Comparison, max_slowdown: float, file: Path) -> None:
+def gate(found: Comparison, max_slowdown: float, file: Path) -> None:
+    """Pass, or raise GateError about the newer ``file`` as `compare` says."""
     for change in found.changes:
         if change.verdict == "invalid":
             fix = "measure again on a quiet machine"

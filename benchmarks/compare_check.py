@@ -17,7 +17,7 @@ from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import measure, samples, table
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions, Plan
 from squeezebert_mobile.benchmarks.candidates import BundleFile, PlainFile
-from squeezebert_mobile.benchmarks.compare import UNDISTURBED, Change, CompareOptions, compare
+from squeezebert_mobile.benchmarks.compare import UNDISTURBED, Change, CompareOptions, compare, gate
 from squeezebert_mobile.benchmarks.measure import Job, Report
 from squeezebert_mobile.benchmarks.samples import Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio
@@ -136,12 +136,13 @@ def _multiplied(result: Result, factor: float) -> Result:
 
 def _verdicts(pair: str, before: Path, after: Path, max_slowdown: float) -> list[Verdict]:
     """A verdict for each case that both files have."""
+    found = compare(CompareOptions(before, after))
     stopped = False
     try:
-        compare(CompareOptions(before, after, max_slowdown))
+        gate(found, max_slowdown, after)
     except GateError:
         stopped = True
-    return [Verdict(pair, change, stopped) for change in compare(CompareOptions(before, after)).changes]
+    return [Verdict(pair, change, stopped) for change in found.changes]
 
 
 def markdown(found: Check) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated
 from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import table
-from squeezebert_mobile.benchmarks.benchmark import MIXED_SECONDS, BenchmarkOptions, BenchmarkResult, Plan
+from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions, BenchmarkResult, Plan
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.peers import ALL_PEERS
 from squeezebert_mobile.benchmarks.samples import Case, Result
@@ -126,7 +126,6 @@ def measure(
         threads=(threads,),
         tokens=(_LONG,),
         quick=quick,
-        min_seconds=None if quick else MIXED_SECONDS,
     )
     short = replace(ours, precisions=_INT8, tokens=(_SHORT,))
     chosen = (replace(ours, peers=ALL_PEERS), short, replace(short, runtimes=("onnx",), pad_to=_LONG))

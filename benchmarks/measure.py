@@ -26,7 +26,8 @@ from squeezebert_mobile.benchmarks.samples import Case, Cold, LoadGen, Pace, Res
 Report = Callable[[str], None]
 # Runs that settle a freshly loaded model's memory before its peak is read.
 _COLD_RUNS = 3
-# Long enough that going from case to case does not count, short enough that all see the same machine.
+# Long enough that going from case to case does not count, short enough that all see the same machine. Turns are longer
+# only beside slower cases: every case takes part in every round, so that those would run on long after their minima.
 _TURN_SECONDS = 0.1
 _MAX_TURN_RUNS = 1000
 
@@ -148,6 +149,9 @@ def measure(
     alone = [turn for turn in turns if turn.job.protocol.scenario in ALONE]
     shared = [turn for turn in turns if turn not in alone]
     for group in [*([turn] for turn in alone), shared]:
+        rounds = min((turn.rounds for turn in group), default=0)
+        for turn in group:
+            turn.spread_over(rounds)
         _rotate(group, observer, report)
     samples = tuple(sample for turn in turns for sample in turn.samples)
     return Measured(samples, observer.finish(), tuple(pace for turn in turns for pace in turn.paces))
@@ -180,15 +184,26 @@ class _Turns:
         self._name = job.case().name
         self._runs = job.protocol.turn_runs
         self._taken = 0
+        self._seconds = 0.0
 
     def warm_up(self) -> None:
-        """The protocol's warm-up; from its last run, the runs that fill a turn."""
-        protocol = self.job.protocol
-        timings = self._measurer.measure(self._number, self._next(max(1, protocol.warmup)))
-        seconds = max(timings[-1].infer_ns, 1) / 1e9
-        filling = math.ceil(min(_TURN_SECONDS, protocol.min_seconds / _rounds(protocol)) / seconds)
-        self._runs = min(max(protocol.turn_runs, filling), _MAX_TURN_RUNS)
+        """The protocol's warm-up, of which the last run says how long one takes."""
+        timings = self._measurer.measure(self._number, self._next(max(1, self.job.protocol.warmup)))
+        self._seconds = max(timings[-1].infer_ns, 1) / 1e9
         self._taken = 0
+
+    @property
+    def rounds(self) -> int:
+        """How many turns of sufficient length the minima make."""
+        protocol = self.job.protocol
+        shortest = max(_TURN_SECONDS, protocol.turn_runs * self._seconds)
+        return max(_rounds(protocol), math.ceil(protocol.min_seconds / shortest))
+
+    def spread_over(self, rounds: int) -> None:
+        """Let a turn have the runs that meet the minima in so many rounds."""
+        protocol = self.job.protocol
+        filling = math.ceil(max(protocol.min_runs, protocol.min_seconds / self._seconds) / rounds)
+        self._runs = min(max(protocol.turn_runs, filling), _MAX_TURN_RUNS)
 
     @property
     def done(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import device_model, report, table
-from squeezebert_mobile.benchmarks.benchmark import MIXED_SECONDS, BenchmarkOptions
+from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions
 from squeezebert_mobile.benchmarks.costs import Cost, count
 from squeezebert_mobile.benchmarks.device_model import Chip, Estimate
 from squeezebert_mobile.benchmarks.measure import Report
@@ -102,7 +102,6 @@ def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> R
             threads=(options.threads,),
             tokens=(options.tokens,),
             quick=options.quick,
-            min_seconds=None if options.quick else MIXED_SECONDS,
             output=options.output,
         ),
         progress,

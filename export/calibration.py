@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UsageError
 from squeezebert_mobile.export.observers import Method, Observer
-from squeezebert_mobile.export.onnx_form import GroupAttention, GroupLinear, OnnxForm
+from squeezebert_mobile.export.onnx_form import GroupAttention, GroupLinear, HeadProduct, OnnxForm
 from squeezebert_mobile.export.scheme import Ranges
 from squeezebert_mobile.model import PreTrained
 
@@ -58,7 +58,7 @@ def _watching(form: nn.Module, see: Callable[[str, Tensor], None]) -> Iterator[N
     handles = [
         module.register_forward_hook(_hook(name, see))
         for name, module in form.named_modules()
-        if isinstance(module, GroupLinear) or (isinstance(module, nn.Linear) and ".groups." not in name)
+        if isinstance(module, (GroupLinear, HeadProduct)) or (isinstance(module, nn.Linear) and ".groups." not in name)
     ]
     handles += [
         module.qkv.register_forward_hook(_attention_hook(name, module.heads, see))

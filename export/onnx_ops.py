@@ -43,6 +43,7 @@ def contrib(name: str, inputs: Sequence[str], attributes: Sequence[OpSchema.Attr
 
 
 _GELU = contrib("Gelu", ["X"])
+_FAST_GELU = contrib("FastGelu", ["X"])
 _DYNAMIC_MATMUL = contrib("DynamicQuantizeMatMul", ["A", "B", "b_scale", "b_zero_point?", "bias?"])
 _INTEGER_MATMUL = contrib(
     "MatMulIntegerToFloat", ["A", "B", "a_scale", "b_scale", "a_zero_point?", "b_zero_point?", "bias?"]
@@ -72,13 +73,23 @@ def _(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
 
 @torch.library.custom_op("squeezebert_mobile::dequantize", mutates_args=())
 def dequantize(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    """DequantizeLinear: integers to float; scale and zero scalar, or one each per row of ``x``."""
-    rows = (-1, *[1] * (x.ndim - 1)) if scale.ndim else ()
-    return (x.to(torch.int32) - zero.to(torch.int32).view(rows)) * scale.view(rows)
+    """DequantizeLinear: integers to float; scale and zero scalar."""
+    return (x.to(torch.int32) - zero.to(torch.int32)) * scale
 
 
 @dequantize.register_fake
 def _(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    return torch.empty_like(x, dtype=torch.float32)
+
+
+@torch.library.custom_op("squeezebert_mobile::dequantize_rows", mutates_args=())
+def dequantize_rows(x: Tensor, scale: Tensor) -> Tensor:
+    """DequantizeLinear of s8 rows [T, C] with a scale for each [T]."""
+    return x.to(torch.float32) * scale[:, None]
+
+
+@dequantize_rows.register_fake
+def _(x: Tensor, scale: Tensor) -> Tensor:
     return torch.empty_like(x, dtype=torch.float32)
 
 
@@ -183,35 +194,57 @@ def _(
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
 
 
-@torch.library.custom_op("squeezebert_mobile::quantized_quick_gelu", mutates_args=())
-def quantized_quick_gelu(
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor,
-    steep: Tensor,
-    unit: Tensor,
-    none: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor,
-) -> Tensor:
-    """The product x * sigmoid(1.702 x), u8 to u8: ``steep`` is 1.702 * x_scale, ``unit`` 1/255 and ``none`` 0."""
-    shifted = x.to(torch.float32) - x_zero
-    gate = (torch.sigmoid(shifted * steep) / unit).round() * unit
-    return _saturate((shifted * x_scale * gate / y_scale).round() + y_zero, torch.uint8)
+@torch.library.custom_op("squeezebert_mobile::qlinear_sigmoid", mutates_args=())
+def qlinear_sigmoid(x: Tensor, x_scale: Tensor, x_zero: Tensor, y_scale: Tensor, y_zero: Tensor) -> Tensor:
+    """QLinearSigmoid, u8 to u8."""
+    y = torch.sigmoid((x.to(torch.float32) - x_zero) * x_scale)
+    return _saturate((y / y_scale).round() + y_zero, torch.uint8)
 
 
-@quantized_quick_gelu.register_fake
-def _(
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor,
-    steep: Tensor,
-    unit: Tensor,
-    none: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor,
-) -> Tensor:
+@qlinear_sigmoid.register_fake
+def _(x: Tensor, x_scale: Tensor, x_zero: Tensor, y_scale: Tensor, y_zero: Tensor) -> Tensor:
     return torch.empty_like(x)
+
+
+@torch.library.custom_op("squeezebert_mobile::clip", mutates_args=())
+def clip(x: Tensor, top: Tensor) -> Tensor:
+    """Clip of u8 from above; `torch.clamp` would become Min, which ONNX Runtime 1.20 has not for u8."""
+    return x.minimum(top)
+
+
+@clip.register_fake
+def _(x: Tensor, top: Tensor) -> Tensor:
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("squeezebert_mobile::qlinear_mul", mutates_args=())
+def qlinear_mul(
+    a: Tensor,
+    a_scale: Tensor,
+    a_zero: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    b_zero: Tensor,
+    y_scale: Tensor,
+    y_zero: Tensor,
+) -> Tensor:
+    """QLinearMul, u8 by u8 to u8, element by element."""
+    y = (a.to(torch.float32) - a_zero) * a_scale * ((b.to(torch.float32) - b_zero) * b_scale)
+    return _saturate((y / y_scale).round() + y_zero, torch.uint8)
+
+
+@qlinear_mul.register_fake
+def _(
+    a: Tensor,
+    a_scale: Tensor,
+    a_zero: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    b_zero: Tensor,
+    y_scale: Tensor,
+    y_zero: Tensor,
+) -> Tensor:
+    return torch.empty_like(a)
 
 
 def _product(a: Tensor, a_zero: Tensor, b: Tensor) -> Tensor:
@@ -229,10 +262,7 @@ Value = Any
 
 
 def _onnx_gelu(x: Value, approximate: str = "none") -> Value:
-    if approximate == "none":
-        return _GELU(x)
-    inner = op.Add(x, op.Mul(op.Mul(op.Mul(x, x), x), 0.044715))
-    return op.Mul(op.Mul(x, 0.5), op.Add(op.Tanh(op.Mul(inner, 0.7978845608028654)), 1.0))
+    return _GELU(x) if approximate == "none" else _FAST_GELU(x)
 
 
 def _onnx_quantize(x: Value, scale: Value, zero: Value) -> Value:
@@ -240,7 +270,11 @@ def _onnx_quantize(x: Value, scale: Value, zero: Value) -> Value:
 
 
 def _onnx_dequantize(x: Value, scale: Value, zero: Value) -> Value:
-    return op.DequantizeLinear(x, scale, zero, axis=0)
+    return op.DequantizeLinear(x, scale, zero)
+
+
+def _onnx_dequantize_rows(x: Value, scale: Value) -> Value:
+    return op.DequantizeLinear(x, scale, axis=0)
 
 
 def _onnx_signed(x: Value, top: Value) -> Value:
@@ -265,23 +299,31 @@ def _onnx_qlinear_conv(*inputs: Value) -> Value:
     return _CONV(*inputs, channels_last=1, kernel_shape=[1])
 
 
-def _onnx_quantized_quick_gelu(
-    x: Value, x_scale: Value, x_zero: Value, steep: Value, unit: Value, none: Value, y_scale: Value, y_zero: Value
-) -> Value:
-    gate = _SIGMOID(x, steep, x_zero, unit, none)
-    return _MUL(x, x_scale, x_zero, gate, unit, none, y_scale, y_zero)
+def _onnx_qlinear_sigmoid(*inputs: Value) -> Value:
+    return _SIGMOID(*inputs)
+
+
+def _onnx_clip(x: Value, top: Value) -> Value:
+    return op.Clip(x, None, top)
+
+
+def _onnx_qlinear_mul(*inputs: Value) -> Value:
+    return _MUL(*inputs)
 
 
 _OURS = torch.ops.squeezebert_mobile
-# Written as ONNX Runtime's operator, the exact Gelu does not hang on a fusion that a phone build may leave out.
+# Written as ONNX Runtime's operators, Gelu does not hang on a fusion that a phone build may leave out.
 TRANSLATIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.gelu.default: _onnx_gelu,
     _OURS.quantize.default: _onnx_quantize,
     _OURS.dequantize.default: _onnx_dequantize,
+    _OURS.dequantize_rows.default: _onnx_dequantize_rows,
     _OURS.signed.default: _onnx_signed,
     _OURS.dynamic_matmul.default: _onnx_dynamic_matmul,
     _OURS.integer_matmul.default: _onnx_integer_matmul,
     _OURS.qlinear_matmul.default: _onnx_qlinear_matmul,
     _OURS.qlinear_conv.default: _onnx_qlinear_conv,
-    _OURS.quantized_quick_gelu.default: _onnx_quantized_quick_gelu,
+    _OURS.qlinear_sigmoid.default: _onnx_qlinear_sigmoid,
+    _OURS.clip.default: _onnx_clip,
+    _OURS.qlinear_mul.default: _onnx_qlinear_mul,
 }

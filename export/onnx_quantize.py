@@ -24,6 +24,7 @@ from squeezebert_mobile.export.onnx_int8_form import (
     IntHeadProduct,
     StaticFeedForward,
     StaticGroupAttention,
+    StaticHeadProduct,
     StaticLinear,
 )
 from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
@@ -68,11 +69,8 @@ def quantize(form: OnnxForm, scheme: Scheme) -> tuple[Part, ...]:
 def approximate_units(form: OnnxForm) -> tuple[Kept, ...]:
     """The units of a quantized form that compute another function than the reference, and which."""
     names = [name for name, module in form.named_modules() if isinstance(module, StaticFeedForward)]
-    return tuple(
-        Kept(name=name, reason="Gelu is x * sigmoid(1.702 x), as the accuracy gate allowed")
-        for name in names
-        if form.get_submodule(name).approximate
-    )
+    units = {name: form.get_submodule(name).another_function for name in names}
+    return tuple(Kept(name=name, reason=reason) for name, reason in units.items() if reason is not None)
 
 
 class _Walk:
@@ -119,8 +117,8 @@ class _Walk:
             return self._linears(unit)
         assert isinstance(scheme, Static)
         parts = [linear_part(self._form, name, None) for name in self._names(unit)]
-        approximate = scheme.approximate_gelu and source.activation is F.gelu
-        block.feed_forward = StaticFeedForward(source, self._spans(unit), approximate=approximate)
+        gate = scheme.approximate_gelu if source.activation is F.gelu else None
+        block.feed_forward = StaticFeedForward(source, self._spans(unit), gate)
         return parts
 
     def _linears(self, unit: str) -> list[Part]:
@@ -137,7 +135,8 @@ class _Walk:
     def _exchanged(self, name: str) -> nn.Module:
         source = self._form.get_submodule(name)
         if isinstance(source, HeadProduct):
-            return IntHeadProduct(source)
+            static = isinstance(self._scheme, Static)
+            return StaticHeadProduct(source, self._spans(name)("input")) if static else IntHeadProduct(source)
         assert isinstance(source, nn.Linear)
         table = self._table(source)
         if isinstance(self._scheme, Dynamic):

@@ -6,7 +6,7 @@ from pathlib import Path
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.accuracy_gate import AccuracyOptions
 from squeezebert_mobile.export.calibration_texts import CalibrationOptions
-from squeezebert_mobile.export.scheme import EmbeddingBits
+from squeezebert_mobile.export.scheme import EmbeddingBits, Gate
 from squeezebert_mobile.manifest import Precision, Runtime
 from squeezebert_mobile.tasks import Task
 
@@ -41,7 +41,7 @@ class ExportOptions:
     calibration: CalibrationOptions | None = None
     embedding_bits: EmbeddingBits = 8
     keep_float: frozenset[str] = frozenset()
-    approximate_gelu: bool = False
+    approximate_gelu: Gate | None = None
     trim_vocab: Path | None = None
     sensitivity: Path | None = None
     accuracy: AccuracyOptions | None = None

@@ -7,6 +7,8 @@ from typing import Literal
 from squeezebert_mobile.errors import UnsupportedModelError
 
 EmbeddingBits = Literal[8, 4]
+# What x is multiplied by in the place of Gelu: sigmoid(1.702 x), or x / 3 + 1/2 clipped to 0 to 1.
+Gate = Literal["sigmoid", "clip"]
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,13 @@ class Dynamic:
 class Static:
     """int8 weights per output channel; activations with the scales that calibration found.
 
-    ``approximate_gelu`` puts x * sigmoid(1.702 x) in the place of the exact Gelu: another function, faster, off.
+    ``approximate_gelu`` puts x times that gate in the place of the exact Gelu: another function, faster, off.
     """
 
     ranges: Ranges = field(repr=False)
     keep_float: frozenset[str] = frozenset()
     embedding_bits: EmbeddingBits = 8
-    approximate_gelu: bool = False
+    approximate_gelu: Gate | None = None
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,13 @@ class EmbeddingsChoice(StrEnum):
     INT4 = "int4"
 
 
+class GateChoice(StrEnum):
+    """What x is multiplied by in the place of Gelu."""
+
+    SIGMOID = "sigmoid"
+    CLIP = "clip"
+
+
 class BenchmarkRuntimeChoice(StrEnum):
     """Runtimes that can be measured: PyTorch too."""
 
@@ -150,9 +157,12 @@ def export(
         list[str] | None, typer.Option(help="a unit to leave float, such as head; repeatable")
     ] = None,
     approximate_gelu: Annotated[
-        bool,
-        typer.Option("--approximate-gelu", help="x * sigmoid(1.702 x) for Gelu; only with an accuracy gate"),
-    ] = False,
+        GateChoice | None,
+        typer.Option(
+            help="in int8-static, x * sigmoid(1.702 x) or, faster and coarser, x * clip(x / 3 + 1/2, 0, 1) for Gelu; "
+            "only with --max-accuracy-drop"
+        ),
+    ] = None,
     sensitivity: Annotated[
         Path | None, typer.Option(help="write each unit's effect in int8 to this JSON file, and a plot beside it")
     ] = None,
@@ -200,7 +210,7 @@ def export(
         ),
         embedding_bits=8 if embeddings is EmbeddingsChoice.INT8 else 4,
         keep_float=frozenset(keep_float or ()),
-        approximate_gelu=approximate_gelu,
+        approximate_gelu=None if approximate_gelu is None else approximate_gelu.value,
         trim_vocab=trim_vocab,
         sensitivity=sensitivity,
         accuracy=export_arguments.accuracy(data, max_accuracy_drop, column, max_samples),

@@ -48,9 +48,10 @@ def job(name: str, **changes: object) -> Job:
     return Job(candidate, Protocol.model_validate(facts), (ITEM,))
 
 
-def run(jobs: list[Job], milliseconds: int = 10) -> tuple[measure.Measured, list[tuple[int, int]]]:
+def run(jobs: list[Job], *milliseconds: int) -> tuple[measure.Measured, list[tuple[int, int]]]:
     log: list[tuple[int, int]] = []
-    found = measure.measure(jobs, [Recorder(log, milliseconds) for _ in jobs], Clock, lambda _: None)
+    recorders = [Recorder(log, each) for each in milliseconds or [10] * len(jobs)]
+    found = measure.measure(jobs, recorders, Clock, lambda _: None)
     return found, log[len(jobs) :]
 
 
@@ -68,9 +69,16 @@ def test_a_scenario_that_runs_alone_is_measured_to_its_end(scenario: str) -> Non
 
 
 def test_both_minima_are_met_in_turns_of_a_tenth_of_a_second() -> None:
-    found, log = run([job("a", min_runs=10, min_seconds=1.0)], milliseconds=5)
+    found, log = run([job("a", min_runs=10, min_seconds=1.0)], 5)
     assert log == [(0, 20)] * 10
     assert sum(sample.infer_ns for sample in found.samples) >= 1_000_000_000
+
+
+def test_beside_a_slow_case_a_fast_one_has_longer_turns_instead_of_more_rounds() -> None:
+    minima = {"min_runs": 12, "min_seconds": 3.0}
+    _, log = run([job("fast", **minima), job("slow", **minima)], 5, 250)
+    assert [runs for number, runs in log if number == 0] == [200] * 3
+    assert [runs for number, runs in log if number == 1] == [4] * 3
 
 
 def test_the_machines_pace_is_noted_before_each_turn() -> None:

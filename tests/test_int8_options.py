@@ -80,12 +80,12 @@ def test_everything_together_makes_a_bundle_that_says_so(static_bundle: Bundle) 
     ("options", "words"),
     [
         ({"precisions": ("int8-static",)}, "needs calibration"),
-        ({"runtimes": ("executorch",), "approximate_gelu": True}, "ONNX Runtime alone"),
+        ({"runtimes": ("executorch",), "approximate_gelu": "clip"}, "ONNX Runtime alone"),
         ({"calibration": CALIBRATION}, "--calibration"),
         ({"precisions": ("fp32",), "embedding_bits": 4}, "--embeddings"),
         ({"precisions": ("fp32",), "keep_float": frozenset({"head"})}, "--keep-float"),
         ({"precisions": ("fp32",), "sensitivity": Path("x.json")}, "--sensitivity"),
-        ({"approximate_gelu": True}, "accuracy gate"),
+        ({"approximate_gelu": "clip"}, "accuracy gate"),
         ({"precisions": ("int8",), "require_faster": True}, "compares with fp32"),
     ],
 )

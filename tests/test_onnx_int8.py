@@ -12,18 +12,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_onnx import MAX, batch, oldest_runtime, run_oldest, worst
+from torch import nn
+from torch.nn import functional
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.engines import OnnxEngine
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.export import onnx_ops
 from squeezebert_mobile.export.calibration import calibrate
-from squeezebert_mobile.export.integers import quantize_rows
+from squeezebert_mobile.export.integers import Span, quantize_rows
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.observers import Observer
 from squeezebert_mobile.export.onnx_form import OnnxForm
+from squeezebert_mobile.export.onnx_int8_form import TANH_ERROR, GatedGelu
 from squeezebert_mobile.export.onnx_lower import lower_onnx
 from squeezebert_mobile.export.onnx_quantize import quantize
-from squeezebert_mobile.export.scheme import Dynamic, Half, Ranges, Scheme, Static
+from squeezebert_mobile.export.scheme import Dynamic, Gate, Half, Ranges, Scheme, Static
 from squeezebert_mobile.tasks import Task
 
 __all__ = ["oldest_runtime"]
@@ -107,11 +111,12 @@ def test_static_uses_fast_operators_only() -> None:
     assert not {"ConvInteger", "MatMulInteger", "Conv"} & set(operators)
 
 
-def test_an_approximate_gelu_is_in_the_inventory_and_near_the_exact_one() -> None:
+@pytest.mark.parametrize(("gate", "words"), [("sigmoid", "sigmoid(1.702 x)"), ("clip", "clip(x / 3 + 1/2, 0, 1)")])
+def test_an_approximate_gelu_is_in_the_inventory_and_near_the_exact_one(gate: Gate, words: str) -> None:
     task = Task.TEXT_CLASSIFICATION
-    approximate = lower_onnx(tiny.model(task), scheme=Static(ranges(task), approximate_gelu=True), max_seq_len=MAX)
+    approximate = lower_onnx(tiny.model(task), scheme=Static(ranges(task), approximate_gelu=gate), max_seq_len=MAX)
     (unit,) = approximate.inventory.fallbacks
-    assert unit.name == "layers.0.feed_forward" and "sigmoid(1.702 x)" in unit.reason
+    assert unit.name == "layers.0.feed_forward" and words in unit.reason
     given_batch = batch(task, 3, 20, 100)
     found = OnnxEngine(approximate.data, threads=1).run(given_batch)
     assert worst(task, given_batch, found) < 0.05
@@ -119,11 +124,48 @@ def test_an_approximate_gelu_is_in_the_inventory_and_near_the_exact_one() -> Non
     assert not np.array_equal(found["logits"], exact["logits"])
 
 
+GATES = {"sigmoid": lambda x: torch.sigmoid(1.702 * x), "clip": lambda x: (x / 3 + 1 / 2).clamp(0, 1)}
+
+
+@given(high=st.floats(0.1, 30), low=st.floats(-30, -0.1), gate=st.sampled_from(["sigmoid", "clip"]))
+def test_a_gate_is_what_it_says_for_any_range(high: float, low: float, gate: Gate) -> None:
+    identity = nn.Linear(64, 64)
+    identity.weight.data, identity.bias.data = torch.eye(64), torch.zeros(64)
+    x = Span(low, high)
+    reached = torch.linspace(low, high, 64).repeat(64, 1)
+    scale, zero = x.unsigned()
+    given_x = onnx_ops.quantize(reached[None], scale, zero)
+    exact = onnx_ops.dequantize(given_x, scale, zero)
+    y = Span(-1, max(high, 1))
+    y_scale, y_zero = y.unsigned()
+    found = onnx_ops.dequantize(GatedGelu(identity, x, x, y, gate)(given_x), y_scale, y_zero)
+    # Half a step each of what the map gives, of the gate's 255th and of the result.
+    step = (max(high, 1.5) - min(low, -1.5)) / 255
+    torch.testing.assert_close(found, exact * GATES[gate](exact), atol=1.5 * step + max(high, -low) / 255, rtol=0)
+
+
+@pytest.mark.parametrize(("high", "operator"), [(3.0, "FastGelu"), (0.5, "Gelu")])
+def test_gelu_takes_its_tanh_form_where_rounding_hides_the_difference(high: float, operator: str) -> None:
+    task = Task.TEXT_CLASSIFICATION
+    found = ranges(task)
+    stretched = found.by_name | {"layers.0.feed_forward.narrow.input": (-0.17, high)}
+    lowered = lower_onnx(tiny.model(task), scheme=Static(Ranges(stretched, "minmax", 8)), max_seq_len=MAX)
+    operators = Counter(node.op_type for node in onnx.load_from_string(lowered.data).graph.node)
+    assert operators[operator] >= 4
+    named = [unit.name for unit in lowered.inventory.fallbacks if "tanh" in unit.reason]
+    assert named == (["layers.0.feed_forward"] if operator == "FastGelu" else [])
+
+
+def test_the_tanh_form_is_as_near_to_gelu_as_the_inventory_says() -> None:
+    x = torch.linspace(-8, 8, 100_001, dtype=torch.float64)
+    assert (functional.gelu(x, approximate="tanh") - functional.gelu(x)).abs().max() < TANH_ERROR
+
+
 def test_an_approximate_gelu_that_finds_none_is_refused() -> None:
     task = Task.TEXT_CLASSIFICATION
     kept = frozenset({"layers.0.feed_forward"})
     with pytest.raises(UsageError, match="finds no Gelu"):
-        lower_onnx(tiny.model(task), scheme=Static(ranges(task), kept, approximate_gelu=True), max_seq_len=MAX)
+        lower_onnx(tiny.model(task), scheme=Static(ranges(task), kept, approximate_gelu="clip"), max_seq_len=MAX)
 
 
 def test_the_inventory_says_what_stayed_float() -> None:
