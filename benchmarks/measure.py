@@ -149,9 +149,6 @@ def measure(
     alone = [turn for turn in turns if turn.job.protocol.scenario in ALONE]
     shared = [turn for turn in turns if turn not in alone]
     for group in [*([turn] for turn in alone), shared]:
-        rounds = min((turn.rounds for turn in group), default=0)
-        for turn in group:
-            turn.spread_over(rounds)
         _rotate(group, observer, report)
     samples = tuple(sample for turn in turns for sample in turn.samples)
     return Measured(samples, observer.finish(), tuple(pace for turn in turns for pace in turn.paces))
@@ -159,13 +156,13 @@ def measure(
 
 def _rotate(group: Sequence["_Turns"], observer: Observer, report: Report) -> None:
     """Rounds over the group until each of it has its minima; every second round runs backwards."""
-    number = 0
+    number, rounds = 0, min((turn.rounds for turn in group), default=0)
     while any(not turn.done for turn in group):
         shift = number % len(group)
         order = [*group[shift:], *group[:shift]]
         for turn in order if number % 2 == 0 else reversed(order):
             report(f"round {number + 1}: {turn.job.candidate.label}")
-            turn.take(number, observer.look())
+            turn.take(number, max(rounds - number, 1), observer.look())
         number += 1
 
 
@@ -174,7 +171,7 @@ def _rounds(protocol: Protocol) -> int:
 
 
 class _Turns:
-    """The turns of one job: its samples so far, and how many runs a turn of it has."""
+    """The turns of one job and its samples so far."""
 
     def __init__(self, number: int, job: Job, measurer: Measurer, start_ns: int) -> None:
         self.job = job
@@ -182,42 +179,34 @@ class _Turns:
         self.paces: list[Pace] = []
         self._number, self._measurer, self._start_ns = number, measurer, start_ns
         self._name = job.case().name
-        self._runs = job.protocol.turn_runs
         self._taken = 0
-        self._seconds = 0.0
+        self._elapsed_ns, self._min_ns = 0, round(1e9 * job.protocol.min_seconds)
+        self._run_ns = 1.0
 
     def warm_up(self) -> None:
-        """The protocol's warm-up, of which the last run says how long one takes."""
+        """The protocol's warm-up, of which the shortest run says how long one takes."""
         timings = self._measurer.measure(self._number, self._next(max(1, self.job.protocol.warmup)))
-        self._seconds = max(timings[-1].infer_ns, 1) / 1e9
+        self._run_ns = max(min(timing.infer_ns for timing in timings), 1)
         self._taken = 0
 
     @property
     def rounds(self) -> int:
         """How many turns of sufficient length the minima make."""
         protocol = self.job.protocol
-        shortest = max(_TURN_SECONDS, protocol.turn_runs * self._seconds)
-        return max(_rounds(protocol), math.ceil(protocol.min_seconds / shortest))
-
-    def spread_over(self, rounds: int) -> None:
-        """Let a turn have the runs that meet the minima in so many rounds."""
-        protocol = self.job.protocol
-        filling = math.ceil(max(protocol.min_runs, protocol.min_seconds / self._seconds) / rounds)
-        self._runs = min(max(protocol.turn_runs, filling), _MAX_TURN_RUNS)
+        shortest = max(1e9 * _TURN_SECONDS, protocol.turn_runs * self._run_ns)
+        return max(_rounds(protocol), math.ceil(self._min_ns / shortest))
 
     @property
     def done(self) -> bool:
         """True where both minima of the protocol are met."""
-        protocol = self.job.protocol
-        seconds = sum(sample.infer_ns for sample in self.samples) / 1e9
-        return len(self.samples) >= protocol.min_runs and seconds >= protocol.min_seconds
+        return len(self.samples) >= self.job.protocol.min_runs and self._elapsed_ns >= self._min_ns
 
-    def take(self, turn: int, copy_ns: int | None) -> None:
-        """One turn; the machine's copy took ``copy_ns`` before it."""
+    def take(self, turn: int, rounds_left: int, copy_ns: int | None) -> None:
+        """One turn, the first of ``rounds_left`` that are to meet the minima; the machine's copy took ``copy_ns``."""
         if copy_ns is not None:
             self.paces.append(Pace(case=self._name, turn=turn, copy_ns=copy_ns))
         warmup = self.job.protocol.turn_warmup
-        items = self._next(self._runs)
+        items = self._next(self._runs(rounds_left))
         timings = self._measurer.measure(self._number, (*items[:1] * warmup, *items), warmup)
         self.samples += [
             Sample(
@@ -231,6 +220,14 @@ class _Turns:
             )
             for timing in timings
         ]
+        self._elapsed_ns += sum(timing.infer_ns for timing in timings)
+        self._run_ns = max(self._elapsed_ns, 1) / len(self.samples)
+
+    def _runs(self, rounds_left: int) -> int:
+        """The runs of a turn."""
+        protocol = self.job.protocol
+        missing = max(protocol.min_runs - len(self.samples), (self._min_ns - self._elapsed_ns) / self._run_ns)
+        return min(max(protocol.turn_runs, math.ceil(missing / rounds_left)), _MAX_TURN_RUNS)
 
     def _next(self, count: int) -> tuple[Item, ...]:
         """The next items, from the first again after the last."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from squeezebert_mobile.benchmarks import table
 from squeezebert_mobile.benchmarks.adb import Listed
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Skipped
-from squeezebert_mobile.benchmarks.compare import Comparison
+from squeezebert_mobile.benchmarks.compare import HEADS, Comparison
 from squeezebert_mobile.benchmarks.device_model import Estimate
 from squeezebert_mobile.benchmarks.reproduce import Line, Reproduction, tables
 from squeezebert_mobile.benchmarks.samples import Run
@@ -114,7 +114,7 @@ def comparison(found: Comparison) -> str:
         )
         for change in found.changes
     ]
-    lines = [columns(("case", "before p5 ms", "after p5 ms", "after / before", "verdict"), rows)]
+    lines = [columns(HEADS, rows)]
     reasons = dict.fromkeys(fault for change in found.changes for fault in change.faults)
     lines += [f"invalid: {reason}" for reason in reasons]
     lines += [f"only before: {name}" for name in found.only_before]

@@ -45,7 +45,7 @@ def paced(latencies: list[int], run_id: str, copy_ns: int) -> Result:
 def test_a_machine_that_is_slower_itself_proves_nothing(tmp_path: Path) -> None:
     options = pair(tmp_path, noisy(0), noisy(1, 1.2))
     samples.write(options.before, paced(noisy(0), "a", 1000))
-    samples.write(options.after, paced(noisy(1, 1.2), "b", 1050))
+    samples.write(options.after, paced(noisy(1, 1.2), "b", 1040))
     with pytest.raises(GateError, match="became slower"):
         compare(options)
     samples.write(options.after, paced(noisy(1, 1.2), "b", 1200))
