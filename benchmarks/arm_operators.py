@@ -131,8 +131,8 @@ def _values(model: onnx.ModelProto, tokens: int) -> Values:
     import onnxruntime
 
     ids = np.random.default_rng(0).integers(0, _IDS, (1, tokens), dtype=np.int64)
-    known = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-    feeds = {value.name: known[value.name] for value in model.graph.input}
+    known: Values = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    feeds: Values = {value.name: known[value.name] for value in model.graph.input}
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     del probe.graph.output[:]
@@ -171,7 +171,7 @@ def _alone(model: onnx.ModelProto, node: onnx.NodeProto, held: Values, feeds: Va
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
     graph = helper.make_graph([node], "alone", given, outputs, constants)
     alone = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    return alone.SerializeToString()
+    return bytes(alone.SerializeToString())
 
 
 def text(counts: Sequence[OperatorCount]) -> str:
