@@ -12,8 +12,9 @@ from squeezebert_mobile.benchmarks.statistics import Ratio, ratio
 from squeezebert_mobile.errors import GateError, UsageError
 
 # Other programs and tenants of the machine only ever add time, so the low end of the latencies is what repeats: between
-# five pairs of runs of the same thing medians moved by up to 25 %, the 5th percentile by 5, this one by 3 (`compare_check`).
-# The pace below takes out most of that, not all: what must be told apart to a percent is measured in one run, in turns.
+# five pairs of runs of the same thing medians moved by up to 25 %, the 5th percentile by 5, this one by 3
+# (`compare_check`). The pace below takes out most of that, not all: what must be told apart to a percent is measured in
+# one run, in turns.
 UNDISTURBED = 0.01
 NOISE = 0.02
 # Of the machine's copy, at its low end too. Beyond it the machine was another one.
