@@ -61,7 +61,8 @@ console.log(JSON.stringify(answers));
 def install(folder: Path, command: Sequence[str]) -> Path:
     """Run an installer once for all test processes."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    # Beside the folder: uv takes a file of that name inside it for its own lock.
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / ".done").exists():
             subprocess.run(command, check=True, cwd=folder, capture_output=True)
