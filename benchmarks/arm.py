@@ -177,14 +177,10 @@ def _run(
         said = machine.run(cpu, runtime, program, model.resolve(), runtime, specs, given, answered)
         with np.load(answered) as found:
             outputs = {name: found[name].astype(np.float32) for name in found.files}
-    marks = [int(line.split()[1]) for line in said.splitlines() if line.startswith("icount ")]
     cases = dict.fromkeys(name.partition("/")[0] for name in inputs)
     counted = [int(case.split()[1]) for case in cases if case.startswith(arm_guest.COUNTED)]
-    spans = zip(marks[::2], marks[1::2], strict=True)
-    counts = tuple(
-        Count(tokens=tokens, instructions=end - start) for tokens, (start, end) in zip(counted, spans, strict=False)
-    )
-    return outputs, counts
+    found_counts = zip(counted, arm_machine.counts(said), strict=False)
+    return outputs, tuple(Count(tokens=tokens, instructions=executed) for tokens, executed in found_counts)
 
 
 def heads(run: ArmRun) -> tuple[str, ...]:
@@ -270,11 +266,10 @@ def main() -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json")] = False,
     ) -> None:
-        if unknown := sorted(set(cpu or ()) - set(names)):
-            raise UsageError("--cpu", "is not one", found=unknown[0], expected=", ".join(names), fix="name one of them")
+        chosen = [arm_machine.cpu_named(name) for name in sorted(cpu or ())]
         options = ArmOptions(
             bundle=bundle,
-            cpus=tuple(known for known in CPUS if not cpu or known.name in cpu),
+            cpus=tuple(known for known in CPUS if not chosen or known in chosen),
             runtimes=cast("tuple[Runtime, ...]", tuple(runtime or ())),
             precisions=tuple(precision or ()),
             tokens=tuple(tokens or (128,)),

@@ -19,7 +19,7 @@ import squeezebert_mobile
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.benchmarks import arm_cuda
 from squeezebert_mobile.benchmarks.peers import cache_folder
-from squeezebert_mobile.errors import EnvironmentFault
+from squeezebert_mobile.errors import EnvironmentFault, UsageError
 from squeezebert_mobile.manifest import Runtime
 
 _SYSTEM = (
@@ -61,6 +61,21 @@ class Cpu:
 # An old core without dot product, one with it, and all that QEMU knows. Its SME gave ONNX Runtime 1.24 and newer wrong
 # int8 products (0.97 relative error), so that one extension is off.
 CPUS = (Cpu("cortex-a57", 0x411FD070), Cpu("cortex-a76", 0x414FD0B1), Cpu("max,sme=off", 0x000F0510))
+
+
+def cpu_named(name: str) -> Cpu:
+    """The core that ``--cpu`` names. Raises UsageError for another."""
+    for cpu in CPUS:
+        if cpu.name == name:
+            return cpu
+    expected = ", ".join(cpu.name for cpu in CPUS)
+    raise UsageError("--cpu", "is not one", found=name, expected=expected, fix="name one of them")
+
+
+def counts(said: str) -> list[int]:
+    """The instructions between each two marks, from what `Machine.run` gave; empty without a plugin."""
+    marks = [int(line.split()[1]) for line in said.splitlines() if line.startswith("icount ")]
+    return [end - start for start, end in zip(marks[::2], marks[1::2], strict=True)]
 
 
 @dataclass(frozen=True)

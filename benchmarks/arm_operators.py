@@ -7,7 +7,7 @@ model of its own, with the values that it sees in an inference, which is counted
 """
 
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from squeezebert_mobile import console
+from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.benchmarks import arm_machine, arm_operators_guest
+from squeezebert_mobile.benchmarks.arm import PEER_CPU
 from squeezebert_mobile.benchmarks.arm_machine import CPUS, Cpu
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.errors import InputFileError
 
 Values = dict[str, NDArray[np.generic]]
 _IDS = 100  # All below are in any vocabulary worth counting.
@@ -55,7 +57,7 @@ class OperatorCount:
 
 
 def measure(
-    path: Path, *, tokens: int = 128, cpu: Cpu = CPUS[1], report: Report = lambda _: None
+    path: Path, *, tokens: int = 128, cpu: Cpu = PEER_CPU, report: Report = lambda _: None
 ) -> list[OperatorCount]:
     """The counts of a file's operators for one text of ``tokens`` tokens, the largest total first.
 
@@ -71,8 +73,7 @@ def measure(
             (Path(scratch) / f"{number}.onnx").write_bytes(piece.model)
             np.savez(Path(scratch) / f"{number}.npz", **piece.feeds)  # type: ignore[arg-type]  # see arm_guest
         said = machine.run(cpu, "onnx", Path(arm_operators_guest.__file__), scratch, str(1 + len(found)))
-    marks = [int(line.split()[1]) for line in said.splitlines() if line.startswith("icount ")]
-    call, *counts = (end - start for start, end in zip(marks[::2], marks[1::2], strict=True))
+    call, *counts = arm_machine.counts(said)
     measured = [
         OperatorCount(piece.name, piece.shapes, piece.times, max(count - call, 0))
         for piece, count in zip(found, counts, strict=True)
@@ -93,20 +94,28 @@ def pieces(path: Path, tokens: int) -> list[Piece]:
     model = _optimized(path)
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     values = _values(model, tokens) | constants
-    first: dict[str, Piece] = {}
-    times: Counter[str] = Counter()
+    kinds: dict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in model.graph.node:
-        names = list(_reads(node))
-        shapes = ", ".join(_shape(values[name]) for name in names)
-        attributes = sorted(attribute.SerializeToString(deterministic=True) for attribute in node.attribute)
-        # Branches of an If have names of their own.
-        key = repr((node.op_type, shapes, [name in constants for name in names], [] if _branches(node) else attributes))
-        times[key] += 1
-        if key not in first:
-            held = {name: values[name] for name in names}
-            feeds = {name: value for name, value in held.items() if name not in constants}
-            first[key] = Piece(_alone(model, node, held, feeds), feeds, node.op_type, shapes, 0)
-    return [Piece(p.model, p.feeds, p.name, p.shapes, times[key]) for key, p in first.items()]
+        kinds[_kind(node, values, constants)].append(node)
+    return [_piece(model, nodes, values, constants) for nodes in kinds.values()]
+
+
+def _kind(node: onnx.NodeProto, values: Values, constants: Values) -> str:
+    """What nodes that execute the same instructions have in common."""
+    reads = [(_shape(values[name]), name in constants) for name in _reads(node)]
+    # Branches of an If have names of their own.
+    attributes = [] if _branches(node) else node.attribute
+    return repr((node.op_type, reads, sorted(each.SerializeToString(deterministic=True) for each in attributes)))
+
+
+def _piece(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], values: Values, constants: Values) -> Piece:
+    """The first of some nodes of a kind, alone in a model."""
+    node = nodes[0]
+    names = list(_reads(node))
+    held = {name: values[name] for name in names}
+    feeds = {name: value for name, value in held.items() if name not in constants}
+    shapes = ", ".join(_shape(values[name]) for name in names)
+    return Piece(_alone(model, node, held, feeds), feeds, node.op_type, shapes, len(nodes))
 
 
 def _optimized(path: Path) -> onnx.ModelProto:
@@ -131,7 +140,7 @@ def _values(model: onnx.ModelProto, tokens: int) -> Values:
     import onnxruntime
 
     ids = np.random.default_rng(0).integers(0, _IDS, (1, tokens), dtype=np.int64)
-    known: Values = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    known = Batch(ids, np.ones_like(ids), np.zeros_like(ids)).arrays()
     feeds: Values = {value.name: known[value.name] for value in model.graph.input}
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
@@ -199,13 +208,10 @@ def main() -> None:
     def command(
         file: Path,
         tokens: Annotated[int, typer.Option(min=1, max=512)] = 128,
-        cpu: Annotated[str, typer.Option(help=f"of {', '.join(each.name for each in CPUS)}")] = CPUS[1].name,
+        cpu: Annotated[str, typer.Option(help=f"of {', '.join(each.name for each in CPUS)}")] = PEER_CPU.name,
         as_json: Annotated[bool, typer.Option("--json")] = False,
     ) -> None:
-        core = next((each for each in CPUS if each.name == cpu), None)
-        if core is None:
-            expected = ", ".join(each.name for each in CPUS)
-            raise UsageError("--cpu", "is not one", found=cpu, expected=expected, fix="name one of them")
+        core = arm_machine.cpu_named(cpu)
         with console.progress_bar("emulating", None) as advance:
             found = measure(file, tokens=tokens, cpu=core, report=console.steps(advance))
         console.emit(found, lambda: text(found), as_json=as_json)

@@ -121,11 +121,7 @@ def measure(
 ) -> BenchmarkResult:
     """The run behind the table."""
     ours = BenchmarkOptions(
-        bundles=tuple(folders),
-        runtimes=("onnx", "executorch"),
-        threads=(threads,),
-        tokens=(_LONG,),
-        quick=quick,
+        bundles=tuple(folders), runtimes=("onnx", "executorch"), threads=(threads,), tokens=(_LONG,), quick=quick
     )
     short = replace(ours, precisions=_INT8, tokens=(_SHORT,))
     chosen = (replace(ours, peers=ALL_PEERS), short, replace(short, runtimes=("onnx",), pad_to=_LONG))

@@ -150,11 +150,11 @@ class StaticGroupAttention(nn.Module):
         context = self._attend(parts, rows)
         return self.output(_parts(context, self.output.groups))
 
-    def _attend(self, parts: Sequence[Tensor], rows: Rows) -> Tensor:
-        joined = torch.cat(list(parts)).view(self.groups, rows.n, rows.k, 3, self.heads, self.head_size)
+    def _attend(self, parts: list[Tensor], rows: Rows) -> Tensor:
+        joined = torch.cat(parts).view(self.groups, rows.n, rows.k, 3, self.heads, self.head_size)
         grouped = joined.permute(3, 1, 0, 4, 2, 5)
         q, pair = grouped.flatten(2, 3).split([1, 2])  # [1 or 2, N, H, K, D]
-        k, v = onnx_ops.signed(pair, self.top).chunk(2)
+        k, v = onnx_ops.clip(pair, self.top).to(torch.int8).chunk(2)
         scores = onnx_ops.integer_matmul(q, k.transpose(3, 4), self.q_scale, self.k_scale, self.middle, None)
         probabilities = onnx_ops.quantize((scores + rows.bias).softmax(-1), self.share, self.unsigned)
         context = onnx_ops.qlinear_matmul(

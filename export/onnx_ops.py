@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from onnx import TensorProto
 from onnx.defs import OpSchema
 from onnxscript import opset18 as op
 from onnxscript.values import Op, Opset
@@ -91,17 +90,6 @@ def dequantize_rows(x: Tensor, scale: Tensor) -> Tensor:
 @dequantize_rows.register_fake
 def _(x: Tensor, scale: Tensor) -> Tensor:
     return torch.empty_like(x, dtype=torch.float32)
-
-
-@torch.library.custom_op("squeezebert_mobile::signed", mutates_args=())
-def signed(x: Tensor, top: Tensor) -> Tensor:
-    """Clip and Cast: u8, cut off at ``top`` (127), as s8. Not Min, which ONNX Runtime 1.20 does not have for u8."""
-    return x.minimum(top).to(torch.int8)
-
-
-@signed.register_fake
-def _(x: Tensor, top: Tensor) -> Tensor:
-    return torch.empty_like(x, dtype=torch.int8)
 
 
 @torch.library.custom_op("squeezebert_mobile::dynamic_matmul", mutates_args=())
@@ -277,10 +265,6 @@ def _onnx_dequantize_rows(x: Value, scale: Value) -> Value:
     return op.DequantizeLinear(x, scale, axis=0)
 
 
-def _onnx_signed(x: Value, top: Value) -> Value:
-    return op.Cast(op.Clip(x, None, top), to=TensorProto.INT8)
-
-
 def _onnx_dynamic_matmul(x: Value, weight: Value, scale: Value, bias: Value) -> Value:
     return _DYNAMIC_MATMUL(x, weight, scale, None, bias)
 
@@ -318,7 +302,6 @@ TRANSLATIONS: dict[Any, Callable[..., Any]] = {
     _OURS.quantize.default: _onnx_quantize,
     _OURS.dequantize.default: _onnx_dequantize,
     _OURS.dequantize_rows.default: _onnx_dequantize_rows,
-    _OURS.signed.default: _onnx_signed,
     _OURS.dynamic_matmul.default: _onnx_dynamic_matmul,
     _OURS.integer_matmul.default: _onnx_integer_matmul,
     _OURS.qlinear_matmul.default: _onnx_qlinear_matmul,
