@@ -24,7 +24,7 @@ from squeezebert_mobile.benchmarks import arm_machine, arm_operators_guest
 from squeezebert_mobile.benchmarks.arm import PEER_CPU
 from squeezebert_mobile.benchmarks.arm_machine import CPUS, Cpu
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.errors import InputFileError
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError
 
 Values = dict[str, NDArray[np.generic]]
 _IDS = 100  # All below are in any vocabulary worth counting.
@@ -67,6 +67,8 @@ def measure(
     found = pieces(path, tokens)
     report("set up the machine")
     machine = arm_machine.set_up(("onnx",))
+    if machine.plugin is None:
+        raise EnvironmentFault("a C compiler", "is not installed, and counts need one", fix="apt-get install gcc")
     report(f"count {len(found)} operators")
     with tempfile.TemporaryDirectory() as scratch:
         for number, piece in enumerate([_nothing(), *found]):

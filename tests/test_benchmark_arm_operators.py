@@ -12,7 +12,7 @@ from test_onnx_int8 import MAX, ranges
 
 from squeezebert_mobile.benchmarks import arm, arm_machine, arm_operators
 from squeezebert_mobile.benchmarks.arm_operators import OperatorCount
-from squeezebert_mobile.errors import InputFileError
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError
 from squeezebert_mobile.export.onnx_lower import lower_onnx
 from squeezebert_mobile.export.scheme import Static
 from squeezebert_mobile.tasks import Task
@@ -45,6 +45,12 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"no model")
     with pytest.raises(InputFileError, match="is not a model that ONNX Runtime takes"):
         arm_operators.pieces(tmp_path / "x.onnx", 8)
+
+
+def test_without_a_compiler_there_is_nothing_to_count_with(static_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm_machine, "set_up", lambda _: arm_machine.Machine(Path(), None))
+    with pytest.raises(EnvironmentFault, match="apt-get install gcc"):
+        arm_operators.measure(static_file, tokens=8)
 
 
 def test_the_table_gives_shares_and_leaves_crumbs_out() -> None:
