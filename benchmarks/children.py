@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from squeezebert_mobile.benchmarks.candidates import Candidate
-from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, Stream, Timing
+from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, ReadPace, Stream, Timing
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import LoadGen
 from squeezebert_mobile.errors import EnvironmentFault
@@ -28,6 +28,8 @@ class Child:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         # Without these, libraries would start threads of their own beside the ones that the protocol names.
         quiet = {"OMP_NUM_THREADS": str(threads), "ORT_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+        # numpy's threads, which take the product that shows the machine's pace, would wait for the next one busily.
+        quiet["OPENBLAS_THREAD_TIMEOUT"] = "4"
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "squeezebert_mobile.benchmarks.worker", str(theirs.fileno())],
@@ -56,6 +58,12 @@ class Child:
         assert isinstance(answer, tuple)
         return answer
 
+    def pace(self) -> int:
+        """Nanoseconds of the product that shows the machine's pace."""
+        answer = self._ask(ReadPace(), "the machine's pace")
+        assert isinstance(answer, int)
+        return answer
+
     def stream(self, number: int, items: tuple[Item, ...], protocol: Protocol, expected_ns: int) -> LoadGen:
         """What LoadGen finds of a loaded candidate."""
         answer = self._ask(Stream(number, items, protocol, expected_ns), f"candidate {number} in LoadGen")
@@ -77,7 +85,7 @@ class Child:
     ) -> None:
         self.close()
 
-    def _ask(self, request: Load | Measure | Stream, name: str) -> object:
+    def _ask(self, request: Load | Measure | ReadPace | Stream, name: str) -> object:
         try:
             self._connection.send(request)
             answer = self._connection.recv()

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from squeezebert_mobile.benchmarks.pace import Probe
 from squeezebert_mobile.benchmarks.protocol import Conditions
 from squeezebert_mobile.benchmarks.samples import Environment, Version
 
@@ -131,13 +130,11 @@ class Watch:
     def __init__(self, children: Callable[[], Sequence[int]]) -> None:
         self._children = children
         self._mhz: list[float] = []
-        self._probe = Probe()
         self._start = self._reading()
 
-    def look(self) -> int:
-        """Note the core clocks, and nanoseconds of the copy that shows the machine's pace; called before each turn."""
+    def look(self) -> None:
+        """Note the core clocks; called before each turn."""
         self._mhz.extend(_frequencies())
-        return self._probe.copy_ns()
 
     def finish(self) -> Conditions:
         """The conditions from the start of the watch to now; the children must still live."""

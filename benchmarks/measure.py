@@ -52,12 +52,16 @@ class Measurer(Interface):
         """Time candidate ``number`` on the items."""
         ...
 
+    def pace(self) -> int:
+        """Nanoseconds of the product that shows the machine's pace."""
+        ...
+
 
 class Observer(Interface):
     """What a `Watch` offers; tests bring their own."""
 
-    def look(self) -> int | None:
-        """Note the state of the machine before a turn; nanoseconds of a copy, where that is measured."""
+    def look(self) -> None:
+        """Note the state of the machine before a turn."""
         ...
 
     def finish(self) -> Conditions:
@@ -162,7 +166,8 @@ def _rotate(group: Sequence["_Turns"], observer: Observer, report: Report) -> No
         order = [*group[shift:], *group[:shift]]
         for turn in order if number % 2 == 0 else reversed(order):
             report(f"round {number + 1}: {turn.job.candidate.label}")
-            turn.take(number, max(rounds - number, 1), observer.look())
+            observer.look()
+            turn.take(number, max(rounds - number, 1))
         number += 1
 
 
@@ -201,10 +206,9 @@ class _Turns:
         """True where both minima of the protocol are met."""
         return len(self.samples) >= self.job.protocol.min_runs and self._elapsed_ns >= self._min_ns
 
-    def take(self, turn: int, rounds_left: int, copy_ns: int | None) -> None:
-        """One turn, the first of ``rounds_left`` that are to meet the minima; the machine's copy took ``copy_ns``."""
-        if copy_ns is not None:
-            self.paces.append(Pace(case=self._name, turn=turn, copy_ns=copy_ns))
+    def take(self, turn: int, rounds_left: int) -> None:
+        """One turn, the first of ``rounds_left`` that are to meet the minima, and the machine's pace before it."""
+        self.paces.append(Pace(case=self._name, turn=turn, product_ns=self._measurer.pace()))
         warmup = self.job.protocol.turn_warmup
         items = self._next(self._runs(rounds_left))
         timings = self._measurer.measure(self._number, (*items[:1] * warmup, *items), warmup)

@@ -42,6 +42,11 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class ReadPace:
+    """Take the product of `pace`; the answer is its nanoseconds."""
+
+
+@dataclass(frozen=True)
 class Stream:
     """Have LoadGen run a loaded candidate under a protocol; one call is expected to take ``expected_ns`` nanoseconds.
 

@@ -135,12 +135,12 @@ class Sample(Record):
 
 
 class Pace(Record):
-    """The machine's own speed just before a turn of a case: nanoseconds of the copy in `pace`."""
+    """The machine's own speed just before a turn of a case: nanoseconds of the product in `pace`."""
 
     record: Literal["pace"] = "pace"
     case: str
     turn: int
-    copy_ns: Nanoseconds
+    product_ns: Annotated[int, Field(gt=0)]
 
 
 class End(Record):
@@ -173,6 +173,11 @@ class Result:
     def latencies(self, name: str) -> tuple[int, ...]:
         """Nanoseconds of inference alone, of every sample of a case."""
         return tuple(sample.infer_ns for sample in self.by_case[name])
+
+    def pace(self, name: str) -> tuple[int, ...]:
+        """Nanoseconds of the machine's product before each turn of a case; empty where it was not read."""
+        readings = sorted((pace.turn, pace.product_ns) for pace in self.paces if pace.case == name)
+        return tuple(product_ns for _, product_ns in readings)
 
     def faults(self, name: str) -> tuple[str, ...]:
         """Why a case's figures do not count; empty where they do."""
@@ -282,6 +287,8 @@ def parse(data: bytes, file: str | Path) -> Result:
         raise IntegrityError(file, "names a case twice", fix=_FIX)
     if stray := ({s.case for s in samples} | {p.case for p in paces}) - set(names):
         raise IntegrityError(file, f"has samples of an unknown case {min(stray)!r}", fix=_FIX)
+    if paces and {(p.case, p.turn) for p in paces} != {(s.case, s.turn) for s in samples}:
+        raise IntegrityError(file, "does not know the machine's pace at every turn", fix=_FIX)
     if len(samples) != end.samples:
         raise IntegrityError(file, "lacks samples", found=len(samples), expected=end.samples, fix=_FIX)
     return Result(runs[0], cases, samples, conditions, paces)

@@ -12,7 +12,7 @@ from squeezebert_mobile.benchmarks.samples import Sample
 _RESAMPLES = 2000
 _SEED = 0
 _CONFIDENCE = 0.95
-MEDIAN = 0.5
+_MEDIAN = 0.5
 # Numbers that are held at once.
 _BLOCK = 4_000_000
 
@@ -29,7 +29,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of medians with the ends of its 95 % bootstrap interval."""
+    """A ratio of latencies with the ends of its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -50,20 +50,53 @@ def turns(samples: Sequence[Sample]) -> list[list[int]]:
     return [groups[turn] for turn in sorted(groups)]
 
 
-def ratio(above: Sequence[Sample], below: Sequence[Sample], *, paired: bool = True, quantile: float = MEDIAN) -> Ratio:
-    """A latency of ``above`` over that of ``below``, by default the medians: how many times faster the second is.
+def ratio(above: Sequence[Sample], below: Sequence[Sample]) -> Ratio:
+    """The median latency of ``above`` over that of ``below``, in one run: how many times faster the second is.
 
-    Whole turns are resampled, because the runs of one turn share the machine's state of that moment. ``paired`` draws
-    the same turns for both, which is right where they were interleaved in one run.
+    Whole turns are resampled, because the runs of one turn share the machine's state of that moment; the same turns for
+    both where they have as many, because they were interleaved.
     """
     a, b = turns(above), turns(below)
     rng = np.random.default_rng(_SEED)
     draws = _draw(rng, len(a))
-    same = paired and len(a) == len(b)
-    ratios = _quantiles(a, draws, quantile) / _quantiles(b, draws if same else _draw(rng, len(b)), quantile)
-    low, high = np.quantile(ratios, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
-    value = np.quantile(np.concatenate(a), quantile) / np.quantile(np.concatenate(b), quantile)
-    return Ratio(float(value), float(low), float(high))
+    same = draws if len(a) == len(b) else _draw(rng, len(b))
+    value = float(np.median(np.concatenate(a)) / np.median(np.concatenate(b)))
+    return _with_interval(value, _quantiles(a, draws, _MEDIAN) / _quantiles(b, same, _MEDIAN))
+
+
+def slowdown(
+    after: Sequence[Sample],
+    before: Sequence[Sample],
+    *,
+    pace_after: Sequence[int] = (),
+    pace_before: Sequence[int] = (),
+    quantile: float,
+) -> Ratio:
+    """A quantile of one run's latencies over another's, each in units of the machine's pace where that is given.
+
+    The pace is a reading for each turn, and the same quantile is taken of it.
+    """
+    rng = np.random.default_rng(_SEED)
+    new, resampled_new = _in_paces(turns(after), pace_after, quantile, rng)
+    old, resampled_old = _in_paces(turns(before), pace_before, quantile, rng)
+    return _with_interval(new / old, resampled_new / resampled_old)
+
+
+def _in_paces(
+    groups: list[list[int]], pace: Sequence[int], quantile: float, rng: np.random.Generator
+) -> tuple[float, NDArray[np.float64]]:
+    """The quantile of the latencies in units of that of the pace, and the same of each resample of the turns."""
+    draws = _draw(rng, len(groups))
+    value, resampled = float(np.quantile(np.concatenate(groups), quantile)), _quantiles(groups, draws, quantile)
+    if not pace:
+        return value, resampled
+    readings = [[reading] for reading in pace]
+    return value / float(np.quantile(pace, quantile)), resampled / _quantiles(readings, draws, quantile)
+
+
+def _with_interval(value: float, resampled: NDArray[np.float64]) -> Ratio:
+    low, high = np.quantile(resampled, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
+    return Ratio(value, float(low), float(high))
 
 
 def _draw(rng: np.random.Generator, count: int) -> NDArray[np.int64]:

@@ -18,7 +18,8 @@ from squeezebert_mobile import postprocess
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.benchmarks import loadgen
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, Checkpoint, PlainFile
-from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, Stream, Timing
+from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, ReadPace, Stream, Timing
+from squeezebert_mobile.benchmarks.pace import Probe
 from squeezebert_mobile.benchmarks.peers import PeerModel, logits_of
 from squeezebert_mobile.bundle import Bundle
 from squeezebert_mobile.engines import Engine, OnnxEngine, load_engine
@@ -206,6 +207,7 @@ def _load(request: Load) -> tuple[Loader, Loaded]:
 def serve(connection: Connection) -> None:
     """Answer requests until the parent closes the connection; an error is answered by itself."""
     loaders: dict[int, Loader] = {}
+    probe: Probe | None = None
     while True:
         try:
             request = connection.recv()
@@ -218,6 +220,10 @@ def serve(connection: Connection) -> None:
                     connection.send(answer)
                 case Measure(number=number, items=items, warmup=warmup):
                     connection.send(_measure(loaders[number], items, warmup))
+                case ReadPace():
+                    # Not before it is asked for: a process that loads a model cold holds that model alone.
+                    probe = probe or Probe()
+                    connection.send(probe.product_ns())
                 case Stream(number, items, protocol, expected_ns):
                     queries = [loaders[number].query(item) for item in items]
                     connection.send(loadgen.single_stream(queries, protocol, expected_ns))

@@ -7,15 +7,14 @@ from test_benchmark_samples import make_result
 
 from squeezebert_mobile.benchmarks import samples
 from squeezebert_mobile.benchmarks.compare import CompareOptions, compare, markdown
-from squeezebert_mobile.benchmarks.samples import Pace, Result
+from squeezebert_mobile.benchmarks.samples import Pace, Result, Version
 from squeezebert_mobile.errors import GateError, UsageError
 
 
-def noisy(seed: int, scale: float = 1.0) -> list[int]:
-    """A hundred latencies of 20 ms, and what other programs add: 10 % in the median, in every run another share."""
+def noisy(seed: int, scale: float = 1.0, share: float = 0.02) -> list[int]:
+    """A hundred latencies of 20 ms, and what other programs add, by default 2 % in the mean."""
     rng = np.random.default_rng(seed)
-    added = rng.uniform(0.06, 0.14) * rng.exponential(size=100)
-    return [int(value) for value in 20e6 * scale * (1 + 0.003 * rng.standard_normal(100) + added)]
+    return [int(20e6 * scale * (1 + 0.003 * rng.standard_normal() + share * rng.exponential())) for _ in range(100)]
 
 
 def pair(tmp_path: Path, before: list[int], after: list[int], **conditions) -> CompareOptions:
@@ -37,20 +36,49 @@ def test_a_planted_slowdown_of_5_percent_fails_the_gate(tmp_path: Path, seed: in
     assert caught.value.exit_code == 6
 
 
-def paced(latencies: list[int], run_id: str, copy_ns: int) -> Result:
-    made = make_result({"m": latencies}, run_id=run_id)
-    return replace(made, paces=tuple(Pace(case="m", turn=n, copy_ns=copy_ns) for n in range(9)))
+def paced(seed: int, machine: float, scale: float = 1.0) -> Result:
+    """A run on a machine that takes ``machine`` times as long for everything, a model ``scale`` times as long.
+
+    Other programs add 2 to 5 % in the mean, in every run another share.
+    """
+    share = np.random.default_rng(seed).uniform(0.02, 0.05)
+    made = make_result({"m": noisy(seed, machine * scale, share)}, run_id=str(seed))
+    readings = [round(value / 2) for value in noisy(100 + seed, machine, share)]
+    return replace(made, paces=tuple(Pace(case="m", turn=n, product_ns=each) for n, each in enumerate(readings)))
 
 
-def test_a_machine_that_is_slower_itself_proves_nothing(tmp_path: Path) -> None:
-    options = pair(tmp_path, noisy(0), noisy(1, 1.2))
-    samples.write(options.before, paced(noisy(0), "a", 1000))
-    samples.write(options.after, paced(noisy(1, 1.2), "b", 1040))
+def paced_pair(tmp_path: Path, before: Result, after: Result) -> CompareOptions:
+    samples.write(tmp_path / "a.jsonl", before)
+    samples.write(tmp_path / "b.jsonl", after)
+    return CompareOptions(tmp_path / "a.jsonl", tmp_path / "b.jsonl", max_slowdown=0.02)
+
+
+@pytest.mark.parametrize("machine", [0.93, 1.0, 1.08])
+def test_a_machine_of_another_pace_is_no_slower_model(tmp_path: Path, machine: float) -> None:
+    found = compare(paced_pair(tmp_path, paced(0, 1.0), paced(1, machine)))
+    assert [change.verdict for change in found.changes] == ["same"]
+
+
+@pytest.mark.parametrize("machine", [0.93, 1.0, 1.08])
+def test_a_slower_model_is_found_at_any_pace(tmp_path: Path, machine: float) -> None:
     with pytest.raises(GateError, match="became slower"):
-        compare(options)
-    samples.write(options.after, paced(noisy(1, 1.2), "b", 1200))
-    with pytest.raises(GateError, match=r"the machine itself took \+20% for a copy of memory"):
-        compare(options)
+        compare(paced_pair(tmp_path, paced(0, 1.0), paced(1, machine, 1.05)))
+
+
+@pytest.mark.parametrize("machine", [0.8, 1.25])
+def test_at_too_different_a_pace_nothing_is_proven(tmp_path: Path, machine: float) -> None:
+    with pytest.raises(GateError, match=r"the machine itself took [+-]2\d% for the same product"):
+        compare(paced_pair(tmp_path, paced(0, 1.0), paced(1, machine)))
+
+
+def test_paces_of_two_products_are_not_divided_by(tmp_path: Path) -> None:
+    """Another numpy multiplies at another speed, and that is not the machine's."""
+    after = paced(1, 1.3)
+    environment = after.run.environment.model_copy(update={"versions": (Version(name="numpy", version="0"),)})
+    after = replace(after, run=after.run.model_copy(update={"environment": environment}))
+    (change,) = compare(replace(paced_pair(tmp_path, paced(0, 1.0), after), max_slowdown=None)).changes
+    assert change.verdict == "slower"
+    assert change.slowdown.value > 1.2
 
 
 def test_padding_is_part_of_a_case(tmp_path: Path) -> None:

@@ -27,16 +27,15 @@ class Recorder:
         self._log.append((number, len(items) - warmup))
         return tuple(Timing(time.perf_counter_ns(), 8, self._infer_ns, None, None, 0) for _ in items)[warmup:]
 
+    def pace(self) -> int:
+        return self._infer_ns + len(self._log)
+
 
 class Clock:
-    """A machine whose copy takes a nanosecond more each time."""
+    """A machine on which nothing happens."""
 
-    def __init__(self) -> None:
-        self.copies = 0
-
-    def look(self) -> int:
-        self.copies += 1
-        return self.copies
+    def look(self) -> None:
+        """Nothing to see."""
 
     def finish(self) -> Conditions:
         return Conditions(seconds=1.0)
@@ -84,5 +83,6 @@ def test_beside_a_slow_case_a_fast_one_has_longer_turns_instead_of_more_rounds()
 def test_the_machines_pace_is_noted_before_each_turn() -> None:
     found, log = run([job("a"), job("b")])
     assert len(found.paces) == len(log) == 4
-    assert sorted(pace.copy_ns for pace in found.paces) == [1, 2, 3, 4]
+    # Two warm-ups were logged before the first turn, and each turn after its pace was read.
+    assert sorted(pace.product_ns - 10_000_000 for pace in found.paces) == [2, 3, 4, 5]
     assert {(pace.case, pace.turn) for pace in found.paces} == {(s.case, s.turn) for s in found.samples}
