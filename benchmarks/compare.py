@@ -20,6 +20,8 @@ from squeezebert_mobile.errors import GateError, UsageError
 # quantile in units of the pace one of 0.6 %, lower ones up to 0.8.
 QUANTILE = 0.25
 NOISE = 0.02
+# Half the interval. Of less certain a ratio neither a slowdown nor its absence is known.
+MAX_DOUBT = 0.03
 # Beyond it the machine was another one, which the pace may not cover.
 MAX_PACE_CHANGE = 0.1
 _SHOWN = f"p{100 * QUANTILE:g}"
@@ -116,6 +118,9 @@ def _change(before: Result, after: Result, old: Case, new: Case, noise: float) -
         pace_before=before.pace(old.name) if paced else (),
         quantile=QUANTILE,
     )
+    doubt = (slowdown.high - slowdown.low) / 2
+    if doubt > MAX_DOUBT:
+        faults += (f"the ratio is known to ±{doubt:.0%} only, at most ±{MAX_DOUBT:.0%}",)
     verdict: Verdict = "same"
     if faults:
         verdict = "invalid"

@@ -71,6 +71,12 @@ def test_at_too_different_a_pace_nothing_is_proven(tmp_path: Path, machine: floa
         compare(paced_pair(tmp_path, paced(0, 1.0), paced(1, machine)))
 
 
+def test_too_noisy_a_pair_proves_nothing(tmp_path: Path) -> None:
+    """What is not known to be slower is not known to be as fast either, so the gate does not let it pass."""
+    with pytest.raises(GateError, match=r"known to ±\d+% only, at most ±3%"):
+        compare(pair(tmp_path, noisy(0, share=0.3), noisy(1, share=0.3)))
+
+
 def test_paces_of_two_products_are_not_divided_by(tmp_path: Path) -> None:
     """Another numpy multiplies at another speed, and that is not the machine's."""
     after = paced(1, 1.3)
