@@ -27,9 +27,13 @@ class Child:
         ours, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         # Without these, libraries would start threads of their own beside the ones that the protocol names.
-        quiet = {"OMP_NUM_THREADS": str(threads), "ORT_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
-        # numpy's threads, which take the product that shows the machine's pace, would wait for the next one busily.
-        quiet["OPENBLAS_THREAD_TIMEOUT"] = "4"
+        # numpy's, which take the product that shows the machine's pace, would wait for the next one busily.
+        quiet = {
+            "OMP_NUM_THREADS": str(threads),
+            "OPENBLAS_THREAD_TIMEOUT": "4",
+            "ORT_DISABLE_TELEMETRY": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "squeezebert_mobile.benchmarks.worker", str(theirs.fileno())],

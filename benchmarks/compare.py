@@ -5,6 +5,7 @@ of the machine's pace, as read before its turn (`pace`), and what is compared is
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -24,8 +25,6 @@ NOISE = 0.02
 MAX_DOUBT = 0.03
 # Beyond it the machine was another one, which the pace may not cover.
 MAX_PACE_CHANGE = 0.1
-_SHOWN = f"p{100 * QUANTILE:g}"
-HEADS = ("case", f"before {_SHOWN} ms", f"after {_SHOWN} ms", "after / before at one pace", "verdict")
 
 Verdict = Literal["same", "slower", "faster", "invalid"]
 
@@ -81,8 +80,9 @@ def compare(options: CompareOptions) -> Comparison:
     if not shared:
         fix = "measure the same models under the same protocol"
         raise UsageError(options.after, "has no case in common with the other file", found=options.before, fix=fix)
+    pair = _Pair(before, after)
     found = Comparison(
-        changes=tuple(_change(before, after, old[key], new[key], options.noise) for key in shared),
+        changes=tuple(_change(pair, old[key], new[key], options.noise) for key in shared),
         only_before=tuple(old[key].name for key in old if key not in new),
         only_after=tuple(new[key].name for key in new if key not in old),
     )
@@ -106,16 +106,45 @@ def _require_same_machine(one: Environment, other: Environment, file: Path) -> N
         raise UsageError(file, "was measured on another machine", found=other.cpu, expected=one.cpu, fix=fix)
 
 
-def _change(before: Result, after: Result, old: Case, new: Case, noise: float) -> Change:
+@dataclass(frozen=True)
+class _Pair:
+    """The two runs, and what holds for all of their cases."""
+
+    before: Result
+    after: Result
+
+    @cached_property
+    def share_a_pace(self) -> bool:
+        """Whether both read the machine's pace, and by the same product: it is numpy's."""
+
+        def product(run: Result) -> str | None:
+            return next((v.version for v in run.run.environment.versions if v.name == "numpy"), None)
+
+        return bool(self.before.paces and self.after.paces) and product(self.before) == product(self.after)
+
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """Why the runs cannot be compared: the machine's pace was too different throughout."""
+        if not self.share_a_pace:
+            return ()
+        old, new = (np.quantile([pace.product_ns for pace in run.paces], QUANTILE) for run in (self.before, self.after))
+        change = float(new / old) - 1
+        if abs(change) <= MAX_PACE_CHANGE:
+            return ()
+        return (f"the machine itself took {change:+.0%} for the same product throughout the second run",)
+
+
+def _change(pair: _Pair, old: Case, new: Case, noise: float) -> Change:
+    before, after = pair.before, pair.after
     faults = tuple(f"before: {fault}" for fault in before.faults(old.name))
     faults += tuple(f"after: {fault}" for fault in after.faults(new.name))
-    paced = _share_a_pace(before, after)
-    faults += _pace_faults(before, after) if paced else ()
+    faults += pair.faults
+    pace_after, pace_before = (after.pace(new.name), before.pace(old.name)) if pair.share_a_pace else ((), ())
     slowdown = statistics.slowdown(
         after.by_case[new.name],
         before.by_case[old.name],
-        pace_after=after.pace(new.name) if paced else (),
-        pace_before=before.pace(old.name) if paced else (),
+        pace_after=pace_after,
+        pace_before=pace_before,
         quantile=QUANTILE,
     )
     doubt = (slowdown.high - slowdown.low) / 2
@@ -136,24 +165,6 @@ def _change(before: Result, after: Result, old: Case, new: Case, noise: float) -
     return Change(name, before_ms, after_ms, slowdown, verdict, faults)
 
 
-def _share_a_pace(before: Result, after: Result) -> bool:
-    """Whether both runs read the machine's pace, and by the same product: it is numpy's."""
-
-    def product(run: Result) -> str | None:
-        return next((v.version for v in run.run.environment.versions if v.name == "numpy"), None)
-
-    return bool(before.paces and after.paces) and product(before) == product(after)
-
-
-def _pace_faults(before: Result, after: Result) -> tuple[str, ...]:
-    """Why two runs cannot be compared: the machine's pace was too different throughout."""
-    old, new = (np.quantile([pace.product_ns for pace in run.paces], QUANTILE) for run in (before, after))
-    change = float(new / old) - 1
-    if abs(change) <= MAX_PACE_CHANGE:
-        return ()
-    return (f"the machine itself took {change:+.0%} for the same product throughout the second run",)
-
-
 def gate(found: Comparison, max_slowdown: float, file: Path) -> None:
     """Pass, or raise GateError about the newer ``file`` as `compare` says."""
     for change in found.changes:
@@ -170,17 +181,3 @@ def gate(found: Comparison, max_slowdown: float, file: Path) -> None:
     if found.only_before:
         fix = "measure every case that the gate holds"
         raise GateError(file, f"lacks {found.only_before[0]}", fix=fix)
-
-
-def markdown(found: Comparison) -> str:
-    """The comparison as a Markdown table."""
-    lines = [table.line(HEADS), table.line(("---",) * len(HEADS))]
-    for change in found.changes:
-        figures = (
-            f"{table.number(change.before_ms)} | {table.number(change.after_ms)} | {table.interval(change.slowdown)}"
-        )
-        verdict = "; ".join([change.verdict, *change.faults])
-        lines.append(f"| {change.case} | {figures} | {verdict} |")
-    lines += [f"- only before: {name}" for name in found.only_before]
-    lines += [f"- only after: {name}" for name in found.only_after]
-    return "\n".join(lines) + "\n"

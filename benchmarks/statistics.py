@@ -60,8 +60,7 @@ def ratio(above: Sequence[Sample], below: Sequence[Sample]) -> Ratio:
     rng = np.random.default_rng(_SEED)
     draws = _draw(rng, len(a))
     same = draws if len(a) == len(b) else _draw(rng, len(b))
-    value = float(np.median(np.concatenate(a)) / np.median(np.concatenate(b)))
-    return _with_interval(value, _quantiles(a, draws, _MEDIAN) / _quantiles(b, same, _MEDIAN))
+    return _over(_resampled(a, draws, _MEDIAN), _resampled(b, same, _MEDIAN))
 
 
 def slowdown(
@@ -77,26 +76,29 @@ def slowdown(
     The pace is a reading for each turn, and the same quantile is taken of it.
     """
     rng = np.random.default_rng(_SEED)
-    new, resampled_new = _in_paces(turns(after), pace_after, quantile, rng)
-    old, resampled_old = _in_paces(turns(before), pace_before, quantile, rng)
-    return _with_interval(new / old, resampled_new / resampled_old)
+    new = _in_paces(turns(after), pace_after, quantile, rng)
+    return _over(new, _in_paces(turns(before), pace_before, quantile, rng))
 
 
 def _in_paces(
     groups: list[list[int]], pace: Sequence[int], quantile: float, rng: np.random.Generator
-) -> tuple[float, NDArray[np.float64]]:
-    """The quantile of the latencies in units of that of the pace, and the same of each resample of the turns."""
+) -> NDArray[np.float64]:
+    """`_resampled` latencies, in units of the pace where that is given: the same turns drawn for both."""
     draws = _draw(rng, len(groups))
-    value, resampled = float(np.quantile(np.concatenate(groups), quantile)), _quantiles(groups, draws, quantile)
-    if not pace:
-        return value, resampled
-    readings = [[reading] for reading in pace]
-    return value / float(np.quantile(pace, quantile)), resampled / _quantiles(readings, draws, quantile)
+    latencies = _resampled(groups, draws, quantile)
+    return latencies / _resampled([[reading] for reading in pace], draws, quantile) if pace else latencies
 
 
-def _with_interval(value: float, resampled: NDArray[np.float64]) -> Ratio:
-    low, high = np.quantile(resampled, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
-    return Ratio(value, float(low), float(high))
+def _resampled(groups: list[list[int]], draws: NDArray[np.int64], quantile: float) -> NDArray[np.float64]:
+    """The quantile of the measured latencies, and behind it that of each resample."""
+    return np.append(np.quantile(np.concatenate(groups), quantile), _quantiles(groups, draws, quantile))
+
+
+def _over(above: NDArray[np.float64], below: NDArray[np.float64]) -> Ratio:
+    """The ratio of two figures that are `_resampled`."""
+    ratios = above / below
+    low, high = np.quantile(ratios[1:], [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
+    return Ratio(float(ratios[0]), float(low), float(high))
 
 
 def _draw(rng: np.random.Generator, count: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from squeezebert_mobile.benchmarks import table
 from squeezebert_mobile.benchmarks.adb import Listed
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Skipped
-from squeezebert_mobile.benchmarks.compare import HEADS, Comparison
+from squeezebert_mobile.benchmarks.compare import QUANTILE, Comparison
 from squeezebert_mobile.benchmarks.device_model import Estimate
 from squeezebert_mobile.benchmarks.reproduce import Line, Reproduction, tables
 from squeezebert_mobile.benchmarks.samples import Run
@@ -114,7 +114,9 @@ def comparison(found: Comparison) -> str:
         )
         for change in found.changes
     ]
-    lines = [columns(HEADS, rows)]
+    shown = f"p{100 * QUANTILE:g}"
+    header = ("case", f"before {shown} ms", f"after {shown} ms", "after / before at one pace", "verdict")
+    lines = [columns(header, rows)]
     reasons = dict.fromkeys(fault for change in found.changes for fault in change.faults)
     lines += [f"invalid: {reason}" for reason in reasons]
     lines += [f"only before: {name}" for name in found.only_before]

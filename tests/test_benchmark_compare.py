@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from test_benchmark_samples import make_result
 
-from squeezebert_mobile.benchmarks import samples
-from squeezebert_mobile.benchmarks.compare import CompareOptions, compare, markdown
+from squeezebert_mobile.benchmarks import samples, text
+from squeezebert_mobile.benchmarks.compare import CompareOptions, compare
 from squeezebert_mobile.benchmarks.samples import Pace, Result, Version
 from squeezebert_mobile.errors import GateError, UsageError
 
@@ -99,7 +99,7 @@ def test_padding_is_part_of_a_case(tmp_path: Path) -> None:
 def test_a_gain_is_faster_and_passes(tmp_path: Path) -> None:
     found = compare(pair(tmp_path, noisy(0), noisy(1, 0.9)))
     assert found.changes[0].verdict == "faster"
-    assert "faster" in markdown(found)
+    assert "faster" in text.comparison(found)
 
 
 def test_an_invalid_run_fails_the_gate_whatever_its_figures(tmp_path: Path) -> None:
