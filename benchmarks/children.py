@@ -14,6 +14,7 @@ from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, 
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import LoadGen
 from squeezebert_mobile.errors import EnvironmentFault
+from squeezebert_mobile.huge_pages import with_huge_pages
 
 
 class Child:
@@ -34,11 +35,13 @@ class Child:
             "ORT_DISABLE_TELEMETRY": "1",
             "HF_HUB_OFFLINE": "1",
         }
+        # Every candidate has the pages that a bundle has in our own runtime.
+        environment = with_huge_pages(os.environ) | quiet
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "squeezebert_mobile.benchmarks.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env=os.environ | quiet,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=self._stderr,
                 stderr=self._stderr,

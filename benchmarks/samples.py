@@ -50,6 +50,7 @@ class Environment(Record):
     memory_bytes: int | None = None
     system: str
     governor: str | None = None
+    huge_pages: str | None = None
     features: tuple[str, ...]
     versions: tuple[Version, ...]
     commit: str | None = None

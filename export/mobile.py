@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.manifest import Kept
-from squeezebert_mobile.model import Layer
+from squeezebert_mobile.model import Layer, PreTrained, SqueezeBertModel
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ class FeedForwardWeights:
 
     wide: Grouped
     narrow: Grouped
+
+
+def base_model(model: PreTrained) -> SqueezeBertModel:
+    """The encoder with its embeddings and pooler, inside a task model or by itself."""
+    base = model if isinstance(model, SqueezeBertModel) else model.get_submodule("transformer")
+    assert isinstance(base, SqueezeBertModel)
+    return base
 
 
 def grouped(conv: nn.Conv1d) -> Grouped:

@@ -196,7 +196,7 @@ class OnnxForm(nn.Module):
 
     def __init__(self, model: PreTrained, max_length: int) -> None:
         super().__init__()
-        config, base = model.config, base_model(model)
+        config, base = model.config, mobile.base_model(model)
         self.task = model.task
         self.embeddings: nn.Module = Embeddings(base, max_length)
         count = config.num_hidden_layers
@@ -225,14 +225,9 @@ class OnnxForm(nn.Module):
         return outputs
 
 
-def base_model(model: PreTrained) -> SqueezeBertModel:
-    """The encoder with its embeddings and pooler, inside a task model or by itself."""
-    return model if isinstance(model, SqueezeBertModel) else model.get_submodule("transformer")
-
-
 def head(model: PreTrained) -> nn.Module:
     """The part after the encoder."""
-    pooler = base_model(model).pooler.dense
+    pooler = mobile.base_model(model).pooler.dense
     match model.task:
         case Task.TEXT_CLASSIFICATION | Task.MULTIPLE_CHOICE:
             return ClassifierHead(copy_linear(pooler), copy_linear(model.get_submodule("classifier")))

@@ -1,7 +1,8 @@
 """The mobile form for ExecuTorch with XNNPACK: the reference's function for one unpadded text, [W, C] throughout.
 
 W tokens, C channels, D channels a head. XNNPACK takes slices, views with one free axis and three-dimensional products
-inside its delegate; splits, expands and four-dimensional products fall out of it and cost a copy each.
+inside its delegate; splits, expands and four-dimensional products fall out of it and cost a copy each. The layers also
+take [1, 1, W, C], for `pte_conv_form`.
 """
 
 import math
@@ -70,6 +71,11 @@ def regroup(parts: Sequence[Tensor], groups: int) -> Sequence[Tensor]:
     return parts if len(parts) == groups else split(join(parts), groups)
 
 
+def first(x: Tensor) -> Tensor:
+    """Token 0 alone, [.., W, C] -> [.., 1, C]."""
+    return x[..., :1, :]
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """Softmax attention of ``heads`` heads; q [Q, heads * D], k and v [W, heads * D], to [Q, heads * D]."""
     size = q.shape[-1] // heads
@@ -117,12 +123,12 @@ class PlainAttention(nn.Module):
         self.output = GroupLinear(weights.output)
 
     def forward(self, x: Tensor) -> Tensor:
-        q = join(self.query([x[:1] if self.first_only else x]))
+        q = join(self.query([first(x) if self.first_only else x]))
         return join(self.output([attend(q, join(self.key([x])), join(self.value([x])), self.heads)]))
 
 
 class FirstTokenAttention(nn.Module):
-    """`GroupAttention` for token 0 alone: [W, C] -> [1, C].
+    """`GroupAttention` for token 0 alone, to [1, C].
 
     The query meets the key weights instead of every key, k . q = (W x) . q = x . (W' q), and the value weights meet
     the weighted sum of x instead of every token; no product with a weight is left that is W tokens tall.
@@ -143,13 +149,13 @@ class FirstTokenAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        pieces, queries = split(x, len(self.value)), self.query([x[:1]])
+        pieces, queries = split(x, len(self.value)), self.query([first(x)])
         context = [self._group(g, q, piece) for g, (q, piece) in enumerate(zip(queries, pieces, strict=True))]
         return join(self.output(context))
 
     def _group(self, group: int, q: Tensor, x: Tensor) -> Tensor:
         reach = [maps(part)[0] for maps, part in zip(self.reach[group], split(q, self.heads), strict=True)]  # [1, in]
-        size = x.shape[1]
+        size = x.shape[-1]
         rows, tokens = join(reach).view(1, self.heads, size), x.view(1, -1, size)
         probabilities = torch.bmm(rows, tokens.permute(0, 2, 1)).softmax(-1)  # [1, heads, W]
         seen = torch.bmm(probabilities, tokens).view(1, self.heads * size)
@@ -185,11 +191,11 @@ class Block(nn.Module):
         self.first_only = first_only
         self.attention = _attention(mobile.attention_weights(layer, config), config, first_only=first_only)
         self.attention_norm = norm(layer.post_attention.layernorm)
-        self.feed_forward = FeedForward(mobile.feed_forward_weights(layer), config.hidden_act)
+        self.feed_forward: nn.Module = FeedForward(mobile.feed_forward_weights(layer), config.hidden_act)
         self.feed_forward_norm = norm(layer.output.layernorm)
 
     def forward(self, x: Tensor) -> Tensor:
-        residual = x[:1] if self.first_only else x
+        residual = first(x) if self.first_only else x
         y = self.attention_norm(self.attention(x) + residual)
         z: Tensor = self.feed_forward_norm(self.feed_forward(y) + y)
         return z
@@ -240,9 +246,7 @@ class PteForm(nn.Module):
 
     def __init__(self, model: PreTrained, max_length: int) -> None:
         super().__init__()
-        config = model.config
-        base = model if isinstance(model, SqueezeBertModel) else model.get_submodule("transformer")
-        assert isinstance(base, SqueezeBertModel)
+        config, base = model.config, mobile.base_model(model)
         last = config.num_hidden_layers - 1
         self.embeddings = Embeddings(base, max_length)
         self.layers = nn.ModuleList(
@@ -250,6 +254,8 @@ class PteForm(nn.Module):
             for n, layer in enumerate(base.encoder.layers)
         )
         self.head = _head(model, base)
+        # Whether the layers take [1, 1, W, C], as XNNPACK's convolution wants it.
+        self.lifted = False
 
     def blocks(self) -> list[Block]:
         """The encoder layers."""
@@ -257,9 +263,11 @@ class PteForm(nn.Module):
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
         x = self.embeddings(input_ids.view(-1), token_type_ids.view(-1))
+        if self.lifted:
+            x = x.view(1, 1, -1, x.shape[-1])
         for layer in self.layers:
             x = layer(x)
-        outputs: tuple[Tensor, ...] = self.head(x)
+        outputs: tuple[Tensor, ...] = self.head(x.view(-1, x.shape[-1]) if self.lifted else x)
         return tuple(output.float() for output in outputs)
 
 

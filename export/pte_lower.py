@@ -14,11 +14,19 @@ from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.inventory import Lowered, Part, summarize
 from squeezebert_mobile.export.mobile import form_report
 from squeezebert_mobile.export.pte_account import float_parts
+from squeezebert_mobile.export.pte_conv_form import ConvAttention, ConvFeedForward, convolve
 from squeezebert_mobile.export.pte_form import PteForm
 from squeezebert_mobile.export.pte_quantize import quantize
 from squeezebert_mobile.export.pte_share import share_constants
-from squeezebert_mobile.export.pte_xnnpack import dynamic_slices, integer_products, needed_passes, require_release
+from squeezebert_mobile.export.pte_xnnpack import (
+    dynamic_slices,
+    grouped_convolutions,
+    integer_products,
+    needed_passes,
+    require_release,
+)
 from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
+from squeezebert_mobile.manifest import Kept
 from squeezebert_mobile.model import PreTrained
 
 # The identifier of the program's flatbuffer schema, in bytes 4 to 8 of the file.
@@ -36,27 +44,36 @@ def lower_pte(model: PreTrained, *, scheme: Scheme | None = None, max_seq_len: i
     # 1. Rewrite
     form = PteForm(model, length).eval()
     # 2. Quantize
-    form, parts = _in_precision(form, scheme)
+    form, parts = _in_precision(form, model, scheme)
     # 3. Capture and lower
     with _quiet():
         data = _lower(_capture(form, length))
     # 4. Write every weight once
-    fast, fallbacks = form_report(model.config)
+    fast, fallbacks = _report(form, model.config)
     ranges = scheme.ranges.by_name if isinstance(scheme, Static) else None
     inventory = summarize(fast=fast, fallbacks=fallbacks, parts=parts, ranges=ranges)
     return Lowered(share_constants(data), inventory, SCHEMA)
 
 
-def _in_precision(form: PteForm, scheme: Scheme | None) -> tuple[PteForm, tuple[Part, ...]]:
-    """The form in a precision, and its account."""
+def _in_precision(form: PteForm, model: PreTrained, scheme: Scheme | None) -> tuple[PteForm, tuple[Part, ...]]:
+    """The form of ``model`` in a precision, and its account."""
     match scheme:
         case None:
-            return form, float_parts(form, "fp32 was asked for")
+            parts = float_parts(form, "fp32 was asked for")
+            convolve(form, model)
+            return form, parts
         case Half():
             parts = float_parts(form, "fp16 was asked for")
             return copy.deepcopy(form).half(), parts  # the form shares tensors with the reference
         case Dynamic() | Static():
             return form, quantize(form, scheme)
+
+
+def _report(form: PteForm, config: SqueezeBertConfig) -> tuple[tuple[str, ...], tuple[Kept, ...]]:
+    """Which units are fast and which fall back, with the reason; a grouped convolution takes any grouping."""
+    fast, slow = form_report(config)
+    convolved = {kept for kept in slow if isinstance(form.get_submodule(kept.name), ConvAttention | ConvFeedForward)}
+    return (*fast, *(kept.name for kept in slow if kept in convolved)), tuple(k for k in slow if k not in convolved)
 
 
 def _checked_length(config: SqueezeBertConfig, asked: int | None) -> int:
@@ -85,11 +102,11 @@ def _lower(program: torch.export.ExportedProgram) -> bytes:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import EdgeCompileConfig, to_edge
 
-    partitioner = XnnpackPartitioner()
-    whole, _ = partitioner.ops_to_not_decompose(program)
-    # The validity check knows ATen's core operators only, and these are kept whole for XNNPACK.
-    config = EdgeCompileConfig(_check_ir_validity=False, preserve_ops=list(whole))
-    with dynamic_slices(), integer_products(), needed_passes():
+    with grouped_convolutions() as configs, dynamic_slices(), integer_products(), needed_passes():
+        partitioner = XnnpackPartitioner(configs)
+        whole, _ = partitioner.ops_to_not_decompose(program)
+        # The validity check knows ATen's core operators only, and these are kept whole for XNNPACK.
+        config = EdgeCompileConfig(_check_ir_validity=False, preserve_ops=list(whole))
         # Not to_edge_transform_and_lower: it decomposes three times over, for the same bytes and twice the time.
         edge = to_edge(program, compile_config=config)
         return bytes(edge.to_backend(partitioner).to_executorch().buffer)

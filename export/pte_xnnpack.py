@@ -68,6 +68,19 @@ def integer_products() -> Iterator[None]:
 
 
 @contextmanager
+def grouped_convolutions() -> Iterator[list[Any]]:
+    """Let the grouped convolution into the delegate; gives what the partitioner has to be made of."""
+    require_release()
+    from executorch.backends.xnnpack.operators import node_visitor
+    from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
+
+    from squeezebert_mobile.export.pte_convolution import GroupedConvConfig, GroupedConvVisitor
+
+    with patch.dict(node_visitor._node_visitor_dict, {GroupedConvVisitor.target: GroupedConvVisitor}):
+        yield [*ALL_PARTITIONER_CONFIGS, GroupedConvConfig]
+
+
+@contextmanager
 def dynamic_slices() -> Iterator[None]:
     """Let slices of tensors with a free axis into the delegate; the free axis itself may be cut from its start only."""
     require_release()

@@ -18,6 +18,7 @@ import numpy as np
 from squeezebert_mobile import worker
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, SqueezeBertMobileError
+from squeezebert_mobile.huge_pages import with_huge_pages
 from squeezebert_mobile.manifest import Artifact
 
 # A load that takes longer than this on a working file has never been seen; a damaged one can spin for ever.
@@ -41,6 +42,7 @@ class Session:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
+            env=with_huge_pages(os.environ),
         )
         self._stage = "loaded"
         try:

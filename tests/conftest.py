@@ -28,6 +28,7 @@ SKIPS_THAT_CI_ALLOWS = (
     "needs a phone",
     "needs a GPU",
     "needs the Android SDK",
+    "needs huge pages",
     "needs macOS",
     "needs SST-2",
 )

@@ -1,5 +1,7 @@
 """The .pte of every task against the reference, at every length that matters."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,8 +11,10 @@ from pte_models import LENGTH, Program, make, reference, text, worst
 from squeezebert_mobile.config import ACTIVATIONS
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
 from squeezebert_mobile.export import pte_xnnpack
+from squeezebert_mobile.export.pte_conv_form import convolve
 from squeezebert_mobile.export.pte_form import PteForm
 from squeezebert_mobile.export.pte_lower import lower_pte
+from squeezebert_mobile.export.scheme import Dynamic
 from squeezebert_mobile.tasks import Task
 
 
@@ -39,10 +43,13 @@ def test_the_form_is_the_reference_for_every_legal_config(config, task, tokens):
     model = make(task, **config)
     ids, types = text(tokens)
     expected = reference(model, ids, types)
-    with torch.inference_mode():
-        found = PteForm(model, LENGTH).eval()(ids, types)
+    form = PteForm(model, LENGTH).eval()
     # fp32 sums in another order; the values grow with the random weights, so the bound grows with them.
-    assert worst(found, expected) < 1e-5 * max(1.0, *(float(b.abs().max()) for b in expected))
+    bound = 1e-5 * max(1.0, *(float(b.abs().max()) for b in expected))
+    with torch.inference_mode():
+        assert worst(form(ids, types), expected) < bound
+        convolve(form, model)
+        assert worst(form(ids, types), expected) < bound
 
 
 @pytest.mark.slow
@@ -92,9 +99,24 @@ def test_a_tied_table_is_written_once_and_the_bytes_are_the_same_each_time():
 
 
 def test_a_fallback_is_in_the_inventory():
-    lowered = lower_pte(make(Task.TEXT_CLASSIFICATION, num_hidden_layers=1, num_attention_heads=2))
-    assert [kept.name for kept in lowered.inventory.fallbacks] == ["layers.0.attention"]
-    assert lowered.inventory.fast == ("layers.0.feed_forward",)
+    model = make(Task.TEXT_CLASSIFICATION, num_attention_heads=2)
+    integers, floats = lower_pte(model, scheme=Dynamic()).inventory, lower_pte(model).inventory
+    assert [kept.name for kept in integers.fallbacks] == ["layers.0.attention", "layers.1.attention"]
+    # A grouped convolution has no need of one; the layer of token 0 has none.
+    assert [kept.name for kept in floats.fallbacks] == ["layers.1.attention"]
+    assert set(floats.fast) == {"layers.0.feed_forward", "layers.1.feed_forward", "layers.0.attention"}
+
+
+@pytest.mark.parametrize("groups", [(1, 1, 1), (2, 3, 4), (48, 48, 48), (4, 48, 16)])
+def test_a_grouped_convolution_takes_any_grouping(groups):
+    attention, wide, narrow = groups
+    names = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
+    changes = dict.fromkeys(names, attention) | {"intermediate_groups": wide, "output_groups": narrow}
+    model = make(Task.TOKEN_CLASSIFICATION, **changes)
+    program = Program(lower_pte(model).data)
+    for tokens in (1, 7, LENGTH):
+        ids, types = text(tokens)
+        assert worst(program.forward([ids, types]), reference(model, ids, types)) < 1e-5
 
 
 @pytest.mark.parametrize("length", [1, LENGTH + 1])
@@ -110,10 +132,14 @@ def test_another_executorch_is_refused(monkeypatch):
 
 
 def test_what_the_partitioner_was_taught_is_undone():
-    from executorch.backends.xnnpack.operators import op_slice_copy
+    from executorch.backends.xnnpack.operators import node_visitor, op_slice_copy
     from executorch.backends.xnnpack.partition.config.generic_node_configs import SliceCopyConfig
 
-    before = SliceCopyConfig.check_constraints, op_slice_copy.get_shape
-    with pytest.raises(KeyError), pte_xnnpack.dynamic_slices():
+    def taught() -> tuple[object, ...]:
+        return SliceCopyConfig.check_constraints, op_slice_copy.get_shape, dict(node_visitor._node_visitor_dict)
+
+    before = taught()
+    with suppress(KeyError), pte_xnnpack.dynamic_slices(), pte_xnnpack.grouped_convolutions():
+        assert taught() != before
         raise KeyError
-    assert (SliceCopyConfig.check_constraints, op_slice_copy.get_shape) == before
+    assert taught() == before
