@@ -103,6 +103,7 @@ def _lower(program: torch.export.ExportedProgram) -> bytes:
     from executorch.exir import EdgeCompileConfig, to_edge
 
     with grouped_convolutions() as configs, dynamic_slices(), integer_products(), needed_passes():
+        # Made in here, because it asks once which precisions a product may have.
         partitioner = XnnpackPartitioner(configs)
         whole, _ = partitioner.ops_to_not_decompose(program)
         # The validity check knows ATen's core operators only, and these are kept whole for XNNPACK.

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from executorch.backends.xnnpack.operators.node_visitor import get_node_visitors
+from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNQuantizedTensorValue
 from pte_models import LENGTH, VOCAB, Program, make, reference, text, worst
 
 from squeezebert_mobile.batch import Batch
@@ -153,6 +155,22 @@ def test_ranges_of_another_model_are_refused():
     other = make(Task.TOKEN_CLASSIFICATION, **WIDE, num_hidden_layers=1)
     with pytest.raises(UnsupportedModelError, match=r"layers\.1\.attention"):
         quantize(PteForm(model, LENGTH).eval(), Static(ranges(other)))
+
+
+def test_static_products_multiply_integers(monkeypatch):
+    visitor = type(get_node_visitors(None, None, None)["aten.bmm.default"])
+    written = visitor.define_node
+    kinds: list[type] = []
+
+    def watch(self, node, graph, ids, handle):
+        written(self, node, graph, ids, handle)
+        product = graph.xnodes[-1].xnode_union
+        kinds.extend(type(graph.xvalues[n].xvalue_union) for n in (product.input1_id, product.input2_id))
+
+    monkeypatch.setattr(visitor, "define_node", watch)
+    model = make(Task.TOKEN_CLASSIFICATION, **WIDE)
+    lower_pte(model, scheme=Static(ranges(model)))
+    assert set(kinds) == {XNNQuantizedTensorValue}
 
 
 @pytest.mark.slow
