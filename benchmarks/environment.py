@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from squeezebert_mobile import huge_pages
 from squeezebert_mobile.benchmarks.protocol import Conditions
 from squeezebert_mobile.benchmarks.samples import Environment, Version
 
@@ -51,7 +52,7 @@ def describe(*, device: str | None = None, emulator: str | None = None) -> Envir
         memory_bytes=_memory(),
         system=f"{platform.system()} {platform.release()}",
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        huge_pages=_chosen(_read("/sys/kernel/mm/transparent_hugepage/enabled")),
+        huge_pages=huge_pages.setting(),
         features=tuple(name for flag, name in _FEATURES.items() if flag in flags),
         versions=(Version(name="python", version=platform.python_version()), *versions()),
         commit=_commit(),
@@ -104,11 +105,6 @@ def _memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         return None
-
-
-def _chosen(choices: str | None) -> str | None:
-    """The one in brackets, as the kernel lists a setting."""
-    return None if choices is None else choices.partition("[")[2].partition("]")[0]
 
 
 def _read(path: str) -> str | None:

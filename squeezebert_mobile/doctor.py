@@ -5,7 +5,10 @@ import importlib.metadata
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from squeezebert_mobile import huge_pages
 
 # Distribution, the module that proves it, what it is for, and whether export needs it.
 _PACKAGES = (
@@ -61,8 +64,17 @@ class Diagnosis:
 
 def doctor() -> Diagnosis:
     """Import every package and look for every program that some command uses."""
-    checks = (*(_package(*row) for row in _PACKAGES), *(_program(*row) for row in _PROGRAMS))
+    checks = (*(_package(*row) for row in _PACKAGES), *(_program(*row) for row in _PROGRAMS), *_huge_pages())
     return Diagnosis(sys.version.split()[0], f"{platform.system()} {platform.machine()}", checks)
+
+
+def _huge_pages() -> Iterator[Check]:
+    """Whether Linux gives huge pages to those who ask, as every process that runs a model does."""
+    setting, purpose = huge_pages.setting(), "for short texts in less time"
+    if setting == "never":
+        yield Check("huge pages", False, False, setting, f"{purpose}: as root, echo madvise > {huge_pages.SETTING}")
+    elif setting is not None:
+        yield Check("huge pages", True, False, setting, purpose)
 
 
 def _package(name: str, module: str, purpose: str, needed: bool) -> Check:

@@ -5,11 +5,22 @@ An int8 SqueezeBERT's weights are 26 MB, 6,500 pages of 4 KB and more than a cor
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
+# Linux lists what it can be set to, with what it is set to in brackets.
+SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _VARIABLE = "GLIBC_TUNABLES"
 # glibc 2.35 and newer: malloc asks for huge pages with madvise(2), which Linux grants unless it is set to "never".
 # Source: the manual of the GNU C Library, Memory Allocation Tunables. Other C libraries do not read the variable.
 _TUNABLE = "glibc.malloc.hugetlb"
+
+
+def setting() -> str | None:
+    """Who gets huge pages on this machine: "always" (all), "madvise" (who asks) or "never"; None where nothing says so."""
+    try:
+        return SETTING.read_text().partition("[")[2].partition("]")[0]
+    except OSError:
+        return None
 
 
 def with_huge_pages(environment: Mapping[str, str]) -> dict[str, str]:
