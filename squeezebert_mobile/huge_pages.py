@@ -16,7 +16,7 @@ _TUNABLE = "glibc.malloc.hugetlb"
 
 
 def setting() -> str | None:
-    """Who gets huge pages on this machine: "always" (all), "madvise" (who asks) or "never"; None where nothing says so."""
+    """Who gets huge pages here: "always" (all), "madvise" (who asks) or "never"; None where nothing says so."""
     try:
         return SETTING.read_text().partition("[")[2].partition("]")[0]
     except OSError:
