@@ -141,8 +141,9 @@ def where(result: Result) -> str:
     """One sentence on the machine, the software and the time of a run."""
     e = result.run.environment
     facts = [e.cpu, e.architecture, f"{e.cores} cores", *e.features, e.system]
-    facts += [f"governor {e.governor}" if e.governor else "governor unknown"]
-    facts += [f"huge pages {e.huge_pages}" if e.huge_pages else "huge pages unknown"]
+    facts += [
+        f"{name} {value or 'unknown'}" for name, value in (("governor", e.governor), ("huge pages", e.huge_pages))
+    ]
     facts += [text for text in (e.device, e.emulator and f"emulated by {e.emulator}") if text]
     software = ", ".join(f"{version.name} {version.version}" for version in e.versions)
     commit = f", commit {e.commit[:12]}{'+'[: e.commit.endswith('+')]}" if e.commit else ""

@@ -33,8 +33,8 @@ class GroupConv(nn.Module):
 
     def __init__(self, weights: mobile.Grouped) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weights.weight.flatten(0, 1)[:, None, None].contiguous(), requires_grad=False)
-        self.bias = nn.Parameter(weights.bias.flatten().clone(), requires_grad=False)
+        self.weight = nn.Parameter(weights.weight.flatten(0, 1)[:, None, None], requires_grad=False)
+        self.bias = nn.Parameter(weights.bias.flatten(), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = grouped_conv(x, self.weight, self.bias)

@@ -352,4 +352,4 @@ class FeatureHead(nn.Module):
         self.pooler = _copy(pooler)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return rows(x), torch.tanh(self.pooler(x[:1])[0])
+        return rows(x), torch.tanh(self.pooler(first(x))[0])

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from executorch.backends.xnnpack.operators.node_visitor import get_node_visitors
-from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNQuantizedTensorValue
 from pte_models import LENGTH, VOCAB, Program, make, reference, text, worst
 
 from squeezebert_mobile.batch import Batch
@@ -158,6 +156,9 @@ def test_ranges_of_another_model_are_refused():
 
 
 def test_static_products_multiply_integers(monkeypatch):
+    from executorch.backends.xnnpack.operators.node_visitor import get_node_visitors
+    from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNQuantizedTensorValue
+
     visitor = type(get_node_visitors(None, None, None)["aten.bmm.default"])
     written = visitor.define_node
     kinds: list[type] = []
