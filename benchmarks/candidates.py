@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile.benchmarks import environment, peers
 from squeezebert_mobile.benchmarks.peers import Form, Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import Case
-from squeezebert_mobile.bundle import Bundle
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.digest import sha256_file
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.tasks import Task

@@ -14,7 +14,7 @@ from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, 
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import LoadGen
 from squeezebert_mobile.errors import EnvironmentFault
-from squeezebert_mobile.huge_pages import with_huge_pages
+from squeezebert_mobile.run.huge_pages import with_huge_pages
 
 
 class Child:

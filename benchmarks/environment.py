@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from squeezebert_mobile import huge_pages
 from squeezebert_mobile.benchmarks.protocol import Conditions
 from squeezebert_mobile.benchmarks.samples import Environment, Version
+from squeezebert_mobile.run import huge_pages
 
 _PACKAGES = ("squeezebert-mobile", "torch", "onnxruntime", "executorch", "transformers", "onnx", "numpy", "tokenizers")
 # The instruction sets that decide which int8 and fp32 kernels the runtimes take.

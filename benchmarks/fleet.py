@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import devices, samples
 from squeezebert_mobile.benchmarks.adb import Adb, ready
@@ -13,9 +12,10 @@ from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions, BenchmarkR
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
 from squeezebert_mobile.benchmarks.samples import Result
-from squeezebert_mobile.bundle import Bundle
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.manifest import Artifact
 
 _PREFIX = "adb:"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.predict import Sample
+from squeezebert_mobile.run.predict import Sample
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from squeezebert_mobile.benchmarks.protocol import (
     case_faults,
     machine_faults,
 )
+from squeezebert_mobile.bundle.manifest import Sha256
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
-from squeezebert_mobile.manifest import Sha256
 
 Nanoseconds = Annotated[int, Field(ge=0)]
 _FIX = "measure again; a result file is never repaired"

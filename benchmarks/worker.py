@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from squeezebert_mobile import bundle as bundles
-from squeezebert_mobile import postprocess
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.benchmarks import loadgen
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, Checkpoint, PlainFile
 from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, ReadPace, Stream, Timing
 from squeezebert_mobile.benchmarks.pace import Probe
 from squeezebert_mobile.benchmarks.peers import PeerModel, logits_of
-from squeezebert_mobile.bundle import Bundle
-from squeezebert_mobile.engines import Engine, OnnxEngine, load_engine
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import SqueezeBertMobileError
-from squeezebert_mobile.predict import Predictor, Sample
-from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.run import postprocess
+from squeezebert_mobile.run.engines import Engine, OnnxEngine, load_engine
+from squeezebert_mobile.run.predict import Predictor, Sample
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 if TYPE_CHECKING:
     from torch import nn

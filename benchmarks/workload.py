@@ -9,9 +9,9 @@ from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.messages import Item
 from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.predict import Sample
+from squeezebert_mobile.run.predict import Sample
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _WORDS = 500
 _CHOICES = 2

@@ -7,20 +7,21 @@ import torch
 
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.errors import GateError, UsageError
-from squeezebert_mobile.export import dataset, masking
-from squeezebert_mobile.export.dataset import Example
-from squeezebert_mobile.export.evaluate import score
-from squeezebert_mobile.export.features import Feature, encode
-from squeezebert_mobile.export.inference import Predict
-from squeezebert_mobile.export.onnx_form import OnnxForm
-from squeezebert_mobile.export.onnx_quantize import quantize
+from squeezebert_mobile.export.ort.form import OnnxForm
+from squeezebert_mobile.export.ort.quantize import quantize
 from squeezebert_mobile.export.scheme import Dynamic, Static
-from squeezebert_mobile.export.scores import Metric
 from squeezebert_mobile.export.sensitivity import Effect
-from squeezebert_mobile.export.torch_session import TorchSession
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.training import data as dataset
+from squeezebert_mobile.training import masking
+from squeezebert_mobile.training.data import Example
+from squeezebert_mobile.training.evaluate import score
+from squeezebert_mobile.training.features import Feature, encode
+from squeezebert_mobile.training.inference import Predict
+from squeezebert_mobile.training.metrics import Metric
+from squeezebert_mobile.training.torch_session import TorchSession
 
 # Tokens that two windows of a long context share, as `evaluate` has them.
 _STRIDE = 32

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UsageError
 from squeezebert_mobile.export.observers import Method, Observer
-from squeezebert_mobile.export.onnx_form import GroupAttention, GroupLinear, HeadProduct, OnnxForm
+from squeezebert_mobile.export.ort.form import GroupAttention, GroupLinear, HeadProduct, OnnxForm
 from squeezebert_mobile.export.scheme import Ranges
 from squeezebert_mobile.model import PreTrained
 

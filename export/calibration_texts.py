@@ -11,7 +11,7 @@ from squeezebert_mobile.errors import InputFileError, UsageError
 from squeezebert_mobile.export.calibration import ROWS_FLOOR
 from squeezebert_mobile.export.observers import Method
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _log = getLogger(__name__)
 

@@ -5,14 +5,12 @@ import importlib.metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from squeezebert_mobile import __version__, golden, jsonfile
-from squeezebert_mobile import bundle as bundles
-from squeezebert_mobile.card import CARD_NAME, card
-from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
-from squeezebert_mobile.export import parity
-from squeezebert_mobile.export.reference import Reference
-from squeezebert_mobile.golden import GOLDEN_NAME
-from squeezebert_mobile.manifest import (
+from squeezebert_mobile import __version__, jsonfile
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle import golden
+from squeezebert_mobile.bundle.card import CARD_NAME, card
+from squeezebert_mobile.bundle.golden import GOLDEN_NAME
+from squeezebert_mobile.bundle.manifest import (
     Artifact,
     FileEntry,
     Manifest,
@@ -24,8 +22,11 @@ from squeezebert_mobile.manifest import (
     TensorSpec,
     TokenizerFacts,
 )
+from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
+from squeezebert_mobile.export import parity
+from squeezebert_mobile.export.reference import Reference
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 
 def inputs(runtime: Runtime, task: Task) -> tuple[TensorSpec, ...]:

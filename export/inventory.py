@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from squeezebert_mobile.manifest import Inventory, Kept, LayerCount, QuantizedRange
+from squeezebert_mobile.bundle.manifest import Inventory, Kept, LayerCount, QuantizedRange
 
 # FLOPs are those of one inference over this many tokens, the length that every latency of this package is quoted at.
 TOKENS = 128

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from squeezebert_mobile.bundle.manifest import Precision, Runtime
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.accuracy_gate import AccuracyOptions
 from squeezebert_mobile.export.calibration_texts import CalibrationOptions
 from squeezebert_mobile.export.scheme import EmbeddingBits, Gate
-from squeezebert_mobile.manifest import Precision, Runtime
 from squeezebert_mobile.tasks import Task
 
 RUNTIMES: tuple[Runtime, ...] = ("onnx", "executorch")

@@ -5,22 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from squeezebert_mobile import archive, signing
-from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.bundle import Bundle
+from squeezebert_mobile.bundle import archive, signing
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.bundle.manifest import Artifact, Manifest, Precision, Runtime
 from squeezebert_mobile.digest import sha256
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.export import description, parity, schemes, speed_gate
 from squeezebert_mobile.export.accuracy_gate import AccuracyGate
 from squeezebert_mobile.export.inventory import Lowered
-from squeezebert_mobile.export.onnx_lower import lower_onnx
 from squeezebert_mobile.export.options import PRECISIONS, RUNTIMES, ExportOptions
-from squeezebert_mobile.export.pte_lower import lower_pte
+from squeezebert_mobile.export.ort.lower import lower_onnx
 from squeezebert_mobile.export.reference import Reference, load_reference
 from squeezebert_mobile.export.scheme import Dynamic, Scheme, Static
-from squeezebert_mobile.manifest import Artifact, Manifest, Precision, Runtime
-from squeezebert_mobile.runtime import Session
+from squeezebert_mobile.export.xnnpack.lower import lower_pte
+from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tasks import Task
 
 __all__ = ["PRECISIONS", "RUNTIMES", "ExportOptions", "count_steps", "export"]

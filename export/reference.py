@@ -3,14 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from squeezebert_mobile import checkpoint
+from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.demo_model import DEMO_MODEL
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.trimming import trim_vocabulary
 from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.source import Source
-from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 
 @dataclass(frozen=True)

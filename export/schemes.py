@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache, partial
 
 from squeezebert_mobile.batch import Batch
+from squeezebert_mobile.bundle.manifest import Precision
 from squeezebert_mobile.export import calibration_texts, sensitivity
 from squeezebert_mobile.export.accuracy_gate import AccuracyGate
 from squeezebert_mobile.export.calibration import calibrate
@@ -12,7 +13,6 @@ from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.reference import Reference
 from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
 from squeezebert_mobile.export.sensitivity import Effect
-from squeezebert_mobile.manifest import Precision
 
 Report = Callable[[str], None]
 # Texts that the ranking looks at; its order settles with fewer than a range does.

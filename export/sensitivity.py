@@ -11,8 +11,8 @@ from squeezebert_mobile import jsonfile
 from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import EnvironmentFault
-from squeezebert_mobile.export.onnx_form import OnnxForm
-from squeezebert_mobile.export.onnx_quantize import quantize, units
+from squeezebert_mobile.export.ort.form import OnnxForm
+from squeezebert_mobile.export.ort.quantize import quantize, units
 from squeezebert_mobile.export.scheme import Dynamic, Static
 from squeezebert_mobile.model import PreTrained
 

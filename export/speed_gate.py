@@ -7,10 +7,10 @@ from time import perf_counter
 import numpy as np
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.engines import Engine, load_engine
+from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.export.inventory import TOKENS
-from squeezebert_mobile.manifest import Artifact
+from squeezebert_mobile.run.engines import Engine, load_engine
 from squeezebert_mobile.tasks import Task
 
 _WARM_UP, _ROUNDS, _SECONDS = 3, 21, 2.0

@@ -11,8 +11,8 @@ from squeezebert_mobile.export import calibration_texts
 from squeezebert_mobile.export.calibration_texts import Row
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
-from squeezebert_mobile.vocabulary import Trimmed, trim
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.tokenizer.vocabulary import Trimmed, trim
 
 # Tensors with a row per piece, by the end of their names.
 _TABLES = ("word_embeddings.weight", "cls.predictions.decoder.weight", "cls.predictions.bias", "decoder.bias")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         SqueezeBertForTokenClassification,
         SqueezeBertModel,
     )
-    from squeezebert_mobile.tokenizer import SqueezeBertTokenizer, SqueezeBertTokenizerFast
+    from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizer, SqueezeBertTokenizerFast
 
 __version__ = "0.1.0"
 
@@ -38,5 +38,5 @@ def __getattr__(name: str) -> object:
     """Import a class when it is first asked for, because the models bring torch, which takes a second and a half."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "config" if name.endswith("Config") else "tokenizer" if "Tokenizer" in name else "model"
+    module = "config" if name.endswith("Config") else "tokenizer.tokenizer" if "Tokenizer" in name else "model"
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -14,15 +14,15 @@ import typer
 from squeezebert_mobile import console, export_arguments, extras, render
 from squeezebert_mobile import training_arguments as arguments
 from squeezebert_mobile.errors import SqueezeBertMobileError
-from squeezebert_mobile.export.evaluate_options import EvaluateOptions
-from squeezebert_mobile.export.finetune_options import FinetuneOptions
 from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.training.evaluate_options import EvaluateOptions
+from squeezebert_mobile.training.finetune_options import FinetuneOptions
 
 if TYPE_CHECKING:
     from squeezebert_mobile.benchmarks.protocol import Scenario
-    from squeezebert_mobile.export.evaluate_options import Engine
+    from squeezebert_mobile.bundle.manifest import Precision, Runtime
     from squeezebert_mobile.export.observers import Method
-    from squeezebert_mobile.manifest import Precision, Runtime
+    from squeezebert_mobile.training.evaluate_options import Engine
 
 app = typer.Typer(
     help="SqueezeBERT checkpoints as verified bundles for phones: ONNX Runtime and ExecuTorch, fp32 and int8.",
@@ -235,7 +235,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check every digest of a bundle and every artifact's answers."""
-    from squeezebert_mobile import verify as library
+    from squeezebert_mobile.run import verify as library
 
     result = library.verify(bundle, run=run, public_key=public_key)
     console.emit(result, lambda: render.verification(result), as_json=as_json)
@@ -259,7 +259,7 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Answer texts with a bundle."""
-    from squeezebert_mobile import predict as library
+    from squeezebert_mobile.run import predict as library
 
     samples = library.gather(text, text_pair, tuple(option or ()), None if file is None else console.read_lines(file))
     found = list(library.predict(bundle, samples, runtime=runtime, precision=precision, threads=threads, top_k=top_k))
@@ -310,7 +310,7 @@ def finetune(
 ) -> None:
     """Train a checkpoint on labelled data; accelerate launch runs it on several devices."""
     extras.require("finetune")
-    from squeezebert_mobile.export import finetune as library
+    from squeezebert_mobile.training import finetune as library
 
     chosen = FinetuneOptions(
         task=task,
@@ -377,7 +377,7 @@ def evaluate(
 ) -> None:
     """Measure a bundle's artifacts, or a checkpoint, on labelled data."""
     extras.require("finetune")
-    from squeezebert_mobile.export import evaluate as library
+    from squeezebert_mobile.training import evaluate as library
 
     chosen = EvaluateOptions(
         source=source,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NoReturn, Self
 
-from squeezebert_mobile import hub, jsonfile
+from squeezebert_mobile import jsonfile
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.errors import UnsupportedModelError
 from squeezebert_mobile.source import read_file
@@ -135,6 +135,8 @@ class SqueezeBertConfig:
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
         """The config of a checkpoint folder or hub repository. Raises as `hub.resolve` and `from_json_file`."""
+        from squeezebert_mobile.checkpoint import hub
+
         return cls.from_json_file(hub.resolve(source, revision=revision, weights=False) / CONFIG_NAME)
 
     def to_dict(self) -> dict[str, object]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from squeezebert_mobile import huge_pages
+from squeezebert_mobile.run import huge_pages
 
 # Distribution, the module that proves it, what it is for, and whether export needs it.
 _PACKAGES = (

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from squeezebert_mobile import archive
-from squeezebert_mobile import bundle as bundles
-from squeezebert_mobile.manifest import Manifest
+from squeezebert_mobile.bundle import archive
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _of_bundle(name: str, bundle: bundles.Bundle) -> Information:
 
 
 def _of_checkpoint(source: str | Path, revision: str | None) -> Information:
-    from squeezebert_mobile import checkpoint
+    from squeezebert_mobile.checkpoint import load as checkpoint
 
     loaded = checkpoint.load(source, revision=revision)
     facts: dict[str, object] = {

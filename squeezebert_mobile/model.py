@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile import checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.tasks import Task
 
@@ -168,6 +167,8 @@ class PreTrained(nn.Module):
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
         """The model of a checkpoint folder or hub repository, in eval mode, fp32, complete or an error."""
+        from squeezebert_mobile.checkpoint import load as checkpoint
+
         loaded = checkpoint.load(source, revision=revision)
         model = cls(loaded.config)
         model.load_state_dict(checkpoint.state_dict_for(loaded, model))
@@ -175,6 +176,8 @@ class PreTrained(nn.Module):
 
     def save_pretrained(self, folder: Path) -> None:
         """Write config.json and model.safetensors, which transformers reads."""
+        from squeezebert_mobile.checkpoint import load as checkpoint
+
         checkpoint.save(Path(folder), self)
 
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from squeezebert_mobile.console import table
 
 if TYPE_CHECKING:
-    from squeezebert_mobile.bundle import Bundle
+    from squeezebert_mobile.bundle.folder import Bundle
+    from squeezebert_mobile.bundle.manifest import Manifest
     from squeezebert_mobile.doctor import Diagnosis
-    from squeezebert_mobile.export.evaluate import Evaluated, EvaluateResult
-    from squeezebert_mobile.export.finetune import FinetuneResult
     from squeezebert_mobile.info import Information
-    from squeezebert_mobile.manifest import Manifest
-    from squeezebert_mobile.predict import Prediction
-    from squeezebert_mobile.verify import Verification
+    from squeezebert_mobile.run.predict import Prediction
+    from squeezebert_mobile.run.verify import Verification
+    from squeezebert_mobile.training.evaluate import Evaluated, EvaluateResult
+    from squeezebert_mobile.training.finetune import FinetuneResult
 
 _BAR = 30
 
@@ -49,8 +49,8 @@ def predictions(results: "Sequence[Prediction]") -> str:
 
 def prediction(result: "Prediction") -> str:
     """One answer, with what a reader should know of how the text was read."""
-    from squeezebert_mobile.postprocess import Answer, Choice, LabelScore
-    from squeezebert_mobile.predict import Embedding
+    from squeezebert_mobile.run.postprocess import Answer, Choice, LabelScore
+    from squeezebert_mobile.run.predict import Embedding
 
     sample, answer = result.sample, result.result
     lines = [sample.text if sample.text_pair is None else f"{sample.text}  |  {sample.text_pair}"]

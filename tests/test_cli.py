@@ -1,7 +1,6 @@
 """The command as a user types it: output, exit codes, one line for every error."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,23 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from command import assert_error, run
 
 TEXT = "A warm, funny film."
-
-
-def run(*arguments: str | Path, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "squeezebert_mobile", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, env=os.environ | environment)
-
-
-def assert_error(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "; fix: " in line
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in line
 
 
 def test_predict_prints_labels_with_probabilities(tiny_bundle: Path) -> None:

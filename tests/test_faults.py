@@ -19,82 +19,109 @@ import kill
 import pytest
 import tiny
 from checkout import ROOT
+from command import assert_error, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from killed import killed_at
-from test_cli import assert_error, run
 
-from squeezebert_mobile import archive, cli
-from squeezebert_mobile import bundle as bundles
+from squeezebert_mobile import cli
+from squeezebert_mobile.bundle import archive
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.manifest import Manifest
 from squeezebert_mobile.errors import EnvironmentFault
-from squeezebert_mobile.manifest import Manifest
 from squeezebert_mobile.tasks import Task
 
-GOLDEN = Path(__file__).parent / "data" / "bundle_v1"
+GOLDEN = ROOT / "tests/data/bundle_v1"
 
 # Rows 40, 54 and 55 concern phones. A name that ends in * stands for all tests that begin so.
 ROWS: dict[int, tuple[str, ...]] = {
-    1: ("test_checkpoint.test_row_01_*",),
-    2: ("test_checkpoint.test_row_02_*",),
-    3: ("test_checkpoint.test_row_03_*",),
-    4: ("test_checkpoint.test_row_04_*",),
-    5: ("test_checkpoint.test_row_05_*",),
-    6: ("test_checkpoint.test_row_06_*",),
-    7: ("test_checkpoint.test_row_07_*",),
-    8: ("test_checkpoint.test_row_08_*",),
-    9: ("test_checkpoint.test_row_09_*",),
-    10: ("test_checkpoint.test_row_10_*",),
-    11: ("test_checkpoint.test_row_11_*",),
-    12: ("test_checkpoint.test_row_12_*",),
-    13: ("test_checkpoint.test_row_13_*",),
-    14: ("test_checkpoint.test_rows_14_and_15_*",),
-    15: ("test_checkpoint.test_row_15_*",),
-    16: ("test_checkpoint.test_row_16_*",),
-    17: ("test_checkpoint.test_row_17_*",),
-    18: ("test_pipeline.test_swapped_layers_of_one_shape_*",),
-    19: ("test_checkpoint.test_row_19_*",),
-    20: ("test_checkpoint.test_row_20_*",),
-    21: ("test_tokenizer.test_check_against_allows_spare_rows",),
+    1: ("checkpoint/test_load.test_row_01_*",),
+    2: ("checkpoint/test_load.test_row_02_*",),
+    3: ("checkpoint/test_load.test_row_03_*",),
+    4: ("checkpoint/test_load.test_row_04_*",),
+    5: ("checkpoint/test_load.test_row_05_*",),
+    6: ("checkpoint/test_load.test_row_06_*",),
+    7: ("checkpoint/test_load.test_row_07_*",),
+    8: ("checkpoint/test_load.test_row_08_*",),
+    9: ("checkpoint/test_load.test_row_09_*",),
+    10: ("checkpoint/test_load.test_row_10_*",),
+    11: ("checkpoint/test_load.test_row_11_*",),
+    12: ("checkpoint/test_load.test_row_12_*",),
+    13: ("checkpoint/test_load.test_row_13_*",),
+    14: ("checkpoint/test_load.test_rows_14_and_15_*",),
+    15: ("checkpoint/test_load.test_row_15_*",),
+    16: ("checkpoint/test_load.test_row_16_*",),
+    17: ("checkpoint/test_load.test_row_17_*",),
+    18: ("export/test_pipeline.test_swapped_layers_of_one_shape_*",),
+    19: ("checkpoint/test_load.test_row_19_*",),
+    20: ("checkpoint/test_load.test_row_20_*",),
+    21: ("tokenizer/test_tokenizer.test_check_against_allows_spare_rows",),
     22: ("test_config.test_not_strict_json", "test_config.test_missing", "test_config.test_a_hundred_megabytes"),
     23: ("test_config.test_values_out_of_their_range",),
     24: ("test_config.test_embedding_size",),
     25: ("test_config.test_another_model", "test_config.test_custom_code_is_not_imported"),
     26: ("test_config.test_unknown_activation",),
-    27: ("test_config.test_labels", "test_checkpoint.test_row_27_*"),
-    28: ("test_tokenizer.test_broken_vocab_names_the_line", "test_tokenizer.test_carriage_returns_are_fine"),
-    29: ("test_tokenizer.test_contradicting_files_are_refused",),
-    30: ("test_tokenizer.test_survives_any_text", "test_cli.test_strange_texts_get_an_answer"),
-    31: ("test_batch.test_row_31_*", "test_cli.test_a_long_text_is_cut_and_says_so", "test_pipeline.test_a_length_*"),
+    27: ("test_config.test_labels", "checkpoint/test_load.test_row_27_*"),
+    28: (
+        "tokenizer/test_tokenizer.test_broken_vocab_names_the_line",
+        "tokenizer/test_tokenizer.test_carriage_returns_are_fine",
+    ),
+    29: ("tokenizer/test_tokenizer.test_contradicting_files_are_refused",),
+    30: ("tokenizer/test_tokenizer.test_survives_any_text", "test_cli.test_strange_texts_get_an_answer"),
+    31: (
+        "test_batch.test_row_31_*",
+        "test_cli.test_a_long_text_is_cut_and_says_so",
+        "export/test_pipeline.test_a_length_*",
+    ),
     32: ("test_batch.test_row_32_*",),
     33: ("test_batch.test_row_33_*",),
     34: ("test_batch.test_row_34_*",),
-    35: ("test_runtime.test_row_35_*",),
-    36: ("test_hub.test_a_checkpoint_with_its_commit",),
-    37: ("test_runtime.test_row_37_*",),
-    38: ("test_runtime.test_row_38_*", "test_runtime.test_rows_38_and_49_*"),
-    39: ("test_runtime.test_row_39_*",),
-    41: ("test_bundle.test_any_damage_*", "test_bundle.test_a_manifest_out_of_order_is_refused"),
-    42: ("test_archive.test_nothing_of_a_bad_archive_is_unpacked",),
-    43: ("test_signing.test_every_failed_verification_*", "test_bundle.test_a_manifest_out_of_order_is_refused"),
+    35: ("run/test_session.test_row_35_*",),
+    36: ("checkpoint/test_hub.test_a_checkpoint_with_its_commit",),
+    37: ("run/test_session.test_row_37_*",),
+    38: ("run/test_session.test_row_38_*", "run/test_session.test_rows_38_and_49_*"),
+    39: ("run/test_session.test_row_39_*",),
+    41: ("bundle/test_folder.test_any_damage_*", "bundle/test_folder.test_a_manifest_out_of_order_is_refused"),
+    42: ("bundle/test_archive.test_nothing_of_a_bad_archive_is_unpacked",),
+    43: (
+        "bundle/test_signing.test_every_failed_verification_*",
+        "bundle/test_folder.test_a_manifest_out_of_order_is_refused",
+    ),
     44: ("test_atomic.test_no_space_for_*", "test_faults.test_row_44_*"),
     45: ("test_atomic.test_what_is_in_the_way_stays", "test_faults.test_row_45_*"),
     46: (
-        "test_atomic.test_killed_anywhere_*", "test_cli.test_a_signal_ends_*", "test_faults.test_row_46_*",
-        "test_runtime.test_row_46_*",
+        "test_atomic.test_killed_anywhere_*",
+        "test_cli.test_a_signal_ends_*",
+        "test_faults.test_row_46_*",
+        "run/test_session.test_row_46_*",
     ),
     47: ("test_atomic.test_a_second_run_is_told_who_holds_the_lock", "test_faults.test_row_47_*"),
-    48: ("test_checkpoint.test_row_48_*",),
-    49: ("test_runtime.test_rows_38_and_49_*",),
-    50: ("test_runtime.test_row_50_*", "test_signing.test_without_the_extra_*", "test_pte.test_another_executorch_*"),
-    51: ("test_calibration_texts.test_what_is_no_text_*", "test_calibration_texts.test_few_texts_are_a_warning"),
-    52: ("test_onnx_int8.test_a_constant_*", "test_onnx_int8.test_padding_*", "test_int8_options.test_a_drop_*"),
-    53: ("test_pipeline.test_a_gate_that_is_missed_*", "test_golden_bundles.test_a_model_that_answers_otherwise_*"),
-    56: ("test_benchmark_samples.test_any_changed_or_missing_byte_*", "test_benchmark_samples.test_runs_of_two_*"),
-    57: ("test_hub.test_row_57_*", "test_hub.test_a_damaged_cache_is_not_used"),
+    48: ("checkpoint/test_load.test_row_48_*",),
+    49: ("run/test_session.test_rows_38_and_49_*",),
+    50: (
+        "run/test_session.test_row_50_*",
+        "bundle/test_signing.test_without_the_extra_*",
+        "export/xnnpack/test_form.test_another_executorch_*",
+    ),
+    51: ("export/test_calibration.test_what_is_no_text_*", "export/test_calibration.test_few_texts_are_a_warning"),
+    52: (
+        "export/ort/test_int8.test_a_constant_*",
+        "export/ort/test_int8.test_padding_*",
+        "export/test_gates_and_options.test_a_drop_*",
+    ),
+    53: (
+        "export/test_pipeline.test_a_gate_that_is_missed_*",
+        "bundle/test_golden_bundles.test_a_model_that_answers_otherwise_*",
+    ),
+    56: ("benchmarks/test_samples.test_any_changed_or_missing_byte_*", "benchmarks/test_samples.test_runs_of_two_*"),
+    57: ("checkpoint/test_hub.test_row_57_*", "checkpoint/test_hub.test_a_damaged_cache_is_not_used"),
     58: ("test_faults.test_row_58_*", "test_cli.test_output_needs_no_utf8_locale"),
     59: ("test_faults.test_row_59_*", "test_cli.test_a_closed_pipe_is_no_error"),
-    60: ("test_pipeline.test_the_same_input_gives_the_same_bytes_anywhere", "test_archive.test_the_same_bundle_*"),
-}  # fmt: skip
+    60: (
+        "export/test_pipeline.test_the_same_input_gives_the_same_bytes_anywhere",
+        "bundle/test_archive.test_the_same_bundle_*",
+    ),
+}
 
 
 def names_in(module: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from squeezebert_mobile import postprocess
+from squeezebert_mobile.run import postprocess
 
 OUTPUT = Path(__file__).parents[1] / "core/src/test/resources/vectors/answers.json"
 LABELS = ("a", "b", "c", "d")

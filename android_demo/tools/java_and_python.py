@@ -21,10 +21,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from apk_inputs import CACHE, ONNXRUNTIME_VERSION
 
-from squeezebert_mobile import bundle as bundles
 from squeezebert_mobile import console
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.engines import OnnxEngine
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.run.engines import OnnxEngine
 
 DEMO = Path(__file__).parents[1]
 JAVA, SAME, NEWEST = "Java", f"Python, ONNX Runtime {ONNXRUNTIME_VERSION}", "Python, the installed ONNX Runtime"

@@ -1,0 +1,1 @@
+"""The workshop: measures the project itself; not in the wheel."""

@@ -1,0 +1,159 @@
+"""The tree walk from the float ONNX form to int8 or fp16, unit by unit, with the account of what changed."""
+
+from collections.abc import Callable
+
+from torch import nn
+from torch.nn import functional as F
+
+from squeezebert_mobile.bundle.manifest import Kept
+from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.export.integers import Span
+from squeezebert_mobile.export.inventory import Part
+from squeezebert_mobile.export.ort.account import (
+    float_parts,
+    linear_names,
+    linear_part,
+    product_part,
+    small_parts,
+    table_part,
+)
+from squeezebert_mobile.export.ort.form import Block, FeedForward, GroupAttention, HeadProduct, OnnxForm
+from squeezebert_mobile.export.ort.half import halve
+from squeezebert_mobile.export.ort.int8 import (
+    DynamicLinear,
+    IntEmbeddings,
+    IntHeadProduct,
+    StaticFeedForward,
+    StaticGroupAttention,
+    StaticHeadProduct,
+    StaticLinear,
+)
+from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
+
+ASKED = "kept float as asked"
+# Below this many parameters a layer costs more to quantize its input for than its product saves.
+WORTH_PARAMETERS = 64 * 64
+_TOO_SMALL = "too small to pay for quantizing its input"
+_FLOAT_PRODUCTS = "softmax attention over float queries and keys"
+
+
+def units(form: OnnxForm) -> tuple[str, ...]:
+    """The names that ``keep_float`` takes, in the order of the data."""
+    layers = [f"layers.{n}.{part}" for n in range(len(form.layers)) for part in ("attention", "feed_forward")]
+    return ("embeddings", *layers, "head")
+
+
+def quantize(form: OnnxForm, scheme: Scheme) -> tuple[Part, ...]:
+    """Put ``form`` into the precision of ``scheme``, in place, and account for every part.
+
+    Raises UsageError for a unit that does not exist, or where nothing is left to quantize; UnsupportedModelError where
+    the ranges are those of another model.
+    """
+    if isinstance(scheme, Half):
+        parts = float_parts(form, "stored as fp16; the runtime computes in fp32")
+        halve(form)
+        return parts
+    unknown = sorted(scheme.keep_float - set(units(form)))
+    if unknown:
+        raise UsageError(
+            "--keep-float", "names no unit", found=unknown[0], expected=", ".join(units(form)), fix="correct it"
+        )
+    walk = _Walk(form, scheme)
+    form.lifted = isinstance(scheme, Static)
+    parts = (walk.embeddings(), *walk.layers(), *walk.head(), *small_parts(form))
+    if all(part.reason is not None for part in parts):
+        raise UsageError("--keep-float", "leaves nothing to quantize", fix="keep fewer units float, or export fp32")
+    return parts
+
+
+def approximate_units(form: OnnxForm) -> tuple[Kept, ...]:
+    """The units of a quantized form that compute another function than the reference, and which."""
+    names = [name for name, module in form.named_modules() if isinstance(module, StaticFeedForward)]
+    units = {name: form.get_submodule(name).another_function for name in names}
+    return tuple(Kept(name=name, reason=reason) for name, reason in units.items() if reason is not None)
+
+
+class _Walk:
+    """One pass over a form."""
+
+    def __init__(self, form: OnnxForm, scheme: Dynamic | Static) -> None:
+        self._form, self._scheme = form, scheme
+
+    def embeddings(self) -> Part:
+        if "embeddings" in self._scheme.keep_float:
+            return table_part(self._form, ASKED)
+        part = table_part(self._form, None)
+        self._form.embeddings = IntEmbeddings(self._form.embeddings, self._scheme.embedding_bits)
+        return part
+
+    def layers(self) -> list[Part]:
+        parts: list[Part] = []
+        for index, block in enumerate(self._form.layers):
+            assert isinstance(block, Block)
+            parts += self._attention(index, block)
+            parts += self._feed_forward(index, block)
+        return parts
+
+    def head(self) -> list[Part]:
+        return self._linears("head")
+
+    def _attention(self, index: int, block: Block) -> list[Part]:
+        unit, scheme = f"layers.{index}.attention", self._scheme
+        kept = unit in scheme.keep_float
+        if not kept and isinstance(scheme, Static) and isinstance(block.attention, GroupAttention):
+            parts = [linear_part(self._form, name, None) for name in self._names(unit)]
+            parts.append(product_part(self._form, index, None))
+            block.attention = StaticGroupAttention(block.attention, self._spans(unit))
+            return parts
+        products = product_part(self._form, index, ASKED if kept else _FLOAT_PRODUCTS)
+        return [*self._linears(unit), products]
+
+    def _feed_forward(self, index: int, block: Block) -> list[Part]:
+        unit, scheme = f"layers.{index}.feed_forward", self._scheme
+        source = block.feed_forward
+        assert isinstance(source, FeedForward)
+        whole = isinstance(scheme, Static) and source.chained and not block.first_only
+        if unit in scheme.keep_float or not whole:
+            return self._linears(unit)
+        assert isinstance(scheme, Static)
+        parts = [linear_part(self._form, name, None) for name in self._names(unit)]
+        gate = scheme.approximate_gelu if source.activation is F.gelu else None
+        block.feed_forward = StaticFeedForward(source, self._spans(unit), gate)
+        return parts
+
+    def _linears(self, unit: str) -> list[Part]:
+        """Exchange the linear layers of ``unit`` one by one."""
+        parts = []
+        for name in self._names(unit):
+            small = self._form.get_submodule(name).weight.numel() < WORTH_PARAMETERS if unit == "head" else False
+            reason = ASKED if unit in self._scheme.keep_float else _TOO_SMALL if small else None
+            parts.append(linear_part(self._form, name, reason))
+            if reason is None:
+                self._form.set_submodule(name, self._exchanged(name))
+        return parts
+
+    def _exchanged(self, name: str) -> nn.Module:
+        source = self._form.get_submodule(name)
+        if isinstance(source, HeadProduct):
+            static = isinstance(self._scheme, Static)
+            return StaticHeadProduct(source, self._spans(name)("input")) if static else IntHeadProduct(source)
+        assert isinstance(source, nn.Linear)
+        table = self._table(source)
+        if isinstance(self._scheme, Dynamic):
+            return DynamicLinear(source, table)
+        owner = name.rsplit(".groups.", 1)[0]
+        return StaticLinear(source, self._spans(owner)("input"), table)
+
+    def _table(self, source: nn.Linear) -> IntEmbeddings | None:
+        """The quantized word table where ``source`` is a decoder tied to it."""
+        table = self._form.embeddings
+        shared = isinstance(table, IntEmbeddings) and table.bits == 8 and table.made_from[0] is source.weight
+        return table if shared else None
+
+    def _names(self, unit: str) -> list[str]:
+        return [name for name in linear_names(self._form) if name.startswith(f"{unit}.")]
+
+    def _spans(self, owner: str) -> Callable[[str], Span]:
+        assert isinstance(self._scheme, Static)
+        ranges = self._scheme.ranges
+        return lambda name: Span(*ranges[f"{owner}.{name}"])

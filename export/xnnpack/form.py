@@ -1,0 +1,355 @@
+"""The mobile form for ExecuTorch with XNNPACK: the reference's function for one unpadded text, [W, C] throughout.
+
+W tokens, C channels, D channels a head. XNNPACK takes slices, views with one free axis and three-dimensional products
+inside its delegate; splits, expands and four-dimensional products fall out of it and cost a copy each. The layers also
+take [1, 1, W, C], for `pte_conv_form`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.export import weights as mobile
+from squeezebert_mobile.model import ACTIVATION, Layer, LMHead, PreTrained, SqueezeBertModel
+from squeezebert_mobile.tasks import Task
+
+
+class Maps(nn.Module):
+    """Linear maps that read one input, which an int8 form then quantizes once for all of them."""
+
+    def __init__(self, maps: Iterable[nn.Linear]) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(maps)
+
+    def linears(self) -> list[nn.Linear]:
+        """The maps."""
+        return [layer for layer in self.maps if isinstance(layer, nn.Linear)]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [layer(x) for layer in self.maps]
+
+
+class GroupLinear(nn.Module):
+    """One linear map per group, on the list of the groups' slices."""
+
+    def __init__(self, weights: mobile.Grouped) -> None:
+        super().__init__()
+        self.groups = nn.ModuleList(Maps([linear(w, b)]) for w, b in zip(weights.weight, weights.bias, strict=True))
+
+    def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        pieces = regroup(parts, len(self.groups))
+        return [maps(piece)[0] for maps, piece in zip(self.groups, pieces, strict=True)]
+
+
+def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    """A linear map [out, in]; without a bias where that is all zero."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bool(bias.any()))
+    layer.weight = nn.Parameter(weight.clone(), requires_grad=False)
+    if layer.bias is not None:
+        layer.bias = nn.Parameter(bias.clone(), requires_grad=False)
+    return layer
+
+
+def split(x: Tensor, groups: int) -> list[Tensor]:
+    """The slices of ``x`` along its channels."""
+    if groups == 1:
+        return [x]
+    size = x.shape[-1] // groups
+    return [x[..., g * size : (g + 1) * size] for g in range(groups)]
+
+
+def join(parts: Sequence[Tensor]) -> Tensor:
+    """The parts side by side along the channels."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), -1)
+
+
+def regroup(parts: Sequence[Tensor], groups: int) -> Sequence[Tensor]:
+    """The same channels in ``groups`` parts; nothing moves where they are so already."""
+    return parts if len(parts) == groups else split(join(parts), groups)
+
+
+def first(x: Tensor) -> Tensor:
+    """Token 0 alone, [.., W, C] -> [.., 1, C]."""
+    return x[..., :1, :]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """Softmax attention of ``heads`` heads; q [Q, heads * D], k and v [W, heads * D], to [Q, heads * D]."""
+    size = q.shape[-1] // heads
+    scores = torch.bmm(q.view(-1, heads, size).permute(1, 0, 2), k.view(-1, heads, size).permute(1, 2, 0))
+    context = torch.bmm(scores.softmax(-1), v.view(-1, heads, size).permute(1, 0, 2))  # [heads, Q, D]
+    return context.permute(1, 0, 2).contiguous().view(-1, heads * size)
+
+
+class Products(nn.Module):
+    """`attend` as a module, which an int8 form exchanges."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attend(q, k, v, self.heads)
+
+
+class GroupAttention(nn.Module):
+    """Attention where each group holds whole heads, so that a group's q, k and v meet nobody else's."""
+
+    def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.products: nn.Module = Products(config.num_attention_heads // config.q_groups)
+        parts = (weights.query, weights.key, weights.value)
+        self.qkv = nn.ModuleList(
+            Maps(linear(part.weight[g], part.bias[g]) for part in parts) for g in range(config.q_groups)
+        )
+        self.output = GroupLinear(weights.output)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pieces = split(x, len(self.qkv))
+        context = [self.products(*maps(piece)) for maps, piece in zip(self.qkv, pieces, strict=True)]
+        return join(self.output(context))
+
+
+class PlainAttention(nn.Module):
+    """Attention for any grouping: q, k and v whole, all heads in one product."""
+
+    def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig, *, first_only: bool) -> None:
+        super().__init__()
+        self.heads, self.first_only = config.num_attention_heads, first_only
+        self.query, self.key, self.value = map(GroupLinear, (weights.query, weights.key, weights.value))
+        self.output = GroupLinear(weights.output)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = join(self.query([first(x) if self.first_only else x]))
+        return join(self.output([attend(q, join(self.key([x])), join(self.value([x])), self.heads)]))
+
+
+class FirstTokenAttention(nn.Module):
+    """`GroupAttention` for token 0 alone, to [1, C].
+
+    The query meets the key weights instead of every key, k . q = (W x) . q = x . (W' q), and the value weights meet
+    the weighted sum of x instead of every token; no product with a weight is left that is W tokens tall.
+    """
+
+    def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        groups, self.heads = config.q_groups, config.num_attention_heads // config.q_groups
+        self.query = GroupLinear(weights.query)
+        self.reach = nn.ModuleList(self._per_head(weights.key, g, transpose=True) for g in range(groups))
+        self.value = nn.ModuleList(self._per_head(weights.value, g, transpose=False) for g in range(groups))
+        self.output = GroupLinear(weights.output)
+
+    def _per_head(self, part: mobile.Grouped, group: int, *, transpose: bool) -> nn.ModuleList:
+        heads = part.weight[group].chunk(self.heads)  # [D, in] each
+        return nn.ModuleList(
+            Maps([linear(head.T.contiguous() if transpose else head, torch.zeros(1))]) for head in heads
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        pieces, queries = split(x, len(self.value)), self.query([first(x)])
+        context = [self._group(g, q, piece) for g, (q, piece) in enumerate(zip(queries, pieces, strict=True))]
+        return join(self.output(context))
+
+    def _group(self, group: int, q: Tensor, x: Tensor) -> Tensor:
+        reach = [maps(part)[0] for maps, part in zip(self.reach[group], split(q, self.heads), strict=True)]  # [1, in]
+        size = x.shape[-1]
+        rows, tokens = join(reach).view(1, self.heads, size), x.view(1, -1, size)
+        probabilities = torch.bmm(rows, tokens.permute(0, 2, 1)).softmax(-1)  # [1, heads, W]
+        seen = torch.bmm(probabilities, tokens).view(1, self.heads * size)
+        return join([maps(part)[0] for maps, part in zip(self.value[group], split(seen, self.heads), strict=True)])
+
+
+class FeedForward(nn.Module):
+    """The two feed-forward maps, which chain inside their group where both have the same groups."""
+
+    def __init__(self, weights: mobile.FeedForwardWeights, activation: str) -> None:
+        super().__init__()
+        self.wide, self.narrow = GroupLinear(weights.wide), GroupLinear(weights.narrow)
+        self.activation = activation_of(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return join(self.narrow([self.activation(part) for part in self.wide([x])]))
+
+
+def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+    """The activation, in operators that XNNPACK computes as PyTorch does: its own Gelu is the exact one only."""
+    return _gelu_tanh if name in {"gelu_fast", "gelu_new", "gelu_pytorch_tanh"} else ACTIVATION[name]
+
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return 0.5 * x * (1.0 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
+
+
+class Block(nn.Module):
+    """One encoder layer, [W, C] -> [W, C], or -> [1, C] where ``first_only``."""
+
+    def __init__(self, layer: Layer, config: SqueezeBertConfig, *, first_only: bool) -> None:
+        super().__init__()
+        self.first_only = first_only
+        self.attention = _attention(mobile.attention_weights(layer, config), config, first_only=first_only)
+        self.attention_norm = norm(layer.post_attention.layernorm)
+        self.feed_forward: nn.Module = FeedForward(mobile.feed_forward_weights(layer), config.hidden_act)
+        self.feed_forward_norm = norm(layer.output.layernorm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = first(x) if self.first_only else x
+        y = self.attention_norm(self.attention(x) + residual)
+        z: Tensor = self.feed_forward_norm(self.feed_forward(y) + y)
+        return z
+
+
+def _attention(weights: mobile.AttentionWeights, config: SqueezeBertConfig, *, first_only: bool) -> nn.Module:
+    if mobile.attention_fallback(config) is not None:
+        return PlainAttention(weights, config, first_only=first_only)
+    return FirstTokenAttention(weights, config) if first_only else GroupAttention(weights, config)
+
+
+def norm(source: nn.LayerNorm) -> nn.LayerNorm:
+    """The reference's normalization, over the last axis."""
+    layer = nn.LayerNorm(source.normalized_shape, source.eps)
+    layer.weight, layer.bias = source.weight, source.bias
+    return layer
+
+
+class FirstRows(nn.Module):
+    """As many rows of a table [L, C] as there are ids [W], from the first on."""
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(table.clone(), requires_grad=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.weight[: ids.shape[0]]
+
+
+class Embeddings(nn.Module):
+    """Ids and segment ids [W] to [W, C]."""
+
+    def __init__(self, model: SqueezeBertModel, max_length: int) -> None:
+        super().__init__()
+        source = model.embeddings
+        self.words: nn.Module = nn.Embedding.from_pretrained(source.word_embeddings.weight)
+        self.types = nn.Embedding.from_pretrained(source.token_type_embeddings.weight)
+        self.positions: nn.Module = FirstRows(source.position_embeddings.weight[:max_length])
+        self.norm = norm(source.LayerNorm)
+
+    def forward(self, ids: Tensor, types: Tensor) -> Tensor:
+        x: Tensor = self.norm(self.words(ids) + self.types(types) + self.positions(ids))
+        return x
+
+
+class PteForm(nn.Module):
+    """The whole mobile form: (input_ids, token_type_ids), int64 [1, W], to the outputs of the task."""
+
+    def __init__(self, model: PreTrained, max_length: int) -> None:
+        super().__init__()
+        config, base = model.config, mobile.base_model(model)
+        last = config.num_hidden_layers - 1
+        self.embeddings = Embeddings(base, max_length)
+        self.layers = nn.ModuleList(
+            Block(layer, config, first_only=model.task.reads_first_token_only and n == last)
+            for n, layer in enumerate(base.encoder.layers)
+        )
+        self.head = _head(model, base)
+        # Whether the layers take [1, 1, W, C], as XNNPACK's convolution wants it.
+        self.lifted = False
+
+    def blocks(self) -> list[Block]:
+        """The encoder layers."""
+        return [layer for layer in self.layers if isinstance(layer, Block)]
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
+        x = self.embeddings(input_ids.view(-1), token_type_ids.view(-1))
+        if self.lifted:
+            x = x.view(1, 1, -1, x.shape[-1])
+        for layer in self.layers:
+            x = layer(x)
+        outputs: tuple[Tensor, ...] = self.head(x.view(-1, x.shape[-1]) if self.lifted else x)
+        return tuple(output.float() for output in outputs)
+
+
+def _head(model: PreTrained, base: SqueezeBertModel) -> nn.Module:
+    pooler = base.pooler.dense
+    match model.task:
+        case Task.TEXT_CLASSIFICATION | Task.MULTIPLE_CHOICE:
+            return ClassifierHead(pooler, model.get_submodule("classifier"))
+        case Task.TOKEN_CLASSIFICATION:
+            return TokenHead(model.get_submodule("classifier"))
+        case Task.QUESTION_ANSWERING:
+            return SpanHead(model.get_submodule("qa_outputs"))
+        case Task.FILL_MASK:
+            return VocabularyHead(model.get_submodule("cls.predictions"), model.config.hidden_act)
+        case Task.FEATURE_EXTRACTION:
+            return FeatureHead(pooler)
+
+
+def rows(x: Tensor) -> Tensor:
+    """[W, C] as the batch of one that callers expect, [1, W, C]."""
+    return x.view(1, -1, x.shape[-1])
+
+
+def _copy(source: nn.Module) -> Maps:
+    """A linear map on the reference's own tensors, so that a tied decoder stays tied."""
+    assert isinstance(source, nn.Linear)
+    layer = nn.Linear(source.in_features, source.out_features)
+    layer.weight, layer.bias = source.weight, source.bias
+    return Maps([layer])
+
+
+class ClassifierHead(nn.Module):
+    """Token 0, alone already [1, C], to logits [1, labels]."""
+
+    def __init__(self, pooler: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.pooler, self.classifier = _copy(pooler), _copy(classifier)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (self.classifier(torch.tanh(self.pooler(x)[0]))[0],)
+
+
+class TokenHead(nn.Module):
+    """Logits [1, W, labels] of every token."""
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__()
+        self.classifier = _copy(classifier)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (rows(self.classifier(x)[0]),)
+
+
+class SpanHead(TokenHead):
+    """Start and end logits, [1, W] each."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        logits = self.classifier(x)[0]
+        return logits[:, :1].reshape(1, -1), logits[:, 1:].reshape(1, -1)
+
+
+class VocabularyHead(nn.Module):
+    """Vocabulary logits [1, W, V] of every token."""
+
+    def __init__(self, source: nn.Module, activation: str) -> None:
+        super().__init__()
+        transform = source.get_submodule("transform")
+        assert isinstance(transform, LMHead)
+        self.dense, self.norm = _copy(transform.dense), norm(transform.LayerNorm)
+        self.activation = activation_of(activation)
+        self.decoder = _copy(source.get_submodule("decoder"))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (rows(self.decoder(self.norm(self.activation(self.dense(x)[0])))[0]),)
+
+
+class FeatureHead(nn.Module):
+    """Hidden states [1, W, C] and the pooled first token [1, C]."""
+
+    def __init__(self, pooler: nn.Module) -> None:
+        super().__init__()
+        self.pooler = _copy(pooler)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return rows(x), torch.tanh(self.pooler(first(x))[0])

@@ -1,0 +1,100 @@
+"""What XNNPACK can do and ExecuTorch's partitioner does not know, taught to it for the length of one lowering.
+
+These are private parts of ExecuTorch, so they are touched only in the release that this was tried with.
+"""
+
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from squeezebert_mobile.errors import EnvironmentFault
+
+RELEASE = "1.4"
+
+# XNNPACK reads a slice size of 0 as "to the end of this axis", whatever its length is in this call.
+_TO_THE_END = 0
+
+
+def require_release() -> None:
+    """Raise EnvironmentFault where ExecuTorch is missing or not of the release whose private parts are known here."""
+    fix = f"pip install 'executorch=={RELEASE}.*'"
+    try:
+        found = importlib.metadata.version("executorch")
+    except importlib.metadata.PackageNotFoundError:
+        raise EnvironmentFault("executorch", "is not installed", expected=f"{RELEASE}.*", fix=fix) from None
+    if found.split(".")[:2] != RELEASE.split("."):
+        raise EnvironmentFault(
+            "executorch", "is not the release that this can lower with", found=found, expected=f"{RELEASE}.*", fix=fix
+        )
+
+
+@contextmanager
+def needed_passes() -> Iterator[None]:
+    """Skip the delegate's passes for what the mobile form has not (images, SDPA); they take most of the time."""
+    require_release()
+    from executorch.backends.xnnpack import _passes, xnnpack_preprocess
+
+    needed = [
+        _passes.XNNPACKRemoveCloneOpsTransform,
+        _passes.DimOrderOpsRevertPass,
+        _passes.ConvertToLinearPass,
+        _passes.FuseActivationPass,
+        _passes.DecomposeConcatenate,
+        _passes.RemoveGetItemPass,
+        _passes.RemoveRedundantCopyPass,
+    ]
+
+    def manager(program: Any, passes: Any = None) -> Any:
+        return _passes.XNNPACKPassManager(program, passes=passes or needed)
+
+    with patch.object(xnnpack_preprocess, "XNNPACKPassManager", manager):
+        yield
+
+
+@contextmanager
+def integer_products() -> Iterator[None]:
+    """Let batched products of int8 tensors into the delegate; the second one must have no zero point."""
+    require_release()
+    from executorch.backends.xnnpack.partition.config.generic_node_configs import BMMConfig
+    from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
+
+    def supported(_: Any) -> list[ConfigPrecisionType]:
+        return [ConfigPrecisionType.FP32, ConfigPrecisionType.STATIC_QUANT]
+
+    with patch.object(BMMConfig, "supported_precision_types", supported):
+        yield
+
+
+@contextmanager
+def grouped_convolutions() -> Iterator[list[Any]]:
+    """Let the grouped convolution into the delegate; gives what the partitioner has to be made of."""
+    require_release()
+    from executorch.backends.xnnpack.operators import node_visitor
+    from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
+
+    from squeezebert_mobile.export.xnnpack.convolution import GroupedConvConfig, GroupedConvVisitor
+
+    with patch.dict(node_visitor._node_visitor_dict, {GroupedConvVisitor.target: GroupedConvVisitor}):
+        yield [*ALL_PARTITIONER_CONFIGS, GroupedConvConfig]
+
+
+@contextmanager
+def dynamic_slices() -> Iterator[None]:
+    """Let slices of tensors with a free axis into the delegate; the free axis itself may be cut from its start only."""
+    require_release()
+    from executorch.backends.xnnpack.operators import op_slice_copy
+    from executorch.backends.xnnpack.partition.config.generic_node_configs import SliceCopyConfig
+
+    shape_of = op_slice_copy.get_shape
+
+    def sizes(node: Any) -> list[int]:
+        return [size if isinstance(size, int) else _TO_THE_END for size in shape_of(node)]
+
+    def allowed(config: Any, node: Any, program: Any) -> bool:
+        steps: Sequence[int] = node.args[4:5]
+        return bool(config.check_common_constraints(node, program)) and list(steps) in ([], [1])
+
+    with patch.object(SliceCopyConfig, "check_constraints", allowed), patch.object(op_slice_copy, "get_shape", sizes):
+        yield

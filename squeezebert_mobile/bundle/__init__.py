@@ -1,0 +1,1 @@
+"""The bundle: its manifest, its folder or archive, and its proof."""

@@ -1,0 +1,41 @@
+"""The README.md of a bundle, generated from its manifest."""
+
+from squeezebert_mobile.bundle.manifest import Artifact, Manifest
+
+CARD_NAME = "README.md"
+
+
+def card(manifest: Manifest) -> str:
+    """A model card in Markdown: what it is, how to call it, what was proven, where it came from."""
+    source, call = manifest.source, manifest.recommended_call
+    length = manifest.tokenizer.max_length
+    revision = f" at revision {source.revision}" if source.revision else ""
+    lines = [
+        f"# SqueezeBERT for {manifest.task}",
+        "",
+        f"Exported from `{source.name}`{revision} by squeezebert-mobile {manifest.producer.squeezebert_mobile}.",
+        "`bundle.json` describes every file; check all of it with `squeezebert-mobile verify FOLDER`.",
+        "",
+        *([f"Labels: {', '.join(manifest.labels)}.", ""] if manifest.labels else []),
+        f"Call it with batch {call.batch}, padding {call.padding}, {call.threads} thread; texts up to {length} tokens.",
+        "Run a text without padding: it is fastest, and a dynamic int8 file then answers by that text alone.",
+        "",
+        "| file | runtime | precision | MB | largest difference from the reference | same argmax |",
+        "|---|---|---|---|---|---|",
+        *(_row(artifact) for artifact in manifest.artifacts),
+        "",
+        "The differences are over the golden texts (`golden.json`), alone, padded and in batches.",
+        "",
+        "## Source",
+        "",
+        *(f"- `{file.path}` {file.bytes} bytes, sha256 {file.sha256}" for file in source.files),
+        *(f"- note: {note}" for note in source.notes),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(artifact: Artifact) -> str:
+    worst = max(parity.max_abs for parity in artifact.parity)
+    agreement = min(parity.argmax_agreement for parity in artifact.parity)
+    size = f"{artifact.bytes / 1e6:.1f}"
+    return f"| {artifact.path} | {artifact.runtime} | {artifact.precision} | {size} | {worst:g} | {agreement:.2%} |"

@@ -1,0 +1,137 @@
+"""Reading and writing a bundle: every file listed, every digest compared, no links, nothing else in the folder."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from squeezebert_mobile import digest, jsonfile
+from squeezebert_mobile.atomic import staged_folder
+from squeezebert_mobile.bundle import manifest, paths
+from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact, FileEntry, Manifest
+from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
+from squeezebert_mobile.errors import InputFileError, IntegrityError, UsageError
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+
+# The one file that bundle.json does not list, since it is made over all the others (`signing`).
+SIGNATURE_NAME = "model.sig"
+MAX_SIGNATURE_BYTES = 1 << 20
+_FIX = "copy or export the bundle again"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder whose every byte was compared with its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of bundle.json, which fixes all other files."""
+        return digest.sha256(manifest.dump(self.manifest))
+
+    def config(self) -> SqueezeBertConfig:
+        """The model's configuration."""
+        return SqueezeBertConfig.from_json_file(self.folder / CONFIG_NAME)
+
+    def tokenizer(self) -> SqueezeBertTokenizerFast:
+        """The model's tokenizer."""
+        return SqueezeBertTokenizerFast.from_pretrained(self.folder)
+
+    def artifact(self, runtime: str | None = None, precision: str | None = None) -> Artifact:
+        """The first artifact of that runtime and precision, in the manifest's order. Raises UsageError without one."""
+        for candidate in self.artifacts(runtime, precision):
+            return candidate
+        have = ", ".join(f"{a.runtime} {a.precision}" for a in self.manifest.artifacts)
+        wanted = " ".join(filter(None, (runtime, precision))) or "any"
+        fix = "ask for one that it has, or export that one too"
+        raise UsageError(self.folder, "has no such artifact", found=have or "none", expected=wanted, fix=fix)
+
+    def artifacts(self, runtime: str | None = None, precision: str | None = None) -> list[Artifact]:
+        """All artifacts of that runtime and precision; None matches every one."""
+        return [a for a in self.manifest.artifacts if runtime in (None, a.runtime) and precision in (None, a.precision)]
+
+
+def is_bundle(folder: Path) -> bool:
+    """True where ``folder`` holds a bundle.json, whatever its state."""
+    return (folder / MANIFEST_NAME).is_file()
+
+
+def read(folder: Path) -> Bundle:
+    """The bundle in ``folder``, completely verified.
+
+    Raises InputFileError for a folder that is none or names paths outside itself, IntegrityError for a missing, added,
+    changed or linked file and for an unknown schema.
+    """
+    folder = Path(folder)
+    if not folder.is_dir() or folder.is_symlink():
+        raise InputFileError(folder, "is not a bundle folder", fix="give the folder that export wrote")
+    found = dict(_walk(folder, ""))
+    if MANIFEST_NAME not in found:
+        raise InputFileError(folder / MANIFEST_NAME, "is missing", fix="give the folder that export wrote")
+    for name, limit in ((MANIFEST_NAME, jsonfile.MAX_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
+        if found.get(name, 0) > limit:
+            what = "is too large"
+            raise InputFileError(folder / name, what, found=found[name], expected=f"up to {limit} bytes", fix=_FIX)
+    parsed = manifest.parse((folder / MANIFEST_NAME).read_bytes(), folder / MANIFEST_NAME)
+    entries = parsed.every_file()
+    paths.require_portable([MANIFEST_NAME, SIGNATURE_NAME, *(entry.path for entry in entries)], folder / MANIFEST_NAME)
+    _require_same_names(folder, set(found) - {MANIFEST_NAME, SIGNATURE_NAME}, {entry.path for entry in entries})
+    for entry in entries:
+        if found[entry.path] != entry.bytes:
+            path = folder / entry.path
+            raise IntegrityError(path, "has another size", found=found[entry.path], expected=entry.bytes, fix=_FIX)
+        digest.require(digest.sha256_file(folder / entry.path), entry.sha256, folder / entry.path)
+    return Bundle(folder, parsed)
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
+    """Relative path and size of every file. Raises IntegrityError for anything but plain files and folders."""
+    if len(prefix) > paths.MAX_BYTES:
+        raise IntegrityError(folder, "is nested deeper than any bundle", fix=_FIX)
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda e: e.name):
+            facts = entry.stat(follow_symlinks=False)
+            path = Path(entry.path)
+            if stat.S_ISDIR(facts.st_mode):
+                yield from _walk(path, f"{prefix}{entry.name}/")
+            elif not stat.S_ISREG(facts.st_mode):
+                raise IntegrityError(path, "is a link or a device, not a plain file", fix=_FIX)
+            elif facts.st_nlink > 1:
+                raise IntegrityError(path, "is hard-linked to a file elsewhere", fix=_FIX)
+            else:
+                yield f"{prefix}{entry.name}", facts.st_size
+
+
+def _require_same_names(folder: Path, found: set[str], listed: set[str]) -> None:
+    for name in sorted(listed - found):
+        raise IntegrityError(folder / name, "is missing", fix=_FIX)
+    for name in sorted(found - listed):
+        raise IntegrityError(folder / name, "is not listed in bundle.json", fix="delete it, or copy the bundle again")
+
+
+@contextmanager
+def staged(target: Path, *, force: bool) -> Iterator[Path]:
+    """An empty folder that becomes ``target`` in one rename, once it is left and holds a bundle.
+
+    Hold it while the content is made: a target that cannot be written is refused before the work, and a second run on
+    the same target too. Raises EnvironmentFault for both, and for a target that is no bundle or may not be replaced.
+    """
+    with staged_folder(target, may_replace=is_bundle, force=force) as stage:
+        yield stage
+        read(stage)
+
+
+def fill(stage: Path, content: Mapping[str, bytes], described: Manifest) -> None:
+    """Write every file of a bundle; ``content`` maps each path but bundle.json to its bytes."""
+    for path, data in sorted({**content, MANIFEST_NAME: manifest.dump(described)}.items()):
+        (stage / path).parent.mkdir(parents=True, exist_ok=True)
+        (stage / path).write_bytes(data)
+
+
+def entry(path: str, data: bytes) -> FileEntry:
+    """The manifest's entry for a file."""
+    return FileEntry(path=path, sha256=digest.sha256(data), bytes=len(data))

@@ -1,0 +1,105 @@
+"""Who made a bundle: an OpenSSF model signature over all of its files, made and checked offline with a key pair.
+
+The keys are PEM files of an elliptic curve. The signature lies in the bundle as ``model.sig``, the one file that
+bundle.json does not list; `model_signing verify key` reads it as well. Digests show damage, only this shows a forgery.
+"""
+
+import base64
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
+from squeezebert_mobile.bundle.manifest import MANIFEST_NAME
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError
+
+_KEY_FIX = "make one with: openssl ecparam -name prime256v1 -genkey -noout -out KEY, and its public half with: openssl ec -in KEY -pubout"  # noqa: E501
+
+
+def sign(folder: Path, private_key: Path) -> None:
+    """Write the signature of everything in ``folder`` into it.
+
+    ``private_key`` is an unencrypted PEM file. Raises InputFileError for another, EnvironmentFault where the package
+    is missing. ECDSA is randomised: two signatures of one bundle differ.
+    """
+    _signer(private_key).sign(folder, folder / SIGNATURE_NAME)
+
+
+def require_private_key(path: Path) -> None:
+    """Raise now what `sign` would raise after the work."""
+    _signer(path)
+
+
+def _signer(private_key: Path) -> Any:
+    library = _library()
+    signer = library.signing.Config().set_hashing_config(_hashing(library))
+    try:
+        return signer.use_elliptic_key_signer(private_key=private_key)
+    except OSError as error:
+        raise InputFileError(private_key, f"cannot be read: {error.strerror}", fix=_KEY_FIX) from None
+    # TypeError: it is encrypted. AttributeError: it has no curve, as RSA.
+    except (ValueError, TypeError, AttributeError):
+        what = "is not an unencrypted PEM private key of an elliptic curve"
+        raise InputFileError(private_key, what, expected="P-256, P-384 or P-521", fix=_KEY_FIX) from None
+
+
+def require_signed(bundle: Bundle, public_key: Path) -> None:
+    """Raise IntegrityError unless the bundle bears a signature of that key over each of its files.
+
+    Raises InputFileError where ``public_key`` is no PEM public key, EnvironmentFault where the package is missing.
+    """
+    library = _library()
+    path = bundle.folder / SIGNATURE_NAME
+    if not path.is_file():
+        fix = "ask its maker for a signed bundle; export one with --sign-key"
+        raise IntegrityError(path, "is missing: the bundle is not signed", fix=fix)
+    verifier = library.verifying.Config().set_hashing_config(_hashing(library))
+    try:
+        verifier.use_elliptic_key_verifier(public_key=public_key)
+    except OSError as error:
+        raise InputFileError(public_key, f"cannot be read: {error.strerror}", fix=_KEY_FIX) from None
+    except (ValueError, TypeError, AttributeError):
+        what = "is not a PEM public key of an elliptic curve"
+        raise InputFileError(public_key, what, expected="P-256, P-384 or P-521", fix=_KEY_FIX) from None
+    try:
+        # It prints warnings, and stdout belongs to the result.
+        with redirect_stdout(sys.stderr):
+            verifier.verify(bundle.folder, path)
+        missing = _names(bundle) - _signed_names(path)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the parsers below it raise, it is not a valid signature
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        fix = "check that the key is its maker's; do not use the bundle otherwise"
+        raise IntegrityError(path, f"is not a signature of this bundle by this key: {reason}", fix=fix) from None
+    if missing:
+        fix = "sign the bundle again; do not use it otherwise"
+        raise IntegrityError(path, f"does not cover {min(missing)}", fix=fix)
+
+
+def _names(bundle: Bundle) -> set[str]:
+    return {MANIFEST_NAME, *(entry.path for entry in bundle.manifest.every_file())}
+
+
+def _signed_names(path: Path) -> set[str]:
+    """The files that a signature covers; it may itself name files to ignore, which the library then honours."""
+    envelope = json.loads(path.read_bytes())["dsseEnvelope"]
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    return {resource["name"] for resource in statement["predicate"]["resources"]}
+
+
+def _library() -> ModuleType:
+    try:
+        import model_signing
+    except ImportError as error:
+        fix = "pip install 'squeezebert-mobile[sign]'"
+        raise EnvironmentFault("model-signing", f"cannot be imported: {error}", fix=fix) from None
+    return model_signing
+
+
+def _hashing(library: ModuleType) -> object:
+    """Every file but the signature, the ones that git makes too."""
+    return library.hashing.Config().set_ignored_paths(paths=[SIGNATURE_NAME], ignore_git_paths=False)

@@ -1,0 +1,1 @@
+"""Checkpoints: found, verified, read and written."""

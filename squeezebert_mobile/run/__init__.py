@@ -1,0 +1,1 @@
+"""Running a bundle: one child process, sessions, predictions, verification."""

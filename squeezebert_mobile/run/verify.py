@@ -1,0 +1,95 @@
+"""Does a bundle still hold what its manifest says, and does it still answer as the reference did?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from squeezebert_mobile.bundle import archive, golden, signing
+from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
+from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
+from squeezebert_mobile.bundle.manifest import Artifact
+from squeezebert_mobile.errors import GateError
+from squeezebert_mobile.run.session import Session
+from squeezebert_mobile.tasks import Task
+
+
+@dataclass(frozen=True)
+class ArtifactCheck:
+    """An artifact's largest difference from the golden outputs, and the difference that is allowed."""
+
+    path: str
+    runtime: str
+    precision: str
+    cases: int
+    max_abs: float
+    allowed: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A bundle whose digests all hold, whether its signature was checked, and what each artifact answered."""
+
+    folder: str
+    digest: str
+    files: int
+    signature: Literal["holds", "not checked", "none"]
+    artifacts: tuple[ArtifactCheck, ...]
+
+
+def verify(source: Path, *, run: bool = True, public_key: Path | None = None) -> Verification:
+    """Compare every digest, the tokenizer's ids and, with ``run``, every artifact's answers with golden.json.
+
+    ``source`` is a bundle's folder or archive. With ``public_key``, the bundle must be signed by that key's owner,
+    which is checked before anything is run. Raises as `archive.opened` and `signing.require_signed`; GateError where
+    ids or answers differ by more than was measured at export, doubled for another version of a runtime.
+    """
+    with archive.opened(source) as bundle:
+        if public_key is not None:
+            signing.require_signed(bundle, public_key)
+        return _verify(str(source), bundle, run=run, signed=public_key is not None)
+
+
+def _verify(source: str, bundle: Bundle, *, run: bool, signed: bool) -> Verification:
+    data = (bundle.folder / GOLDEN_NAME).read_bytes()
+    cases = golden.parse(data, str(bundle.folder / GOLDEN_NAME))
+    _check_ids(bundle, cases)
+    checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
+    files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
+    unchecked: Literal["not checked", "none"] = "not checked" if (bundle.folder / SIGNATURE_NAME).exists() else "none"
+    return Verification(source, bundle.digest, files, "holds" if signed else unchecked, checks)
+
+
+def _check_ids(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
+    tokenizer = bundle.tokenizer()
+    for case in cases:
+        if not case.texts:
+            continue
+        first, *rest = case.texts
+        texts, pairs = ([first] * max(len(rest), 1), rest or None)
+        rows = tokenizer(texts, pairs, max_length=case.max_length, padding="longest")
+        if tuple(tuple(map(int, row)) for row in rows.input_ids) != case.input_ids:
+            what = f"the tokenizer gives other ids for the golden text {case.name!r}"
+            raise GateError(bundle.folder, what, fix="install the version of tokenizers that the package pins")
+
+
+def _check(bundle: Bundle, artifact: Artifact, cases: tuple[GoldenCase, ...]) -> ArtifactCheck:
+    rank = 3 if bundle.manifest.task is Task.MULTIPLE_CHOICE else 2
+    allowed = {parity.output: max(2 * parity.max_abs, parity.atol or 1e-4) for parity in artifact.parity}
+    worst = 0.0
+    with Session(bundle.folder, artifact) as session:
+        for case in cases:
+            found = session.run(case.batch(rank))
+            for expected in case.outputs:
+                difference = golden.difference(expected, found[expected.name])
+                worst = max(worst, difference)
+                if difference > allowed[expected.name]:
+                    _refuse(bundle, artifact, case, difference, allowed[expected.name])
+    return ArtifactCheck(artifact.path, artifact.runtime, artifact.precision, len(cases), worst, max(allowed.values()))
+
+
+def _refuse(bundle: Bundle, artifact: Artifact, case: GoldenCase, found: float, allowed: float) -> None:
+    what = f"answers the golden text {case.name!r} otherwise than the reference"
+    fix = "run squeezebert-mobile doctor; if the runtime is a newer one, export again with it"
+    raise GateError(
+        bundle.folder / artifact.path, what, found=f"{found:.3g}", expected=f"at most {allowed:.3g}", fix=fix
+    )

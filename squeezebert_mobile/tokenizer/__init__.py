@@ -1,0 +1,1 @@
+"""WordPiece tokenization as transformers does it, and its files."""

@@ -1,0 +1,419 @@
+"""SqueezeBERT's tokenizer: BERT's WordPiece on the `tokenizers` library, its results as rectangular numpy arrays.
+
+Sequences are cut and joined here rather than in the library: its settings are shared state, which threads would fight
+over, and its overflow of a long pair holds every window of one text times every window of the other.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
+from tokenizers.models import WordPiece
+
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.tokenizer import files
+from squeezebert_mobile.tokenizer.files import TokenizerSettings
+from squeezebert_mobile.tokenizer.truncation import Strategy, Window, split
+
+Ints = NDArray[np.int64]
+Padding = Literal["longest", "max_length"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows of token ids with all that leads back to the text; N rows, W tokens, int64 where not said otherwise.
+
+    A long sample has several rows where overflow was asked for; ``sample`` says which text a row comes from.
+    """
+
+    input_ids: Ints  # [N, W]
+    attention_mask: Ints  # [N, W], 1 for tokens, 0 for padding
+    token_type_ids: Ints  # [N, W], 1 for the second text and the separator after it
+    offsets: Ints  # [N, W, 2], start and end in code points of the row's text; 0, 0 for added tokens
+    sequence_ids: Ints  # [N, W], 0 and 1 for the two texts, -1 for [CLS], [SEP] and padding
+    special_tokens_mask: Ints  # [N, W], 1 where sequence_ids is -1
+    truncated: NDArray[np.bool_]  # [N], the row lacks tokens of its texts
+    unknown: Ints  # [N], how many tokens of the texts are [UNK]
+    sample: Ints  # [N], index of the text
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The tokens of one text: ids [W] and offsets [W, 2]."""
+
+    ids: Ints
+    offsets: Ints
+
+
+class SqueezeBertTokenizerFast:
+    """Text to token ids and back, id for id as ``transformers.SqueezeBertTokenizerFast``.
+
+    ``pieces`` is the vocabulary in id order; ``source`` is what error messages name. Raises InputFileError where an
+    added token of the settings would not get the id that ``added_ids`` declares.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[str],
+        settings: TokenizerSettings | None = None,
+        *,
+        source: str | Path = files.VOCAB_FILE,
+        added_ids: dict[str, int] | None = None,
+    ) -> None:
+        settings = settings or TokenizerSettings()
+        self.pieces = tuple(pieces)
+        self.settings = settings if settings.added else settings.with_special_tokens()
+        self.source = source
+        self._backend = _backend(self.pieces, self.settings)
+        for token, expected in (added_ids or {}).items():
+            found = self._backend.token_to_id(token)
+            if found != expected:
+                fix = "use the tokenizer files of one checkpoint"
+                raise InputFileError(source, f"{token} has another id", found=found, expected=expected, fix=fix)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
+        """The tokenizer of a checkpoint folder or hub repository; errors as in `tokenizer_files.read_folder`."""
+        folder = Path(source)
+        if not folder.is_dir() or revision is not None:
+            from squeezebert_mobile.checkpoint import hub
+
+            folder = hub.resolve(source, revision=revision, weights=False)
+        read = files.read_folder(folder)
+        return cls(read.pieces, read.settings, source=read.path, added_ids=read.added_ids)
+
+    @classmethod
+    def train(
+        cls, texts: Iterable[str], vocab_size: int, *, lowercase: bool = True, model_max_length: int | None = None
+    ) -> Self:
+        """A tokenizer learnt from ``texts``, of ``vocab_size`` pieces at most, special ones included.
+
+        Raises UsageError for a size without room for any letter.
+        """
+        settings = TokenizerSettings(
+            do_lower_case=lowercase, model_max_length=model_max_length or files.DEFAULT_MAX_LENGTH
+        )
+        specials = list(settings.special_tokens.values())
+        # A letter takes two pieces, itself and its continuation; BERT's own vocabulary has about 1,000 letters.
+        room = min(1000, (vocab_size - len(specials)) // 2)
+        if room < 1:
+            raise UsageError(
+                "vocab_size", "has no room for a letter", found=vocab_size, expected=">= 7", fix="raise it"
+            )
+        backend = _backend(specials, settings)
+        cleaned = [_clean(text) for text in texts]
+        counts = Counter(letter for text in cleaned for letter in backend.normalizer.normalize_str(text))
+        letters = sorted(sorted(set(counts) - {" "}, key=lambda letter: (-counts[letter], letter))[:room])
+        # The trainer numbers letters in the order of a hash table, another one in each process. Given as special tokens
+        # they keep the order they are given in.
+        fixed = [*specials, *letters, *(f"##{letter}" for letter in letters)]
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=vocab_size, special_tokens=fixed, limit_alphabet=0, show_progress=False
+        )
+        backend.train_from_iterator(cleaned, trainer)
+        vocab = backend.get_vocab()
+        return cls(sorted(vocab, key=vocab.__getitem__), settings)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and vocab.txt, the same bytes each time.
+
+        Raises EnvironmentFault where the folder cannot be written.
+        """
+        files.write_folder(Path(folder), self._backend.to_str(pretty=True), self.pieces, self.settings)
+
+    def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str]:
+        """Write vocab.txt alone and return its path. Raises EnvironmentFault where that is not possible."""
+        prefix = f"{filename_prefix}-" if filename_prefix else ""
+        path = Path(save_directory) / f"{prefix}{files.VOCAB_FILE}"
+        files.write_vocab(path, self.pieces)
+        return (str(path),)
+
+    def check_against(self, vocab_size: int) -> None:
+        """Raise UnsupportedModelError where tokens have no row in an embedding of ``vocab_size`` rows."""
+        if len(self) > vocab_size:
+            fix = "use the tokenizer files of this checkpoint"
+            raise UnsupportedModelError(
+                self.source,
+                "has more tokens than the embedding has rows",
+                found=len(self),
+                expected=vocab_size,
+                fix=fix,
+            )
+
+    def __len__(self) -> int:
+        """Tokens in all, added ones included: every id is below this."""
+        return int(self._backend.get_vocab_size(with_added_tokens=True))
+
+    @property
+    def vocab_size(self) -> int:
+        """Pieces of the vocabulary, added tokens left out."""
+        return len(self.pieces)
+
+    @property
+    def model_max_length(self) -> int:
+        """The longest row that a call makes unless it says otherwise."""
+        return self.settings.model_max_length
+
+    @property
+    def do_lower_case(self) -> bool:
+        """Whether text is put into lower case."""
+        return self.settings.do_lower_case
+
+    @property
+    def strip_accents(self) -> bool:
+        """Whether accents are taken off."""
+        return self.settings.strips_accents
+
+    @property
+    def tokenize_chinese_chars(self) -> bool:
+        """Whether each CJK character is a word of its own."""
+        return self.settings.tokenize_chinese_chars
+
+    @property
+    def pad_token_id(self) -> int:
+        """The id of [PAD]."""
+        return self._id(self.settings.pad_token)
+
+    @property
+    def unk_token_id(self) -> int:
+        """The id of [UNK]."""
+        return self._id(self.settings.unk_token)
+
+    @property
+    def cls_token_id(self) -> int:
+        """The id of [CLS]."""
+        return self._id(self.settings.cls_token)
+
+    @property
+    def sep_token_id(self) -> int:
+        """The id of [SEP]."""
+        return self._id(self.settings.sep_token)
+
+    @property
+    def mask_token_id(self) -> int:
+        """The id of [MASK]."""
+        return self._id(self.settings.mask_token)
+
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        text_pair: str | Sequence[str] | None = None,
+        *,
+        max_length: int | None = None,
+        truncation: bool | Strategy = True,
+        padding: bool | Padding = False,
+        padding_side: Literal["right", "left"] | None = None,
+        stride: int = 0,
+        return_overflowing_tokens: bool = False,
+    ) -> Encoded:
+        """Encode texts to rows ``[CLS] text [SEP]``, pairs to rows ``[CLS] text [SEP] pair [SEP]``.
+
+        Rows are cut to ``max_length`` tokens (``model_max_length`` where None), special tokens included; True means
+        longest_first. With ``return_overflowing_tokens`` or a ``stride`` above 0 a cut text goes on in further rows,
+        which share ``stride`` tokens with the one before. ``padding`` True means to the longest row. An empty
+        ``text_pair`` is a pair whose second text is empty. Raises UsageError for what cannot be honoured.
+        """
+        texts, pairs = _batch(text, text_pair)
+        first = self.encode_uncut(texts)
+        second = self.encode_uncut(pairs) if pairs is not None else None
+        specials = 2 if second is None else 3
+        limit = self.model_max_length if max_length is None else max_length
+        if limit < specials:
+            raise UsageError(
+                "max_length", "has no room for the special tokens", found=limit, fix=f"pass {specials} or more"
+            )
+        strategy: Strategy = "longest_first" if isinstance(truncation, bool) else truncation
+        step = stride if return_overflowing_tokens or stride else None
+        rows: list[tuple[int, Window]] = []
+        for sample, pieces in enumerate(first):
+            lengths = len(pieces.ids), 0 if second is None else len(second[sample].ids)
+            room = limit - specials if truncation else sum(lengths)
+            rows += [(sample, window) for window in split(*lengths, room, strategy, step)]
+        lengths_of_rows = [_length(window.first) + _length(window.second) + specials for _, window in rows]
+        width = max(lengths_of_rows, default=0)
+        if padding == "max_length":
+            width = max(width, limit)
+        elif not padding and min(lengths_of_rows, default=0) < width:
+            raise UsageError(
+                "padding", "is needed, the rows differ in length", fix="pass padding='longest' or 'max_length'"
+            )
+        left = (padding_side or self.settings.padding_side) == "left"
+        starts = [width - length if left else 0 for length in lengths_of_rows]
+        return self._fill(rows, starts, width, first, second)
+
+    def _fill(
+        self,
+        rows: Sequence[tuple[int, Window]],
+        starts: Sequence[int],
+        width: int,
+        first: Sequence[Pieces],
+        second: Sequence[Pieces] | None,
+    ) -> Encoded:
+        shape = len(rows), width
+        encoded = Encoded(
+            input_ids=np.full(shape, self.pad_token_id, np.int64),
+            attention_mask=np.zeros(shape, np.int64),
+            token_type_ids=np.zeros(shape, np.int64),
+            offsets=np.zeros((*shape, 2), np.int64),
+            sequence_ids=np.full(shape, -1, np.int64),
+            special_tokens_mask=np.ones(shape, np.int64),
+            truncated=np.array([window.truncated for _, window in rows], np.bool_),
+            unknown=np.zeros(len(rows), np.int64),
+            sample=np.array([sample for sample, _ in rows], np.int64),
+        )
+        cls_id, sep_id = self.cls_token_id, self.sep_token_id
+        for row, ((sample, window), start) in enumerate(zip(rows, starts, strict=True)):
+            encoded.input_ids[row, start] = cls_id
+            end = start + 1
+            parts = [(first[sample], window.first)]
+            parts += [(second[sample], window.second)] if second is not None else []
+            for sequence, (pieces, tokens) in enumerate(parts):
+                begin, end = end, end + _length(tokens)
+                encoded.input_ids[row, begin:end] = pieces.ids[tokens]
+                encoded.offsets[row, begin:end] = pieces.offsets[tokens]
+                encoded.sequence_ids[row, begin:end] = sequence
+                encoded.input_ids[row, end] = sep_id
+                end += 1
+                encoded.token_type_ids[row, begin:end] = sequence
+            encoded.attention_mask[row, start:end] = 1
+        of_text = encoded.sequence_ids >= 0
+        encoded.special_tokens_mask[of_text] = 0
+        encoded.unknown[:] = ((encoded.input_ids == self.unk_token_id) & of_text).sum(axis=1)
+        return encoded
+
+    def encode_uncut(self, texts: Sequence[str]) -> list[Pieces]:
+        """The tokens of each text, all of them and without special ones."""
+        encodings = self._backend.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
+        return [
+            Pieces(np.array(encoding.ids, np.int64), np.array(encoding.offsets, np.int64).reshape(-1, 2))
+            for encoding in encodings
+        ]
+
+    def normalize(self, text: str) -> str:
+        """Text as WordPiece sees it: cleaned, CJK spaced, lower case and accents as the settings say."""
+        return str(self._backend.normalizer.normalize_str(_clean(text)))
+
+    def tokenize(self, text: str) -> list[str]:
+        """The pieces of one text, without special tokens and uncut."""
+        return self.convert_ids_to_tokens(self.encode_uncut([text])[0].ids)
+
+    def convert_tokens_to_ids(self, tokens: Sequence[str]) -> list[int]:
+        """The ids of tokens, that of [UNK] for one that is not in the vocabulary."""
+        found = (self._backend.token_to_id(_clean(token)) for token in tokens)
+        return [self.unk_token_id if id_ is None else id_ for id_ in found]
+
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """The tokens of ids. Raises UsageError for an id without a token, as the spare rows of an embedding have."""
+        tokens = []
+        for id_ in ids:
+            token = self._backend.id_to_token(int(id_)) if 0 <= id_ < len(self) else None
+            if token is None:
+                raise UsageError(
+                    "ids", "hold an id without a token", found=id_, expected=f"0 to {len(self) - 1}", fix="drop it"
+                )
+            tokens.append(token)
+        return tokens
+
+    def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = False) -> str:
+        """The text of ids, pieces joined and spaces before punctuation dropped; errors as `convert_ids_to_tokens`."""
+        checked = [int(id_) for id_ in ids]
+        self.convert_ids_to_tokens(checked)
+        return str(self._backend.decode(checked, skip_special_tokens=skip_special_tokens))
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
+    ) -> list[int]:
+        """Put [CLS] and [SEP] around the ids of one or two texts."""
+        first = [self.cls_token_id, *token_ids_0, self.sep_token_id]
+        return first if token_ids_1 is None else [*first, *token_ids_1, self.sep_token_id]
+
+    def create_token_type_ids_from_sequences(
+        self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
+    ) -> list[int]:
+        """Token type ids for `build_inputs_with_special_tokens`: 1 for the second text and its [SEP]."""
+        first = [0] * (len(token_ids_0) + 2)
+        return first if token_ids_1 is None else first + [1] * (len(token_ids_1) + 1)
+
+    def get_special_tokens_mask(
+        self,
+        token_ids_0: Sequence[int],
+        token_ids_1: Sequence[int] | None = None,
+        already_has_special_tokens: bool = False,
+    ) -> list[int]:
+        """1 where `build_inputs_with_special_tokens` puts a special token, or, in a finished row, where one stands.
+
+        Raises UsageError for a second sequence beside a finished row.
+        """
+        if not already_has_special_tokens:
+            first = [1, *[0] * len(token_ids_0), 1]
+            return first if token_ids_1 is None else [*first, *[0] * len(token_ids_1), 1]
+        if token_ids_1 is not None:
+            raise UsageError(
+                "token_ids_1", "cannot be given with a finished row", fix="pass the whole row as token_ids_0"
+            )
+        special = {self._id(piece.content) for piece in self.settings.added if piece.special}
+        return [int(id_ in special) for id_ in token_ids_0]
+
+    def _id(self, token: str) -> int:
+        id_ = self._backend.token_to_id(token)
+        assert id_ is not None  # every named token was added to the backend
+        return id_
+
+
+# transformers 5 has one class under both names as well.
+SqueezeBertTokenizer = SqueezeBertTokenizerFast
+
+
+def _backend(pieces: Sequence[str], settings: TokenizerSettings) -> Tokenizer:
+    """The pipeline that transformers 5 builds in BertTokenizer.__init__."""
+    backend = Tokenizer(WordPiece({piece: id_ for id_, piece in enumerate(pieces)}, unk_token=settings.unk_token))
+    backend.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=settings.tokenize_chinese_chars,
+        strip_accents=settings.strip_accents,
+        lowercase=settings.do_lower_case,
+    )
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece(prefix="##")
+    backend.add_tokens([AddedToken(**asdict(piece)) for piece in settings.added])
+    cls, sep = settings.cls_token, settings.sep_token
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{cls}:0 $A:0 {sep}:0",
+        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+        special_tokens=[(token, backend.token_to_id(token)) for token in (cls, sep)],
+    )
+    return backend
+
+
+def _batch(text: str | Sequence[str], pair: str | Sequence[str] | None) -> tuple[list[str], list[str] | None]:
+    if isinstance(text, str) != isinstance(pair, str) and pair is not None:
+        raise UsageError("text_pair", "is not of the kind of text", fix="pass two strings or two lists")
+    texts = [text] if isinstance(text, str) else list(text)
+    pairs = [pair] if isinstance(pair, str) else None if pair is None else list(pair)
+    if pairs is not None and len(pairs) != len(texts):
+        fix = "pass one second text per text"
+        raise UsageError("text_pair", "differs in length from text", found=len(pairs), expected=len(texts), fix=fix)
+    for value in [*texts, *(pairs or [])]:
+        if not isinstance(value, str):
+            raise UsageError("text", "is not a string", found=type(value).__name__, expected="str", fix="pass strings")
+    return texts, pairs
+
+
+def _clean(text: str) -> str:
+    """Text without lone surrogates, which UTF-8 cannot hold; each becomes U+FFFD, so that offsets stay."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def _length(tokens: slice) -> int:
+    return int(tokens.stop - tokens.start)

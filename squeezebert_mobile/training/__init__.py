@@ -1,0 +1,1 @@
+"""Labelled data, fine-tuning and evaluation."""

@@ -1,0 +1,299 @@
+"""Every artifact of a bundle on labelled data: the task's metrics, how far they fall below fp32, and the time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from squeezebert_mobile.bundle import archive
+from squeezebert_mobile.bundle import folder as bundle
+from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.console import Advance, progress_bar
+from squeezebert_mobile.errors import GateError, InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.model import model_class
+from squeezebert_mobile.run.session import Session
+from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.training import bootstrap, masking
+from squeezebert_mobile.training import data as dataset
+from squeezebert_mobile.training.bootstrap import Interval
+from squeezebert_mobile.training.data import Example
+from squeezebert_mobile.training.evaluate_options import EvaluateOptions
+from squeezebert_mobile.training.features import Feature, encode
+from squeezebert_mobile.training.inference import Predict, observations
+from squeezebert_mobile.training.metrics import Float64, Metric, metrics
+from squeezebert_mobile.training.torch_session import TorchSession, torch_threads
+
+# Tokens that the windows of a long context share.
+_STRIDE = 32
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One artifact, or the checkpoint in PyTorch, on the data.
+
+    ``interval`` and ``drop`` are of the leading metric; ``drop`` is against ``baseline``, positive where this one is
+    worse, and its interval is of the paired bootstrap.
+    """
+
+    name: str
+    runtime: str
+    precision: str
+    metrics: dict[str, float]
+    interval: Interval
+    milliseconds: float  # median per snippet
+    baseline: str | None = None
+    drop: float | None = None
+    drop_interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """All artifacts side by side; ``metric`` is the leading one.
+
+    ``milliseconds`` of a row hold for its runtime with ``threads``, batches of ``batch_size`` and texts of ``tokens``
+    (median).
+    """
+
+    source: str
+    data: str
+    task: Task
+    examples: int
+    metric: str
+    tokens: int
+    batch_size: int
+    threads: int
+    rows: tuple[Evaluated, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that answers batches."""
+
+    name: str
+    runtime: str
+    precision: str
+    predict: Predict
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The metrics of one candidate, and the seconds of each feature's call."""
+
+    metrics: tuple[Metric, ...]
+    seconds: Float64
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is evaluated: candidates with what they have in common."""
+
+    task: Task
+    config: SqueezeBertConfig
+    tokenizer: SqueezeBertTokenizerFast
+    max_length: int
+    candidates: tuple[Candidate, ...]
+
+
+def evaluate(options: EvaluateOptions) -> EvaluateResult:
+    """Run every chosen artifact on the data and compare each with fp32.
+
+    The baseline is the checkpoint in PyTorch where it takes part, else the fp32 artifact of the same runtime. Raises
+    what reading bundle, checkpoint and data raises, and UsageError where nothing is left to run, or nothing to hold
+    ``max_accuracy_drop`` against; `require_drop` is that gate.
+    """
+    with _open(options) as subject, torch_threads(options.threads):
+        _require_baseline(options, subject.candidates)
+        table = dataset.read_table(options.data, limit=options.max_samples)
+        columns = dataset.find_columns(table, subject.task, dict(options.columns))
+        examples = dataset.examples(table, columns, subject.config)
+        features = _features(options, subject, table.name, examples)
+        total = len(features) * len(subject.candidates)
+        with progress_bar("evaluating", total, quiet=options.quiet) as advance:
+            scored = [
+                (each, _score(subject, each, examples, features, options, advance)) for each in subject.candidates
+            ]
+    return EvaluateResult(
+        source=str(options.source),
+        data=options.data,
+        task=subject.task,
+        examples=len(examples),
+        metric=scored[0][1].metrics[0].name,
+        tokens=int(np.median([feature.length for feature in features])),
+        batch_size=options.batch_size,
+        threads=options.threads,
+        rows=compare(scored, resamples=options.resamples, seed=options.seed),
+    )
+
+
+def _features(options: EvaluateOptions, subject: _Subject, name: str, examples: Sequence[Example]) -> Sequence[Feature]:
+    if options.stride is not None and subject.task is not Task.QUESTION_ANSWERING:
+        raise UsageError("--stride", f"has no meaning for {subject.task}", fix="drop --stride")
+    stride = min(_STRIDE, subject.max_length // 4) if options.stride is None else options.stride
+    features = encode(examples, subject.tokenizer, max_length=subject.max_length, stride=stride)
+    if subject.task is not Task.FILL_MASK:
+        return features
+    hidden = [row for feature in features for row in masking.hide_each(feature, subject.tokenizer.mask_token_id)]
+    if not hidden:
+        raise InputFileError(name, "holds no token to hide", fix="give texts that are not empty")
+    return hidden
+
+
+def _score(
+    subject: _Subject,
+    candidate: Candidate,
+    examples: Sequence[Example],
+    features: Sequence[Feature],
+    options: EvaluateOptions,
+    advance: Advance,
+) -> Scored:
+    return score(
+        subject.task,
+        subject.config,
+        candidate.predict,
+        examples,
+        features,
+        batch_size=options.batch_size,
+        pad_token_id=subject.tokenizer.pad_token_id,
+        advance=advance,
+    )
+
+
+def score(
+    task: Task,
+    config: SqueezeBertConfig,
+    predict: Predict,
+    examples: Sequence[Example],
+    features: Sequence[Feature],
+    *,
+    batch_size: int = 1,
+    pad_token_id: int = 0,
+    advance: Advance = lambda _steps, _status: None,
+) -> Scored:
+    """The metrics of ``predict`` on encoded examples; a pure function of both but for the seconds."""
+    observed: list[Float64] = [np.empty(0)] * len(features)
+    seconds = np.zeros(len(features))
+    found = observations(task, predict, features, batch_size=batch_size, pad_token_id=pad_token_id)
+    for number, observation, duration in found:
+        observed[number], seconds[number] = observation, duration
+        advance(1, "")
+    return Scored(metrics(task, config, examples, features, observed), seconds)
+
+
+def compare(scored: Sequence[tuple[Candidate, Scored]], *, resamples: int, seed: int) -> tuple[Evaluated, ...]:
+    """Rows with intervals, and with the drop against the baseline of each candidate that has one."""
+    drawn = [bootstrap.replicates(own.metrics[0], resamples, seed) for _, own in scored]
+    rows = []
+    for number, (candidate, own) in enumerate(scored):
+        row = Evaluated(
+            name=candidate.name,
+            runtime=candidate.runtime,
+            precision=candidate.precision,
+            metrics={metric.name: metric.value for metric in own.metrics},
+            interval=bootstrap.interval(drawn[number]),
+            milliseconds=float(np.median(own.seconds)) * 1000,
+        )
+        base = _baseline([other for other, _ in scored], candidate)
+        if base is not None:
+            first, better = own.metrics[0], own.metrics[0].higher_is_better
+            fall = scored[base][1].metrics[0].value - first.value
+            paired = bootstrap.drop(drawn[base], drawn[number], higher_is_better=better)
+            row = replace(
+                row,
+                baseline=scored[base][0].name,
+                drop=fall if better else -fall,
+                drop_interval=bootstrap.interval(paired),
+            )
+        rows.append(row)
+    return tuple(rows)
+
+
+def _baseline(candidates: Sequence[Candidate], own: Candidate) -> int | None:
+    """PyTorch for all others, else the fp32 artifact of the same runtime for its lower precisions."""
+    for number, other in enumerate(candidates):
+        same = other.runtime == own.runtime and other.precision == "fp32"
+        if other is not own and (other.runtime == "torch" or (same and candidates[0].runtime != "torch")):
+            return number
+    return None
+
+
+def _require_baseline(options: EvaluateOptions, candidates: Sequence[Candidate]) -> None:
+    if options.max_accuracy_drop is None or any(_baseline(candidates, each) is not None for each in candidates):
+        return
+    fix = "evaluate an fp32 artifact too, or give the checkpoint with --model"
+    raise UsageError("--max-accuracy-drop", "has no baseline to compare with", fix=fix)
+
+
+def require_drop(result: EvaluateResult, largest: float | None) -> None:
+    """Raise GateError for the artifact that falls furthest below its baseline, where that is more than ``largest``."""
+    drops = [(row.drop, row) for row in result.rows if row.drop is not None]
+    if largest is None or not drops:
+        return
+    worst, row = max(drops, key=lambda pair: pair[0])
+    if worst > largest:
+        what = f"{result.metric} is too far below that of {row.baseline}"
+        fix = "ship the fp32 artifact, or export int8-static, or fine-tune longer"
+        raise GateError(row.name, what, found=f"a drop of {worst:.4f}", expected=f"at most {largest:g}", fix=fix)
+
+
+@contextmanager
+def _open(options: EvaluateOptions) -> Iterator[_Subject]:
+    source = Path(options.source)
+    if bundle.is_bundle(source) or source.suffix == ".zip":
+        with archive.opened(source) as opened, ExitStack() as sessions:
+            yield _bundle_subject(opened, options, sessions)
+    else:
+        if options.model is not None:
+            raise UsageError("--model", "stands beside a bundle", found=str(source), fix="drop it")
+        if set(options.runtimes) - {"torch"} or set(options.precisions) - {"fp32"}:
+            raise UsageError(source, "is a checkpoint, which runs in torch fp32 alone", fix="export it to a bundle")
+        yield _checkpoint_subject(str(source), options.task)
+
+
+def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: ExitStack) -> _Subject:
+    manifest = opened.manifest
+    if options.task not in (None, manifest.task):
+        raise UsageError("--task", "is not the bundle's", found=options.task, expected=manifest.task, fix="drop it")
+    chosen = [
+        artifact
+        for artifact in manifest.artifacts
+        if (not options.runtimes or artifact.runtime in options.runtimes)
+        and (not options.precisions or artifact.precision in options.precisions)
+    ]
+    candidates: list[Candidate] = []
+    if options.model is not None:
+        reference = _checkpoint_subject(options.model, manifest.task)
+        if reference.tokenizer.pieces != opened.tokenizer().pieces or reference.config.id2label != manifest.labels:
+            what = "is not the model of this bundle: its vocabulary or its labels differ"
+            raise UnsupportedModelError(options.model, what, fix="give the checkpoint that was exported")
+        candidates += reference.candidates
+    elif "torch" in options.runtimes:
+        raise UsageError("--runtime torch", "needs the checkpoint: a bundle holds no weights for it", fix="add --model")
+    if not chosen and not candidates:
+        have = ", ".join(f"{a.runtime} {a.precision}" for a in manifest.artifacts)
+        raise UsageError(opened.folder, "has no such artifact", found=have, fix="ask for one that it has")
+    for artifact in chosen:
+        session = sessions.enter_context(Session(opened.folder, artifact, threads=options.threads))
+        candidates.append(Candidate(artifact.path, artifact.runtime, artifact.precision, session.run))
+    length = min(artifact.max_length for artifact in manifest.artifacts)
+    return _Subject(manifest.task, opened.config(), opened.tokenizer(), length, tuple(candidates))
+
+
+def _checkpoint_subject(source: str, chosen: Task | None) -> _Subject:
+    loaded = checkpoint.load(source)
+    task = chosen or loaded.task
+    if task is None or task is Task.FEATURE_EXTRACTION:
+        raise UsageError(source, "has no task with labels", found=task or "none", fix="pass --task")
+    model = model_class(task)(loaded.config)
+    model.load_state_dict(checkpoint.state_dict_for(loaded, model))
+    tokenizer = SqueezeBertTokenizerFast.from_pretrained(loaded.folder)
+    tokenizer.check_against(loaded.config.vocab_size)
+    length = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
+    candidate = Candidate(source, "torch", "fp32", TorchSession(model).run)
+    return _Subject(task, loaded.config, tokenizer, length, (candidate,))
+
+
+__all__ = ["EvaluateOptions", "EvaluateResult", "Evaluated", "evaluate", "require_drop"]

@@ -1,0 +1,175 @@
+"""From examples to what a model takes: token ids with the targets that the task's loss and metrics need."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squeezebert_mobile.batch import Batch, Float32, Int64
+from squeezebert_mobile.tokenizer.tokenizer import Encoded, SqueezeBertTokenizerFast
+from squeezebert_mobile.training.data import ChoiceExample, Example, QuestionExample, TaggedExample, TextExample
+
+Labels = NDArray[np.int64] | Float32
+Number = TypeVar("Number", bound=np.generic)
+
+# What a loss leaves out; PyTorch's cross entropy and transformers use the same number.
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One row for the model, unpadded; an example has several where its context is longer than a row.
+
+    ``labels`` is a class id [], values [labels], one id per token [W] (IGNORED where none), or start and end [2].
+    """
+
+    example: int
+    input_ids: Int64  # [W] or [choices, W]
+    token_type_ids: Int64  # the same
+    attention_mask: Int64  # the same; 0 only where one choice is shorter than another
+    labels: Labels
+    soft: Float32 | None = None  # a teacher's logits [labels]
+    words: Int64 | None = None  # [W], the index of the word whose first piece a token is, else -1
+    offsets: Int64 | None = None  # [W, 2] into the context
+    is_context: NDArray[np.bool_] | None = None  # [W]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the row."""
+        return int(self.input_ids.shape[-1])
+
+
+@dataclass(frozen=True)
+class Collated:
+    """A padded batch with the targets of its rows."""
+
+    inputs: Batch
+    labels: Labels
+    soft: Float32 | None
+
+
+def encode(
+    examples: Sequence[Example], tokenizer: SqueezeBertTokenizerFast, *, max_length: int, stride: int = 0
+) -> list[Feature]:
+    """Features of all examples, in their order; ``stride`` tokens are shared by the windows of a long context."""
+    return [
+        feature
+        for index, example in enumerate(examples)
+        for feature in _encode_one(index, example, tokenizer, max_length, stride)
+    ]
+
+
+def _encode_one(
+    index: int, example: Example, tokenizer: SqueezeBertTokenizerFast, max_length: int, stride: int
+) -> Iterator[Feature]:
+    match example:
+        case TextExample():
+            yield _text(index, example, tokenizer, max_length)
+        case TaggedExample():
+            yield _tagged(index, example, tokenizer, max_length)
+        case QuestionExample():
+            yield from _question(index, example, tokenizer, max_length, stride)
+        case ChoiceExample():
+            encoded = tokenizer(
+                [example.text] * len(example.choices), list(example.choices), max_length=max_length, padding="longest"
+            )
+            ids, types, mask = encoded.input_ids, encoded.token_type_ids, encoded.attention_mask
+            yield Feature(index, ids, types, mask, np.array(example.target, np.int64))
+
+
+def _text(index: int, example: TextExample, tokenizer: SqueezeBertTokenizerFast, max_length: int) -> Feature:
+    encoded = tokenizer(example.text, example.text_pair, max_length=max_length)
+    match example.target:
+        case None:
+            # Fill-mask: every token of the text may be hidden (see `masking`), no special one.
+            labels: Labels = np.where(encoded.special_tokens_mask[0], IGNORED, encoded.input_ids[0])
+        case int():
+            labels = np.array(example.target, np.int64)
+        case _:
+            labels = np.array(example.target, np.float32)
+    soft = None if example.soft is None else np.array(example.soft, np.float32)
+    return _row(index, encoded, 0, labels, soft=soft)
+
+
+def _tagged(index: int, example: TaggedExample, tokenizer: SqueezeBertTokenizerFast, max_length: int) -> Feature:
+    """Words joined by spaces, so that training sees what prediction on plain text sees; first pieces carry the tag."""
+    encoded = tokenizer(" ".join(example.tokens), max_length=max_length)
+    starts = np.cumsum([0, *(len(token) + 1 for token in example.tokens[:-1])])
+    offsets, special = encoded.offsets[0], encoded.special_tokens_mask[0]
+    word = np.searchsorted(starts, offsets[:, 0], side="right") - 1  # [W]
+    previous = np.concatenate([[-1], np.where(special[:-1], -1, word[:-1])])
+    first = (special == 0) & (word != previous)
+    labels = np.where(first, np.array(example.tags, np.int64)[word], IGNORED)
+    return _row(index, encoded, 0, labels, words=np.where(first, word, -1))
+
+
+def _question(
+    index: int, example: QuestionExample, tokenizer: SqueezeBertTokenizerFast, max_length: int, stride: int
+) -> Iterator[Feature]:
+    encoded = tokenizer(
+        example.question,
+        example.context,
+        max_length=max_length,
+        truncation="only_second",
+        padding="longest",
+        stride=stride,
+    )
+    for row in range(len(encoded)):
+        width = int(encoded.attention_mask[row].sum())
+        offsets = encoded.offsets[row, :width]
+        context = encoded.sequence_ids[row, :width] == 1
+        yield _row(index, encoded, row, _span(example, offsets, context), offsets=offsets, is_context=context)
+
+
+def _span(example: QuestionExample, offsets: Int64, context: NDArray[np.bool_]) -> Int64:
+    """Token positions of the first answer, [CLS] twice where this window does not hold all of it (as in BERT)."""
+    tokens = np.flatnonzero(context)
+    if not example.answers or not tokens.size:
+        return np.zeros(2, np.int64)
+    start, end = example.starts[0], example.starts[0] + len(example.answers[0])
+    if offsets[tokens[0], 0] > start or offsets[tokens[-1], 1] < end:
+        return np.zeros(2, np.int64)
+    first = tokens[np.searchsorted(offsets[tokens, 1], start, side="right")]
+    last = tokens[np.searchsorted(offsets[tokens, 0], end, side="left") - 1]
+    return np.array([first, max(first, last)], np.int64)
+
+
+def _row(
+    index: int,
+    encoded: Encoded,
+    row: int,
+    labels: Labels,
+    *,
+    soft: Float32 | None = None,
+    words: Int64 | None = None,
+    offsets: Int64 | None = None,
+    is_context: NDArray[np.bool_] | None = None,
+) -> Feature:
+    width = int(encoded.attention_mask[row].sum())
+    ids, types, mask = (
+        array[row, :width] for array in (encoded.input_ids, encoded.token_type_ids, encoded.attention_mask)
+    )
+    return Feature(index, ids, types, mask, labels, soft, words, offsets, is_context)
+
+
+def collate(features: Sequence[Feature], pad_token_id: int) -> Collated:
+    """One batch, padded on the right to its longest row; all rows have the same number of choices."""
+    inputs = Batch(
+        _stack([feature.input_ids for feature in features], pad_token_id),
+        _stack([feature.attention_mask for feature in features], 0),
+        _stack([feature.token_type_ids for feature in features], 0),
+    )
+    soft = [feature.soft for feature in features if feature.soft is not None]
+    labels = cast("Labels", _stack([feature.labels for feature in features], IGNORED))
+    return Collated(inputs, labels, np.stack(soft) if soft else None)
+
+
+def _stack(arrays: Sequence[NDArray[Number]], fill: int) -> NDArray[Number]:
+    shape = tuple(map(max, zip(*(array.shape for array in arrays), strict=True)))
+    stacked = np.full((len(arrays), *shape), fill, arrays[0].dtype)
+    for n, array in enumerate(arrays):
+        used: tuple[int | slice, ...] = (n, *(slice(0, size) for size in array.shape))
+        stacked[used] = array
+    return stacked

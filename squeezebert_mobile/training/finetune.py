@@ -1,0 +1,200 @@
+"""Fine-tuning as numbered acts: data, model, features, training, and a checkpoint folder with its report."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from squeezebert_mobile import jsonfile
+from squeezebert_mobile.atomic import staged_folder
+from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.model import PreTrained, model_class
+from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.training import data as dataset
+from squeezebert_mobile.training import masking
+from squeezebert_mobile.training.data import Table
+from squeezebert_mobile.training.features import Feature, encode
+from squeezebert_mobile.training.finetune_options import FinetuneOptions
+from squeezebert_mobile.training.finetune_report import REPORT_NAME, plot
+from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """Where the checkpoint is and how training went; ``initialised`` names the tensors that started at random."""
+
+    output_dir: Path
+    task: Task
+    examples: int
+    steps: int
+    best_step: int
+    seconds: float
+    final_loss: float
+    metrics: dict[str, float]
+    evaluations: tuple[Evaluation, ...]
+    initialised: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What training starts from."""
+
+    model: PreTrained
+    tokenizer: SqueezeBertTokenizerFast
+    initialised: tuple[str, ...]
+
+
+def finetune(options: FinetuneOptions) -> FinetuneResult:
+    """Train a SqueezeBERT on labelled data and write it as a checkpoint folder that transformers reads.
+
+    Runs in one process, or in each of those that `accelerate launch` starts. Raises UsageError, InputFileError,
+    UnsupportedModelError, EnvironmentFault or, for a loss that is not finite, GateError.
+    """
+    started = perf_counter()
+    # 1. Read the data, and what training starts from.
+    table = dataset.read_table(options.data, limit=options.max_samples)
+    columns = dataset.find_columns(table, options.task, dict(options.columns))
+    start = _start(options, table, columns)
+    # 2. Turn texts into features.
+    config, tokenizer = start.model.config, start.tokenizer
+    features = _features(options, dataset.examples(table, columns, config), config, tokenizer)
+    eval_set = _eval_set(options, config, tokenizer)
+    # 3. Train.
+    state_folder = options.output_dir.with_name(f"{options.output_dir.name}.training")
+    trainer = Trainer(
+        start.model,
+        tokenizer,
+        features,
+        options,
+        state_folder,
+        eval_set=eval_set,
+        teacher=_teacher(options, tokenizer),
+    )
+    trainer.run()
+    # 4. Write the checkpoint and its report in one rename.
+    result = _result(options, trainer, start, len(features), perf_counter() - started)
+    if trainer.is_main:
+        _write(options, start, result, trainer.state.losses)
+    trainer.forget()
+    return result
+
+
+def _start(options: FinetuneOptions, table: Table, columns: dataset.Columns) -> _Start:
+    torch.manual_seed(options.seed)
+    names = options.labels or (dataset.label_names(table, columns) if options.task.has_labels else ())
+    if options.from_scratch is not None:
+        texts = _texts(table, columns)
+        tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=options.max_length)
+        config = SqueezeBertConfig.from_json_file(options.from_scratch)
+        config = _with_labels(replace(config, vocab_size=len(tokenizer), pad_token_id=0), options, names)
+        return _Start(model_class(options.task)(config), tokenizer, ("all",))
+    assert options.model is not None
+    loaded = checkpoint.load(options.model, revision=options.revision)
+    tokenizer = SqueezeBertTokenizerFast.from_pretrained(loaded.folder)
+    tokenizer.check_against(loaded.config.vocab_size)
+    if options.max_length > loaded.config.max_position_embeddings:
+        most = loaded.config.max_position_embeddings
+        raise UsageError(
+            "--max-length", "is more than the model has positions", found=options.max_length, expected=most,
+            fix=f"pass --max-length {most} or less",
+        )  # fmt: skip
+    has_head = loaded.task is options.task and not options.labels
+    config = loaded.config if has_head else _with_labels(loaded.config, options, names)
+    model = model_class(options.task)(config)
+    fitted = checkpoint.fit(loaded, model, init_head=options.init_head)
+    model.load_state_dict(fitted.state_dict)
+    return _Start(model, tokenizer, fitted.initialised)
+
+
+def _with_labels(config: SqueezeBertConfig, options: FinetuneOptions, names: tuple[str, ...]) -> SqueezeBertConfig:
+    problem = options.problem_type or config.problem_type
+    if problem == "regression" and not options.labels:
+        names = ("value",)
+    return replace(config, id2label=names or config.id2label, problem_type=problem)
+
+
+def _texts(table: Table, columns: dataset.Columns) -> list[str]:
+    """Every text of the data, for a new vocabulary."""
+    texts = []
+    for row in table.rows:
+        for role in ("text", "text_pair", "question", "context", "tokens", "choices"):
+            cell = columns.get(row, role)
+            texts.append(" ".join(map(str, cell)) if isinstance(cell, (list, tuple)) else str(cell or ""))
+    return [text for text in texts if text]
+
+
+def _features(
+    options: FinetuneOptions,
+    examples: tuple[dataset.Example, ...],
+    config: SqueezeBertConfig,
+    tokenizer: SqueezeBertTokenizerFast,
+) -> list[Feature]:
+    length = min(options.max_length, config.max_position_embeddings)
+    return encode(examples, tokenizer, max_length=length, stride=options.stride)
+
+
+def _eval_set(
+    options: FinetuneOptions, config: SqueezeBertConfig, tokenizer: SqueezeBertTokenizerFast
+) -> EvalSet | None:
+    if options.eval_data is None:
+        return None
+    table = dataset.read_table(options.eval_data)
+    columns = dataset.find_columns(table, options.task, dict(options.columns))
+    examples = dataset.examples(table, columns, config)
+    features = _features(options, examples, config, tokenizer)
+    if options.task is Task.FILL_MASK:
+        features = masking.hide_some(features, tokenizer.mask_token_id, options.mask_probability, options.seed)
+    return EvalSet(examples, features)
+
+
+def _teacher(options: FinetuneOptions, tokenizer: SqueezeBertTokenizerFast) -> PreTrained | None:
+    """The teacher's model. Raises UnsupportedModelError where its vocabulary is another one."""
+    if options.teacher is None:
+        return None
+    loaded = checkpoint.load(options.teacher)
+    if SqueezeBertTokenizerFast.from_pretrained(loaded.folder).pieces != tokenizer.pieces:
+        fix = "take a teacher with the student's vocabulary, or give its logits in a soft_labels column"
+        raise UnsupportedModelError(options.teacher, "has another vocabulary than the student", fix=fix)
+    model = model_class(options.task)(loaded.config)
+    model.load_state_dict(checkpoint.state_dict_for(loaded, model))
+    return model
+
+
+def _result(options: FinetuneOptions, trainer: Trainer, start: _Start, examples: int, seconds: float) -> FinetuneResult:
+    state = trainer.state
+    chosen = next((e for e in state.evaluations if e.step == state.best_step), None)
+    return FinetuneResult(
+        output_dir=options.output_dir,
+        task=options.task,
+        examples=examples,
+        steps=state.step,
+        best_step=state.best_step or state.step,
+        seconds=seconds,
+        final_loss=state.losses[-1],
+        metrics=chosen.metrics if chosen else {},
+        evaluations=tuple(state.evaluations),
+        initialised=start.initialised,
+    )
+
+
+def _write(options: FinetuneOptions, start: _Start, result: FinetuneResult, losses: list[float]) -> None:
+    def is_ours(folder: Path) -> bool:
+        return (folder / REPORT_NAME).is_file()
+
+    with staged_folder(options.output_dir, may_replace=is_ours, force=options.force) as stage:
+        checkpoint.save(stage, start.model)
+        start.tokenizer.save_pretrained(stage)
+        report = {"options": _plain(asdict(options)), "result": _plain(asdict(result)), "losses": losses}
+        (stage / REPORT_NAME).write_bytes(jsonfile.dump(report))
+        plot(result.evaluations, losses, stage)
+
+
+def _plain(values: dict[str, object]) -> dict[str, object]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+
+
+__all__ = ["FinetuneOptions", "FinetuneResult", "finetune"]

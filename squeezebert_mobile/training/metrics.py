@@ -1,0 +1,253 @@
+"""The tasks' own metrics: GLUE's for texts, entity F1 for tags, SQuAD's for questions, accuracy for choices and masks.
+
+Every metric is a function of per-example statistics, so that a bootstrap can draw examples anew and reduce again.
+"""
+
+import re
+import string
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squeezebert_mobile.batch import Float32
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.run import postprocess
+from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.training.data import Example, QuestionExample, TaggedExample
+from squeezebert_mobile.training.features import IGNORED, Feature
+
+Float64 = NDArray[np.float64]
+Reduce = Callable[[Float64], float]
+
+TOP_K = 5
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named value with the statistics [examples, K] that ``reduce`` makes it from."""
+
+    name: str
+    statistics: Float64
+    reduce: Reduce
+    higher_is_better: bool = True
+
+    @property
+    def value(self) -> float:
+        """The metric over all examples."""
+        return self.reduce(self.statistics)
+
+
+def observe(task: Task, feature: Feature, outputs: Mapping[str, Float32]) -> Float64:
+    """What a metric needs of one feature's outputs (no batch axis): small, so that a whole data set fits in memory."""
+    match task:
+        case Task.QUESTION_ANSWERING:
+            return np.stack([outputs["start_logits"], outputs["end_logits"]]).astype(np.float64)
+        case Task.TOKEN_CLASSIFICATION:
+            labels: Float64 = outputs["logits"].argmax(-1).astype(np.float64)
+            return labels
+        case Task.FILL_MASK:
+            hidden = feature.labels != IGNORED
+            return _mask_statistics(outputs["logits"][hidden], feature.labels[hidden].astype(np.int64))
+        case _:
+            return outputs["logits"].astype(np.float64)
+
+
+def _mask_statistics(logits: Float32, labels: NDArray[np.int64]) -> Float64:
+    """Negative log-likelihood, top-1 hits, top-k hits and targets, summed over [M, V] logits."""
+    x = logits.astype(np.float64)
+    peak = x.max(-1, keepdims=True)
+    right = np.take_along_axis(x, labels[:, None], axis=-1)
+    nll = np.log(np.exp(x - peak).sum(-1)) + peak[:, 0] - right[:, 0]
+    rank = (x > right).sum(-1)
+    return np.array([nll.sum(), (rank < 1).sum(), (rank < TOP_K).sum(), len(labels)], np.float64)
+
+
+def metrics(
+    task: Task,
+    config: SqueezeBertConfig,
+    examples: Sequence[Example],
+    features: Sequence[Feature],
+    observed: Sequence[Float64],
+) -> tuple[Metric, ...]:
+    """The metrics of a task, the leading one first; ``observed`` is `observe` of each feature, in order."""
+    match task:
+        case Task.TOKEN_CLASSIFICATION:
+            return _tag_metrics(config, examples, features, observed)
+        case Task.QUESTION_ANSWERING:
+            return _question_metrics(examples, features, observed)
+        case Task.FILL_MASK:
+            return _mask_metrics(len(examples), features, observed)
+        case _:
+            logits = np.stack(observed)
+            labels = np.stack([feature.labels for feature in features]).astype(np.float64)
+            return _text_metrics(task, config, logits, labels)
+
+
+def _text_metrics(task: Task, config: SqueezeBertConfig, logits: Float64, labels: Float64) -> tuple[Metric, ...]:
+    if task is Task.TEXT_CLASSIFICATION and config.problem_type == "regression":
+        both = np.concatenate([logits, labels], axis=1)
+        return Metric("pearson", both, _pearson), Metric("spearman", both, _spearman)
+    if task is Task.TEXT_CLASSIFICATION and config.problem_type == "multi_label_classification":
+        chosen = (logits > 0).astype(np.float64)
+        both = np.concatenate([chosen, labels], axis=1)
+        exact = (chosen == labels).all(1, keepdims=True).astype(np.float64)
+        return Metric("f1_micro", both, _f1_micro), Metric("accuracy", exact, _mean)
+    predicted = logits.argmax(-1).astype(np.float64)
+    accuracy = Metric("accuracy", (predicted == labels)[:, None].astype(np.float64), _mean)
+    if task is Task.MULTIPLE_CHOICE:
+        return (accuracy,)
+    both = np.stack([predicted, labels], axis=1)
+    f1 = Metric("f1", both, _f1_binary) if config.num_labels == 2 else Metric("f1_macro", both, _f1_macro)
+    return accuracy, f1, Metric("matthews", both, _matthews)
+
+
+def _mean(statistics: Float64) -> float:
+    return float(statistics.mean())
+
+
+def _f1_binary(both: Float64) -> float:
+    """F1 of label 1, as GLUE has it for MRPC and QQP."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(both[:, 1], both[:, 0], pos_label=1, average="binary", zero_division=0))
+
+
+def _f1_macro(both: Float64) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(both[:, 1], both[:, 0], average="macro", zero_division=0))
+
+
+def _f1_micro(both: Float64) -> float:
+    from sklearn.metrics import f1_score
+
+    chosen, labels = np.split(both, 2, axis=1)
+    return float(f1_score(labels, chosen, average="micro", zero_division=0))
+
+
+def _matthews(both: Float64) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(both[:, 1], both[:, 0]))
+
+
+def _pearson(both: Float64) -> float:
+    from scipy.stats import pearsonr
+
+    return _correlation(pearsonr, both)
+
+
+def _spearman(both: Float64) -> float:
+    from scipy.stats import spearmanr
+
+    return _correlation(spearmanr, both)
+
+
+def _correlation(function: Callable[..., tuple[float, float]], both: Float64) -> float:
+    """The mean over outputs; 0 where one side is constant, for which no correlation is defined."""
+    values, labels = np.split(both, 2, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        each = [float(function(values[:, i], labels[:, i])[0]) for i in range(values.shape[1])]
+    return float(np.nan_to_num(each).mean())
+
+
+def _tag_metrics(
+    config: SqueezeBertConfig, examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
+) -> tuple[Metric, ...]:
+    """Entity F1, precision and recall (CoNLL), and accuracy per word; a word cut off counts as outside, or wrong."""
+    outside = config.id2label.index("O") if "O" in config.id2label else -1
+    entity, word = [], []
+    for example, feature, tags in zip(examples, features, observed, strict=True):
+        assert isinstance(example, TaggedExample) and feature.words is not None
+        predicted = np.full(len(example.tags), outside)
+        first = feature.words >= 0
+        predicted[feature.words[first]] = tags[first].astype(np.int64)
+        entity.append(_entity_counts(predicted, example.tags, config.id2label))
+        word.append([(predicted == np.array(example.tags)).sum(), len(example.tags)])
+    counts, words = np.array(entity, np.float64), np.array(word, np.float64)
+    accuracy = Metric("accuracy", words, _ratio)
+    if outside < 0:
+        return (accuracy,)
+    precision, recall = Metric("precision", counts[:, :2], _ratio), Metric("recall", counts[:, ::2], _ratio)
+    return Metric("f1", counts, _f1_counts), precision, recall, accuracy
+
+
+def _entity_counts(predicted: NDArray[np.int64], tags: Sequence[int], labels: Sequence[str]) -> list[int]:
+    """Entities that agree, that were predicted, and that are there."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    found = set(get_entities([labels[tag] if tag >= 0 else "O" for tag in predicted]))
+    there = set(get_entities([labels[tag] for tag in tags]))
+    return [len(found & there), len(found), len(there)]
+
+
+def _ratio(counts: Float64) -> float:
+    total = counts.sum(0)
+    return float(total[0] / total[1]) if total[1] else 0.0
+
+
+def _f1_counts(counts: Float64) -> float:
+    agree, predicted, there = counts.sum(0)
+    return float(2 * agree / (predicted + there)) if predicted + there else 0.0
+
+
+def _question_metrics(
+    examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
+) -> tuple[Metric, ...]:
+    windows: list[list[postprocess.Window]] = [[] for _ in examples]
+    for feature, (start, end) in zip(features, observed, strict=True):
+        assert feature.offsets is not None and feature.is_context is not None
+        window = postprocess.Window(
+            start.astype(np.float32), end.astype(np.float32), feature.offsets, feature.is_context
+        )
+        windows[feature.example].append(window)
+    rows = []
+    for example, own in zip(examples, windows, strict=True):
+        assert isinstance(example, QuestionExample)
+        answer = postprocess.answer(own, example.context).text
+        golds = example.answers or ("",)
+        rows.append([max(squad_f1(answer, gold) for gold in golds), max(squad_exact(answer, gold) for gold in golds)])
+    statistics = np.array(rows, np.float64)
+    return Metric("f1", statistics[:, :1], _mean), Metric("exact_match", statistics[:, 1:], _mean)
+
+
+def squad_words(text: str) -> list[str]:
+    """Words as SQuAD 1.1 compares them: lower case, no punctuation, no articles (Rajpurkar et al. 2016, 1606.05250)."""
+    plain = "".join(character for character in text.lower() if character not in string.punctuation)
+    return re.sub(r"\b(a|an|the)\b", " ", plain).split()
+
+
+def squad_exact(answer: str, gold: str) -> float:
+    """1 where the answers agree in SQuAD's words."""
+    return float(squad_words(answer) == squad_words(gold))
+
+
+def squad_f1(answer: str, gold: str) -> float:
+    """F1 over the bags of SQuAD's words."""
+    ours, theirs = squad_words(answer), squad_words(gold)
+    if not ours or not theirs:
+        return float(ours == theirs)
+    return 2 * (Counter(ours) & Counter(theirs)).total() / (len(ours) + len(theirs))
+
+
+def _mask_metrics(count: int, features: Sequence[Feature], observed: Sequence[Float64]) -> tuple[Metric, ...]:
+    """Statistics of each example's features are added up; an example without a hidden token adds nothing."""
+    statistics = np.zeros((count, 4))
+    for feature, row in zip(features, observed, strict=True):
+        statistics[feature.example] += row
+    return (
+        Metric("pseudo_perplexity", statistics[:, [0, 3]], _perplexity, higher_is_better=False),
+        Metric("top1_accuracy", statistics[:, [1, 3]], _ratio),
+        Metric(f"top{TOP_K}_accuracy", statistics[:, [2, 3]], _ratio),
+    )
+
+
+def _perplexity(statistics: Float64) -> float:
+    """Exponential of the mean negative log-likelihood of hidden tokens (Salazar et al. 2020, 1910.14659)."""
+    total = statistics.sum(0)
+    return float(np.exp(total[0] / total[1])) if total[1] else float("nan")

@@ -1,0 +1,230 @@
+"""The Android demo: its tables and vectors are current, its three builds agree, and its JVM tests pass."""
+
+import fcntl
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ET
+import zipfile
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from android_tools import DEMO, TOOLS, load
+from checkout import ROOT
+from tiny import SAMPLES, SMALL
+
+from squeezebert_mobile.bundle import manifest
+from squeezebert_mobile.errors import SqueezeBertMobileError
+from squeezebert_mobile.export.pipeline import ExportOptions, export
+from squeezebert_mobile.run.postprocess import Answer, Choice, Entity, LabelScore
+from squeezebert_mobile.run.predict import Embedding, Result, Sample, predict
+
+
+@pytest.mark.slow
+def test_the_character_tables_are_the_librarys() -> None:
+    command = [sys.executable, TOOLS / "wordpiece_tables.py", "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["answer_vectors", "tokenizer_vectors"])
+def test_the_shared_vectors_are_current(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load(name)
+    committed = module.OUTPUT.read_bytes()
+    monkeypatch.setattr(module, "OUTPUT", tmp_path / "vectors.json")
+    module.main()
+    assert (tmp_path / "vectors.json").read_bytes() == committed, f"run {TOOLS / name}.py"
+
+
+def properties() -> dict[str, str]:
+    namespace = "{http://maven.apache.org/POM/4.0.0}"
+    found = ET.parse(DEMO / "pom.xml").getroot().find(f"{namespace}properties")
+    assert found is not None
+    return {element.tag.removeprefix(namespace): element.text or "" for element in found}
+
+
+def test_the_three_builds_name_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    gradle = tomllib.loads((DEMO / "gradle/libs.versions.toml").read_text())["versions"]
+    link = (DEMO / "link_resources.sh").read_text()
+    monkeypatch.syspath_prepend(TOOLS)
+    inputs, dexed = load("apk_inputs"), load("dexed_core")
+    assert properties()["onnxruntime.version"] == gradle["onnxruntime"] == inputs.ONNXRUNTIME_VERSION
+    assert gradle["minSdk"] == inputs.MIN_SDK
+    # JUnit's platform counts from 1 where Jupiter counts from 5.
+    assert properties()["junit-jupiter.version"].removeprefix("5.") == dexed.JUNIT.rpartition(":1.")[2]
+    assert f"--min-sdk-version {gradle['minSdk']} --target-sdk-version {gradle['targetSdk']}" in link
+    version = re.search(r"versionName = '(.+)'", (DEMO / "app/build.gradle").read_text())
+    assert version is not None and f"--version-name {version.group(1)} " in link
+    # Android 14 is API level 34.
+    assert properties()["android-all.version"].startswith("14-") and gradle["compileSdk"] == "34"
+
+
+def test_nothing_in_the_app_may_reach_the_network() -> None:
+    declared = (DEMO / "app/src/main/AndroidManifest.xml").read_text()
+    for permission in ("INTERNET", "ACCESS_NETWORK_STATE"):
+        assert f'android.permission.{permission}" tools:node="remove"' in declared
+    assert '<provider android:name="ai.onnxruntime.TelemetryInitializer" tools:node="remove"/>' in declared
+    sources = "\n".join(path.read_text() for path in DEMO.rglob("src/main/java/**/*.java"))
+    assert not re.search(r"java\.net\.|HttpURLConnection|android\.net\.(?!Uri)", sources)
+
+
+def require(**packages: str) -> None:
+    """Skip where a program is missing; each by its name, with the Debian package that has it."""
+    for program, package in packages.items():
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}: install Debian's package {package}")
+
+
+JVM = {"java": "openjdk-17-jdk-headless", "mvn": "maven", "aapt2": "aapt"}
+APK = {"npm": "npm", "aapt": "aapt", "dexdump": "dexdump", "readelf": "binutils"}
+
+
+def maven(*arguments: str) -> None:
+    """``mvn test``, one at a time: two would compile into the same folders."""
+    with (DEMO / "pom.xml").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = ["mvn", "-q", "-B", "-ntp", "-T1", "test", *arguments]
+        result = subprocess.run(command, cwd=DEMO, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-5000:]
+
+
+def test_the_jvm_tests_pass_on_a_bundle(tiny_bundle: Path) -> None:
+    require(**JVM)
+    maven(f"-Dbundle.dir={tiny_bundle}")
+    reports = [ET.parse(path).getroot() for path in DEMO.glob("*/target/surefire-reports/TEST-*.xml")]
+    assert sum(int(report.get("tests", "0")) for report in reports) > 90
+    assert all(report.get("skipped") == "0" for report in reports)
+
+
+def shown(result: Result, sample: Sample) -> tuple[list[tuple[str, float]], list[str]]:
+    """The rows of the Classify screen for an answer of Python's, in the units of the screen, and the texts it marks."""
+    match result:
+        case Embedding(vector):
+            facts = [("dimensions", len(vector)), ("length of the vector", math.hypot(*vector))]
+            return [*facts, *((f"[{i}]", value) for i, value in enumerate(vector[:8]))], []
+        case Answer(text, score):
+            return [(text, 100 * score)], [text]
+        case Choice(_, scores):
+            ranked = sorted(zip(sample.options, scores, strict=True), key=lambda option: -option[1])
+            return [(option, 100 * score) for option, score in ranked], []
+    rows, marked = [], []
+    for number, item in enumerate(result, 1):
+        match item:
+            case LabelScore(label, score):
+                rows.append((label, 100 * score))
+            case Entity(label, score, _, _, text):
+                rows.append((f"{label}: {text}", 100 * score))
+                marked.append(text)
+            case fillings:
+                rows += [(f"{number}: {filling.token}", 100 * filling.score) for filling in fillings]
+    return rows, marked
+
+
+@pytest.mark.slow
+def test_the_screen_of_every_task_shows_what_python_answers(tmp_path: Path) -> None:
+    require(**JVM)
+    expected = {}
+    for task, sample in SAMPLES.items():
+        model = tiny.checkpoint(tmp_path / "models" / task, task, SMALL)
+        export(ExportOptions(tmp_path / task, model, runtimes=("onnx",), precisions=("fp32",)))
+        (answer,) = predict(tmp_path / task, [sample])
+        rows, marked = shown(answer.result, sample)
+        second = "\n".join(sample.options) or sample.text_pair or ""
+        expected[task] = {
+            "text": sample.text, "second": second, "rows": rows, "marked": marked, "tokens": answer.tokens
+        }  # fmt: skip
+    (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    maven("-pl", "app", "-am", "-Dtest=EveryTask", "-Dsurefire.failIfNoSpecifiedTests=false", f"-Dtasks.dir={tmp_path}")
+
+
+STRANGE = (None, True, -1, 0, 1, 1.5, "", "x", "e\u0301", [], {}, ["x"], [1], "A" * 300)
+
+
+def changed(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """A JSON object or list with one change somewhere in it, for every place and change, with the name of each."""
+    for key in list(values) if isinstance(values, dict) else range(len(values)):
+        place = f"{path}/{key}"
+        inner = changed(values[key], place) if isinstance(values[key], dict | list) else ()
+        for name, other in chain(inner, ((f"{place} = {strange!r}", strange) for strange in STRANGE)):
+            copy = values.copy()
+            copy[key] = other
+            yield name, copy
+        copy = values.copy()
+        del copy[key]
+        yield f"without {place}", copy
+    if isinstance(values, dict):
+        yield f"{path}/later", {**values, "later": 1}
+
+
+@pytest.mark.slow
+def test_the_app_refuses_every_manifest_that_python_refuses(tmp_path: Path) -> None:
+    require(java=JVM["java"], mvn=JVM["mvn"])
+    whole = json.loads((ROOT / "tests/data/bundle_v1/bundle.json").read_bytes())
+    del whole["seal"]
+    places, accepted = {}, set()
+    for number, (place, values) in enumerate(changed(whole)):
+        name = f"{number}.json"
+        data = manifest.sealed(values)
+        (tmp_path / name).write_bytes(data)
+        places[name] = place
+        with suppress(SqueezeBertMobileError):
+            manifest.parse(data, name)
+            accepted.add(name)
+    command = ["java", "-cp", load("java_and_python").class_path(), "org.squeezebert.demo.desktop.Manifests", tmp_path]
+    taken = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert len(accepted) > 200 and len(places) - len(accepted) > 1500
+    assert [places[name] for name in taken - accepted] == []
+    # The app also refuses, while it parses, what Python refuses when it reads the files, such as paths.
+    assert len(taken) > 0.8 * len(accepted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "holds"), [("java.util.Arrays.asList(1)", True), ("StackWalker.getInstance()", False)]
+)
+def test_api_that_android_8_lacks_is_refused(call: str, holds: bool, tmp_path: Path) -> None:
+    require(**JVM)
+    (tmp_path / "Newer.java").write_text(f"package org.squeezebert.demo; class Newer {{ Object made = {call}; }}\n")
+    subprocess.run(["javac", "-d", tmp_path / "classes", tmp_path / "Newer.java"], check=True)
+    build = load("build_apk")
+    with nullcontext() if holds else pytest.raises(SystemExit, match=r"Undefined reference: .*StackWalker"):
+        build.require_api_level(tmp_path / "classes", (), tmp_path)
+
+
+@pytest.mark.slow
+def test_an_apk_of_each_runtime_is_built_and_holds(tiny_bundle: Path, tmp_path: Path) -> None:
+    """The only place where the ExecuTorch engine is compiled, and where Android's own tools read what was built."""
+    require(**JVM, **APK, zipalign="zipalign", apksigner="apksigner")
+    build = [sys.executable, TOOLS / "build_apk.py", "--bundle", tiny_bundle, "--out", tmp_path]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    runtimes = re.split(r"^(\w+):\n", done.stdout, flags=re.MULTILINE)
+    assert runtimes[1::2] == ["onnx", "executorch"]
+    for name, said in zip(runtimes[1::2], runtimes[2::2], strict=True):
+        checks = [line.split(":")[0].strip() for line in said.splitlines()]
+        assert checks[:-1] == [
+            "API level",
+            "signature",
+            "alignment",
+            "manifest",
+            "dex",
+            "providers that libraries bring, removed from the manifest",
+            "bundle",
+            "libraries",
+            "core",
+        ]
+        assert (tmp_path / f"squeezebert-demo-{name}.apk").stat().st_size > 10_000_000, said
+    with zipfile.ZipFile(tmp_path / "squeezebert-demo-onnx.apk") as apk:
+        library = apk.read("lib/arm64-v8a/libonnxruntime.so")
+    assert f"VERS_{properties()['onnxruntime.version']}".encode() in library
+    assert b"ORT_DISABLE_TELEMETRY" in library, "the switch that the app sets is the one that the library reads"

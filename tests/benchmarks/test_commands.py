@@ -1,0 +1,143 @@
+"""The measuring commands as a user types them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from command import assert_error, run
+from results import make_result, noisy
+
+from squeezebert_mobile import cli
+from squeezebert_mobile.benchmarks import peers, samples
+from squeezebert_mobile.benchmarks.candidates import RuntimeName
+from squeezebert_mobile.benchmarks.compare import NOISE
+from squeezebert_mobile.benchmarks.peers import Peer
+from squeezebert_mobile.benchmarks.protocol import Scenario
+from squeezebert_mobile.errors import UsageError
+
+QUICK = ("--quick", "--min-runs", "3", "--min-seconds", "0", "--tokens", "16")
+
+
+def test_choices_are_the_librarys() -> None:
+    assert tuple(map(str, cli.ScenarioChoice)) == get_args(Scenario)
+    assert set(map(str, cli.BenchmarkRuntimeChoice)) == set(get_args(RuntimeName))
+    assert cli.compare.__defaults__ is not None and NOISE in cli.compare.__defaults__
+
+
+@pytest.mark.parametrize("command", ["benchmark", "reproduce", "compare", "devices"])
+def test_help_of_a_command_imports_no_torch(command: str) -> None:
+    program = (
+        "import sys; from squeezebert_mobile.cli import app; app(['{}', '--help'], standalone_mode=False); "
+        "assert not {{'torch', 'onnxruntime', 'matplotlib', 'transformers'}} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program.format(command)], check=True, capture_output=True)
+
+
+def test_a_run_is_kept_reported_and_printed_as_one_value(tiny_onnx_bundle: Path, tmp_path: Path) -> None:
+    kept, page, text, plots = (tmp_path / name for name in ("run.jsonl", "page.html", "run.md", "plots"))
+    done = run(
+        *("benchmark", tiny_onnx_bundle, *QUICK, "-o", kept, "--html", page, "--markdown", text, "--png", plots),
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    (summary,) = json.loads(done.stdout)
+    result = samples.read(kept)
+    assert [row["case"]["name"] for row in summary["rows"]] == [case.name for case in result.cases]
+    assert {case.precision for case in result.cases} == {"fp32", "int8"}
+    assert all(len(result.latencies(case.name)) >= 3 for case in result.cases)
+    assert all(sample.tokens == 16 and sample.tokenize_ns is not None for sample in result.samples)
+    assert all(case.cold is not None and (case.cold.load_ns or 0) > 0 for case in result.cases)
+    assert page.read_text().count("<figure") == len(list(plots.glob("*.png"))) >= 2
+    assert "SqueezeBERT, ONNX Runtime" in text.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scenario", "lengths", "threads"),
+    [
+        ("natural-length", {None}, {1}),
+        ("length-sweep", {1, 8, 16, 32, 64, 128}, {1}),
+        ("thread-sweep", {128}, {1, 2}),
+        ("sustained", {128}, {1}),
+        ("single-stream", {128}, {1}),
+    ],
+)
+def test_each_scenario_measures_what_it_names(
+    tiny_onnx_bundle: Path, tmp_path: Path, scenario: str, lengths: set[int | None], threads: set[int]
+) -> None:
+    kept = tmp_path / "run.jsonl"
+    options = ("--quick", "--min-seconds", "0", "--precision", "fp32", "--scenario", scenario)
+    done = run("benchmark", tiny_onnx_bundle, *options, "-o", kept)
+    assert done.returncode == 0, done.stderr
+    found = samples.read(kept)
+    assert {case.protocol.tokens for case in found.cases} == lengths
+    assert {case.protocol.threads for case in found.cases} >= threads
+    assert {case.protocol.scenario for case in found.cases} == {scenario}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("benchmark",), 2, ("nothing to measure", "--peer")),
+        (("benchmark", "/nowhere"), 3, ("/nowhere",)),
+        (("benchmark", "--peer", "gpt"), 2, ("--peer", "bert-base")),
+        (("benchmark", "--scenario", "race"), 2, ("--scenario",)),
+        (("benchmark", "{bundle}", "--runtime", "executorch"), 2, ("no such artifact", "onnx fp32")),
+        (("benchmark", "{bundle}", "--best-peers"), 2, ("--best-peers", "--peer all")),
+        (("benchmark", "{bundle}", "--texts", "x.txt"), 2, ("--texts", "natural-length")),
+        (("benchmark", "{bundle}", "--pad-to", "64"), 2, ("--pad-to", "shorter")),
+        (
+            ("benchmark", "{bundle}", "--pad-to", "64", "--scenario", "natural-length"),
+            2,
+            ("--pad-to", "number of tokens"),
+        ),
+        (("benchmark", "--checkpoint", "x", "--runtime", "onnx"), 2, ("--checkpoint", "--runtime torch")),
+        (("benchmark", "{bundle}", "--tokens", "513"), 2, ("nothing to measure", "160 tokens")),
+        (("benchmark", "{bundle}", "--device", "usb"), 2, ("--device", "adb:SERIAL")),
+        (("benchmark", "--device", "adb:all"), 2, ("--device", "one bundle")),
+        (("benchmark", "{bundle}", "--device", "adb:all", "--scenario", "sustained"), 2, ("scenario",)),
+        (("reproduce", "/nowhere"), 3, ("/nowhere",)),
+        (("reproduce", "--tokens", "0"), 2, ("--tokens",)),
+        (("compare", "/nowhere", "/nowhere"), 7, ("/nowhere",)),
+        (("compare", "a"), 2, ("'B'",)),
+    ],
+)
+def test_every_mistake_is_one_line_with_a_fix(
+    tiny_onnx_bundle: Path, arguments: tuple[str, ...], code: int, words: tuple[str, ...]
+) -> None:
+    assert_error(run(*(argument.format(bundle=tiny_onnx_bundle) for argument in arguments)), code, *words)
+
+
+def test_compare_passes_the_same_and_fails_a_slower_run(tmp_path: Path) -> None:
+    for number, scale in ((0, 1.0), (1, 1.0), (2, 1.05)):
+        samples.write(tmp_path / f"{number}.jsonl", make_result({"m": noisy(number, scale)}, run_id=str(number)))
+    same = run("compare", tmp_path / "0.jsonl", tmp_path / "1.jsonl", "--max-slowdown", "0.02", "--json")
+    assert same.returncode == 0, same.stderr
+    assert [change["verdict"] for change in json.loads(same.stdout)["changes"]] == ["same"]
+    slower = run("compare", tmp_path / "0.jsonl", tmp_path / "2.jsonl", "--max-slowdown", "0.02")
+    assert_error(slower, 6, "became slower", "at most +2.0%")
+
+
+def test_devices_without_adb_says_what_to_install() -> None:
+    assert_error(run("devices", PATH="/nonexistent"), 7, "adb", "platform-tools")
+
+
+def test_peers_are_named_in_any_case_with_or_without_weights() -> None:
+    assert peers.parse(["BERT-base", "mobilebert=x"]) == ((Peer.BERT_BASE, None), (Peer.MOBILEBERT, Path("x")))
+    assert dict(peers.parse(["bert-base=x", "all"]))[Peer.BERT_BASE] == Path("x")
+    with pytest.raises(UsageError, match="--peer: is not one"):
+        peers.parse(["all=x"])
+
+
+def test_padding_is_measured_where_it_can_be(tiny_onnx_bundle: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "run.jsonl"
+    options = ("--quick", "--min-seconds", "0", "--precision", "fp32", "--tokens", "8", "--pad-to", "24")
+    done = run("benchmark", tiny_onnx_bundle, *options, "-o", kept)
+    assert done.returncode == 0, done.stderr
+    found = samples.read(kept)
+    assert {(case.protocol.tokens, case.protocol.pad_to) for case in found.cases} == {(8, 24)}
+    assert {sample.tokens for sample in found.samples} == {24}
+    assert "8 tokens padded to 24" in done.stdout

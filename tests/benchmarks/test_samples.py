@@ -1,0 +1,87 @@
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from results import make_result
+
+from squeezebert_mobile.benchmarks import samples
+from squeezebert_mobile.benchmarks.protocol import Protocol
+from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
+
+
+def test_a_natural_length_is_read_as_one() -> None:
+    result = make_result({"a": [1]})
+    protocol = Protocol(scenario="natural-length", tokens=None)
+    natural = replace(result, cases=(result.cases[0].model_copy(update={"protocol": protocol}),))
+    assert samples.parse(samples.dump(natural), "file") == natural
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    result = make_result({"a": [1, 2, 3], "b": [4]})
+    samples.write(tmp_path / "r.jsonl", result)
+    assert samples.read(tmp_path / "r.jsonl") == result
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
+
+
+def test_every_line_is_json_of_a_known_record() -> None:
+    lines = samples.dump(make_result({"a": [1]})).splitlines()
+    assert [json.loads(line)["record"] for line in lines] == ["run", "case", "sample", "conditions", "end"]
+
+
+@given(st.data())
+def test_any_changed_or_missing_byte_is_an_integrity_error(data: st.DataObject) -> None:
+    whole = bytearray(samples.dump(make_result({"a": [10, 20], "b": [30]})))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        del whole[at]
+    else:
+        whole[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(IntegrityError, match=r"^r\.jsonl: "):
+        samples.parse(bytes(whole), "r.jsonl")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, 3])
+def test_a_cut_file_is_refused(keep: int) -> None:
+    lines = samples.dump(make_result({"a": [1, 2]})).splitlines(keepends=True)
+    with pytest.raises(IntegrityError):
+        samples.parse(b"".join(lines[:keep]), "r.jsonl")
+
+
+def test_a_forged_seal_does_not_hide_what_does_not_hold_together() -> None:
+    lines = samples.dump(make_result({"a": [1, 2]})).splitlines(keepends=True)
+
+    def sealed(body: list[bytes]) -> bytes:
+        end = json.loads(lines[-1]) | {"sha256": hashlib.sha256(b"".join(body)).hexdigest()}
+        return b"".join(body) + json.dumps(end).encode() + b"\n"
+
+    samples.parse(sealed(lines[:-1]), "f")
+    for body, words in (
+        (lines[:1] + lines[2:-1], "unknown case"),
+        (lines[:-3] + lines[-2:-1], "lacks samples"),
+        ([lines[0], lines[1], *lines[1:-1]], "case twice"),
+        (lines[1:-1], "one run"),
+    ):
+        with pytest.raises(IntegrityError, match=words):
+            samples.parse(sealed(body), "f")
+
+
+def test_a_missing_file_is_the_environments_fault(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="cannot be read"):
+        samples.read(tmp_path / "none.jsonl")
+
+
+def test_runs_of_two_bundles_are_never_merged() -> None:
+    one, other = make_result({"a": [1]}, bundle="1" * 64), make_result({"a": [1]}, run_id="s", bundle="2" * 64)
+    with pytest.raises(IntegrityError, match="another bundle"):
+        samples.merge([(Path("one"), one), (Path("other"), other)])
+
+
+def test_a_run_is_not_merged_twice() -> None:
+    one = make_result({"a": [1]})
+    with pytest.raises(IntegrityError, match="given already"):
+        samples.merge([(Path("one"), one), (Path("copy"), one)])
+    assert samples.merge([(Path("one"), one)]) == [one]

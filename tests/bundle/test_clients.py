@@ -1,0 +1,118 @@
+"""The bundle opens unchanged in the clients that people use: optimum's ORTModel and transformers.js."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkout import ROOT
+
+from squeezebert_mobile.run.predict import Sample, predict
+
+pytestmark = pytest.mark.slow
+
+TEXTS = ("A warm, funny film.", "Two hours of noise, and not a single joke lands!", "這部電影 was 😍")
+CACHE = ROOT / "build" / "clients"
+# optimum-onnx 0.1.0 refuses newer versions; these stand in a folder of their own, ahead of the project's.
+OPTIMUM = (
+    "optimum-onnx==0.1.0",
+    "optimum==2.0.0",
+    "transformers==4.57.6",
+    "tokenizers==0.22.2",
+    "huggingface-hub==0.36.2",
+)
+TRANSFORMERS_JS = "@huggingface/transformers@4.3.1"
+
+OPTIMUM_SCRIPT = """
+import json, sys
+from optimum.onnxruntime import ORTModelForSequenceClassification
+from transformers import AutoTokenizer
+folder, file, *texts = sys.argv[1:]
+model = ORTModelForSequenceClassification.from_pretrained(folder, subfolder="onnx", file_name=file)
+tokenizer = AutoTokenizer.from_pretrained(folder)
+answers = []
+for text in texts:
+    logits = model(**tokenizer(text, return_tensors="np")).logits[0]
+    answers.append({"label": model.config.id2label[int(logits.argmax())], "logits": [float(x) for x in logits]})
+print(json.dumps(answers))
+"""
+
+JS_SCRIPT = """
+import { AutoModelForSequenceClassification, AutoTokenizer, env } from "@huggingface/transformers";
+env.allowRemoteModels = false;
+const [folder, dtype, ...texts] = process.argv.slice(2);
+const tokenizer = await AutoTokenizer.from_pretrained(folder);
+const model = await AutoModelForSequenceClassification.from_pretrained(folder, { dtype, device: "cpu" });
+const answers = [];
+for (const text of texts) {
+  const { logits } = await model(await tokenizer(text));
+  const values = Array.from(logits.data);
+  answers.push({ label: model.config.id2label[values.indexOf(Math.max(...values))], logits: values });
+}
+console.log(JSON.stringify(answers));
+"""
+
+
+def install(folder: Path, command: Sequence[str]) -> Path:
+    """Run an installer once for all test processes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside the folder: uv takes a file of that name inside it for its own lock.
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / ".done").exists():
+            subprocess.run(command, check=True, cwd=folder, capture_output=True)
+            (folder / ".done").touch()
+    return folder
+
+
+def expected(bundle: Path, precision: str) -> list[dict[str, object]]:
+    """What our own prediction says."""
+    predictions = predict(bundle, [Sample(text) for text in TEXTS], runtime="onnx", precision=precision)
+    return [{"label": p.result[0].label, "scores": {s.label: s.score for s in p.result}} for p in predictions]  # type: ignore[union-attr, index]
+
+
+def assert_same(answers: list[dict[str, object]], bundle: Path, precision: str, atol: float) -> None:
+    for answer, ours in zip(answers, expected(bundle, precision), strict=True):
+        logits = np.array(answer["logits"], np.float64)
+        probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        assert answer["label"] == ours["label"]
+        scores = ours["scores"]
+        assert isinstance(scores, dict)
+        np.testing.assert_allclose(sorted(probabilities), sorted(scores.values()), atol=atol)
+
+
+@pytest.mark.parametrize(("file", "precision"), [("model.onnx", "fp32"), ("model_quantized.onnx", "int8")])
+def test_optimum_gives_the_same_labels_and_logits(tiny_onnx_bundle: Path, file: str, precision: str) -> None:
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
+    target = CACHE / "optimum"
+    install(
+        target, [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", ".", *OPTIMUM]
+    )
+    environment = os.environ | {"PYTHONPATH": str(target)}
+    command = [sys.executable, "-c", OPTIMUM_SCRIPT, str(tiny_onnx_bundle), file, *TEXTS]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert_same(json.loads(done.stdout.splitlines()[-1]), tiny_onnx_bundle, precision, atol=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")
+@pytest.mark.parametrize(("dtype", "precision"), [("fp32", "fp32"), ("q8", "int8")])
+def test_transformers_js_gives_the_same_labels_and_logits(tiny_onnx_bundle: Path, dtype: str, precision: str) -> None:
+    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", TRANSFORMERS_JS]
+    folder = install(CACHE / "transformers_js", npm)
+    script = folder / "classify.mjs"
+    script.write_text(JS_SCRIPT)
+    done = subprocess.run(
+        ["node", script, str(tiny_onnx_bundle), dtype, *TEXTS], capture_output=True, text=True, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    # Its ONNX Runtime is another version: fp32 differs in the order of sums, int8 in the kernels.
+    assert_same(
+        json.loads(done.stdout.splitlines()[-1]), tiny_onnx_bundle, precision, atol=1e-5 if dtype == "fp32" else 2e-2
+    )

@@ -1,0 +1,256 @@
+"""A bundle is read only when every byte is what its manifest says and nothing else is there."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+
+import pytest
+from handmade_bundle import CONTENT, MODEL, described
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squeezebert_mobile import jsonfile
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle import manifest, paths
+from squeezebert_mobile.errors import (
+    EnvironmentFault,
+    InputFileError,
+    IntegrityError,
+    SqueezeBertMobileError,
+    UsageError,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sound bundle."""
+    target = tmp_path / "bundle"
+    with bundles.staged(target, force=False) as stage:
+        bundles.fill(stage, CONTENT, described())
+    return target
+
+
+def test_what_is_written_can_be_read(folder: Path) -> None:
+    bundle = bundles.read(folder)
+    assert bundle.manifest == described()
+    assert not list(folder.parent.glob(".bundle.new*"))
+
+
+def test_the_published_schema_is_current() -> None:
+    published = Path(manifest.__file__).with_name(manifest.SCHEMA_NAME)
+    assert published.read_bytes() == manifest.schema()
+
+
+def test_the_manifest_obeys_the_published_schema(folder: Path) -> None:
+    import jsonschema
+
+    schema = jsonfile.read_object(Path(manifest.__file__).with_name(manifest.SCHEMA_NAME))
+    jsonschema.validate(jsonfile.read_object(folder / "bundle.json"), schema)
+
+
+def damage(folder: Path, kind: str) -> None:
+    model, outside = folder / "onnx/model.onnx", folder.parent / "outside"
+    outside.write_bytes(MODEL)
+    match kind:
+        case "missing file":
+            model.unlink()
+        case "extra file":
+            (folder / "extra.txt").write_text("hello")
+        case "changed file":
+            model.write_bytes(MODEL[::-1])
+        case "longer file":
+            model.write_bytes(MODEL + b"x")
+        case "symlink":
+            model.unlink()
+            model.symlink_to(outside)
+        case "folder symlink":
+            (folder / "onnx").rename(folder.parent / "elsewhere")
+            (folder / "onnx").symlink_to(folder.parent / "elsewhere")
+        case "hard link":
+            model.unlink()
+            os.link(outside, model)
+        case "named pipe":
+            model.unlink()
+            os.mkfifo(model)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "missing file",
+        "extra file",
+        "changed file",
+        "longer file",
+        "symlink",
+        "folder symlink",
+        "hard link",
+        "named pipe",
+    ],
+)
+def test_any_damage_is_an_integrity_error_that_names_the_file(folder: Path, kind: str) -> None:
+    damage(folder, kind)
+    with pytest.raises(IntegrityError, match=r"(model\.onnx|extra\.txt|onnx): .*; fix: "):
+        bundles.read(folder)
+
+
+def rewritten(change: Callable[[dict[str, object]], object]) -> bytes:
+    values = described().model_dump(mode="json")
+    change(values)
+    return manifest.sealed(values)
+
+
+def rename_first(path: str) -> Callable[[dict[str, object]], object]:
+    return lambda values: values["files"][0].update(path=path)  # type: ignore[index]
+
+
+REFUSALS: dict[str, tuple[Callable[[dict[str, object]], object], type[SqueezeBertMobileError], str]] = {
+    "climbs": (rename_first("../config.json"), InputFileError, "climbs"),
+    "climbs inside": (rename_first("onnx/../../config.json"), InputFileError, "climbs"),
+    "absolute": (rename_first("/etc/passwd"), InputFileError, "absolute"),
+    "backslash": (rename_first("onnx\\model"), InputFileError, "character"),
+    "NUL": (rename_first("a\0b"), InputFileError, "character"),
+    "drive": (rename_first("c:model"), InputFileError, "character"),
+    "reserved": (rename_first("onnx/CON.txt"), InputFileError, "reserves"),
+    "trailing dot": (rename_first("config."), InputFileError, "reserves"),
+    "not composed": (rename_first("cafe\u0301"), InputFileError, "composed"),
+    "case collision": (rename_first("VOCAB.txt"), InputFileError, "case does not count"),
+    "twice": (rename_first("vocab.txt"), InputFileError, "case does not count"),
+    "manifest itself": (rename_first("bundle.json"), InputFileError, "case does not count"),
+    "new schema": (lambda v: v.update(schema_version=2), IntegrityError, "schema_version"),
+    "schema of truth": (lambda v: v.update(schema_version=True), IntegrityError, "schema_version"),
+    "no schema": (lambda v: v.pop("schema_version"), IntegrityError, "schema_version"),
+    "unknown key": (lambda v: v.update(surprise=1), IntegrityError, "surprise"),
+    "short digest": (lambda v: v["files"][0].update(sha256="abc"), IntegrityError, "sha256"),  # type: ignore[index]
+    "negative size": (lambda v: v["files"][0].update(bytes=-1), IntegrityError, "bytes"),  # type: ignore[index]
+    "unknown runtime": (lambda v: v["artifacts"][0].update(runtime="tvm"), IntegrityError, "runtime"),  # type: ignore[index]
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_manifest_out_of_order_is_refused(folder: Path, case: str) -> None:
+    change, error, words = REFUSALS[case]
+    (folder / "bundle.json").write_bytes(rewritten(change))
+    with pytest.raises(error, match=words) as caught:
+        bundles.read(folder)
+    assert "bundle.json" in str(caught.value)
+    assert "; fix: " in str(caught.value)
+
+
+def test_one_changed_letter_in_a_label_is_an_integrity_error(folder: Path) -> None:
+    path = folder / "bundle.json"
+    path.write_bytes(path.read_bytes().replace(b'"good"', b'"gold"'))
+    with pytest.raises(IntegrityError, match=r"bundle\.json: has other bytes than its seal says"):
+        bundles.read(folder)
+
+
+@pytest.mark.parametrize("seal", ["0" * 64, 7, None, "", "A" * 64])
+def test_a_seal_that_is_none_is_refused(folder: Path, seal: object) -> None:
+    values = described().model_dump(mode="json") | {"seal": seal}
+    (folder / "bundle.json").write_bytes(jsonfile.dump(values))
+    with pytest.raises(IntegrityError, match="seal"):
+        bundles.read(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff\xfe", b'{"a": NaN}', b'{"a": 1, "a": 2}', b"[" * 100_000])
+def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, data: bytes) -> None:
+    (folder / "bundle.json").write_bytes(data)
+    with pytest.raises(InputFileError, match=r"bundle\.json"):
+        bundles.read(folder)
+
+
+@given(data=st.binary(max_size=300))
+def test_no_bytes_make_the_manifest_reader_crash(data: bytes) -> None:
+    with pytest.raises(SqueezeBertMobileError):
+        manifest.parse(data, "bundle.json")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=8), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The way to every value inside."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield (*path, key)
+        yield from places(part, (*path, key))
+
+
+@given(data=st.data())
+def test_any_value_in_a_sealed_manifest_is_one_that_fits_or_is_refused(data: st.DataObject) -> None:
+    values = described().model_dump(mode="json")
+    *way, last = data.draw(st.sampled_from(list(places(values))))
+    reduce(getitem, way, values)[last] = data.draw(JSON)  # type: ignore[arg-type, index, call-overload]
+    try:
+        parsed = manifest.parse(manifest.sealed(values), "bundle.json")
+    except SqueezeBertMobileError as error:
+        assert str(error).startswith("bundle.json: ")  # noqa: PT017
+    else:
+        assert manifest.parse(manifest.dump(parsed), "bundle.json") == parsed
+
+
+@given(path=st.text(max_size=40))
+def test_a_portable_path_stays_inside(path: str) -> None:
+    try:
+        paths.require_portable([path], "bundle.json")
+    except InputFileError:
+        return
+    root = Path("/bundle")
+    assert os.path.normpath(root / path).startswith("/bundle/")
+
+
+def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    for force in (False, True):
+        with pytest.raises(EnvironmentFault), bundles.staged(precious, force=force):
+            pass
+    assert [path.name for path in precious.iterdir()] == ["thesis.txt"]
+
+
+def test_force_replaces_a_bundle_and_nothing_less(folder: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="--force"), bundles.staged(folder, force=False):
+        pass
+    changed = described(labels=("no", "yes"))
+    with bundles.staged(folder, force=True) as stage:
+        bundles.fill(stage, CONTENT, changed)
+    assert bundles.read(folder).manifest.labels == ("no", "yes")
+
+
+def test_a_failure_while_writing_leaves_the_old_bundle(folder: Path) -> None:
+    before = (folder / "bundle.json").read_bytes()
+
+    def write_half() -> None:
+        with bundles.staged(folder, force=True) as stage:
+            (stage / "half").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+    assert (folder / "bundle.json").read_bytes() == before
+    bundles.read(folder)
+
+
+def test_an_incomplete_stage_is_not_published(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError), bundles.staged(tmp_path / "new", force=False) as stage:
+        bundles.fill(stage, {"config.json": b"{}"}, described())
+    assert not (tmp_path / "new").exists()
+
+
+def test_asking_for_an_artifact_that_is_not_there_lists_what_is(folder: Path) -> None:
+    bundle = bundles.read(folder)
+    assert bundle.artifact("onnx").precision == "fp32"
+    with pytest.raises(UsageError, match="found onnx fp32, expected executorch"):
+        bundle.artifact("executorch")
+
+
+def test_records_are_frozen(folder: Path) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        bundles.read(folder).folder = Path("elsewhere")  # type: ignore[misc]

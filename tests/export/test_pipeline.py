@@ -1,0 +1,147 @@
+"""From a checkpoint to a bundle and its answers, for every task and both runtimes."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from tiny import SAMPLES, SMALL
+
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.errors import GateError, UnsupportedModelError, UsageError
+from squeezebert_mobile.export import description
+from squeezebert_mobile.export.pipeline import ExportOptions, count_steps, export
+from squeezebert_mobile.export.reference import load_reference
+from squeezebert_mobile.run.postprocess import Answer, Choice, LabelScore
+from squeezebert_mobile.run.predict import Embedding, Predictor, Sample
+from squeezebert_mobile.run.verify import verify
+from squeezebert_mobile.tasks import Task
+
+
+def assert_fits(task: Task, sample: Sample, result: object) -> None:
+    match task:
+        case Task.FEATURE_EXTRACTION:
+            assert isinstance(result, Embedding)
+            assert len(result.vector) == SMALL.hidden_size
+        case Task.FILL_MASK:
+            assert isinstance(result, tuple)
+            assert [len(fillings) for fillings in result] == [5, 5]
+        case Task.TEXT_CLASSIFICATION:
+            assert isinstance(result, tuple)
+            assert isinstance(result[0], LabelScore)
+        case Task.TOKEN_CLASSIFICATION:
+            assert isinstance(result, tuple)
+            assert all(entity.text == sample.text[entity.start : entity.end] for entity in result)
+        case Task.QUESTION_ANSWERING:
+            assert isinstance(result, Answer)
+            assert result.text == (sample.text_pair or "")[result.start : result.end] != ""
+        case Task.MULTIPLE_CHOICE:
+            assert isinstance(result, Choice)
+            assert len(result.scores) == len(sample.options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", Task)
+def test_every_task_becomes_a_bundle_that_answers_alike_in_both_runtimes(task: Task, tmp_path: Path) -> None:
+    model = tiny.checkpoint(tmp_path / "model", task, SMALL)
+    options = ExportOptions(tmp_path / "bundle", model, precisions=("fp32",))
+    steps: list[str] = []
+    bundle = export(options, steps.append)
+    assert len(steps) == count_steps(options)
+    assert all(parity.max_abs <= 1e-4 for a in bundle.manifest.artifacts for parity in a.parity)
+    assert len(verify(bundle.folder).artifacts) == 2
+    sample, answers = SAMPLES[task], []
+    for runtime in ("onnx", "executorch"):
+        with Predictor(bundle, runtime=runtime) as predictor:
+            prediction = predictor(sample)
+        assert prediction.truncated is False
+        assert_fits(task, sample, prediction.result)
+        answers.append(prediction.result)
+    assert type(answers[0]) is type(answers[1])
+    if isinstance(answers[0], Answer) and isinstance(answers[1], Answer):
+        assert answers[0].text == answers[1].text
+
+
+@pytest.mark.slow
+def test_the_same_input_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+    digests = []
+    for number, zone in enumerate(("UTC", "Asia/Tokyo")):
+        target, cwd = tmp_path / f"bundle{number}", tmp_path / f"cwd{number}"
+        cwd.mkdir()
+        command = [sys.executable, "-m", "squeezebert_mobile", "export", "-m", model, "-o", target, "--quiet"]
+        environment = os.environ | {"TZ": zone, "PYTHONHASHSEED": str(number)}
+        subprocess.run(command, check=True, cwd=cwd, env=environment, capture_output=True, umask=0o022 << number)
+        digests.append(bundles.read(target).digest)
+    assert digests[0] == digests[1]
+
+
+def test_swapped_layers_of_one_shape_miss_the_gate_against_a_known_answer(tmp_path: Path) -> None:
+    """output.conv1d and post_attention.conv1d can have one shape; golden.json of the right model tells them apart."""
+    even = dataclasses.replace(SMALL, intermediate_size=SMALL.hidden_size, post_attention_groups=4)
+    tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, even)
+    right = export(ExportOptions(tmp_path / "right", tmp_path / "model", runtimes=("onnx",), precisions=("fp32",)))
+    swapped = tiny.model(Task.TEXT_CLASSIFICATION, even)
+    layer = swapped.transformer.encoder.layers[0]
+    layer.post_attention.conv1d, layer.output.conv1d = layer.output.conv1d, layer.post_attention.conv1d
+    swapped.save_pretrained(tmp_path / "model")
+    with pytest.raises(GateError, match="golden text"):
+        export(
+            ExportOptions(
+                tmp_path / "wrong", tmp_path / "model", runtimes=("onnx",), precisions=("fp32",),
+                golden=right.folder / "golden.json",
+            )
+        )  # fmt: skip
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_a_gate_that_is_missed_leaves_no_bundle(tmp_path: Path) -> None:
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+    options = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",), atol=0.0)
+    with pytest.raises(GateError, match="worst for the text"):
+        export(options)
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")) == ["model"]
+
+
+def test_a_checkpoint_that_names_no_task_asks_for_one(tmp_path: Path) -> None:
+    model = tiny.model(Task.TEXT_CLASSIFICATION, SMALL)
+    checkpoint.save(tmp_path / "model", model)
+    tiny.tokenizer(SMALL).save_pretrained(tmp_path / "model")
+    config = (tmp_path / "model/config.json").read_text().replace("SqueezeBertForSequenceClassification", "Other")
+    (tmp_path / "model/config.json").write_text(config)
+    with pytest.raises(UnsupportedModelError, match="--task"):
+        export(ExportOptions(tmp_path / "bundle", tmp_path / "model"))
+
+
+def test_what_was_changed_in_the_checkpoint_is_in_the_manifest(tmp_path: Path) -> None:
+    """Both kinds of notes: of reading the file, and of fitting its tensors to the model of the task."""
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+    checkpoint.save(model, tiny.model(Task.TEXT_CLASSIFICATION, SMALL), dtype=torch.float16)
+    reference = load_reference(ExportOptions(tmp_path / "bundle", model, task=Task.FEATURE_EXTRACTION))
+    described, _ = description.describe(reference, (), ())
+    cast, *left_out = described.source.notes
+    assert "float16 tensors are cast to float32" in cast
+    assert [note.split(":")[0] for note in left_out] == [
+        "classifier.bias is left out",
+        "classifier.weight is left out",
+    ]
+
+
+@pytest.mark.parametrize("length", [0, 2, 65, 513])
+def test_a_length_that_the_model_lacks_is_refused(tmp_path: Path, length: int) -> None:
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+    with pytest.raises(UsageError, match="--max-seq-len"):
+        export(ExportOptions(tmp_path / "bundle", model, max_seq_len=length))
+
+
+def test_a_bundle_answers_after_it_was_moved(tiny_bundle: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "bundle with space and é"
+    shutil.copytree(tiny_bundle, moved)
+    with Predictor(bundles.read(moved)) as predictor:
+        assert predictor(Sample("fine")).tokens > 2

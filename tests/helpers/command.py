@@ -1,0 +1,21 @@
+"""The command as a user types it, and what every error of it looks like."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run(*arguments: str | Path, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "squeezebert_mobile", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, env=os.environ | environment)
+
+
+def assert_error(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "; fix: " in line
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in line

@@ -1,0 +1,56 @@
+"""A bundle whose files say nothing, with a sound manifest."""
+
+from pathlib import Path
+
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.manifest import (
+    Artifact,
+    Inventory,
+    Manifest,
+    Parity,
+    Producer,
+    RecommendedCall,
+    Source,
+    TensorSpec,
+    TokenizerFacts,
+)
+from squeezebert_mobile.tasks import Task
+
+MODEL = b"not a model, but bytes with a digest"
+
+
+CONTENT = {"onnx/model.onnx": MODEL, "config.json": b"{}", "vocab.txt": b"[PAD]\n"}
+
+
+def described(**changes: object) -> Manifest:
+    """A manifest of CONTENT."""
+    ids = TensorSpec(name="input_ids", dtype="int64", axes=("batch_size", "sequence_length"))
+    parity = Parity(
+        output="logits", atol=1e-4, min_psnr_db=None, max_abs=1e-6, psnr_db=120.0, argmax_agreement=1.0, cases=3
+    )
+    model = bundles.entry("onnx/model.onnx", MODEL)
+    artifact = Artifact(
+        path=model.path, sha256=model.sha256, bytes=model.bytes, runtime="onnx", precision="fp32", version="opset 18",
+        batch=None, max_length=128, inputs=(ids,), outputs=(), inventory=Inventory(), parity=(parity,),
+        oldest_runtime="1.20.0",
+    )  # fmt: skip
+    whole = Manifest(
+        schema_version=1,
+        task=Task.TEXT_CLASSIFICATION,
+        labels=("bad", "good"),
+        postprocessing="softmax",
+        tokenizer=TokenizerFacts(
+            vocab_size=5, lowercase=True, strip_accents=True, tokenize_chinese_chars=True, max_length=128,
+            pad_token_id=0, unk_token_id=1, cls_token_id=2, sep_token_id=3, mask_token_id=4,
+        ),
+        files=tuple(bundles.entry(path, data) for path, data in CONTENT.items() if path != model.path),
+        artifacts=(artifact,),
+        recommended_call=RecommendedCall(batch=1, padding="none", threads=1),
+        producer=Producer(squeezebert_mobile="0", torch="2", onnx="1", onnxruntime="1", executorch="1"),
+        source=Source(name="a model", revision=None, files=(), digest="0" * 64, notes=()),
+    )  # fmt: skip
+    return whole.model_copy(update=changes)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

@@ -1,0 +1,329 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import CONFIG, checkpoint
+
+from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.errors import EnvironmentFault, SqueezeBertMobileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.export.pipeline import ExportOptions, export
+from squeezebert_mobile.model import model_class
+from squeezebert_mobile.run.postprocess import Answer
+from squeezebert_mobile.run.predict import Predictor, Sample
+from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.training.finetune import FinetuneOptions, finetune
+from squeezebert_mobile.training.finetune_report import PLOT_NAME, REPORT_NAME
+from squeezebert_mobile.training.trainer import Trainer, learning_rate_factor, parameter_groups
+
+torch.set_num_threads(1)
+
+GOOD, BAD = ("a fine warm film", "it moves and sings"), ("a dull cold film", "it limps and bores")
+PEOPLE, PLACES = ("Ada", "Grace", "Alan"), ("Paris", "Oslo", "Rome")
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def rows_for(task: Task) -> list[dict[str, object]]:
+    match task:
+        case Task.TEXT_CLASSIFICATION:
+            texts = [(text, "positive") for text in GOOD] + [(text, "negative") for text in BAD]
+            return [{"text": text, "label": label} for text, label in texts * 4]
+        case Task.TOKEN_CLASSIFICATION:
+            tags = ["B-PER", "O", "O", "B-LOC"]
+            return [{"tokens": [a, "lives", "in", b], "tags": tags} for a in PEOPLE for b in PLACES]
+        case Task.QUESTION_ANSWERING:
+            return [
+                {"question": f"Where is {a}?", "context": f"{a} is in {b} now.", "answer_text": b,
+                 "answer_start": len(f"{a} is in ")}
+                for a in PEOPLE for b in PLACES
+            ]  # fmt: skip
+        case Task.FILL_MASK:
+            return [{"text": f"{a} lives in {b}"} for a in PEOPLE for b in PLACES]
+        case _:
+            endings = ["in Paris.", "a stone."]
+            return [
+                {"text": f"{a} lives", "choices": endings[::s], "label": int(s < 0)} for a in PEOPLE for s in (1, -1)
+            ]
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> FinetuneOptions:
+    """A text classifier without dropout, ten steps."""
+    config = replace(CONFIG, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return FinetuneOptions(
+        task=Task.TEXT_CLASSIFICATION,
+        data=write(tmp_path / "train.jsonl", rows_for(Task.TEXT_CLASSIFICATION)),
+        output_dir=tmp_path / "out",
+        model=str(checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, config)),
+        epochs=5,
+        batch_size=8,
+        learning_rate=3e-3,
+        quiet=True,
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("task", [task for task in Task if task is not Task.FEATURE_EXTRACTION])
+def test_every_task_learns_a_small_set_from_scratch(tmp_path: Path, task: Task) -> None:
+    config = replace(CONFIG, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    config.save_pretrained(tmp_path / "config")
+    data = write(tmp_path / "train.jsonl", rows_for(task))
+    result = finetune(
+        FinetuneOptions(
+            task=task,
+            data=data,
+            eval_data=data,
+            output_dir=tmp_path / "out",
+            from_scratch=tmp_path / "config" / "config.json",
+            vocab_size=120,
+            max_length=32,
+            stride=4,
+            epochs=25,
+            batch_size=6,
+            learning_rate=3e-3,
+            mask_probability=0.3,
+            quiet=True,
+        )
+    )
+    leading = next(iter(result.metrics.values()))
+    assert leading < 20 if task is Task.FILL_MASK else leading > 0.9
+    written = model_class(task).from_pretrained(tmp_path / "out")
+    assert written.config.architectures == (task.architecture,)
+    report = json.loads((tmp_path / "out" / REPORT_NAME).read_text())
+    assert len(report["losses"]) == result.steps
+    assert (tmp_path / "out" / PLOT_NAME).read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "out.training").exists()
+
+
+def answer(task: Task, bundle: Bundle, runtime: str) -> object:
+    """What a bundle says of a person and a place that `rows_for` never shows together, without scores."""
+    sample = Sample("Alan lives in Rome")
+    if task is Task.QUESTION_ANSWERING:
+        sample = Sample("Where is Alan?", "Alan is in Rome now.")
+    with Predictor(bundle, runtime=runtime) as predictor:
+        result = predictor(sample).result
+    return result.text if isinstance(result, Answer) else [(entity.label, entity.text) for entity in result]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [(Task.TOKEN_CLASSIFICATION, [("PER", "Alan"), ("LOC", "Rome")]), (Task.QUESTION_ANSWERING, "Rome")],
+)
+def test_a_fine_tuned_model_is_exported_and_answers(tmp_path: Path, task: Task, expected: object) -> None:
+    config = replace(CONFIG, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    config.save_pretrained(tmp_path / "config")
+    unseen = [row for row in rows_for(task) if not ("Alan" in str(row) and "Rome" in str(row))]
+    finetune(
+        FinetuneOptions(
+            task=task,
+            data=write(tmp_path / "train.jsonl", unseen),
+            output_dir=tmp_path / "model",
+            from_scratch=tmp_path / "config" / "config.json",
+            vocab_size=120,
+            max_length=32,
+            stride=4,
+            epochs=60,
+            batch_size=4,
+            learning_rate=3e-3,
+            word_dropout=0.1,
+            quiet=True,
+        )
+    )
+    bundle = export(ExportOptions(tmp_path / "bundle", tmp_path / "model", precisions=("fp32",)))
+    assert [answer(task, bundle, runtime) for runtime in ("onnx", "executorch")] == [expected, expected]
+
+
+def test_the_same_seed_gives_the_same_bytes(options: FinetuneOptions, tmp_path: Path) -> None:
+    finetune(options)
+    finetune(replace(options, output_dir=tmp_path / "again"))
+    finetune(replace(options, output_dir=tmp_path / "other", seed=1))
+    assert same(weights(tmp_path / "out"), weights(tmp_path / "again"))
+    assert not same(weights(tmp_path / "out"), weights(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("more", [{}, {"average": 0.9, "eval": True, "word_dropout": 0.2}])
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    options: FinetuneOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
+) -> None:
+    chosen = dict(more)
+    if chosen.pop("eval", False):
+        chosen["eval_data"] = options.data
+    model = checkpoint(tmp_path / "with_dropout", Task.TEXT_CLASSIFICATION)
+    options = replace(options, model=str(model), checkpoint_every=3, **chosen)
+    finetune(options)
+
+    save = Trainer._save
+
+    def save_and_die(trainer: Trainer) -> None:
+        save(trainer)
+        if trainer.state.step == 6:
+            raise KeyboardInterrupt
+
+    cut = replace(options, output_dir=tmp_path / "cut")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(cut)
+    assert not cut.output_dir.exists()
+    with pytest.raises(EnvironmentFault, match="unfinished run"):
+        finetune(cut)
+    with pytest.raises(UsageError, match="other options"):
+        finetune(replace(cut, resume=True, seed=5))
+    finetune(replace(cut, resume=True))
+    assert same(weights(options.output_dir), weights(cut.output_dir))
+
+
+def run_script(tmp_path: Path, options: FinetuneOptions, before: str, launcher: list[str]) -> int:
+    """Fine-tune in another process, or in several."""
+    script = tmp_path / "script.py"
+    text = f"import torch, datetime\nfrom pathlib import Path, PosixPath\n{before}\n"
+    text += "from squeezebert_mobile.training.finetune import FinetuneOptions, finetune\n"
+    text += "from squeezebert_mobile.tasks import Task\ntorch.set_num_threads(1)\n"
+    call = re.sub("<Task[^>]*>", f"Task({str(options.task)!r})", repr(options))
+    text += f"if __name__ == '__main__':\n    finetune({call})\n"
+    script.write_text(text, encoding="utf-8")
+    env = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run([sys.executable, *launcher, str(script)], env=env, capture_output=True, text=True)
+    if done.returncode > 0:
+        pytest.fail(done.stderr[-3000:])
+    return done.returncode
+
+
+@pytest.mark.slow
+def test_a_run_ended_by_sigkill_leaves_what_resume_needs(options: FinetuneOptions, tmp_path: Path) -> None:
+    kill = (
+        "import os, signal\nfrom squeezebert_mobile.training.trainer import Trainer\nstep = Trainer._step\n"
+        "def die(self, rows):\n"
+        "    if self.state.step == 7:\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return step(self, rows)\n"
+        "Trainer._step = die"
+    )
+    finetune(options)
+    cut = replace(options, output_dir=tmp_path / "cut", checkpoint_every=3)
+    assert run_script(tmp_path, cut, kill, []) == -9
+    finetune(replace(cut, resume=True))
+    assert same(weights(options.output_dir), weights(cut.output_dir))
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives(options: FinetuneOptions, tmp_path: Path) -> None:
+    options = replace(options, eval_data=options.data, batch_size=7)
+    alone = finetune(options)
+    pair = replace(options, output_dir=tmp_path / "pair")
+    # What `accelerate launch` calls for several processes; on CPUs it would want MPI.
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    run_script(tmp_path, pair, "", launch)
+    report = json.loads((pair.output_dir / REPORT_NAME).read_text())
+    assert report["losses"] == pytest.approx(
+        json.loads((options.output_dir / REPORT_NAME).read_text())["losses"], rel=1e-4
+    )
+    assert report["result"]["metrics"] == alone.metrics
+    one, two = weights(options.output_dir), weights(pair.output_dir)
+    # A key's bias shifts all scores of a row alike, so its gradient is rounding noise, which Adam blows up.
+    for name in one.keys() - {name for name in one if name.endswith("key.bias")}:
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=2e-4, msg=name)
+
+
+def test_accumulation_does_not_change_a_step(options: FinetuneOptions, tmp_path: Path) -> None:
+    whole = finetune(replace(options, epochs=1))
+    parts = finetune(replace(options, epochs=1, accumulation=3, output_dir=tmp_path / "parts"))
+    assert parts.final_loss == pytest.approx(whole.final_loss, rel=1e-4)
+
+
+def test_only_init_head_creates_tensors_and_says_which(options: FinetuneOptions, tmp_path: Path) -> None:
+    headless = checkpoint(tmp_path / "headless", Task.FILL_MASK)
+    with pytest.raises(UnsupportedModelError, match="--init-head"):
+        finetune(replace(options, model=str(headless)))
+    result = finetune(replace(options, model=str(headless), init_head=True, epochs=1))
+    assert {name.split(".")[0] for name in result.initialised} <= {"classifier", "transformer"}
+    assert "classifier.weight" in result.initialised
+
+
+def test_a_teacher_with_the_same_vocabulary_teaches(options: FinetuneOptions, tmp_path: Path) -> None:
+    from tiny import tokenizer
+
+    teacher = tmp_path / "teacher"
+    assert finetune(replace(options, output_dir=teacher, epochs=40, eval_data=options.data)).metrics["accuracy"] == 1
+    # Wrong labels, and a student that listens to the teacher alone: it must learn what the teacher knows.
+    rows = rows_for(Task.TEXT_CLASSIFICATION)
+    wrong = write(tmp_path / "wrong.jsonl", [{**row, "label": "positive"} for row in rows])
+    student = replace(options, data=wrong, eval_data=options.data, epochs=40, teacher=str(teacher), distillation=1.0)
+    assert finetune(replace(student, output_dir=tmp_path / "student")).metrics["accuracy"] == 1
+    tokenizer(replace(CONFIG, vocab_size=300)).save_pretrained(teacher)
+    with pytest.raises(SqueezeBertMobileError, match="another vocabulary"):
+        finetune(replace(student, output_dir=tmp_path / "third"))
+
+
+def test_training_stops_when_the_metric_no_longer_improves(options: FinetuneOptions) -> None:
+    result = finetune(replace(options, eval_data=options.data, epochs=30, patience=2, learning_rate=1e-9))
+    assert (len(result.evaluations), result.best_step) == (3, 2)
+
+
+@pytest.mark.slow
+def test_mixed_precision_trains(options: FinetuneOptions, tmp_path: Path) -> None:
+    text = run_script(tmp_path, replace(options, mixed_precision="bf16", epochs=2), "", [])
+    assert text == 0
+    assert json.loads((options.output_dir / REPORT_NAME).read_text())["result"]["steps"] == 4
+
+
+def test_the_target_is_replaced_only_by_force(options: FinetuneOptions) -> None:
+    options.output_dir.mkdir()
+    (options.output_dir / "mine.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(EnvironmentFault, match="--force"):
+        finetune(replace(options, epochs=1))
+    with pytest.raises(EnvironmentFault):
+        finetune(replace(options, epochs=1, force=True))
+    assert [path.name for path in options.output_dir.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"model": None},
+        {"from_scratch": Path("config.json")},
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+        {"average": 1.0},
+        {"patience": 2},
+        {"task": Task.FEATURE_EXTRACTION},
+        {"task": Task.FILL_MASK, "labels": ("a",)},
+    ],
+)
+def test_options_are_checked_before_anything_runs(options: FinetuneOptions, wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        replace(options, **wrong)
+
+
+def test_rates_fall_with_depth_and_biases_do_not_decay(options: FinetuneOptions) -> None:
+    model = model_class(Task.TEXT_CLASSIFICATION)(CONFIG)
+    groups = parameter_groups(model, replace(options, layer_decay=0.5, learning_rate=1.0), CONFIG.num_hidden_layers)
+    assert sorted({group["lr"] for group in groups}) == [0.125, 0.25, 0.5, 1.0]
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    assert all((group["weight_decay"] == 0) == (group["params"][0].dim() == 1) for group in groups)
+
+
+def test_schedules(options: FinetuneOptions) -> None:
+    linear, cosine, constant = (replace(options, warmup=0.1, schedule=s) for s in ("linear", "cosine", "constant"))
+    for chosen, middle, last in ((linear, 0.5, 0.0), (cosine, 0.5, 0.0), (constant, 1.0, 1.0)):
+        assert learning_rate_factor(chosen, 0, 100) == pytest.approx(0.1)
+        assert learning_rate_factor(chosen, 10, 100) == pytest.approx(1)
+        assert learning_rate_factor(chosen, 55, 100) == pytest.approx(middle)
+        assert learning_rate_factor(chosen, 100, 100) == pytest.approx(last)
