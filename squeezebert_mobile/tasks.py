@@ -47,6 +47,15 @@ class Task(StrEnum):
         return next((tasks[name] for name in architectures if name in tasks), None)
 
 
+# As in BERT's own SQuAD script.
+_STRIDE = 128
+
+
+def window_stride(max_length: int) -> int:
+    """Tokens that neighbouring windows of a long context share: 128, but at most a quarter of a window."""
+    return min(_STRIDE, max_length // 4)
+
+
 _ARCHITECTURES = {
     Task.FEATURE_EXTRACTION: "SqueezeBertModel",
     Task.FILL_MASK: "SqueezeBertForMaskedLM",

@@ -16,11 +16,8 @@ from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.postprocess import Answer, Choice, Entity, LabelScore, Window
 from squeezebert_mobile.run.session import Session
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import Encoded
-
-# Tokens that two windows of a long context share, as in BERT's own SQuAD script.
-_STRIDE = 128
 
 
 @dataclass(frozen=True)
@@ -158,13 +155,12 @@ class Predictor:
             texts = [sample.text] * len(sample.options)
             return self._tokenizer(texts, list(sample.options), max_length=length, padding="longest")
         if self._windowed:
-            stride = min(_STRIDE, length // 4)
             return self._tokenizer(
                 sample.text,
                 sample.text_pair,
                 max_length=length,
                 truncation="only_second",
-                stride=stride,
+                stride=window_stride(length),
                 return_overflowing_tokens=True,
                 padding="longest",
             )
