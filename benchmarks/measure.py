@@ -22,6 +22,7 @@ from squeezebert_mobile.benchmarks.messages import Item, Loaded, Timing
 from squeezebert_mobile.benchmarks.peers import PeerModel
 from squeezebert_mobile.benchmarks.protocol import ALONE, Conditions, Protocol
 from squeezebert_mobile.benchmarks.samples import Case, Cold, LoadGen, Pace, Result, Run, Sample
+from squeezebert_mobile.run.timing import order
 
 Report = Callable[[str], None]
 # Runs that settle a freshly loaded model's memory before its peak is read.
@@ -159,12 +160,10 @@ def measure(
 
 
 def _rotate(group: Sequence["_Turns"], observer: Observer, report: Report) -> None:
-    """Rounds over the group until each of it has its minima; every second round runs backwards."""
+    """Rounds over the group until each of it has its minima, in the order of `run.timing`."""
     number, rounds = 0, min((turn.rounds for turn in group), default=0)
     while any(not turn.done for turn in group):
-        shift = number % len(group)
-        order = [*group[shift:], *group[:shift]]
-        for turn in order if number % 2 == 0 else reversed(order):
+        for turn in (group[index] for index in order(len(group), number)):
             report(f"round {number + 1}: {turn.job.candidate.label}")
             observer.look()
             turn.take(number, max(rounds - number, 1))

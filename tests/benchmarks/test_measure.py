@@ -56,9 +56,14 @@ def run(jobs: list[Job], *milliseconds: int) -> tuple[measure.Measured, list[tup
 
 def test_the_order_rotates_and_every_second_round_runs_backwards() -> None:
     found, log = run([job("a"), job("b"), job("c")])
-    assert [number for number, _ in log] == [0, 1, 2, 0, 2, 1]
+    assert [number for number, _ in log] == [0, 1, 2, 2, 1, 0]
     assert all(runs == 4 for _, runs in log)
     assert [sample.turn for sample in found.samples] == [0] * 4 + [1] * 4 + [0] * 4 + [1] * 4 + [0] * 4 + [1] * 4
+
+
+def test_of_two_cases_each_goes_first_as_often() -> None:
+    _, log = run([job("a", min_runs=16), job("b", min_runs=16)])
+    assert [number for number, _ in log] == [0, 1, 1, 0, 1, 0, 0, 1]
 
 
 @pytest.mark.parametrize("scenario", ["sustained", "single-stream"])
