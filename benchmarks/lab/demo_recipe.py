@@ -52,6 +52,7 @@ _REPLACED = 0.2
 _CARD = """\
 ---
 language: en
+license: apache-2.0
 library_name: squeezebert-mobile
 pipeline_tag: text-classification
 ---

@@ -46,6 +46,17 @@ def test_the_shared_vectors_are_current(name: str, tmp_path: Path, monkeypatch: 
     assert (tmp_path / "vectors.json").read_bytes() == committed, f"run {TOOLS / name}.py"
 
 
+@pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JDK")
+def test_the_readmes_java_compiles(tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```java\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    source = tmp_path / "App.java"
+    imports = "import java.nio.file.Paths;\nimport org.squeezebert.demo.core.*;\n"
+    source.write_text(f"{imports}class App {{ void run() throws Exception {{\n{snippet}}} }}\n", encoding="utf-8")
+    command = ["javac", "-d", tmp_path, "-sourcepath", DEMO / "core/src/main/java", source]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def properties() -> dict[str, str]:
     namespace = "{http://maven.apache.org/POM/4.0.0}"
     found = ET.parse(DEMO / "pom.xml").getroot().find(f"{namespace}properties")

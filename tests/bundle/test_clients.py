@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,11 @@ def install(folder: Path, command: Sequence[str]) -> Path:
     return folder
 
 
+def transformers_js() -> Path:
+    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", TRANSFORMERS_JS]
+    return install(CACHE / "transformers_js", npm)
+
+
 def expected(bundle: Path, precision: str) -> list[dict[str, object]]:
     """What our own prediction says."""
     predictions = predict(bundle, [Sample(text) for text in TEXTS], runtime="onnx", precision=precision)
@@ -104,8 +110,7 @@ def test_optimum_gives_the_same_labels_and_logits(tiny_onnx_bundle: Path, file: 
 @pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")
 @pytest.mark.parametrize(("dtype", "precision"), [("fp32", "fp32"), ("q8", "int8")])
 def test_transformers_js_gives_the_same_labels_and_logits(tiny_onnx_bundle: Path, dtype: str, precision: str) -> None:
-    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", TRANSFORMERS_JS]
-    folder = install(CACHE / "transformers_js", npm)
+    folder = transformers_js()
     script = folder / "classify.mjs"
     script.write_text(JS_SCRIPT)
     done = subprocess.run(
@@ -116,3 +121,18 @@ def test_transformers_js_gives_the_same_labels_and_logits(tiny_onnx_bundle: Path
     assert_same(
         json.loads(done.stdout.splitlines()[-1]), tiny_onnx_bundle, precision, atol=1e-5 if dtype == "fp32" else 2e-2
     )
+
+
+@pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")
+def test_the_readmes_javascript_answers_as_we_do(tiny_onnx_bundle: Path, tmp_path: Path) -> None:
+    (script,) = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    folder = transformers_js()
+    shutil.copytree(tiny_onnx_bundle, tmp_path / "my-bundle")
+    (tmp_path / "node_modules").symlink_to(folder / "node_modules")
+    (tmp_path / "app.mjs").write_text(re.sub(r"console\.log\((.*)\);", r"console.log(JSON.stringify(\1));", script))
+    done = subprocess.run(["node", "app.mjs"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (best,) = json.loads(done.stdout.splitlines()[-1])
+    (ours,) = predict(tiny_onnx_bundle, [Sample("A quiet film that stays with you for days.")], precision="int8")
+    assert best["label"] == ours.result[0].label  # type: ignore[union-attr, index]
+    assert best["score"] == pytest.approx(ours.result[0].score, abs=2e-2)  # type: ignore[union-attr, index]

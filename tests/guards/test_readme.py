@@ -106,6 +106,14 @@ def test_commands_run_as_written(chosen: list[Fence], tmp_path: Path) -> None:
     run(chosen, tmp_path)
 
 
+def test_the_python_of_an_app_answers(tiny_onnx_bundle: Path, tmp_path: Path) -> None:
+    (fence,) = [fence for fence in FENCES if fence.language == "python"]
+    (tmp_path / "my-bundle").symlink_to(tiny_onnx_bundle)
+    done = subprocess.run(fence.command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"negative", "positive"}
+
+
 def test_every_fence_says_what_it_is() -> None:
     assert all(fence.language for fence in FENCES)
     assert all(fence.mark == "slow" or re.fullmatch("not run: .{10,}", fence.mark) for fence in FENCES if fence.mark)
