@@ -2,11 +2,16 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from clock import Clock
 
 # A deadline would be a timing assertion: it fails where another program has the processor.
 settings.register_profile("untimed", deadline=None)
@@ -71,6 +76,16 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_onnx_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same for ONNX Runtime alone, in fp32 and int8."""
     return _shared_bundle(tmp_path_factory, "tiny_onnx_bundle", runtimes=("onnx",), precisions=("fp32", "int8"))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
+    """The clock of every module that asks ``time`` for nanoseconds, which only the test moves."""
+    from clock import Clock
+
+    made = Clock()
+    monkeypatch.setattr(time, "perf_counter_ns", made.perf_counter_ns)
+    return made
 
 
 def _shared_bundle(factory: pytest.TempPathFactory, name: str, **options: tuple[str, ...]) -> Path:

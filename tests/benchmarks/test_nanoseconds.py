@@ -1,0 +1,240 @@
+"""Every figure in nanoseconds, from the clock of the process that took it to the table that shows it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkout import ROOT
+from clock import Clock
+from results import make_result
+
+from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.benchmarks import devices, pace, table, worker
+from squeezebert_mobile.benchmarks.candidates import Candidate, PlainFile
+from squeezebert_mobile.benchmarks.messages import Load, Loaded, Measure, ReadPace, Timing
+from squeezebert_mobile.benchmarks.protocol import Protocol
+from squeezebert_mobile.benchmarks.samples import Cold, Pace
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.run.predict import Sample
+from squeezebert_mobile.tokenizer.tokenizer import Encoded, SqueezeBertTokenizerFast
+
+BUNDLE = ROOT / "tests/data/bundle_v1"
+
+
+def encoded(width: int) -> Encoded:
+    """One row of tokens of which only their number matters."""
+    ones = np.ones((1, width), np.int64)
+    one = np.ones(1, np.int64)
+    return Encoded(ones, ones, ones, np.ones((1, width, 2), np.int64), ones, ones, one > 1, one, one)
+
+
+def ids(width: int) -> Batch:
+    ones = np.ones((1, width), np.int64)
+    return Batch(ones, ones, ones)
+
+
+class Engine:
+    """Takes 4000 ns to load and 100 ns a token to run."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        clock.work(4000)
+
+    def run(self, batch: Batch) -> dict[str, Float32]:
+        self._clock.work(100 * batch.input_ids.shape[1])
+        return {"logits": np.zeros((1, 2), np.float32)}
+
+
+class Requests:
+    """The worker's end of a connection: requests to receive, then nobody any more."""
+
+    def __init__(self, requests: Iterable[object]) -> None:
+        self._requests, self.answers = iter(requests), list[object]()
+
+    def recv(self) -> object:
+        try:
+            return next(self._requests)
+        except StopIteration:
+            raise EOFError from None
+
+    def send(self, answer: object) -> None:
+        self.answers.append(answer)
+
+
+@pytest.fixture
+def candidate(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Candidate:
+    """A file whose text takes 300 ns to become eight tokens, and whose logits take 700 to become scores."""
+
+    def tokenize(text: str, _pair: str | None, *, max_length: int) -> Encoded:
+        clock.work(300)
+        return encoded(min(len(text), max_length))
+
+    def classify(_logits: Float32, _labels: Sequence[str]) -> None:
+        clock.work(700)
+
+    (tmp_path / "x.onnx").write_bytes(b"file")
+    monkeypatch.setattr(worker, "OnnxEngine", lambda _data, _threads: Engine(clock))
+    monkeypatch.setattr(worker, "_import_runtime", lambda _candidate, _threads: clock.work(10**9))
+    monkeypatch.setattr(SqueezeBertTokenizerFast, "from_pretrained", lambda _folder: tokenize)
+    monkeypatch.setattr(worker.postprocess, "classify", classify)
+    readings = iter(range(1000, 100_000, 1000))
+    monkeypatch.setattr(worker, "peak_bytes", lambda: next(readings))
+    source = PlainFile(tmp_path / "x.onnx")
+    return Candidate("m", "plain", "onnx", "fp32", source, vocab_size=10, max_tokens=8, tokenizer=tmp_path)
+
+
+def ask(*requests: object) -> list[object]:
+    connection = Requests(requests)
+    worker.serve(connection)  # type: ignore[arg-type]
+    return connection.answers
+
+
+def test_loading_is_the_model_alone_without_its_runtime(candidate: Candidate) -> None:
+    assert ask(Load(0, candidate, 1)) == [Loaded(load_ns=4000, base_bytes=1000, peak_bytes=2000)]
+
+
+def test_a_text_is_timed_in_three_stages(clock: Clock, candidate: Candidate) -> None:
+    _, timings = ask(Load(0, candidate, 1), Measure(0, (Sample("four"), Sample("more than eight")), 0))
+    start = clock.now - (300 + 400 + 700) - (300 + 800 + 700)
+    assert timings == (
+        Timing(start, tokens=4, infer_ns=400, tokenize_ns=300, postprocess_ns=700, peak_bytes=3000),
+        Timing(start + 1400, tokens=8, infer_ns=800, tokenize_ns=300, postprocess_ns=700, peak_bytes=4000),
+    )
+
+
+def test_a_text_of_several_calls_sums_their_inference_and_counts_the_rest_as_post_processing(
+    clock: Clock, candidate: Candidate
+) -> None:
+    """A question over a long context runs once for each window; what lies between two calls is neither of them."""
+    loader = worker.Loader(candidate, 1, None)
+
+    def pipeline(_sample: Sample) -> object:
+        clock.work(300)
+        loader.engine.run(ids(8))
+        clock.work(20)
+        loader.engine.run(ids(3))
+        clock.work(700)
+        return None
+
+    loader.pipeline = pipeline  # type: ignore[assignment]
+    for _ in range(2):
+        found = loader.measure(Sample("text"))
+        assert (found.tokens, found.infer_ns, found.tokenize_ns, found.postprocess_ns) == (3, 1100, 300, 720)
+
+
+def test_ids_are_timed_as_inference_alone(clock: Clock, candidate: Candidate) -> None:
+    start = clock.now + 10**9 + 4000
+    _, timings = ask(Load(0, candidate, 1), Measure(0, (ids(5), ids(6)), 0))
+    assert timings == (
+        Timing(start, tokens=5, infer_ns=500, tokenize_ns=None, postprocess_ns=None, peak_bytes=3000),
+        Timing(start + 500, tokens=6, infer_ns=600, tokenize_ns=None, postprocess_ns=None, peak_bytes=4000),
+    )
+
+
+def test_a_warm_up_runs_and_is_not_answered(clock: Clock, candidate: Candidate) -> None:
+    _, timings = ask(Load(0, candidate, 1), Measure(0, (ids(5), ids(6), ids(7)), 2))
+    assert isinstance(timings, tuple)
+    assert [timing.infer_ns for timing in timings] == [700]
+    assert timings[0].at_ns == clock.now - 700
+
+
+def test_candidates_are_told_apart_by_their_numbers(candidate: Candidate) -> None:
+    answers = ask(
+        Load(3, candidate, 1), Load(5, replace(candidate, tokenizer=None), 1), Measure(3, (Sample("four"),), 0)
+    )
+    assert isinstance(answers[2], tuple)
+    assert [timing.tokenize_ns for timing in answers[2]] == [300]
+
+
+def test_the_pace_is_two_products_with_weights_that_no_cache_kept(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def matmul(rows: Float32, weights: Float32, *, out: Float32) -> None:
+        assert (rows.shape, weights.shape, out.shape) == ((128, 768), (768, 3072), (128, 3072))
+        read.append(id(weights))
+        clock.work(50)
+
+    monkeypatch.setattr(pace.np, "matmul", matmul)
+    assert ask(ReadPace(), ReadPace(), ReadPace(), ReadPace(), ReadPace()) == [100] * 5
+    assert len(set(read[:5])) == 5
+    assert read[5:] == read[:5]
+
+
+def phone(**state: object) -> dict[str, object]:
+    return {"thermal_status": 0, "battery_percent": 80, "charging": False, "screen_on": True} | state
+
+
+def test_a_phones_nanoseconds_become_samples_end_to_end_with_the_worse_of_its_conditions() -> None:
+    opened = bundles.read(BUNDLE)
+    artifact = opened.artifact("onnx", "fp32")
+    reply = devices._Measured.model_validate_json(
+        json.dumps(
+            {
+                "schema_version": 1,
+                "run_id": "r",
+                "bundle_digest": opened.digest,
+                "artifact": {"path": artifact.path, "sha256": artifact.sha256},
+                "runtime_version": "1.29.0",
+                "device": {"max_core_clocks_khz": [1_800_000, 2_400_000]},
+                "cold_load_ns": 111,
+                "first_ns": 222,
+                "latencies_ns": [30, 50, 40],
+                "seconds": 2.5,
+                "clock_jump_ms": -250,
+                "cancelled": False,
+                "before": phone(thermal_status=1, battery_percent=80, charging=True),
+                "after": phone(thermal_status=None, battery_percent=79, screen_on=False),
+            }
+        )
+    )
+    result = devices._result(reply, "2026-01-01T00:00:00+00:00", opened, artifact, Protocol(tokens=8), 8)
+    (case,) = result.cases
+    assert case.cold == Cold(load_ns=111, first_ns=222)
+    assert [(s.case, s.turn, s.at_ns, s.infer_ns, s.tokenize_ns, s.tokens) for s in result.samples] == [
+        (case.name, 0, 0, 30, None, 8),
+        (case.name, 0, 30, 50, None, 8),
+        (case.name, 0, 80, 40, None, 8),
+    ]
+    found = result.conditions
+    assert (found.seconds, found.clock_jump_seconds, found.cancelled) == (2.5, -0.25, False)
+    assert (found.thermal_status, found.battery_percent, found.charging, found.screen_on) == (1, 79, True, False)
+
+
+def test_a_table_shows_the_median_of_each_stage_in_milliseconds() -> None:
+    made = make_result({"a": [10_000_000, 20_000_000, 60_000_000], "b": [5_000_000] * 3})
+    stages = [(1_000_000, 9_000_000), (2_000_000, 1_000_000), (6_000_000, None)]
+    taken = [
+        sample.model_copy(update={"tokenize_ns": tokenize, "postprocess_ns": after})
+        for sample, (tokenize, after) in zip(made.samples[:3], stages, strict=True)
+    ]
+    cold = Cold(load_ns=7_000_000, first_ns=80_000_000, base_bytes=1_000_000, peak_bytes=5_000_000)
+    case = made.cases[0].model_copy(update={"cold": cold, "file_bytes": 3_000_000})
+    made = replace(made, samples=(*taken, *made.samples[3:]), cases=(case, made.cases[1]))
+    staged, plain = table.rows(made, "b")
+    assert (staged.infer.p50, staged.tokenize_ms, staged.postprocess_ms) == (20.0, 2.0, 5.0)
+    # End to end they take 20, 23 and 66 ms.
+    assert staged.total_ms == 23.0
+    assert (plain.tokenize_ms, plain.postprocess_ms, plain.total_ms) == (None, None, 5.0)
+    assert staged.speedup is not None and staged.speedup.value == pytest.approx(0.25)
+    assert plain.speedup is None
+    shown = dict(zip(table.heads(), table.cells(staged), strict=True))
+    assert [shown[name] for name in ("tokenise ms", "post-process ms", "end to end ms")] == ["2.00", "5.00", "23.0"]
+    assert [shown[f"{name} ms"] for name in ("p50", "p90", "p99", "load", "first")] == [
+        *("20.0", "52.0", "59.2"),
+        *("7.00", "80.0"),
+    ]
+    assert (shown["peak MB"], shown["file MB"], shown["runs"]) == ("4.00", "3.00", "3")
+    assert table.by_tokens(made.by_case["a"]) == {8: 20.0}
+
+
+def test_a_cases_pace_is_in_the_order_of_its_turns() -> None:
+    made = make_result({"a": [10] * 3, "b": [10] * 3})
+    readings = [("a", 2, 30), ("b", 0, 99), ("a", 0, 50), ("a", 1, 40)]
+    paces = tuple(Pace(case=name, turn=turn, product_ns=value) for name, turn, value in readings)
+    assert replace(made, paces=paces).pace("a") == (50, 40, 30)
+    assert made.pace("a") == ()
