@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint lock clean android-test android-test-sdks test-all android-apk
+.PHONY: install demo test lint lock clean mutation android-test android-test-sdks test-all android-apk
 
 install: $(STAMP)
 
@@ -64,6 +64,10 @@ test: lint
 # The heavy ones too: every task to both runtimes, the clients, the JVM, the README's demo.
 test-all: lint
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+# Seeded faults in the modules that a promise rests on, and how many of them the tests notice: tests/mutants.py.
+mutation: install
+	$(BIN)/python tests/mutants.py --children $(WORKERS) $(MODULES)
 
 # The app, its APKs and phones, as far as the tools are there; of these `make test` runs the app on the JVM.
 android-test: install

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 if TYPE_CHECKING:
     from clock import Clock
 
 # A deadline would be a timing assertion: it fails where another program has the processor.
 settings.register_profile("untimed", deadline=None)
+# The same examples for each mutant, and no time spent on the smallest that shows it.
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("untimed")
 
 # Before any test module imports a library that reads them once. Two workers share two cores, so one thread each.

@@ -39,10 +39,9 @@ def _kept(first: int, second: int, room: int, strategy: Strategy) -> tuple[int, 
     if strategy == "longest_first":
         short, long = sorted((first, second))
         # The shorter text stays whole if the longer one can stay at least as long, else both get half.
-        if short > room or short + max(short, room - short) > room:
+        long = max(short, room - short)
+        if short + long > room:
             short, long = room // 2, room - room // 2
-        else:
-            long = max(short, room - short)
         return (short, long) if first <= second else (long, short)
     kept = room - (second if strategy == "only_first" else first)
     if kept < 1:
@@ -58,5 +57,4 @@ def _parts(length: int, size: int, stride: int) -> list[slice]:
         fix = "lower stride or raise max_length"
         raise UsageError("stride", "leaves no progress", found=stride, expected=f"0 to {size - 1}", fix=fix)
     step = size - stride
-    starts = range(0, max(length - stride, 1), step)
-    return [slice(start, min(start + size, length)) for start in starts]
+    return [slice(start, min(start + size, length)) for start in range(0, length - stride, step)]

@@ -19,6 +19,11 @@ def test_softmax_sums_to_one_and_keeps_the_order(logits: np.ndarray) -> None:
     assert probabilities[logits.argmax()] == probabilities.max()
 
 
+def test_softmax_is_taken_row_by_row_and_never_overflows() -> None:
+    rows = postprocess.softmax(np.array([[1000, 0], [-1000, -1000]], np.float32))
+    assert rows.tolist() == [[1, 0], [0.5, 0.5]]
+
+
 @given(logits=LOGITS)
 def test_sigmoid_is_the_logistic_function(logits: np.ndarray) -> None:
     np.testing.assert_allclose(postprocess.sigmoid(logits), 1 / (1 + np.exp(-logits.astype(np.float64))), atol=1e-12)
@@ -30,9 +35,30 @@ def test_labels_come_by_falling_probability_and_ties_in_order() -> None:
     assert ranked[0].score == ranked[1].score
 
 
+def test_many_ties_keep_their_order() -> None:
+    names = [str(number) for number in range(1000)]
+    logits = np.arange(1000, dtype=np.float32) % 2
+    expected = [*range(1, 1000, 2), *range(0, 1000, 2)]
+    assert [int(item.label) for item in postprocess.classify(logits, names)] == expected
+    assert [filling.token_id for filling in postprocess.fill_mask(logits, 1000)] == expected
+
+
+def test_exclusive_labels_share_one_probability_and_independent_labels_have_their_own() -> None:
+    logits = np.log(np.array([1, 3], np.float32))
+    exclusive = postprocess.classify(logits, ("a", "b"))
+    independent = postprocess.classify_multi(logits, ("a", "b"))
+    assert [(item.label, item.score) for item in exclusive] == [("b", pytest.approx(0.75)), ("a", pytest.approx(0.25))]
+    assert [(item.label, item.score) for item in independent] == [("b", pytest.approx(0.75)), ("a", 0.5)]
+
+
 def test_regression_keeps_the_values() -> None:
     (value,) = postprocess.regress(np.array([-2.5], np.float32), ("score",))
     assert (value.label, value.score) == ("score", -2.5)
+
+
+def test_regression_refuses_another_number_of_values_than_labels() -> None:
+    with pytest.raises(ValueError, match="longer"):
+        postprocess.regress(np.array([1, 2], np.float32), ("score",))
 
 
 TEXT = "Anna Lee met Bob in New York"
@@ -66,6 +92,16 @@ def test_a_beginning_opens_a_new_entity_and_an_inside_of_another_kind_does_too()
 def test_later_pieces_of_a_word_take_its_label() -> None:
     assert entities(["O", "B-PER", "O", "O", "O"], continues=[2]) == [("PER", "Anna Lee")]
     assert entities(["O", "O", "B-PER", "O", "O"], continues=[2]) == []
+    assert entities(["O", "B-PER", "O"], continues=[1]) == []
+    assert entities(["O", "B-PER", "O", "O", "B-LOC", "O"], continues=[2]) == [("PER", "Anna Lee"), ("LOC", "Bob")]
+
+
+def test_words_of_one_plain_label_are_one_entity_with_the_mean_of_their_probabilities() -> None:
+    logits = np.log(np.array([[9, 1], [1, 3], [1, 1.5], [9, 1]], np.float32))
+    found = postprocess.entities(
+        logits, ("O", "name"), np.array(OFFSETS[:4]), np.array([1, 0, 0, 1]), np.zeros(4, np.bool_), TEXT
+    )
+    assert found == (postprocess.Entity("name", pytest.approx((0.75 + 0.6) / 2), 0, 8, "Anna Lee"),)  # type: ignore[arg-type]
 
 
 def test_special_tokens_are_never_entities() -> None:
@@ -90,7 +126,13 @@ def test_the_best_window_wins() -> None:
     offsets = [(0, 3), (4, 8)]
     poor = window([0, 0], [0, 0], [1, 1], offsets)
     good = window([0, 6], [0, 6], [1, 1], [(9, 12), (13, 17)])
-    assert postprocess.answer([poor, good], "the long day ends").text == "ends"
+    empty = window([9, 9], [9, 9], [0, 0], offsets)
+    assert postprocess.answer([empty, poor, good], "the long day ends").text == "ends"
+
+
+def test_the_first_of_equal_answers_is_given() -> None:
+    windows = [window([0.0], [0.0], [1], [span]) for span in ((0, 3), (4, 8))]
+    assert postprocess.answer(windows, "the long day").text == "the"
 
 
 def test_scores_of_all_spans_of_all_windows_never_exceed_one() -> None:
@@ -103,18 +145,20 @@ def test_no_context_has_no_answer() -> None:
     assert postprocess.answer([empty], "") == postprocess.Answer("", 0.0, 0, 0)
 
 
-def test_answers_have_a_longest_length() -> None:
-    count = postprocess.MAX_ANSWER_TOKENS + 5
+@pytest.mark.parametrize(("over", "length"), [(0, postprocess.MAX_ANSWER_TOKENS), (1, 1)])
+def test_answers_have_a_longest_length(over: int, length: int) -> None:
+    count = postprocess.MAX_ANSWER_TOKENS + over
     start, end = [0.0] * count, [0.0] * count
-    start[0] = end[-1] = 9
+    start[0], start[-1], end[-1] = 9, 1, 9
     offsets = [(i, i + 1) for i in range(count)]
     found = postprocess.answer([window(start, end, [1] * count, offsets)], "x" * count)
-    assert found.end - found.start <= postprocess.MAX_ANSWER_TOKENS
+    assert found.end - found.start == length
 
 
 def test_fillings_and_choices() -> None:
-    fillings = postprocess.fill_mask(np.array([0, 3, 1], np.float32), 2)
-    assert [filling.token_id for filling in fillings] == [1, 2]
-    choice = postprocess.choose(np.array([0, 3, 1], np.float32))
-    assert choice.index == 1
-    assert sum(choice.scores) == pytest.approx(1)
+    logits = np.log(np.array([1, 5, 2], np.float32))
+    fillings = postprocess.fill_mask(logits, 2)
+    assert [(filling.token_id, filling.score) for filling in fillings] == [
+        (1, pytest.approx(5 / 8)), (2, pytest.approx(2 / 8)),
+    ]  # fmt: skip
+    assert postprocess.choose(logits) == postprocess.Choice(1, pytest.approx((1 / 8, 5 / 8, 2 / 8)))  # type: ignore[arg-type]
