@@ -106,6 +106,10 @@ def rename_first(path: str) -> Callable[[dict[str, object]], object]:
     return lambda values: values["files"][0].update(path=path)  # type: ignore[index]
 
 
+def nested(depth: int) -> list[object]:
+    return [nested(depth - 1)] if depth else []
+
+
 REFUSALS: dict[str, tuple[Callable[[dict[str, object]], object], type[SqueezeBertMobileError], str]] = {
     "climbs": (rename_first("../config.json"), InputFileError, "climbs"),
     "climbs inside": (rename_first("onnx/../../config.json"), InputFileError, "climbs"),
@@ -119,12 +123,14 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, object]], object], type[SqueezeBer
     "case collision": (rename_first("VOCAB.txt"), InputFileError, "case does not count"),
     "twice": (rename_first("vocab.txt"), InputFileError, "case does not count"),
     "manifest itself": (rename_first("bundle.json"), InputFileError, "case does not count"),
-    "new schema": (lambda v: v.update(schema_version=2), IntegrityError, "schema_version"),
-    "schema of truth": (lambda v: v.update(schema_version=True), IntegrityError, "schema_version"),
-    "no schema": (lambda v: v.pop("schema_version"), IntegrityError, "schema_version"),
+    "new schema": (lambda v: v.update(schema_version=2), IntegrityError, "unknown schema_version .found 2"),
+    "schema of truth": (lambda v: v.update(schema_version=True), IntegrityError, "unknown schema_version"),
+    "schema with a point": (lambda v: v.update(schema_version=1.0), IntegrityError, "unknown schema_version"),
+    "no schema": (lambda v: v.pop("schema_version"), IntegrityError, "unknown schema_version"),
     "unknown key": (lambda v: v.update(surprise=1), IntegrityError, "surprise"),
-    "short digest": (lambda v: v["files"][0].update(sha256="abc"), IntegrityError, "sha256"),  # type: ignore[index]
+    "short digest": (lambda v: v["files"][0].update(sha256="abc"), IntegrityError, r": files\.0\.sha256: "),  # type: ignore[index]
     "negative size": (lambda v: v["files"][0].update(bytes=-1), IntegrityError, "bytes"),  # type: ignore[index]
+    "nested too deeply": (lambda v: v.update(labels=nested(300)), IntegrityError, "is not a manifest: the top: "),
     "unknown runtime": (lambda v: v["artifacts"][0].update(runtime="tvm"), IntegrityError, "runtime"),  # type: ignore[index]
 }
 
@@ -150,6 +156,14 @@ def test_one_changed_letter_in_a_label_is_an_integrity_error(folder: Path) -> No
 def test_a_seal_that_is_none_is_refused(folder: Path, seal: object) -> None:
     values = described().model_dump(mode="json") | {"seal": seal}
     (folder / "bundle.json").write_bytes(jsonfile.dump(values))
+    with pytest.raises(IntegrityError, match="seal"):
+        bundles.read(folder)
+
+
+@pytest.mark.parametrize("seal", [b"", b'"seal": "\\ud800",'], ids=["none", "a lone surrogate"])
+def test_a_manifest_without_a_seal_is_refused(folder: Path, seal: bytes) -> None:
+    data = jsonfile.dump(described().model_dump(mode="json"))
+    (folder / "bundle.json").write_bytes(data.replace(b"{", b"{" + seal, 1))
     with pytest.raises(IntegrityError, match="seal"):
         bundles.read(folder)
 
