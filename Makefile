@@ -65,9 +65,9 @@ test: lint
 test-all: lint
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-# Seeded faults in the modules that a promise rests on, and how many of them the tests notice: tests/mutants.py.
+# Seeded faults in the modules that a promise rests on, and how many of them the tests notice: tests/helpers/mutants.py.
 mutation: install
-	$(BIN)/python tests/mutants.py --children $(WORKERS) $(MODULES)
+	$(BIN)/python tests/helpers/mutants.py --children $(WORKERS) $(MODULES)
 
 # The app, its APKs and phones, as far as the tools are there; of these `make test` runs the app on the JVM.
 android-test: install

@@ -7,6 +7,7 @@ from functools import reduce
 from operator import getitem
 from pathlib import Path
 
+import handmade
 import pytest
 from handmade_bundle import CONTENT, MODEL, described
 from hypothesis import given
@@ -35,8 +36,55 @@ def folder(tmp_path: Path) -> Path:
 
 def test_what_is_written_can_be_read(folder: Path) -> None:
     bundle = bundles.read(folder)
+    assert bundle.folder == folder
     assert bundle.manifest == described()
     assert not list(folder.parent.glob(".bundle.new*"))
+
+
+def test_a_bundle_gives_its_config_and_its_tokenizer(tmp_path: Path) -> None:
+    bundle = bundles.read(handmade.write(tmp_path / "bundle"))
+    assert bundle.config() == handmade.CONFIG
+    assert bundle.tokenizer().pieces == handmade.tokenizer().pieces
+
+
+@pytest.mark.parametrize("kind", ["missing", "file", "link"])
+def test_only_a_folder_is_a_bundle(folder: Path, kind: str) -> None:
+    path = folder.parent / kind
+    if kind == "file":
+        path.write_bytes(b"")
+    elif kind == "link":
+        path.symlink_to(folder)
+    with pytest.raises(InputFileError, match="is not a bundle folder"):
+        bundles.read(path)
+
+
+def test_files_may_lie_in_folders_of_folders(tmp_path: Path) -> None:
+    content = {**CONTENT, "a/b/c.txt": b"deep"}
+    with bundles.staged(tmp_path / "bundle", force=False) as stage:
+        bundles.fill(stage, content, described(files=(*described().files, bundles.entry("a/b/c.txt", b"deep"))))
+    assert (tmp_path / "bundle" / "a/b/c.txt").read_bytes() == b"deep"
+
+
+def test_a_folder_nested_deeper_than_any_bundle_is_refused(folder: Path) -> None:
+    deep = folder / ("x" * 200) / ("y" * 60)
+    deep.mkdir(parents=True)
+    with pytest.raises(IntegrityError, match="nested deeper"):
+        bundles.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("bundle.json", jsonfile.MAX_BYTES), ("model.sig", bundles.MAX_SIGNATURE_BYTES)]
+)
+def test_a_manifest_or_signature_over_its_limit_is_not_read(folder: Path, name: str, limit: int) -> None:
+    with (folder / name).open("ab") as file:
+        file.truncate(limit + 1)
+    with pytest.raises(InputFileError, match=f"{name}: is too large"):
+        bundles.read(folder)
+
+
+def test_a_signature_may_be_as_large_as_its_limit(folder: Path) -> None:
+    (folder / "model.sig").write_bytes(bytes(bundles.MAX_SIGNATURE_BYTES))
+    bundles.read(folder)
 
 
 def test_the_published_schema_is_current() -> None:
@@ -263,6 +311,19 @@ def test_asking_for_an_artifact_that_is_not_there_lists_what_is(folder: Path) ->
     assert bundle.artifact("onnx").precision == "fp32"
     with pytest.raises(UsageError, match="found onnx fp32, expected executorch"):
         bundle.artifact("executorch")
+
+
+def test_artifacts_are_chosen_by_runtime_and_precision() -> None:
+    (one,) = described().artifacts
+    other = one.model_copy(update={"precision": "int8"})
+    bundle = bundles.Bundle(Path("bundle"), described(artifacts=(one, other)))
+    assert bundle.artifact() == bundle.artifact("onnx") == bundle.artifact("onnx", "fp32") == one
+    assert bundle.artifact("onnx", "int8") == bundle.artifact(precision="int8") == other
+    assert bundle.artifacts("onnx") == [one, other]
+    with pytest.raises(UsageError, match=r"\(found onnx fp32, onnx int8, expected executorch int8\)"):
+        bundle.artifact("executorch", "int8")
+    with pytest.raises(UsageError, match=r"\(found none, expected any\)"):
+        bundles.Bundle(Path("bundle"), described(artifacts=())).artifact()
 
 
 def test_records_are_frozen(folder: Path) -> None:

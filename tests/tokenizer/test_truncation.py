@@ -9,7 +9,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.truncation import Window, split
+from squeezebert_mobile.tokenizer.truncation import Window, split
 
 
 def window(first: range, second: range = range(0), *, truncated: bool = True) -> Window:
