@@ -62,6 +62,10 @@ def test_rows_share_a_stride_and_end_with_the_text(lengths: tuple[int, int], str
         assert found == [window(part, range(second)) for part in expected]
 
 
+def test_a_stride_of_nothing_cuts_a_text_into_rows_that_share_nothing() -> None:
+    assert split(7, 0, 3, "longest_first", 0) == [window(range(3)), window(range(3, 6)), window(range(6, 7))]
+
+
 @pytest.mark.parametrize("stride", [-1, 3])
 def test_a_stride_without_progress_is_refused(stride: int) -> None:
     with pytest.raises(UsageError, match="no progress"):
