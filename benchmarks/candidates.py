@@ -12,7 +12,6 @@ from squeezebert_mobile.benchmarks.samples import Case
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.digest import sha256_file
-from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.tasks import Task
 
 RuntimeName = Literal["torch", "onnx", "executorch"]
@@ -108,15 +107,6 @@ def from_bundle(
 ) -> list[Candidate]:
     """The artifacts of a bundle; empty sequences mean all. Raises UsageError where none is left."""
     config = bundle.config()
-    chosen = [
-        a
-        for a in bundle.manifest.artifacts
-        if (not runtimes or a.runtime in runtimes) and (not precisions or a.precision in precisions)
-    ]
-    if not chosen:
-        have = ", ".join(f"{a.runtime} {a.precision}" for a in bundle.manifest.artifacts)
-        fix = "ask for a runtime and precision of these"
-        raise UsageError(bundle.folder, "has no such artifact", found=have, fix=fix)
     return [
         Candidate(
             model=model,
@@ -133,7 +123,7 @@ def from_bundle(
             bundle_sha256=bundle.digest,
             agreement=min((parity.argmax_agreement for parity in a.parity), default=None),
         )
-        for a in chosen
+        for a in bundle.artifacts(runtimes, precisions)
     ]
 
 

@@ -39,7 +39,7 @@ def benchmark(device: str, options: BenchmarkOptions, report: Report = lambda _:
     the ending. Raises as `connect` and `devices.measure`; UsageError for what a phone does not run.
     """
     bundle = _require_bundle(options)
-    artifacts = _artifacts(bundle, options)
+    artifacts = bundle.artifacts(options.runtimes, options.precisions)
     attached = connect(device)
     protocols = library.protocols(options)
     return tuple(
@@ -55,20 +55,6 @@ def _require_bundle(options: BenchmarkOptions) -> Bundle:
         fix = "use the scenario fixed-length or length-sweep"
         raise UsageError("--device", "does not run this scenario", found=options.scenario, fix=fix)
     return bundles.read(options.bundles[0])
-
-
-def _artifacts(bundle: Bundle, options: BenchmarkOptions) -> list[Artifact]:
-    found = [
-        artifact
-        for artifact in bundle.manifest.artifacts
-        if (not options.runtimes or artifact.runtime in options.runtimes)
-        and (not options.precisions or artifact.precision in options.precisions)
-    ]
-    if not found:
-        have = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in bundle.manifest.artifacts)
-        fix = "ask for a runtime and precision of these"
-        raise UsageError(bundle.folder, "has no such artifact", found=have, fix=fix)
-    return found
 
 
 def _measure(

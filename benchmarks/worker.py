@@ -98,7 +98,7 @@ class PlainPipeline:
     def __call__(self, sample: Sample) -> object:
         """The scores of two labels."""
         rows = self._tokenizer(sample.text, sample.text_pair, max_length=self._max_tokens)
-        outputs = self._engine.run(Batch(rows.input_ids, rows.attention_mask, rows.token_type_ids))
+        outputs = self._engine.run(rows.batch())
         logits = outputs["logits"][0]
         return postprocess.classify(logits, [str(index) for index in range(len(logits))])
 

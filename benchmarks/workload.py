@@ -25,14 +25,8 @@ def ids(candidate: Candidate, protocol: Protocol, tokens: int) -> Batch:
     choices = (_CHOICES,) if candidate.task is Task.MULTIPLE_CHOICE else ()
     shape = (protocol.batch, *choices, tokens)
     values = rng.integers(0, candidate.vocab_size, shape, dtype=np.int64)
-    batch = Batch(values, np.ones_like(values), np.zeros_like(values))
-    return batch if protocol.pad_to is None else _padded(batch, protocol.pad_to)
-
-
-def _padded(batch: Batch, width: int) -> Batch:
-    """The batch with masked zeros behind its tokens."""
-    missing = [(0, 0)] * (batch.input_ids.ndim - 1) + [(0, width - batch.input_ids.shape[-1])]
-    return Batch(*(np.pad(array, missing) for array in batch.arrays().values()))
+    batch = Batch.of_ids(values)
+    return batch if protocol.pad_to is None else batch.padded(protocol.pad_to)
 
 
 def of_length(candidate: Candidate, protocol: Protocol, tokens: int) -> Item:

@@ -79,10 +79,8 @@ def _batch(tokenizer: SqueezeBertTokenizerFast, row: Row, task: Task, max_length
     if task is Task.MULTIPLE_CHOICE:
         first, options = row[0], list(row[1:])
         encoded = tokenizer([first] * len(options), options, max_length=max_length, padding="longest")
-        flat = Batch(encoded.input_ids, encoded.attention_mask, encoded.token_type_ids)
-        return Batch(*(array[None] for array in flat.arrays().values()))
-    encoded = tokenizer(row[0], row[1] if len(row) > 1 else None, max_length=max_length)
-    return Batch(encoded.input_ids, encoded.attention_mask, encoded.token_type_ids)
+        return encoded.batch().of_choices()
+    return tokenizer(row[0], row[1] if len(row) > 1 else None, max_length=max_length).batch()
 
 
 def _require_columns(file: Path, number: int, row: Row, task: Task) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -101,15 +102,14 @@ def _choice_inputs(
     for index, (name, text) in enumerate(items):
         options = [items[(index + step) % len(items)][1] for step in (1, 2)]
         flat = encode(tokenizer, [text] * len(options), options, max_length)
-        yield name, (text, *options), Batch(*(array[None] for array in flat.arrays().values()))
+        yield name, (text, *options), flat.of_choices()
 
 
 def encode(
     tokenizer: SqueezeBertTokenizerFast, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
 ) -> Batch:
     """Texts as a batch, padded to its longest row."""
-    rows = tokenizer(texts, pairs, max_length=max_length, truncation=True, padding="longest")
-    return Batch(rows.input_ids, rows.attention_mask, rows.token_type_ids)
+    return tokenizer(texts, pairs, max_length=max_length, truncation=True, padding="longest").batch()
 
 
 def golden_cases(cases: Sequence[Case], max_length: int) -> tuple[GoldenCase, ...]:
@@ -133,15 +133,14 @@ def check_reference(model: PreTrained, file: Path) -> None:
 
     Two convolutions of a SqueezeBERT can have one shape, so swapped weights load without an error: only answers tell.
     """
-    rank = 3 if model.task is Task.MULTIPLE_CHOICE else 2
-    for case in golden.parse(file.read_bytes(), str(file)):
-        found = reference(model, case.batch(rank))
-        for expected in case.outputs:
-            difference = golden.difference(expected, found[expected.name])
-            if difference > _REFERENCE_ATOL:
-                what = f"the checkpoint answers the golden text {case.name!r} otherwise"
-                fix = "give the checkpoint that this file was made from"
-                raise GateError(file, what, found=f"{difference:.3g}", expected=f"at most {_REFERENCE_ATOL:g}", fix=fix)
+    golden.check(
+        golden.parse(file.read_bytes(), str(file)),
+        partial(reference, model),
+        rank=model.task.rank,
+        allowed=dict.fromkeys(model.task.output_names, _REFERENCE_ATOL),
+        file=file,
+        fix="give the checkpoint that this file was made from",
+    )
 
 
 def _rows(array: np.ndarray) -> tuple[tuple[int, ...], ...]:
@@ -208,7 +207,7 @@ def _variants(run: Run, case: Case, pad_to: int) -> Iterator[_Pair]:
     width = case.batch.input_ids.shape[-1]
     extra = min(_PADDING, pad_to - width)
     if extra > 0:
-        padded = run(_pad(case.batch, width + extra))
+        padded = run(case.batch.padded(width + extra))
         yield _Pair(f"{case.name}, padded", case.expected, _crop(padded, case.expected))
 
 
@@ -217,17 +216,11 @@ def _batches_of_three(run: Run, cases: Sequence[Case]) -> Iterator[_Pair]:
     for first in range(0, len(cases) - 2, 3):
         group = cases[first : first + 3]
         width = max(case.batch.input_ids.shape[-1] for case in group)
-        arrays = zip(*(_pad(case.batch, width).arrays().values() for case in group), strict=True)
+        arrays = zip(*(case.batch.padded(width).arrays().values() for case in group), strict=True)
         found = run(Batch(*(np.concatenate(rows) for rows in arrays)))
         for index, case in enumerate(group):
             row = {name: value[index : index + 1] for name, value in found.items()}
             yield _Pair(f"{case.name}, in a batch", case.expected, _crop(row, case.expected))
-
-
-def _pad(batch: Batch, width: int) -> Batch:
-    spare = width - batch.input_ids.shape[-1]
-    spread = [(0, 0)] * (batch.input_ids.ndim - 1) + [(0, spare)]
-    return Batch(*(np.pad(array, spread) for array in batch.arrays().values()))
 
 
 def _crop(found: Outputs, expected: Outputs) -> Outputs:

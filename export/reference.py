@@ -8,7 +8,7 @@ from squeezebert_mobile.demo_model import DEMO_MODEL
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.trimming import trim_vocabulary
-from squeezebert_mobile.model import PreTrained, model_class
+from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.source import Source
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -33,11 +33,8 @@ def load_reference(options: ExportOptions) -> Reference:
     loaded = checkpoint.load(
         source, revision=options.revision, state_key=options.state_key, strip_prefix=options.strip_prefix
     )
-    model = model_class(options.task or loaded.require_task())(loaded.config)
-    fitted = checkpoint.fit(loaded, model)
-    model.load_state_dict(fitted.state_dict)
-    tokenizer = SqueezeBertTokenizerFast.from_pretrained(loaded.folder)
-    tokenizer.check_against(loaded.config.vocab_size)
+    fitted = checkpoint.load_model(loaded, options.task)
+    tokenizer = loaded.tokenizer()
     limit = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
     max_length = limit if options.max_seq_len is None else options.max_seq_len
     if not 3 <= max_length <= limit:
@@ -48,7 +45,7 @@ def load_reference(options: ExportOptions) -> Reference:
             expected=f"3 to {limit}",
             fix="choose one in that range",
         )
-    reference = Reference(model.eval(), tokenizer, max_length, loaded.source, fitted.notes)
+    reference = Reference(fitted.model, tokenizer, max_length, loaded.source, fitted.notes)
     return reference if options.trim_vocab is None else _trimmed(reference, options.trim_vocab)
 
 

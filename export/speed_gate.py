@@ -44,7 +44,7 @@ def snippet(task: Task, vocab_size: int, max_length: int) -> Batch:
     """One input of 128 tokens, or of the longest length that is shorter; times do not depend on the ids."""
     shape = (1, 2, min(TOKENS, max_length)) if task is Task.MULTIPLE_CHOICE else (1, min(TOKENS, max_length))
     ids = np.random.default_rng(0).integers(0, vocab_size, shape)
-    return Batch(ids, np.ones(shape, np.int64), np.zeros(shape, np.int64))
+    return Batch.of_ids(ids)
 
 
 def require_faster(artifacts: Sequence[Artifact], content: dict[str, bytes], batch: Batch) -> None:

@@ -1,6 +1,7 @@
 """The three model inputs as arrays, checked before any runtime sees them."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,21 @@ class Batch:
             "attention_mask": self.attention_mask,
             "token_type_ids": self.token_type_ids,
         }
+
+    @classmethod
+    def of_ids(cls, input_ids: Int64) -> Self:
+        """These ids with every token real and of the first text."""
+        return cls(input_ids, np.ones_like(input_ids), np.zeros_like(input_ids))
+
+    def of_choices(self) -> "Batch":
+        """The rows as the choices of one item: [choices, W] becomes [1, choices, W]."""
+        return Batch(*(array[None] for array in self.arrays().values()))
+
+    def padded(self, width: int) -> "Batch":
+        """Masked zeros on the right, up to ``width`` tokens."""
+        spare = width - self.input_ids.shape[-1]
+        spread = [(0, 0)] * (self.input_ids.ndim - 1) + [(0, spare)]
+        return Batch(*(np.pad(array, spread) for array in self.arrays().values()))
 
     def row(self, index: int) -> "Batch":
         """Item ``index`` as a batch of one, its right padding dropped where all of its rows have it."""

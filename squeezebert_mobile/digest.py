@@ -17,15 +17,18 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, hashlib.sha256).hexdigest()
 
 
+# For digests that a bundle.json holds.
+COPY_AGAIN = "copy or export the bundle again"
+
+
 def read_verified(path: Path, expected: str) -> bytes:
     """The bytes of a file, once: what was compared is what the caller gets. Raises IntegrityError for other bytes."""
     data = path.read_bytes()
-    require(sha256(data), expected, path)
+    require(sha256(data), expected, path, fix=COPY_AGAIN)
     return data
 
 
-def require(found: str, expected: str, path: str | Path) -> None:
+def require(found: str | None, expected: object, path: str | Path, *, fix: str, what: str = "SHA-256 mismatch") -> None:
     """Raise IntegrityError where a digest is not the expected one."""
-    if found != expected:
-        fix = "copy or export the bundle again"
-        raise IntegrityError(path, "has other bytes than its digest says", found=found, expected=expected, fix=fix)
+    if found is None or found != expected:
+        raise IntegrityError(path, what, found=found, expected=expected, fix=fix)

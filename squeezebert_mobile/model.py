@@ -171,8 +171,8 @@ class PreTrained(nn.Module):
 
         loaded = checkpoint.load(source, revision=revision)
         model = cls(loaded.config)
-        model.load_state_dict(checkpoint.state_dict_for(loaded, model))
-        return model.eval()
+        checkpoint.fit(loaded, model)
+        return model
 
     def save_pretrained(self, folder: Path) -> None:
         """Write config.json and model.safetensors, which transformers reads."""

@@ -6,7 +6,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError
+from squeezebert_mobile.digest import require, sha256
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError
 
 SUMS_NAME = "SHA256SUMS"
 # The published SqueezeBERTs have 0.2 GB; the largest config that is accepted would not fit a phone by far.
@@ -59,7 +60,7 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceF
         raise InputFileError(path, "is missing", fix=f"put {path.name} beside the other files") from None
     except OSError as error:
         raise EnvironmentFault(path, f"cannot be read: {error.strerror}", fix="check its permissions") from error
-    digest = hashlib.sha256(data).hexdigest()
+    digest = sha256(data)
     _compare(path, data, digest)
     if not data:
         raise InputFileError(path, "is empty", found="0 bytes", fix="download it again")
@@ -68,9 +69,9 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceF
 
 def _compare(path: Path, data: bytes, digest: str) -> None:
     known = _listed_digest(path)
-    if known is not None and known != digest:
+    if known is not None:
         fix = f"download it again, or correct {SUMS_NAME}"
-        raise IntegrityError(path, f"differs from its SHA-256 in {SUMS_NAME}", found=digest, expected=known, fix=fix)
+        require(digest, known, path, fix=fix, what=f"SHA-256 mismatch with {SUMS_NAME}")
     blob = path.resolve()
     if blob.parent.name != "blobs":
         return
@@ -78,11 +79,9 @@ def _compare(path: Path, data: bytes, digest: str) -> None:
     if len(blob.name) == 40:
         header = f"blob {len(data)}\0".encode()
         digest = hashlib.sha1(header + data, usedforsecurity=False).hexdigest()
-    if len(blob.name) == len(digest) and blob.name != digest:
+    if len(blob.name) == len(digest):
         fix = f"delete {blob} and download it again"
-        raise IntegrityError(
-            path, "differs from the digest that the hub gave", found=digest, expected=blob.name, fix=fix
-        )
+        require(digest, blob.name, path, fix=fix, what="digest mismatch with the hub")
 
 
 def _listed_digest(path: Path) -> str | None:

@@ -31,6 +31,11 @@ class Task(StrEnum):
                 return ("logits",)
 
     @property
+    def rank(self) -> int:
+        """The axes of each input: 3, [N, choices, W], for multiple choice, else 2, [N, W]."""
+        return 3 if self is Task.MULTIPLE_CHOICE else 2
+
+    @property
     def reads_first_token_only(self) -> bool:
         """True where the head sees token 0 alone, so that the last layer needs no other query."""
         return self in (Task.TEXT_CLASSIFICATION, Task.MULTIPLE_CHOICE)

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from squeezebert_mobile.batch import Batch, check
 from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.tasks import Task
 
 ONES = np.ones((1, 4), np.int64)
 
@@ -66,6 +67,31 @@ def test_row_34_names_the_signature() -> None:
 
 def test_row_31_more_tokens_than_positions() -> None:
     refused("input_ids", "found 9 tokens, expected at most 8", *[np.ones((1, 9), np.int64)] * 3)
+
+
+def test_ids_alone_are_all_real_tokens_of_the_first_text() -> None:
+    batch = Batch.of_ids(np.array([[5, 6, 7]]))
+    assert batch.attention_mask.tolist() == [[1, 1, 1]]
+    assert batch.token_type_ids.tolist() == [[0, 0, 0]]
+    examine(*batch.arrays().values())
+
+
+def test_rows_become_the_choices_of_one_item() -> None:
+    rows = Batch(np.array([[1, 2], [3, 4]]), np.array([[1, 1], [1, 0]]), np.array([[0, 1], [0, 1]]))
+    item = rows.of_choices()
+    examine(*item.arrays().values(), rank=Task.MULTIPLE_CHOICE.rank)
+    for name, array in item.arrays().items():
+        assert array.shape == (1, 2, 2)
+        assert np.array_equal(array[0], rows.arrays()[name])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3)])
+def test_padding_is_masked_and_a_row_drops_it(shape: tuple[int, ...]) -> None:
+    batch = Batch.of_ids(np.full(shape, 9))
+    padded = batch.padded(7)
+    assert padded.input_ids.shape == (*shape[:-1], 7)
+    assert not any(array[..., 3:].any() for array in padded.arrays().values())
+    assert padded.row(0).input_ids.tolist() == batch.row(0).input_ids.tolist()
 
 
 INTEGERS = arrays.arrays(

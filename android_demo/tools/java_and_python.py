@@ -22,7 +22,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from apk_inputs import CACHE, ONNXRUNTIME_VERSION
 
 from squeezebert_mobile import console
-from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.run.engines import OnnxEngine
 
@@ -131,7 +130,7 @@ def work(folder: Path, path: str, sentences: Path) -> None:
     tokenizer, engine = bundle.tokenizer(), OnnxEngine((folder / path).read_bytes(), 1)
     for text in sentences.read_text(encoding="utf-8").splitlines():
         rows = tokenizer(text, max_length=artifact.max_length)
-        batch = Batch(rows.input_ids, rows.attention_mask, rows.token_type_ids)
+        batch = rows.batch()
         start = time.perf_counter_ns()
         logits = engine.run(batch)["logits"][0]
         ns = time.perf_counter_ns() - start

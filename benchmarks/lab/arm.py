@@ -32,9 +32,8 @@ from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
-from squeezebert_mobile.bundle.manifest import Artifact, Runtime, Sha256
+from squeezebert_mobile.bundle.manifest import Runtime, Sha256
 from squeezebert_mobile.errors import IntegrityError, UsageError
-from squeezebert_mobile.tasks import Task
 
 # Peers have no golden answers, and their counts need but one core: the one with dot product.
 PEER_CPU = CPUS[1]
@@ -129,7 +128,7 @@ def _answer(machine: Machine, cpu: Cpu, bundle: Bundle, candidate: Candidate, op
     """One artifact's golden answers on a CPU, and its counts."""
     assert isinstance(candidate.source, BundleFile)
     artifact = next(a for a in bundle.manifest.artifacts if a.path == candidate.source.artifact)
-    rank = 3 if bundle.manifest.task is Task.MULTIPLE_CHOICE else 2
+    rank = bundle.manifest.task.rank
     cases = _golden(bundle, options.golden_tokens)
     inputs = {f"{n}/{name}": array for n, case in enumerate(cases) for name, array in case.batch(rank).arrays().items()}
     inputs |= _counted(candidate, options.tokens)
@@ -140,9 +139,8 @@ def _answer(machine: Machine, cpu: Cpu, bundle: Bundle, candidate: Candidate, op
         for n, case in enumerate(cases)
         for expected in case.outputs
     )
-    return Answer(
-        cpu=cpu.name, name=candidate.label, texts=len(cases), max_abs=worst, allowed=_allowed(artifact), counts=counts
-    )
+    allowed = max(artifact.allowed_differences().values())
+    return Answer(cpu=cpu.name, name=candidate.label, texts=len(cases), max_abs=worst, allowed=allowed, counts=counts)
 
 
 def _golden(bundle: Bundle, longest: int | None) -> list[GoldenCase]:
@@ -152,11 +150,6 @@ def _golden(bundle: Bundle, longest: int | None) -> list[GoldenCase]:
     if not left:
         raise UsageError("--golden-tokens", "leaves no golden text", found=longest, fix="raise it")
     return left
-
-
-def _allowed(artifact: Artifact) -> float:
-    """The difference that `verify` allows for another build of the runtime."""
-    return max(max(2 * parity.max_abs, parity.atol or 1e-4) for parity in artifact.parity)
 
 
 def _counted(candidate: Candidate, lengths: Sequence[int]) -> dict[str, np.ndarray]:

@@ -142,7 +142,7 @@ def _values(model: onnx.ModelProto, tokens: int) -> Values:
     import onnxruntime
 
     ids = np.random.default_rng(0).integers(0, _IDS, (1, tokens), dtype=np.int64)
-    known = Batch(ids, np.ones_like(ids), np.zeros_like(ids)).arrays()
+    known = Batch.of_ids(ids).arrays()
     feeds: Values = {value.name: known[value.name] for value in model.graph.input}
     probe = onnx.ModelProto()
     probe.CopyFrom(model)

@@ -213,7 +213,7 @@ def _copy(opened_zip: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, entr
             found.update(block)
             out.write(block)
     if entry is not None:
-        digest.require(found.hexdigest(), entry.sha256, name)
+        digest.require(found.hexdigest(), entry.sha256, name, fix=digest.COPY_AGAIN)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 # The one file that bundle.json does not list, since it is made over all the others (`signing`).
 SIGNATURE_NAME = "model.sig"
 MAX_SIGNATURE_BYTES = 1 << 20
-_FIX = "copy or export the bundle again"
+_FIX = digest.COPY_AGAIN
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,25 @@ class Bundle:
         return SqueezeBertTokenizerFast.from_pretrained(self.folder)
 
     def artifact(self, runtime: str | None = None, precision: str | None = None) -> Artifact:
-        """The first artifact of that runtime and precision, in the manifest's order. Raises UsageError without one."""
-        for candidate in self.artifacts(runtime, precision):
-            return candidate
-        have = ", ".join(f"{a.runtime} {a.precision}" for a in self.manifest.artifacts)
-        wanted = " ".join(filter(None, (runtime, precision))) or "any"
-        fix = "ask for one that it has, or export that one too"
-        raise UsageError(self.folder, "has no such artifact", found=have or "none", expected=wanted, fix=fix)
+        """The first of `artifacts`; None matches every runtime or precision."""
+        return self.artifacts([runtime] if runtime else (), [precision] if precision else ())[0]
 
-    def artifacts(self, runtime: str | None = None, precision: str | None = None) -> list[Artifact]:
-        """All artifacts of that runtime and precision; None matches every one."""
-        return [a for a in self.manifest.artifacts if runtime in (None, a.runtime) and precision in (None, a.precision)]
+    def artifacts(self, runtimes: Collection[str] = (), precisions: Collection[str] = ()) -> tuple[Artifact, ...]:
+        """The artifacts of these runtimes and precisions, in the manifest's order; empty collections mean all.
+
+        Raises UsageError where there is none.
+        """
+        chosen = tuple(
+            a
+            for a in self.manifest.artifacts
+            if (not runtimes or a.runtime in runtimes) and (not precisions or a.precision in precisions)
+        )
+        if not chosen:
+            have = ", ".join(f"{a.runtime} {a.precision}" for a in self.manifest.artifacts)
+            wanted = " ".join([*runtimes, *precisions]) or "any"
+            fix = "ask for one that it has, or export that one too"
+            raise UsageError(self.folder, "has no such artifact", found=have or "none", expected=wanted, fix=fix)
+        return chosen
 
 
 def is_bundle(folder: Path) -> bool:
@@ -84,7 +92,7 @@ def read(folder: Path) -> Bundle:
         if found[entry.path] != entry.bytes:
             path = folder / entry.path
             raise IntegrityError(path, "has another size", found=found[entry.path], expected=entry.bytes, fix=_FIX)
-        digest.require(digest.sha256_file(folder / entry.path), entry.sha256, folder / entry.path)
+        digest.require(digest.sha256_file(folder / entry.path), entry.sha256, folder / entry.path, fix=_FIX)
     return Bundle(folder, parsed)
 
 

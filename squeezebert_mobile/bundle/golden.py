@@ -4,6 +4,8 @@ Outputs are kept as sampled entries (all of a small array, an even spread of a l
 logits of one text alone would be 15 MB.
 """
 
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from squeezebert_mobile import jsonfile
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.errors import IntegrityError
+from squeezebert_mobile.errors import GateError, IntegrityError
 
 GOLDEN_NAME = "golden.json"
 _MAX_ENTRIES = 64
@@ -48,8 +50,8 @@ class GoldenCase(_Record):
     def batch(self, rank: int) -> Batch:
         """The model inputs, [1, W] or [1, choices, W]."""
         rows = (self.input_ids, self.attention_mask, self.token_type_ids)
-        arrays = [np.array(row, np.int64) for row in rows]
-        return Batch(*(array[None] if rank == 3 else array for array in arrays))
+        batch = Batch(*(np.array(row, np.int64) for row in rows))
+        return batch.of_choices() if rank == 3 else batch
 
 
 class Golden(_Record):
@@ -75,6 +77,31 @@ def difference(expected: GoldenOutput, found: Float32) -> float:
     values = found.reshape(-1)[list(expected.indices)].astype(np.float64)
     worst = float(np.abs(values - np.array(expected.values)).max())
     return worst if np.isfinite(worst) else float("inf")
+
+
+def check(
+    cases: Iterable[GoldenCase],
+    run: Callable[[Batch], Mapping[str, Float32]],
+    *,
+    rank: int,
+    allowed: Mapping[str, float],
+    file: str | Path,
+    fix: str,
+) -> float:
+    """The largest difference of any output over all cases; ``rank`` is that of the inputs, ``allowed`` goes by output.
+
+    Raises GateError, which names ``file``, for the first output that differs more than allowed.
+    """
+    worst = 0.0
+    for case in cases:
+        outputs = run(case.batch(rank))
+        for expected in case.outputs:
+            found, most = difference(expected, outputs[expected.name]), allowed[expected.name]
+            if found > most:
+                what = f"output {expected.name} for golden text {case.name!r} differs from the reference"
+                raise GateError(file, what, found=f"{found:.3g}", expected=f"at most {most:.3g}", fix=fix)
+            worst = max(worst, found)
+    return worst
 
 
 def dump(cases: tuple[GoldenCase, ...]) -> bytes:

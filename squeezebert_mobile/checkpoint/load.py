@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import safetensors.torch
 import torch
@@ -13,11 +12,10 @@ from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.checkpoint import hub, weights
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import UnsupportedModelError
+from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.source import Source, read_file
 from squeezebert_mobile.tasks import Task
-
-if TYPE_CHECKING:
-    from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _BODY = "transformer."
 # The first names of every head that a SqueezeBERT checkpoint may carry; `cls.` also holds pre-training's second head.
@@ -57,12 +55,18 @@ class Checkpoint:
             )
         return self.task
 
+    def tokenizer(self) -> SqueezeBertTokenizerFast:
+        """The tokenizer beside the weights. Raises as its `from_pretrained` and `check_against`."""
+        tokenizer = SqueezeBertTokenizerFast.from_pretrained(self.folder)
+        tokenizer.check_against(self.config.vocab_size)
+        return tokenizer
+
 
 @dataclass(frozen=True)
 class Fitted:
-    """A complete state dict for one model, the names that were initialised at random, and what was changed for it."""
+    """A model with a checkpoint's weights, in eval mode, the names initialised at random, and what was changed."""
 
-    state_dict: dict[str, Tensor]
+    model: PreTrained
     initialised: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -109,13 +113,20 @@ def _refuse_oversized(config: SqueezeBertConfig, read: weights.Weights, file: Pa
         raise UnsupportedModelError(file, what, found=config.body_parameters, expected=expected, fix=fix)
 
 
-def state_dict_for(checkpoint: Checkpoint, model: "PreTrained", *, init_head: bool = False) -> dict[str, Tensor]:
-    """The state dict of `fit`."""
-    return fit(checkpoint, model, init_head=init_head).state_dict
+def load_model(
+    checkpoint: Checkpoint,
+    task: Task | None = None,
+    *,
+    config: SqueezeBertConfig | None = None,
+    init_head: bool = False,
+) -> Fitted:
+    """The checkpoint's model; its own task and config unless others are given. Raises as `require_task` and `fit`."""
+    made = model_class(task or checkpoint.require_task())(config or checkpoint.config)
+    return fit(checkpoint, made, init_head=init_head)
 
 
-def fit(checkpoint: Checkpoint, model: "PreTrained", *, init_head: bool = False) -> Fitted:
-    """The checkpoint's tensors under the names of ``model``, complete and of the right shapes.
+def fit(checkpoint: Checkpoint, model: PreTrained, *, init_head: bool = False) -> Fitted:
+    """Load the checkpoint's tensors into ``model``, complete and of the right shapes, and set it to eval mode.
 
     The body may stand under ``transformer.`` or not; heads of other tasks are left out. With ``init_head``, missing
     tensors of the head and of the pooler keep the model's own random values and are listed. Raises
@@ -126,8 +137,9 @@ def fit(checkpoint: Checkpoint, model: "PreTrained", *, init_head: bool = False)
     given = _complete_decoder(checkpoint, _under(checkpoint, prefix), own, prefix)
     extra = sorted(set(given) - set(own))
     _refuse_extra(checkpoint, [name for name in extra if not name.startswith(_HEADS)])
-    for name in own.keys() & given.keys():
-        _check_shape(checkpoint, name, given[name], own[name])
+    for name in own:
+        if name in given:
+            _check_shape(checkpoint, name, given[name], own[name])
     missing = [name for name in own if name not in given]
     # These tasks have a pooler by inheritance only: any value gives the same outputs.
     unread = [name for name in missing if model.task not in _READ_POOLER and name.startswith(prefix + _POOLER)]
@@ -138,7 +150,8 @@ def fit(checkpoint: Checkpoint, model: "PreTrained", *, init_head: bool = False)
     notes = [f"{name} is left out: it belongs to another head" for name in extra]
     notes += [f"{name} is missing and set to zero: {model.task} does not read it" for name in unread]
     notes += [f"{name} is missing and initialised at random" for name in initialised]
-    return Fitted(state, tuple(initialised), tuple(notes))
+    model.load_state_dict(state)
+    return Fitted(model.eval(), tuple(initialised), tuple(notes))
 
 
 def _under(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
@@ -175,7 +188,7 @@ def _complete_decoder(
 
 def _refuse_extra(checkpoint: Checkpoint, names: list[str]) -> None:
     if names:
-        what, fix = "holds tensors that this model has not", f"check num_hidden_layers in {CONFIG_NAME}"
+        what, fix = "has unexpected tensors", f"check num_hidden_layers in {CONFIG_NAME}"
         raise UnsupportedModelError(checkpoint.weights_path, what, found=_listed(names), fix=fix)
 
 
@@ -217,7 +230,7 @@ def _check_shape(checkpoint: Checkpoint, name: str, found: Tensor, expected: Ten
     )
 
 
-def save(folder: Path, model: "PreTrained", *, dtype: torch.dtype = torch.float32) -> None:
+def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32) -> None:
     """Write config.json and model.safetensors, which transformers reads; the same model gives the same bytes.
 
     Each file is replaced whole. Tied weights are written once, under the name that transformers keeps. ``dtype`` may be

@@ -118,7 +118,7 @@ class Predictor:
         """Raw outputs by name. Raises UsageError for arrays that the model does not take."""
         batches.check(
             batch,
-            rank=3 if self._manifest.task is Task.MULTIPLE_CHOICE else 2,
+            rank=self._manifest.task.rank,
             vocab_size=self._config.vocab_size,
             type_vocab_size=self._config.type_vocab_size,
             max_length=self._artifact.max_length,
@@ -127,9 +127,9 @@ class Predictor:
 
     def _calls(self, rows: Encoded) -> list[Batch]:
         """Every window alone and unpadded; the options of a choice in one call, which is the model's input."""
-        batch = Batch(rows.input_ids, rows.attention_mask, rows.token_type_ids)
+        batch = rows.batch()
         if self._manifest.task is Task.MULTIPLE_CHOICE:
-            return [Batch(*(array[None] for array in batch.arrays().values()))]
+            return [batch.of_choices()]
         return [batch.row(n) for n in range(len(rows))]
 
     @property

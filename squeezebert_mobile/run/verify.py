@@ -10,7 +10,6 @@ from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
 from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.run.session import Session
-from squeezebert_mobile.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -73,23 +72,8 @@ def _check_ids(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
 
 
 def _check(bundle: Bundle, artifact: Artifact, cases: tuple[GoldenCase, ...]) -> ArtifactCheck:
-    rank = 3 if bundle.manifest.task is Task.MULTIPLE_CHOICE else 2
-    allowed = {parity.output: max(2 * parity.max_abs, parity.atol or 1e-4) for parity in artifact.parity}
-    worst = 0.0
-    with Session(bundle.folder, artifact) as session:
-        for case in cases:
-            found = session.run(case.batch(rank))
-            for expected in case.outputs:
-                difference = golden.difference(expected, found[expected.name])
-                worst = max(worst, difference)
-                if difference > allowed[expected.name]:
-                    _refuse(bundle, artifact, case, difference, allowed[expected.name])
-    return ArtifactCheck(artifact.path, artifact.runtime, artifact.precision, len(cases), worst, max(allowed.values()))
-
-
-def _refuse(bundle: Bundle, artifact: Artifact, case: GoldenCase, found: float, allowed: float) -> None:
-    what = f"answers the golden text {case.name!r} otherwise than the reference"
+    file, rank, allowed = bundle.folder / artifact.path, bundle.manifest.task.rank, artifact.allowed_differences()
     fix = "run squeezebert-mobile doctor; if the runtime is a newer one, export again with it"
-    raise GateError(
-        bundle.folder / artifact.path, what, found=f"{found:.3g}", expected=f"at most {allowed:.3g}", fix=fix
-    )
+    with Session(bundle.folder, artifact) as session:
+        worst = golden.check(cases, session.run, rank=rank, allowed=allowed, file=file, fix=fix)
+    return ArtifactCheck(artifact.path, artifact.runtime, artifact.precision, len(cases), worst, max(allowed.values()))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
 from tokenizers.models import WordPiece
 
+from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.tokenizer import files
 from squeezebert_mobile.tokenizer.files import TokenizerSettings
@@ -46,6 +47,10 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.input_ids)
+
+    def batch(self) -> Batch:
+        """The model inputs."""
+        return Batch(self.input_ids, self.attention_mask, self.token_type_ids)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import GateError, InputFileError, UnsupportedModelError, UsageError
-from squeezebert_mobile.model import model_class
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -287,10 +286,7 @@ def _checkpoint_subject(source: str, chosen: Task | None) -> _Subject:
     task = chosen or loaded.task
     if task is None or task is Task.FEATURE_EXTRACTION:
         raise UsageError(source, "has no task with labels", found=task or "none", fix="pass --task")
-    model = model_class(task)(loaded.config)
-    model.load_state_dict(checkpoint.state_dict_for(loaded, model))
-    tokenizer = SqueezeBertTokenizerFast.from_pretrained(loaded.folder)
-    tokenizer.check_against(loaded.config.vocab_size)
+    model, tokenizer = checkpoint.load_model(loaded, task).model, loaded.tokenizer()
     length = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
     candidate = Candidate(source, "torch", "fp32", TorchSession(model).run)
     return _Subject(task, loaded.config, tokenizer, length, (candidate,))

@@ -94,8 +94,7 @@ def _start(options: FinetuneOptions, table: Table, columns: dataset.Columns) -> 
         return _Start(model_class(options.task)(config), tokenizer, ("all",))
     assert options.model is not None
     loaded = checkpoint.load(options.model, revision=options.revision)
-    tokenizer = SqueezeBertTokenizerFast.from_pretrained(loaded.folder)
-    tokenizer.check_against(loaded.config.vocab_size)
+    tokenizer = loaded.tokenizer()
     if options.max_length > loaded.config.max_position_embeddings:
         most = loaded.config.max_position_embeddings
         raise UsageError(
@@ -104,10 +103,8 @@ def _start(options: FinetuneOptions, table: Table, columns: dataset.Columns) -> 
         )  # fmt: skip
     has_head = loaded.task is options.task and not options.labels
     config = loaded.config if has_head else _with_labels(loaded.config, options, names)
-    model = model_class(options.task)(config)
-    fitted = checkpoint.fit(loaded, model, init_head=options.init_head)
-    model.load_state_dict(fitted.state_dict)
-    return _Start(model, tokenizer, fitted.initialised)
+    fitted = checkpoint.load_model(loaded, options.task, config=config, init_head=options.init_head)
+    return _Start(fitted.model, tokenizer, fitted.initialised)
 
 
 def _with_labels(config: SqueezeBertConfig, options: FinetuneOptions, names: tuple[str, ...]) -> SqueezeBertConfig:
@@ -156,12 +153,10 @@ def _teacher(options: FinetuneOptions, tokenizer: SqueezeBertTokenizerFast) -> P
     if options.teacher is None:
         return None
     loaded = checkpoint.load(options.teacher)
-    if SqueezeBertTokenizerFast.from_pretrained(loaded.folder).pieces != tokenizer.pieces:
+    if loaded.tokenizer().pieces != tokenizer.pieces:
         fix = "take a teacher with the student's vocabulary, or give its logits in a soft_labels column"
         raise UnsupportedModelError(options.teacher, "has another vocabulary than the student", fix=fix)
-    model = model_class(options.task)(loaded.config)
-    model.load_state_dict(checkpoint.state_dict_for(loaded, model))
-    return model
+    return checkpoint.load_model(loaded, options.task).model
 
 
 def _result(options: FinetuneOptions, trainer: Trainer, start: _Start, examples: int, seconds: float) -> FinetuneResult:

@@ -196,7 +196,7 @@ def test_a_manifest_out_of_order_is_refused(folder: Path, case: str) -> None:
 def test_one_changed_letter_in_a_label_is_an_integrity_error(folder: Path) -> None:
     path = folder / "bundle.json"
     path.write_bytes(path.read_bytes().replace(b'"good"', b'"gold"'))
-    with pytest.raises(IntegrityError, match=r"bundle\.json: has other bytes than its seal says"):
+    with pytest.raises(IntegrityError, match=r"bundle\.json: SHA-256 mismatch with its seal"):
         bundles.read(folder)
 
 
@@ -319,11 +319,24 @@ def test_artifacts_are_chosen_by_runtime_and_precision() -> None:
     bundle = bundles.Bundle(Path("bundle"), described(artifacts=(one, other)))
     assert bundle.artifact() == bundle.artifact("onnx") == bundle.artifact("onnx", "fp32") == one
     assert bundle.artifact("onnx", "int8") == bundle.artifact(precision="int8") == other
-    assert bundle.artifacts("onnx") == [one, other]
+    assert bundle.artifacts(("onnx",)) == (one, other)
     with pytest.raises(UsageError, match=r"\(found onnx fp32, onnx int8, expected executorch int8\)"):
         bundle.artifact("executorch", "int8")
     with pytest.raises(UsageError, match=r"\(found none, expected any\)"):
         bundles.Bundle(Path("bundle"), described(artifacts=())).artifact()
+
+
+def test_artifacts_are_filtered_by_runtime_and_by_precision(folder: Path) -> None:
+    one = bundles.read(folder).manifest.artifacts[0]
+    kinds = (("onnx", "fp32"), ("onnx", "int8"), ("executorch", "fp32"))
+    made = tuple(one.model_copy(update={"runtime": runtime, "precision": precision}) for runtime, precision in kinds)
+    bundle = bundles.Bundle(folder, bundles.read(folder).manifest.model_copy(update={"artifacts": made}))
+    assert bundle.artifacts() == made
+    assert bundle.artifacts(("onnx",)) == made[:2]
+    assert bundle.artifacts((), ("fp32",)) == (made[0], made[2])
+    assert bundle.artifacts(("executorch", "onnx"), ("int8", "fp16")) == (made[1],)
+    with pytest.raises(UsageError, match=r"has no such artifact .found onnx fp32, onnx int8, executorch fp32,"):
+        bundle.artifacts(("executorch",), ("int8",))
 
 
 def test_records_are_frozen(folder: Path) -> None:

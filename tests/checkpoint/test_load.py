@@ -35,6 +35,7 @@ from squeezebert_mobile.errors import (
 )
 from squeezebert_mobile.model import MODEL_CLASSES, PreTrained, model_class
 from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 SMALL = SqueezeBertConfig(
     vocab_size=60,
@@ -86,7 +87,7 @@ def pickled(folder: Path, value: object = None, *, legacy: bool = False) -> Path
 
 def load_and_fit(source: Path, **options: str) -> checkpoint.Fitted:
     loaded = checkpoint.load(source, **options)  # type: ignore[arg-type]
-    return checkpoint.fit(loaded, model_class(loaded.task or Task.TEXT_CLASSIFICATION)(loaded.config))
+    return checkpoint.load_model(loaded, loaded.task or Task.TEXT_CLASSIFICATION)
 
 
 def refused(
@@ -199,7 +200,7 @@ def test_saving_where_a_file_is(tmp_path: Path) -> None:
 def test_a_weights_file_beside_its_config(tmp_path: Path) -> None:
     path = written(tmp_path)
     path = path.rename(tmp_path / "best.safetensors")
-    assert_same(make(), checkpoint.state_dict_for(checkpoint.load(path), make()))
+    assert_same(make(), checkpoint.fit(checkpoint.load(path), make()).model.state_dict())
     refused(tmp_path, InputFileError, "has no weights")
 
 
@@ -233,12 +234,32 @@ def test_memory_stays_near_the_file(tmp_path: Path) -> None:
 def test_a_task_model_gives_its_body(tmp_path: Path, task: Task) -> None:
     make(model_class(task)).save_pretrained(tmp_path)
     loaded = checkpoint.load(tmp_path)
-    base = BASE(loaded.config)
-    fitted = checkpoint.fit(loaded, base)
-    base.load_state_dict(fitted.state_dict)
-    assert_same(base, make(model_class(task)).transformer.state_dict())  # type: ignore[union-attr]
+    fitted = checkpoint.fit(loaded, BASE(loaded.config))
+    assert_same(fitted.model, make(model_class(task)).transformer.state_dict())  # type: ignore[union-attr]
     assert all("is left out: it belongs to another head" in note for note in fitted.notes)
     assert fitted.notes
+
+
+def test_a_model_is_made_for_its_own_task_unless_another_is_asked_for(tmp_path: Path) -> None:
+    make().save_pretrained(tmp_path)
+    loaded = checkpoint.load(tmp_path)
+    own, other = checkpoint.load_model(loaded), checkpoint.load_model(loaded, Task.FEATURE_EXTRACTION)
+    assert (type(own.model), type(other.model)) == (CLASSIFIER, BASE)
+    assert not own.model.training
+    three = dataclasses.replace(loaded.config, id2label=("A", "B", "C"))
+    with pytest.raises(UnsupportedModelError, match=r"has labels that do not fit classifier.weight"):
+        checkpoint.load_model(loaded, config=three)
+
+
+def test_the_tokenizer_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    make().save_pretrained(tmp_path)
+    loaded = checkpoint.load(tmp_path)
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    SqueezeBertTokenizerFast([*special, "a"]).save_pretrained(tmp_path)
+    assert loaded.tokenizer().pieces == (*special, "a")
+    SqueezeBertTokenizerFast([*special, *map(str, range(60))]).save_pretrained(tmp_path)
+    with pytest.raises(UnsupportedModelError, match=r"more tokens than the embedding has rows .found 65, expected 60"):
+        loaded.tokenizer()
 
 
 def test_a_body_starts_a_task_model_only_when_asked(tmp_path: Path) -> None:
@@ -247,12 +268,13 @@ def test_a_body_starts_a_task_model_only_when_asked(tmp_path: Path) -> None:
     model = CLASSIFIER(loaded.config)
     with pytest.raises(UnsupportedModelError, match=r"lacks classifier.weight, classifier.bias; fix: .*--init-head"):
         checkpoint.fit(loaded, model)
+    drawn = model.classifier.weight.clone()
     fitted = checkpoint.fit(loaded, model, init_head=True)
     assert fitted.initialised == ("classifier.weight", "classifier.bias")
     assert fitted.notes == tuple(f"{name} is missing and initialised at random" for name in fitted.initialised)
-    assert torch.equal(fitted.state_dict["classifier.weight"], model.state_dict()["classifier.weight"])
+    assert torch.equal(model.classifier.weight, drawn)
     words = "embeddings.word_embeddings.weight"
-    assert torch.equal(fitted.state_dict[f"transformer.{words}"], loaded.tensors[words])
+    assert torch.equal(model.state_dict()[f"transformer.{words}"], loaded.tensors[words])
 
 
 def test_init_head_never_makes_a_body(tmp_path: Path) -> None:
@@ -271,12 +293,11 @@ def test_tasks_that_do_not_read_the_pooler(tmp_path: Path) -> None:
     tensors = {name: tensor for name, tensor in checkpoint.load(tmp_path).tensors.items() if "pooler" not in name}
     safetensors.torch.save_file(tensors, tmp_path / "model.safetensors")
     loaded = checkpoint.load(tmp_path)
-    fitted = checkpoint.fit(loaded, model)
-    assert not fitted.state_dict["transformer.pooler.dense.weight"].any()
-    assert len([note for note in fitted.notes if "does not read it" in note]) == 2
     ids = torch.arange(12)[None]
     expected = model(ids)
-    model.load_state_dict(fitted.state_dict)
+    fitted = checkpoint.fit(loaded, model)
+    assert not fitted.model.state_dict()["transformer.pooler.dense.weight"].any()
+    assert len([note for note in fitted.notes if "does not read it" in note]) == 2
     assert torch.equal(model(ids), expected)
 
 
@@ -434,7 +455,7 @@ def test_row_08_wrapped(tmp_path: Path) -> None:
     path = pickled(tmp_path, {"model": state(), "epoch": 3, "optimizer": {"lr": 0.1}})
     refused(path, UnsupportedModelError, "epoch, model, optimizer", "--state-key model")
     loaded = checkpoint.load(tmp_path, state_key="model")
-    assert_same(make(), checkpoint.state_dict_for(loaded, make()))
+    assert_same(make(), checkpoint.fit(loaded, make()).model.state_dict())
     refused(path, UsageError, "has no state dict under 'weights' (found epoch, model, optimizer)", state_key="weights")
 
 
@@ -442,14 +463,14 @@ def test_row_08_prefixed(tmp_path: Path) -> None:
     path = pickled(tmp_path, {f"module.{name}": tensor for name, tensor in state().items()})
     refused(path, UnsupportedModelError, "'module.'", "module.classifier.bias", "--strip-prefix module.")
     loaded = checkpoint.load(tmp_path, strip_prefix="module.")
-    assert_same(make(), checkpoint.state_dict_for(loaded, make()))
+    assert_same(make(), checkpoint.fit(loaded, make()).model.state_dict())
     refused(path, UsageError, "do not start with 'net.'", strip_prefix="net.")
 
 
 def test_row_08_wrapped_and_prefixed(tmp_path: Path) -> None:
     pickled(tmp_path, {"model": {f"module.{name}": tensor for name, tensor in state().items()}, "step": 7})
     loaded = checkpoint.load(tmp_path, state_key="model", strip_prefix="module.")
-    assert_same(make(), checkpoint.state_dict_for(loaded, make()))
+    assert_same(make(), checkpoint.fit(loaded, make()).model.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -715,12 +736,12 @@ def test_row_17_position_ids(tmp_path: Path) -> None:
     loaded = checkpoint.load(written(tmp_path, state() | {name: torch.arange(24)[None]}).parent)
     assert name not in loaded.tensors
     assert loaded.source.notes == (f"{name} is ignored: positions are counted",)
-    assert_same(make(), checkpoint.state_dict_for(loaded, make()))
+    assert_same(make(), checkpoint.fit(loaded, make()).model.state_dict())
 
 
 def test_row_17_any_other_extra(tmp_path: Path) -> None:
     path = written(tmp_path, state() | {"transformer.adapter.weight": torch.zeros(2)})
-    refused(path, UnsupportedModelError, "holds tensors that this model has not (found transformer.adapter.weight)")
+    refused(path, UnsupportedModelError, "has unexpected tensors (found transformer.adapter.weight)")
     path = written(tmp_path, config={"num_hidden_layers": 1})
     refused(path, UnsupportedModelError, "transformer.encoder.layers.1.", "check num_hidden_layers")
 
@@ -841,7 +862,7 @@ def test_row_48_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "read_bytes", change_after_reading)
     loaded = checkpoint.load(path)
     assert loaded.source.files[1].sha256 == hashlib.sha256(before).hexdigest()
-    assert_same(make(), checkpoint.state_dict_for(loaded, make()))
+    assert_same(make(), checkpoint.fit(loaded, make()).model.state_dict())
 
 
 # Nothing crashes

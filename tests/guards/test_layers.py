@@ -14,8 +14,8 @@ from checkout import ROOT
 # Each may import itself and what stands above it; cli and the commands beside it may import everything.
 ORDER = (
     ("errors", "extras", "tasks", "config", "model", "batch", "atomic", "digest", "jsonfile", "source", "console"),
-    ("checkpoint", "demo_model"),
     ("tokenizer",),
+    ("checkpoint", "demo_model"),
     ("bundle",),
     ("run",),
     ("training",),
@@ -27,6 +27,7 @@ ORDER = (
 HANDED_OVER = {
     ("squeezebert_mobile.model", "squeezebert_mobile.checkpoint.load"),
     ("squeezebert_mobile.config", "squeezebert_mobile.checkpoint.hub"),
+    ("squeezebert_mobile.tokenizer.tokenizer", "squeezebert_mobile.checkpoint.hub"),
 }
 HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "torchao", "transformers"}
 FOLDERS = {

@@ -166,6 +166,15 @@ def test_overflow_of_one_text_covers_every_token(small: SqueezeBertTokenizerFast
     assert rows.truncated.tolist() == [True] * (len(rows) - 1) + [False]
 
 
+def test_the_rows_are_the_model_inputs(small: SqueezeBertTokenizerFast) -> None:
+    rows = small(["the good phone", "a"], ["b", "c d"], padding=True)
+    assert {name: array.tolist() for name, array in rows.batch().arrays().items()} == {
+        "input_ids": rows.input_ids.tolist(),
+        "attention_mask": rows.attention_mask.tolist(),
+        "token_type_ids": rows.token_type_ids.tolist(),
+    }
+
+
 def test_tells_what_was_cut_and_unknown(small: SqueezeBertTokenizerFast) -> None:
     rows = small(["\u4e02 \u4e03 the", "[UNK]", "the " * 20], max_length=8, padding=True)
     assert rows.unknown.tolist() == [2, 1, 0]
