@@ -217,7 +217,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], type[SqueezeBertMobileError], s
     "unlisted": (with_extra("extra.txt"), IntegrityError, "not listed"),
     "missing": (lambda p: zipped(p, {n: d for n, d in FILES.items() if n != "vocab.txt"}), IntegrityError, "missing"),
     "longer": (with_extra("vocab.txt", b"[PAD]\n[UNK]\n"), IntegrityError, "another size"),
-    "other bytes": (with_extra("vocab.txt", b"[UNK]\n"), IntegrityError, "digest"),
+    "other bytes": (with_extra("vocab.txt", b"[UNK]\n"), IntegrityError, "SHA-256 mismatch"),
     "other manifest": (with_extra("bundle.json", b"{}"), IntegrityError, "schema_version"),
     "huge signature": (with_extra("model.sig", bytes(2 << 20)), InputFileError, "too large"),
     "symlink": (linked, InputFileError, "link"),
