@@ -65,7 +65,6 @@ class Candidate:
     file_bytes: int | None = None
     bundle_sha256: str | None = None
     agreement: float | None = None
-    accuracy: float | None = None
 
     @property
     def label(self) -> str:
@@ -97,7 +96,6 @@ class Candidate:
             file_sha256=self.file_sha256,
             file_bytes=self.file_bytes,
             bundle_sha256=self.bundle_sha256,
-            accuracy=self.accuracy,
             agreement=self.agreement,
         )
 

@@ -176,10 +176,10 @@ def _sizes(found: Sequence[Row]) -> Chart:
         _legend(axes)
 
     words = (
-        "File size against median latency, both logarithmic: left and low is better. Beside a name its accuracy or "
-        "how often its answer is the reference's."
+        "File size against median latency, both logarithmic: left and low is better. Beside a name how often its "
+        "answer is the reference's."
     )
-    return _chart("size", "Size, latency and accuracy", words, draw, legend=len(found))
+    return _chart("size", "Size, latency and agreement", words, draw, legend=len(found))
 
 
 def _over_time(result: Result, found: Sequence[Row]) -> Chart:
@@ -222,8 +222,6 @@ def _short(row: Row) -> str:
 
 
 def _quality(row: Row) -> str:
-    if row.case.accuracy is not None:
-        return f" {row.case.accuracy:.1%}"
     return f" {row.case.agreement:.0%}" if row.case.agreement is not None else ""
 
 

@@ -10,9 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from squeezebert_mobile.benchmarks.candidates import Candidate
-from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, ReadPace, Stream, Timing
-from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.benchmarks.samples import LoadGen
+from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, ReadPace, Timing
 from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.run.huge_pages import with_huge_pages
 
@@ -71,12 +69,6 @@ class Child:
         assert isinstance(answer, int)
         return answer
 
-    def stream(self, number: int, items: tuple[Item, ...], protocol: Protocol, expected_ns: int) -> LoadGen:
-        """What LoadGen finds of a loaded candidate."""
-        answer = self._ask(Stream(number, items, protocol, expected_ns), f"candidate {number} in LoadGen")
-        assert isinstance(answer, LoadGen)
-        return answer
-
     def close(self) -> None:
         """End the process."""
         self._connection.close()
@@ -92,7 +84,7 @@ class Child:
     ) -> None:
         self.close()
 
-    def _ask(self, request: Load | Measure | ReadPace | Stream, name: str) -> object:
+    def _ask(self, request: Load | Measure | ReadPace, name: str) -> object:
         try:
             self._connection.send(request)
             answer = self._connection.recv()

@@ -99,7 +99,7 @@ def _key(case: Case) -> tuple[str, ...]:
 
 def _require_same_machine(one: Environment, other: Environment, file: Path) -> None:
     def identity(e: Environment) -> tuple[object, ...]:
-        return e.cpu, e.architecture, e.cores, e.features, e.device, e.emulator
+        return e.cpu, e.architecture, e.cores, e.features, e.device
 
     if identity(one) != identity(other):
         fix = "measure both on one machine"

@@ -40,7 +40,7 @@ _CPU_PARTS = {
 }
 
 
-def describe(*, device: str | None = None, emulator: str | None = None) -> Environment:
+def describe() -> Environment:
     """The machine, its packages and the commit of the checkout that this package runs from, if it does."""
     facts = _cpuinfo()
     flags = f"{facts.get('flags', '')} {facts.get('Features', '')}".split()
@@ -56,8 +56,6 @@ def describe(*, device: str | None = None, emulator: str | None = None) -> Envir
         features=tuple(name for flag, name in _FEATURES.items() if flag in flags),
         versions=(Version(name="python", version=platform.python_version()), *versions()),
         commit=_commit(),
-        device=device,
-        emulator=emulator,
     )
 
 

@@ -11,17 +11,16 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import median
 from typing import Protocol as Interface
 
-from squeezebert_mobile.benchmarks import environment, loadgen
+from squeezebert_mobile.benchmarks import environment
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.children import Child
 from squeezebert_mobile.benchmarks.environment import Watch
 from squeezebert_mobile.benchmarks.messages import Item, Loaded, Timing
 from squeezebert_mobile.benchmarks.peers import PeerModel
 from squeezebert_mobile.benchmarks.protocol import ALONE, Conditions, Protocol
-from squeezebert_mobile.benchmarks.samples import Case, Cold, LoadGen, Pace, Result, Run, Sample
+from squeezebert_mobile.benchmarks.samples import Case, Cold, Pace, Result, Run, Sample
 from squeezebert_mobile.run.timing import order
 
 Report = Callable[[str], None]
@@ -90,18 +89,9 @@ def run(jobs: Sequence[Job], report: Report, *, cold: bool = True) -> Result:
             measurers.append(children[key])
         pids = [child.pid for child in children.values()]
         measured = measure(jobs, measurers, lambda: Watch(lambda: pids), report)
-        streams = [_stream(number, job, measurers[number], measured.samples, report) for number, job in enumerate(jobs)]
-    cases = [
-        job.case().model_copy(update={"cold": figure, "loadgen": stream})
-        for job, figure, stream in zip(jobs, cold_figures, streams, strict=True)
-    ]
+    cases = [job.case().model_copy(update={"cold": figure}) for job, figure in zip(jobs, cold_figures, strict=True)]
     identity = Run(run_id=uuid.uuid4().hex, started=started, environment=environment.describe())
     return Result(identity, tuple(cases), measured.samples, measured.conditions, measured.paces)
-
-
-def count_steps(jobs: Sequence[Job], *, cold: bool = True) -> int:
-    """How often `run` reports at least: for each job its cold run, its loading, its warm-up and its turns."""
-    return sum(2 + cold + _rounds(job.protocol) for job in jobs)
 
 
 def _cold(job: Job, report: Report) -> Cold:
@@ -119,16 +109,6 @@ def _cold(job: Job, report: Report) -> Cold:
         base_bytes=loaded.base_bytes,
         peak_bytes=timings[-1].peak_bytes,
     )
-
-
-def _stream(number: int, job: Job, child: Child, samples: Sequence[Sample], report: Report) -> LoadGen | None:
-    """LoadGen's view of a single-stream job; None for others, and where it is not installed."""
-    if job.protocol.scenario != "single-stream" or not loadgen.is_installed():
-        return None
-    report(f"LoadGen {job.candidate.label}")
-    name = job.case().name
-    expected = int(median(sample.infer_ns for sample in samples if sample.case == name))
-    return child.stream(number, job.items, job.protocol, expected)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.benchmarks.candidates import Candidate
-from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.run.predict import Sample
 
 
@@ -44,19 +43,6 @@ class Measure:
 @dataclass(frozen=True)
 class ReadPace:
     """Take the product of `pace`; the answer is its nanoseconds."""
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Have LoadGen run a loaded candidate under a protocol; one call is expected to take ``expected_ns`` nanoseconds.
-
-    The answer is a `LoadGen`.
-    """
-
-    number: int
-    items: tuple[Item, ...]
-    protocol: Protocol
-    expected_ns: int
 
 
 @dataclass(frozen=True)

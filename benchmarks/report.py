@@ -111,8 +111,7 @@ def _section(result: Result, number: int) -> str:
     notice = (
         f'<div class="invalid" role="note"><p>(!) Not valid as a claim:</p><ul>{reasons}</ul></div>' if reasons else ""
     )
-    said = (*table.loadgen(result), *(f"Note: {note}" for note in result.notes))
-    notes = "".join(f'<p class="where">{html.escape(line)}</p>' for line in said)
+    notes = "".join(f'<p class="where">Note: {html.escape(note)}</p>' for note in result.notes)
     return f"""<section>
 <p class="where">{html.escape(table.where(result))}</p>
 {notice}{notes}

@@ -6,14 +6,14 @@ before it. Hosts and phones write this format.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks.drift import Drift, Turns, case_drift, machine_drift
@@ -55,7 +55,6 @@ class Environment(Record):
     versions: tuple[Version, ...]
     commit: str | None = None
     device: str | None = None
-    emulator: str | None = None
 
 
 class Run(Record):
@@ -80,23 +79,15 @@ class Cold(Record):
     peak_bytes: int | None = None
 
 
-class LoadGen(Record):
-    """What MLPerf's LoadGen found of a single-stream case: its 90th percentile, and why it does not count, if so."""
-
-    version: str
-    queries: int
-    p90_ns: Nanoseconds
-    valid: bool
-    reasons: tuple[str, ...] = ()
-
-
 class Case(Record):
     """One thing measured: a model in a form, in a runtime, under a protocol.
 
-    ``form`` says how the file was made (``bundle``, ``plain``, ``quantize_dynamic`` ...). ``accuracy`` is the task's
-    metric where one was measured, ``agreement`` how often the answer equals the reference's.
+    ``form`` says how the file was made (``bundle``, ``plain``, ``quantize_dynamic`` ...), ``agreement`` how often the
+    answer equals the reference's.
     """
 
+    # Earlier versions also wrote `loadgen` and `accuracy`, which are null in every kept run.
+    model_config = ConfigDict(extra="ignore")
     record: Literal["case"] = "case"
     name: str
     model: str
@@ -109,8 +100,6 @@ class Case(Record):
     file_bytes: int | None = None
     bundle_sha256: Sha256 | None = None
     cold: Cold | None = None
-    loadgen: LoadGen | None = None
-    accuracy: float | None = None
     agreement: float | None = None
 
 
@@ -228,11 +217,6 @@ class Result:
             taken.setdefault(sample.turn, []).append(sample.infer_ns)
         return {turn: median(values) for turn, values in taken.items()}
 
-    @property
-    def bundle_digests(self) -> frozenset[str]:
-        """The digests of the bundles that were measured."""
-        return frozenset(case.bundle_sha256 for case in self.cases if case.bundle_sha256 is not None)
-
 
 Line = Run | Case | Sample | Pace | Conditions | End
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="record")])
@@ -295,31 +279,6 @@ def parse(data: bytes, file: str | Path) -> Result:
     return Result(runs[0], cases, samples, conditions, paces)
 
 
-def require_bundle(result: Result, digest: str, file: str | Path) -> None:
-    """Raise IntegrityError where a result was measured on another bundle than ``digest``."""
-    for other in sorted(result.bundle_digests - {digest}):
-        fix = "measure this bundle"
-        raise IntegrityError(file, "was measured on another bundle", found=other, expected=digest, fix=fix)
-
-
-def merge(results: Sequence[tuple[Path, Result]]) -> list[Result]:
-    """Results side by side for one report, of one bundle and with no run twice.
-
-    Runs of different machines stay apart: their samples are never pooled. Raises IntegrityError where a run comes
-    twice or two bundles are mixed.
-    """
-    digests = sorted(frozenset[str]().union(*(result.bundle_digests for _, result in results)))
-    seen: set[str] = set()
-    for path, result in results:
-        if len(digests) > 1:
-            require_bundle(result, digests[0], path)
-        if result.run.run_id in seen:
-            what = f"holds run {result.run.run_id}, which was given already"
-            raise IntegrityError(path, what, fix="give each run once")
-        seen.add(result.run.run_id)
-    return [result for _, result in results]
-
-
 def _line(record: Record) -> bytes:
     # A protocol's null tokens say something; its default is another length.
     return record.model_dump_json(exclude_none=not isinstance(record, Case)).encode() + b"\n"
@@ -332,8 +291,3 @@ def _parse_line(line: bytes, file: str | Path, number: int) -> Line:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the line"
         raise IntegrityError(file, f"is damaged at line {number}: {where}: {first['msg']}", fix=_FIX) from None
-
-
-def case_names(results: Iterable[Result]) -> list[str]:
-    """The names of all cases, in the order of their first appearance."""
-    return list(dict.fromkeys(case.name for result in results for case in result.cases))

@@ -132,8 +132,7 @@ def markdown(result: Result, baseline: str | None = None) -> str:
     if baseline is not None:
         lines += [f"Speed-up over: {baseline}, with a 95 % interval; none where a run is invalid.", ""]
     lines += [line(_HEADS), line(["---"] * len(_HEADS)), *(line(cells(row)) for row in found)]
-    lines += ["", *(f"- {said}" for said in loadgen(result))]
-    lines += [*(f"- invalid: {reason}" for reason in faults(found)), *(f"- note: {note}" for note in result.notes)]
+    lines += ["", *(f"- invalid: {reason}" for reason in faults(found)), *(f"- note: {note}" for note in result.notes)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -144,23 +143,10 @@ def where(result: Result) -> str:
     facts += [
         f"{name} {value or 'unknown'}" for name, value in (("governor", e.governor), ("huge pages", e.huge_pages))
     ]
-    facts += [text for text in (e.device, e.emulator and f"emulated by {e.emulator}") if text]
+    facts += [e.device] if e.device else []
     software = ", ".join(f"{version.name} {version.version}" for version in e.versions)
     commit = f", commit {e.commit[:12]}{'+'[: e.commit.endswith('+')]}" if e.commit else ""
     return f"Measured on {', '.join(facts)}; {software}{commit}; started {result.run.started}."
-
-
-def loadgen(result: Result) -> tuple[str, ...]:
-    """What MLPerf's LoadGen found of each case that it ran, in words."""
-    lines = []
-    for case in result.cases:
-        if (found := case.loadgen) is not None:
-            verdict = "valid" if found.valid else f"invalid: {', '.join(found.reasons)}"
-            lines.append(
-                f"LoadGen {found.version}: {name_of(case)}: p90 {number(found.p90_ns / 1e6)} ms "
-                f"over {found.queries} queries, {verdict}"
-            )
-    return tuple(lines)
 
 
 def faults(found: Sequence[Row]) -> tuple[str, ...]:

@@ -51,7 +51,6 @@ def _run(found: BenchmarkResult) -> str:
     lines.append(columns(header, [_cells(row, alone=len(shared) == 1) for row in summary.rows]))
     if any(row.speedup for row in summary.rows):
         lines.append(f"speed-up over {summary.baseline}, with a 95 % interval")
-    lines += table.loadgen(found.result)
     lines += [f"invalid: {reason}" for reason in table.faults(summary.rows)]
     lines += [f"note: {note}" for note in found.result.notes]
     lines += [f"left out: {left.candidate}: {left.reason}" for left in summary.skipped]

@@ -6,7 +6,7 @@ The parent sends pickled requests over a socket pair that it made; both ends are
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.benchmarks import loadgen
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, Checkpoint, PlainFile
-from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, ReadPace, Stream, Timing
+from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, ReadPace, Timing
 from squeezebert_mobile.benchmarks.pace import Probe
 from squeezebert_mobile.benchmarks.peers import PeerModel, logits_of
 from squeezebert_mobile.bundle import folder as bundles
@@ -129,13 +128,6 @@ class Loader:
         before = spans[0][0] - start
         return Timing(start, tokens, infer, before, end - start - infer - before, peak_bytes())
 
-    def query(self, item: Item) -> Callable[[], object]:
-        """The inference of an item alone, ready to be called."""
-        self.measure(item)
-        batch = self.engine.batch
-        assert batch is not None
-        return lambda: self.engine.run(batch)
-
 
 def _engine(candidate: Candidate, threads: int, bundle: Bundle | None) -> Engine:
     match candidate.source:
@@ -224,9 +216,6 @@ def serve(connection: Connection) -> None:
                     # Not before it is asked for: a process that loads a model cold holds that model alone.
                     probe = probe or Probe()
                     connection.send(probe.product_ns())
-                case Stream(number, items, protocol, expected_ns):
-                    queries = [loaders[number].query(item) for item in items]
-                    connection.send(loadgen.single_stream(queries, protocol, expected_ns))
         except SqueezeBertMobileError as error:
             connection.send((type(error), error.file, error.what, error.fix, error.found, error.expected))
 

@@ -72,16 +72,3 @@ def test_a_forged_seal_does_not_hide_what_does_not_hold_together() -> None:
 def test_a_missing_file_is_the_environments_fault(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="cannot be read"):
         samples.read(tmp_path / "none.jsonl")
-
-
-def test_runs_of_two_bundles_are_never_merged() -> None:
-    one, other = make_result({"a": [1]}, bundle="1" * 64), make_result({"a": [1]}, run_id="s", bundle="2" * 64)
-    with pytest.raises(IntegrityError, match="another bundle"):
-        samples.merge([(Path("one"), one), (Path("other"), other)])
-
-
-def test_a_run_is_not_merged_twice() -> None:
-    one = make_result({"a": [1]})
-    with pytest.raises(IntegrityError, match="given already"):
-        samples.merge([(Path("one"), one), (Path("copy"), one)])
-    assert samples.merge([(Path("one"), one)]) == [one]

@@ -18,9 +18,7 @@ ENVIRONMENT = Environment(
 )
 
 
-def make_result(
-    latencies: dict[str, list[int]], *, run_id: str = "r", bundle: str | None = None, **conditions
-) -> Result:
+def make_result(latencies: dict[str, list[int]], *, run_id: str = "r", **conditions) -> Result:
     protocol = Protocol(min_runs=1, min_seconds=0, turn_runs=1)
     cases = tuple(
         Case(
@@ -31,9 +29,6 @@ def make_result(
             runtime_version="1",
             precision="fp32",
             protocol=protocol,
-            file_sha256=None,
-            file_bytes=None,
-            bundle_sha256=bundle,
         )
         for name in latencies
     )
