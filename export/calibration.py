@@ -22,7 +22,7 @@ def calibrate(
 ) -> Ranges:
     """The ranges of every activation that static int8 quantizes, over all tokens of ``batches`` but padding.
 
-    ``batches`` is read once for minmax and twice for the others, and never held whole. Raises InputFileError where it
+    ``batches`` is read once for minmax and twice for percentiles, and never held whole. Raises InputFileError where it
     has no rows, UsageError for a percentile outside of 50 to 100.
     """
     if not 50 <= percentile <= 100:

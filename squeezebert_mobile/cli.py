@@ -58,7 +58,6 @@ class MethodChoice(StrEnum):
 
     MINMAX = "minmax"
     PERCENTILE = "percentile"
-    ENTROPY = "entropy"
 
 
 class EmbeddingsChoice(StrEnum):

@@ -50,12 +50,6 @@ def trim(tokenizer: SqueezeBertTokenizerFast, texts: Iterable[str]) -> Trimmed:
     return Trimmed(smaller, kept_ids, unknown / max(total, 1))
 
 
-def unknown_share(tokenizer: SqueezeBertTokenizerFast, texts: Iterable[str]) -> float:
-    """[UNK] among the tokens of ``texts``, special tokens of the row left out; 0 for no tokens."""
-    counts = [(len(words), len(tokens)) for tokens, words in _tokenized(tokenizer, texts)]
-    return sum(unknown for unknown, _ in counts) / max(sum(total for _, total in counts), 1)
-
-
 def _tokenized(tokenizer: SqueezeBertTokenizerFast, texts: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
     """The tokens of each text, and its unknown words as WordPiece sees them."""
     remaining = iter(texts)

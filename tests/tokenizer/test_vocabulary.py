@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from squeezebert_mobile.tokenizer.files import AddedPiece, TokenizerSettings
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
-from squeezebert_mobile.tokenizer.vocabulary import trim, unknown_share
+from squeezebert_mobile.tokenizer.vocabulary import trim
 
 TEXTS = ["the good phone runs", "a phone that runs good models", "[MASK] the café", "\u4e02 is unknown"]
 CORPUS = [*TEXTS[:3], "many other words that nobody needs: windmills, gardens, telescopes and zebras"] * 4
@@ -43,13 +43,14 @@ def test_texts_keep_their_tokens_and_the_rest_goes(full: SqueezeBertTokenizerFas
     assert set(trimmed.tokenizer.pieces) >= {*SPECIALS, "phone", "p", "##h"}
     assert "windmills" in full.pieces
     assert "windmills" not in trimmed.tokenizer.pieces
-    assert trimmed.unknown_share == unknown_share(full, TEXTS) > 0
+    tokens = [token for text in TEXTS for token in full.tokenize(text)]
+    assert trimmed.unknown_share == tokens.count("[UNK]") / len(tokens) > 0
 
 
 def test_new_words_of_known_letters_are_split_not_unknown(full: SqueezeBertTokenizerFast) -> None:
     tokenizer = trim(full, TEXTS).tokenizer
-    assert unknown_share(tokenizer, ["honest nephew"]) == 0
-    assert unknown_share(tokenizer, ["zebra"]) == 1
+    assert "[UNK]" not in tokenizer.tokenize("honest nephew")
+    assert tokenizer.tokenize("zebra") == ["[UNK]"]
 
 
 def test_unknown_word_does_not_become_known() -> None:
