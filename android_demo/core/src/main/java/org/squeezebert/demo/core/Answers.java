@@ -57,11 +57,6 @@ public final class Answers {
         return fillings;
     }
 
-    /** The probability of each option. */
-    public static double[] choose(double[] logits) {
-        return softmax(logits);
-    }
-
     static int argmax(double[] values) {
         int best = 0;
         for (int i = 1; i < values.length; i++) {

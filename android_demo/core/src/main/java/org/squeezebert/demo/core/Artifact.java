@@ -9,13 +9,10 @@ import java.util.List;
 public final class Artifact extends FileEntry {
     public final String runtime;
     public final String precision;
-    /** The opset of an ONNX file, the schema of a .pte. */
-    public final String version;
     public final int maxLength;
     public final List<Port> inputs;
     public final List<Port> outputs;
     public final List<Parity> parity;
-    public final String oldestRuntime;
 
     Artifact(JsonValue json) throws JsonException {
         super(json);
@@ -23,16 +20,15 @@ public final class Artifact extends FileEntry {
             "inventory", "parity", "oldest_runtime");
         runtime = oneOf(json.get("runtime"), "onnx", "executorch");
         precision = oneOf(json.get("precision"), "fp32", "fp16", "int8", "int8-static");
-        version = json.get("version").string();
+        json.get("version").string(); // the opset of an ONNX file, the schema of a .pte
         if (!json.get("batch").isNull()) json.get("batch").whole();
         maxLength = json.get("max_length").count(1);
         inputs = ports(json.get("inputs"));
         outputs = ports(json.get("outputs"));
-        InventoryCheck.check(json.get("inventory"));
         List<Parity> measured = new ArrayList<>();
         for (JsonValue item : json.get("parity").items()) measured.add(new Parity(item));
         parity = Collections.unmodifiableList(measured);
-        oldestRuntime = json.get("oldest_runtime").string();
+        json.get("oldest_runtime").string();
     }
 
     /** "ONNX Runtime · int8", as the screens name it. */
@@ -60,14 +56,13 @@ public final class Artifact extends FileEntry {
     /** An input or output of the model. */
     public static final class Port {
         public final String name;
-        public final String dtype;
         /** Names for free lengths, numbers for fixed ones. */
         public final List<Object> axes;
 
         Port(JsonValue json) throws JsonException {
             json.allowOnly("name", "dtype", "axes");
             name = json.get("name").string();
-            dtype = oneOf(json.get("dtype"), "int64", "float32");
+            oneOf(json.get("dtype"), "int64", "float32");
             List<Object> named = new ArrayList<>();
             for (JsonValue axis : json.get("axes").items()) named.add(axis.raw() instanceof String ? axis.string() : (Object) axis.whole());
             if (named.isEmpty()) throw new JsonException(json.path() + ".axes is empty");
