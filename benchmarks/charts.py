@@ -48,12 +48,12 @@ class Chart:
     png: bytes
 
 
-def charts(result: Result, baseline: str | None = None) -> tuple[Chart, ...]:
+def charts(result: Result) -> tuple[Chart, ...]:
     """Every plot that the run has data for; ``(!)`` marks a case that is not valid.
 
     Raises EnvironmentFault where matplotlib is not installed.
     """
-    baseline = baseline or table.find_baseline(result)
+    baseline = table.find_baseline(result)
     found = table.rows(result, baseline)
     main = _main(found)
     compared = [row for row in main if row.speedup is not None]

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Self
 
 from squeezebert_mobile.benchmarks.candidates import Candidate
@@ -79,9 +78,7 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _ask(self, request: Load | Measure | ReadPace, name: str) -> object:

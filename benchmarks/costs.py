@@ -24,11 +24,10 @@ class Operation:
 
 @dataclass(frozen=True)
 class Cost:
-    """A whole inference of batch 1. ``attention_flops`` are those of the two attention products."""
+    """A whole inference of batch 1; the last operation is the attention products."""
 
     parameters: int
     flops: int
-    attention_flops: int
     operations: tuple[Operation, ...]
 
 
@@ -49,7 +48,7 @@ def count(model: PeerModel, tokens: int) -> Cost:
     total = counter.get_total_flops()
     attention = total - sum(operation.flops for operation in operations)
     products = Operation("attention products", attention, 0, 0)
-    return Cost(sum(p.numel() for p in module.parameters()), total, attention, (*operations, products))
+    return Cost(sum(p.numel() for p in module.parameters()), total, (*operations, products))
 
 
 def _layers(module: "nn.Module") -> "list[tuple[str, nn.Module]]":

@@ -7,7 +7,6 @@ bundles, ``runs/ID.status.json`` while it measures and ``runs/ID.json`` with raw
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Literal
@@ -32,16 +31,6 @@ _POLL_SECONDS = 1.0
 # A slow phone reads and digests 200 MB before its first word.
 _START_SECONDS = 120.0
 _LOG_LINES = 40
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the device says of itself before anything runs."""
-
-    serial: str
-    model: str
-    api_level: int
-    abis: tuple[str, ...]
 
 
 class _Reply(BaseModel):
@@ -95,8 +84,8 @@ class _Measured(_Reply):
     after: _State
 
 
-def facts(adb: Adb) -> Facts:
-    """Model, API level and ABIs. Raises EnvironmentFault where the app could not run on the device."""
+def _require_fitting(adb: Adb) -> None:
+    """Raise EnvironmentFault where the device's API level or ABIs are not those of the app."""
     level = adb.shell("getprop", "ro.build.version.sdk").strip()
     abis = tuple(filter(None, adb.shell("getprop", "ro.product.cpu.abilist").strip().split(",")))
     if not level.isdecimal() or int(level) < MIN_API_LEVEL:
@@ -105,7 +94,6 @@ def facts(adb: Adb) -> Facts:
     if not set(abis) & set(ABIS):
         found, expected = ", ".join(abis) or "none", " or ".join(ABIS)
         raise EnvironmentFault(adb.serial, "has no ABI of the app", found=found, expected=expected, fix="use another")
-    return Facts(adb.serial, adb.shell("getprop", "ro.product.model").strip(), int(level), abis)
 
 
 def measure(
@@ -117,7 +105,7 @@ def measure(
     IntegrityError where the reply is not the answer to this request.
     """
     tokens = _require_supported(protocol)
-    facts(adb)
+    _require_fitting(adb)
     if not adb.succeeds("pm", "path", PACKAGE):
         fix = "build android_demo and adb install its APK"
         raise EnvironmentFault(adb.serial, f"lacks the app {PACKAGE}", fix=fix)

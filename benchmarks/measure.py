@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol as Interface
 
 from squeezebert_mobile.benchmarks import environment
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.children import Child
 from squeezebert_mobile.benchmarks.environment import Watch
-from squeezebert_mobile.benchmarks.messages import Item, Loaded, Timing
+from squeezebert_mobile.benchmarks.messages import Item, Loaded
 from squeezebert_mobile.benchmarks.peers import PeerModel
 from squeezebert_mobile.benchmarks.protocol import ALONE, Conditions, Protocol
 from squeezebert_mobile.benchmarks.samples import Case, Cold, Pace, Result, Run, Sample
@@ -43,30 +42,6 @@ class Job:
     def case(self) -> Case:
         """Its line in the result file."""
         return self.candidate.case(self.protocol)
-
-
-class Measurer(Interface):
-    """What a `Child` offers; tests bring their own."""
-
-    def measure(self, number: int, items: tuple[Item, ...], warmup: int = 0) -> tuple[Timing, ...]:
-        """Time candidate ``number`` on the items."""
-        ...
-
-    def pace(self) -> int:
-        """Nanoseconds of the product that shows the machine's pace."""
-        ...
-
-
-class Observer(Interface):
-    """What a `Watch` offers; tests bring their own."""
-
-    def look(self) -> None:
-        """Note the state of the machine before a turn."""
-        ...
-
-    def finish(self) -> Conditions:
-        """What the machine did since the start."""
-        ...
 
 
 def run(jobs: Sequence[Job], report: Report, *, cold: bool = True) -> Result:
@@ -120,32 +95,30 @@ class Measured:
     paces: tuple[Pace, ...]
 
 
-def measure(
-    jobs: Sequence[Job], measurers: Sequence[Measurer], watch: Callable[[], Observer], report: Report
-) -> Measured:
+def measure(jobs: Sequence[Job], children: Sequence[Child], watch: Callable[[], Watch], report: Report) -> Measured:
     """Measure loaded jobs."""
     start = time.perf_counter_ns()
-    pairs = zip(jobs, measurers, strict=True)
-    turns = [_Turns(number, job, measurer, start) for number, (job, measurer) in enumerate(pairs)]
+    pairs = zip(jobs, children, strict=True)
+    turns = [_Turns(number, job, child, start) for number, (job, child) in enumerate(pairs)]
     for turn in turns:
         report(f"warm up {turn.job.candidate.label}")
         turn.warm_up()
-    observer = watch()
+    machine = watch()
     alone = [turn for turn in turns if turn.job.protocol.scenario in ALONE]
     shared = [turn for turn in turns if turn not in alone]
     for group in [*([turn] for turn in alone), shared]:
-        _rotate(group, observer, report)
+        _rotate(group, machine, report)
     samples = tuple(sample for turn in turns for sample in turn.samples)
-    return Measured(samples, observer.finish(), tuple(pace for turn in turns for pace in turn.paces))
+    return Measured(samples, machine.finish(), tuple(pace for turn in turns for pace in turn.paces))
 
 
-def _rotate(group: Sequence["_Turns"], observer: Observer, report: Report) -> None:
+def _rotate(group: Sequence["_Turns"], machine: Watch, report: Report) -> None:
     """Rounds over the group until each of it has its minima, in the order of `run.timing`."""
     number, rounds = 0, min((turn.rounds for turn in group), default=0)
     while any(not turn.done for turn in group):
         for turn in (group[index] for index in order(len(group), number)):
             report(f"round {number + 1}: {turn.job.candidate.label}")
-            observer.look()
+            machine.look()
             turn.take(number, max(rounds - number, 1))
         number += 1
 
@@ -157,11 +130,11 @@ def _rounds(protocol: Protocol) -> int:
 class _Turns:
     """The turns of one job and its samples so far."""
 
-    def __init__(self, number: int, job: Job, measurer: Measurer, start_ns: int) -> None:
+    def __init__(self, number: int, job: Job, child: Child, start_ns: int) -> None:
         self.job = job
         self.samples: list[Sample] = []
         self.paces: list[Pace] = []
-        self._number, self._measurer, self._start_ns = number, measurer, start_ns
+        self._number, self._child, self._start_ns = number, child, start_ns
         self._name = job.case().name
         self._taken = 0
         self._elapsed_ns, self._min_ns = 0, round(1e9 * job.protocol.min_seconds)
@@ -169,7 +142,7 @@ class _Turns:
 
     def warm_up(self) -> None:
         """The protocol's warm-up, of which the shortest run says how long one takes."""
-        timings = self._measurer.measure(self._number, self._next(max(1, self.job.protocol.warmup)))
+        timings = self._child.measure(self._number, self._next(max(1, self.job.protocol.warmup)))
         self._run_ns = max(min(timing.infer_ns for timing in timings), 1)
         self._taken = 0
 
@@ -187,10 +160,10 @@ class _Turns:
 
     def take(self, turn: int, rounds_left: int) -> None:
         """One turn, the first of ``rounds_left`` that are to meet the minima, and the machine's pace before it."""
-        self.paces.append(Pace(case=self._name, turn=turn, product_ns=self._measurer.pace()))
+        self.paces.append(Pace(case=self._name, turn=turn, product_ns=self._child.pace()))
         warmup = self.job.protocol.turn_warmup
         items = self._next(self._runs(rounds_left))
-        timings = self._measurer.measure(self._number, (*items[:1] * warmup, *items), warmup)
+        timings = self._child.measure(self._number, (*items[:1] * warmup, *items), warmup)
         self.samples += [
             Sample(
                 case=self._name,

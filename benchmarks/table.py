@@ -74,11 +74,11 @@ def conditions_of(case: Case) -> str:
     return f"{threads}, batch {protocol.batch}, {protocol.length}"
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure with so many significant digits and no exponent; a dash for none."""
+def number(value: float | None) -> str:
+    """A figure with three significant digits and no exponent; a dash for none."""
     if value is None:
         return "–"
-    decimals = max(0, digits - 1 - int(np.floor(np.log10(abs(value))))) if value else 0
+    decimals = max(0, 2 - int(np.floor(np.log10(abs(value))))) if value else 0
     return f"{value:.{min(decimals, 6)}f}"
 
 
@@ -124,9 +124,9 @@ def heads() -> tuple[str, ...]:
     return _HEADS
 
 
-def markdown(result: Result, baseline: str | None = None) -> str:
+def markdown(result: Result) -> str:
     """The whole run as Markdown: where, what, the table, and the faults."""
-    baseline = baseline or find_baseline(result)
+    baseline = find_baseline(result)
     found = rows(result, baseline)
     lines = [where(result), ""]
     if baseline is not None:

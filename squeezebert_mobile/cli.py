@@ -6,7 +6,6 @@ import sys
 import traceback
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -573,7 +572,7 @@ def _fail(message: str, code: int, error: BaseException) -> int:
     return code
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+def _terminate(*_: object) -> None:
     """Leave by an exception, so that temporary folders are removed."""
     sys.exit(TERMINATED)
 

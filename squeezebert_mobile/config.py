@@ -162,9 +162,9 @@ def validate(config: SqueezeBertConfig, file: str | Path) -> None:
     _check_int(config, "num_hidden_layers", 1, _MAX_LAYERS, file)
     _check_int(config, "pad_token_id", 0, config.vocab_size - 1, file)
     for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        _check_real(config, key, 0.0, 1.0, file)
-    _check_real(config, "initializer_range", 0.0, 100.0, file)
-    _check_real(config, "layer_norm_eps", 0.0, 1.0, file)
+        _check_real(config, key, 1.0, file)
+    _check_real(config, "initializer_range", 100.0, file)
+    _check_real(config, "layer_norm_eps", 1.0, file)
     _check_bool(config, "tie_word_embeddings", file)
     if config.hidden_act not in ACTIVATIONS:
         _refuse(file, "hidden_act", config.hidden_act, f"one of {', '.join(ACTIVATIONS)}")
@@ -200,10 +200,10 @@ def _check_int(config: SqueezeBertConfig, key: str, low: int, high: int, file: s
         _refuse(file, key, repr(value), f"a whole number from {low} to {high}")
 
 
-def _check_real(config: SqueezeBertConfig, key: str, low: float, high: float, file: str | Path) -> None:
+def _check_real(config: SqueezeBertConfig, key: str, high: float, file: str | Path) -> None:
     value = getattr(config, key)
-    if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:
-        _refuse(file, key, repr(value), f"a number from {low} to {high}")
+    if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= high:
+        _refuse(file, key, repr(value), f"a number from 0.0 to {high}")
 
 
 def _check_bool(config: SqueezeBertConfig, key: str, file: str | Path) -> None:

@@ -11,13 +11,13 @@ from squeezebert_mobile.errors import InputFileError
 MAX_BYTES = 32 * 1024 * 1024
 
 
-def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, object]:
+def read_object(path: Path) -> dict[str, object]:
     """The JSON object in a file.
 
     Raises as `source.read_file`, and InputFileError for a non-UTF-8, malformed, too deeply nested or non-object file,
     with line and column where there is one.
     """
-    data, _ = source.read_file(path, max_bytes=max_bytes)
+    data, _ = source.read_file(path, max_bytes=MAX_BYTES)
     return parse_object(data, path)
 
 

@@ -19,7 +19,6 @@ from squeezebert_mobile.tasks import Task
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "bundle.json"
-SCHEMA_NAME = "bundle.schema.json"
 # Where no absolute gate says more: fp32 sums in another order.
 _ALLOWED = 1e-4
 _SEAL = "seal"

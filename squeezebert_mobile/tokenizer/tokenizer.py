@@ -99,16 +99,12 @@ class SqueezeBertTokenizerFast:
         return cls(read.pieces, read.settings, source=read.path, added_ids=read.added_ids)
 
     @classmethod
-    def train(
-        cls, texts: Iterable[str], vocab_size: int, *, lowercase: bool = True, model_max_length: int | None = None
-    ) -> Self:
-        """A tokenizer learnt from ``texts``, of ``vocab_size`` pieces at most, special ones included.
+    def train(cls, texts: Iterable[str], vocab_size: int, *, model_max_length: int | None = None) -> Self:
+        """An uncased tokenizer learnt from ``texts``, of ``vocab_size`` pieces at most, special ones included.
 
         Raises UsageError for a size without room for any letter.
         """
-        settings = TokenizerSettings(
-            do_lower_case=lowercase, model_max_length=model_max_length or files.DEFAULT_MAX_LENGTH
-        )
+        settings = TokenizerSettings(model_max_length=model_max_length or files.DEFAULT_MAX_LENGTH)
         specials = list(settings.special_tokens.values())
         # A letter takes two pieces, itself and its continuation; BERT's own vocabulary has about 1,000 letters.
         room = min(1000, (vocab_size - len(specials)) // 2)

@@ -30,13 +30,13 @@ def test_a_small_model_counts_as_by_hand() -> None:
     fully_connected = layers * 2 * w * (4 * c * c + 2 * c * 4 * c)
     products = layers * 2 * 2 * w * w * c
     heads = 2 * c * c + 2 * c * 2
-    assert cost.attention_flops == products
+    assert cost.operations[-1].flops == products
     assert cost.flops == fully_connected + products + heads
 
 
 def test_an_operation_takes_the_larger_of_compute_and_memory() -> None:
-    computing = Cost(0, 0, 0, (Operation("a", 8_000_000, 4, 0),))
-    moving = Cost(0, 0, 0, (Operation("a", 8, 4_000_000, 0),))
+    computing = Cost(0, 0, (Operation("a", 8_000_000, 4, 0),))
+    moving = Cost(0, 0, (Operation("a", 8, 4_000_000, 0),))
     assert device_model.ideal_ms(computing, CHIP, int8=False) == pytest.approx(8)
     assert device_model.ideal_ms(computing, CHIP, int8=True) == pytest.approx(2)
     assert device_model.ideal_ms(moving, CHIP, int8=False) == pytest.approx(4)
@@ -59,7 +59,7 @@ def line(value: float, *faults: str) -> Line:
 
 
 def test_the_paragraph_follows_the_data() -> None:
-    costs = {peer: Cost(0, flops, 0, ()) for peer, flops in zip(Peer, (302, 73, 100), strict=True)}
+    costs = {peer: Cost(0, flops, ()) for peer, flops in zip(Peer, (302, 73, 100), strict=True)}
     assert "did not reproduce" in reproduce.paragraph(costs, (line(2.9),))
     assert "4.3x reproduced" in reproduce.paragraph(costs, (line(4.4),))
     invalid = reproduce.paragraph(costs, (line(4.4, "charging"),))

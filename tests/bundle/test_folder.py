@@ -88,14 +88,14 @@ def test_a_signature_may_be_as_large_as_its_limit(folder: Path) -> None:
 
 
 def test_the_published_schema_is_current() -> None:
-    published = Path(manifest.__file__).with_name(manifest.SCHEMA_NAME)
+    published = Path(manifest.__file__).with_name("bundle.schema.json")
     assert published.read_bytes() == manifest.schema()
 
 
 def test_the_manifest_obeys_the_published_schema(folder: Path) -> None:
     import jsonschema
 
-    schema = jsonfile.read_object(Path(manifest.__file__).with_name(manifest.SCHEMA_NAME))
+    schema = jsonfile.read_object(Path(manifest.__file__).with_name("bundle.schema.json"))
     jsonschema.validate(jsonfile.read_object(folder / "bundle.json"), schema)
 
 
