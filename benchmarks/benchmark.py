@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from squeezebert_mobile.benchmarks import candidates, measure, samples, workload
+from squeezebert_mobile.benchmarks import candidates, measure, peers, samples, workload
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.measure import Job, Report
 from squeezebert_mobile.benchmarks.messages import Item
-from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
-from squeezebert_mobile.benchmarks.protocol import Protocol, Scenario
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions
+from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import Result
 from squeezebert_mobile.demo_model import DEMO_SENTENCES
 from squeezebert_mobile.errors import UsageError
@@ -21,36 +21,6 @@ SWEEP_TOKENS = (1, 8, 16, 32, 64, 128, 256, 384, 512)
 SINGLE_STREAM_RUNS, SINGLE_STREAM_SECONDS = 1024, 60.0
 SUSTAINED_SECONDS = 180.0
 _QUICK_RUNS, _QUICK_SECONDS = 12, 0.1
-
-
-@dataclass(frozen=True)
-class BenchmarkOptions:
-    """What to measure and how long. None and empty tuples mean what the scenario or the bundle offers.
-
-    ``peers`` are transformers' models as their users get them, each with a checkpoint folder or None for random
-    weights; ``best_peers`` adds them with our treatment. ``pad_to`` is the width that the tokens are padded to.
-    ``shrink`` makes peers small for tests.
-    """
-
-    bundles: tuple[Path, ...] = ()
-    checkpoints: tuple[Path, ...] = ()
-    peers: tuple[tuple[Peer, Path | None], ...] = ()
-    best_peers: bool = False
-    shrink: PeerModel | None = None
-    runtimes: tuple[str, ...] = ()
-    precisions: tuple[str, ...] = ()
-    scenario: Scenario = "fixed-length"
-    threads: tuple[int, ...] = ()
-    batches: tuple[int, ...] = (1,)
-    tokens: tuple[int, ...] = ()
-    pad_to: int | None = None
-    texts: Path | None = None
-    warmup: int = 3
-    min_runs: int | None = None
-    min_seconds: float | None = None
-    seed: int = 0
-    quick: bool = False
-    output: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -136,13 +106,12 @@ def _candidates(options: BenchmarkOptions, report: Report) -> list[Candidate]:
     found = candidates.from_bundles(options.bundles, runtimes=options.runtimes, precisions=options.precisions)
     found += [candidates.from_checkpoint(folder) for folder in options.checkpoints]
     found += candidates.from_peers(
-        dict(options.peers),
+        peers.parse(options.peers),
         options.runtimes,
         options.precisions,
         tokens=(options.tokens or (128,))[0],
         tokenizer=options.bundles[0] if options.bundles else None,
         best=options.best_peers,
-        shrink=options.shrink,
         report=report,
     )
     return found

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from squeezebert_mobile.benchmarks import environment, peers
 from squeezebert_mobile.benchmarks.peers import Form, Peer, PeerModel
@@ -12,9 +11,8 @@ from squeezebert_mobile.benchmarks.samples import Case
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.digest import sha256_file
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Backend, Task
 
-RuntimeName = Literal["torch", "onnx", "executorch"]
 _SHOWN = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
 
 
@@ -54,7 +52,7 @@ class Candidate:
 
     model: str
     form: str
-    runtime: RuntimeName
+    runtime: Backend
     precision: str
     source: Source
     vocab_size: int
@@ -136,7 +134,7 @@ def from_bundles(
     return found
 
 
-def from_peer(model: PeerModel, runtime: RuntimeName, form: Form, *, tokens: int, tokenizer: Path | None) -> Candidate:
+def from_peer(model: PeerModel, runtime: Backend, form: Form, *, tokens: int, tokenizer: Path | None) -> Candidate:
     """A peer, exported where its file is not in the cache. ``tokens`` is the length of a .pte."""
     fixed = tokens if runtime == "executorch" else None
     candidate = Candidate(
@@ -192,9 +190,9 @@ def from_peers(
 
     ``best`` adds the forms with our treatment, ``shrink`` gives layers and hidden size to all of them, for tests.
     """
-    wanted: list[tuple[RuntimeName, Form]] = [("torch", Form.PLAIN), ("executorch", Form.PLAIN), ("onnx", Form.PLAIN)]
+    wanted: list[tuple[Backend, Form]] = [("torch", Form.PLAIN), ("executorch", Form.PLAIN), ("onnx", Form.PLAIN)]
     wanted += [("onnx", Form.DYNAMIC), ("onnx", Form.DYNAMIC_UNSIGNED)]
-    treated: list[tuple[RuntimeName, Form]] = [("onnx", Form.BEST), ("onnx", Form.BEST_INT8)] if best else []
+    treated: list[tuple[Backend, Form]] = [("onnx", Form.BEST), ("onnx", Form.BEST_INT8)] if best else []
     found = []
     for peer, weights in peers.items():
         model = replace(shrink or PeerModel(peer), peer=peer, weights=weights)

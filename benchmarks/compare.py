@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from squeezebert_mobile.benchmarks import samples, statistics, table
+from squeezebert_mobile.benchmarks.options import CompareOptions
 from squeezebert_mobile.benchmarks.samples import Case, Environment, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio
 from squeezebert_mobile.errors import GateError, UsageError
@@ -20,27 +21,12 @@ from squeezebert_mobile.errors import GateError, UsageError
 # that of the pace goes with it. Fifteen runs of the same thing: the medians had a standard deviation of 1.9 %, this
 # quantile in units of the pace one of 0.6 %, lower ones up to 0.8.
 QUANTILE = 0.25
-NOISE = 0.02
 # Half the interval. Of less certain a ratio neither a slowdown nor its absence is known.
 MAX_DOUBT = 0.03
 # Beyond it the machine was another one, which the pace may not cover.
 MAX_PACE_CHANGE = 0.1
 
 Verdict = Literal["same", "slower", "faster", "invalid"]
-
-
-@dataclass(frozen=True)
-class CompareOptions:
-    """Two result files, the older one first; with ``max_slowdown`` (0.05 is 5 %) the comparison is a gate.
-
-    ``noise`` is the change that two runs of the same thing may show. Cases are paired by everything but versions and
-    digests: a new checkpoint, export or runtime is what a comparison is for.
-    """
-
-    before: Path
-    after: Path
-    max_slowdown: float | None = None
-    noise: float = NOISE
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from squeezebert_mobile.benchmarks.adb import Adb
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
 from squeezebert_mobile.benchmarks.samples import Case, Cold, Environment, Result, Run, Sample, Version
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact, Runtime
+from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
+from squeezebert_mobile.tasks import Runtime
 
 PACKAGE = "org.squeezebert.demo.app"
 ROOT = f"/sdcard/Android/data/{PACKAGE}/files"

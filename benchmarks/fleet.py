@@ -8,8 +8,9 @@ from pathlib import Path
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import devices, samples
 from squeezebert_mobile.benchmarks.adb import Adb, ready
-from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions, BenchmarkResult
+from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult
 from squeezebert_mobile.benchmarks.measure import Report
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
 from squeezebert_mobile.benchmarks.samples import Result
 from squeezebert_mobile.bundle import folder as bundles

@@ -112,12 +112,10 @@ class PeerModel:
         return 30522 if self.hidden is None else 1000
 
 
-# With random weights, which is all that a latency needs.
-ALL_PEERS: tuple[tuple[Peer, Path | None], ...] = tuple((peer, None) for peer in Peer)
 _CLASSES = {Peer.BERT_BASE: "Bert", Peer.MOBILEBERT: "MobileBert", Peer.SQUEEZEBERT: "SqueezeBert"}
 
 
-def parse(names: Sequence[str]) -> tuple[tuple[Peer, Path | None], ...]:
+def parse(names: Sequence[str]) -> dict[Peer, Path | None]:
     """Peers by ``NAME`` or ``NAME=FOLDER`` of their weights, in any case; ``all`` is each with random weights.
 
     Raises UsageError for another name.
@@ -133,7 +131,7 @@ def parse(names: Sequence[str]) -> tuple[tuple[Peer, Path | None], ...]:
         else:
             expected = f"all, {', '.join(known)}"
             raise UsageError("--peer", "is not one", found=text, expected=expected, fix="give NAME or NAME=FOLDER")
-    return tuple(found.items())
+    return found
 
 
 def _load(folder: Path) -> "nn.Module":

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from squeezebert_mobile.benchmarks.drift import Drift
-
-Scenario = Literal["fixed-length", "natural-length", "length-sweep", "thread-sweep", "sustained", "single-stream"]
+from squeezebert_mobile.benchmarks.options import Scenario
 
 # Of a core, used by other programs while ours ran. A desktop's own housekeeping stays below it.
 MAX_OTHER_LOAD = 0.15

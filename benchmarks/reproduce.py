@@ -12,11 +12,11 @@ from pathlib import Path
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import device_model, report, table
-from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions
 from squeezebert_mobile.benchmarks.costs import Cost, count
 from squeezebert_mobile.benchmarks.device_model import Chip, Estimate
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.peers import ALL_PEERS, Peer, PeerModel
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceOptions
+from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
 from squeezebert_mobile.benchmarks.samples import Case, Result
 from squeezebert_mobile.benchmarks.stages import Stage, bert_stages
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
@@ -37,18 +37,6 @@ _SETTINGS = {
         ("bundle", "int8-static"),
     ),
 }
-
-
-@dataclass(frozen=True)
-class ReproduceOptions:
-    """``bundle`` is our SqueezeBERT; without it the best of each lacks it. ``shrink`` makes peers small for tests."""
-
-    bundle: Path | None = None
-    tokens: int = 128
-    threads: int = 1
-    quick: bool = False
-    output: Path | None = None
-    shrink: PeerModel | None = None
 
 
 @dataclass(frozen=True)
@@ -87,17 +75,15 @@ def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> R
     Raises EnvironmentFault without the benchmark extra, IntegrityError for a changed bundle.
     """
     progress("count operations")
-    base = options.shrink or PeerModel(Peer.BERT_BASE)
-    models = {peer: PeerModel(peer, layers=base.layers, hidden=base.hidden) for peer in Peer}
+    models = {peer: PeerModel(peer) for peer in Peer}
     costs = {peer: count(model, options.tokens) for peer, model in models.items()}
     progress("stages of BERT")
     stages = bert_stages(options.tokens, runs=3 if options.quick else 10, model=models[Peer.BERT_BASE])
     measured = library.benchmark(
         BenchmarkOptions(
             bundles=() if options.bundle is None else (options.bundle,),
-            peers=ALL_PEERS,
+            peers=("all",),
             best_peers=True,
-            shrink=options.shrink,
             runtimes=("onnx",),
             threads=(options.threads,),
             tokens=(options.tokens,),

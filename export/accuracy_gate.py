@@ -1,12 +1,13 @@
 """The accuracy that int8 may cost, and the units that go back to float until it costs no more."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.errors import GateError, UsageError
+from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.ort.form import OnnxForm
 from squeezebert_mobile.export.ort.quantize import quantize
 from squeezebert_mobile.export.scheme import Dynamic, Static
@@ -27,27 +28,18 @@ from squeezebert_mobile.training.torch_session import TorchSession
 _STRIDE = 32
 
 
-@dataclass(frozen=True)
-class AccuracyOptions:
-    """Labelled data, and how far the task's leading metric may fall below the checkpoint's, in the metric's unit."""
-
-    data: str
-    max_drop: float
-    columns: tuple[tuple[str, str], ...] = ()
-    max_samples: int | None = None
-
-
 class AccuracyGate:
     """Labelled data, encoded once, and what the checkpoint itself reaches on it."""
 
     def __init__(
-        self, options: AccuracyOptions, model: PreTrained, tokenizer: SqueezeBertTokenizerFast, max_length: int
+        self, options: ExportOptions, model: PreTrained, tokenizer: SqueezeBertTokenizerFast, max_length: int
     ) -> None:
         if model.task is Task.FEATURE_EXTRACTION:
             raise UsageError("--max-accuracy-drop", "needs a task with labels", fix="leave it out")
+        assert options.data is not None and options.max_accuracy_drop is not None, "the options see to that"
         table = dataset.read_table(options.data, limit=options.max_samples)
         columns = dataset.find_columns(table, model.task, dict(options.columns))
-        self.options = options
+        self._max_drop = options.max_accuracy_drop
         self._model, self._pad = model, tokenizer.pad_token_id
         self._examples: Sequence[Example] = dataset.examples(table, columns, model.config)
         self._features = _features(self._examples, tokenizer, model.task, max_length)
@@ -62,10 +54,10 @@ class AccuracyGate:
     def require(self, predict: Predict, file: str) -> None:
         """Raise GateError where ``predict`` falls too far."""
         fall = self.drop(predict)
-        if fall > self.options.max_drop:
+        if fall > self._max_drop:
             what = f"{self.reached.name} falls too far below the checkpoint's {self.reached.value:.4f}"
             fix = "allow more with --max-accuracy-drop, calibrate with --precision int8-static, or ship fp32"
-            raise GateError(file, what, found=f"-{fall:.4f}", expected=f"at most -{self.options.max_drop:g}", fix=fix)
+            raise GateError(file, what, found=f"-{fall:.4f}", expected=f"at most -{self._max_drop:g}", fix=fix)
 
     def settle(
         self, scheme: Dynamic | Static, rank: Callable[[], Sequence[Effect]], report: Callable[[str], None]
@@ -79,7 +71,7 @@ class AccuracyGate:
         def holds(kept: frozenset[str]) -> bool:
             report(f"Judging int8 with {len(kept)} units in float")
             form = _FormSession(self._model, replace(scheme, keep_float=kept))
-            return self.drop(form.run) <= self.options.max_drop
+            return self.drop(form.run) <= self._max_drop
 
         if holds(scheme.keep_float):
             return scheme.keep_float

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.errors import InputFileError, UsageError
-from squeezebert_mobile.export.observers import Method, Observer
+from squeezebert_mobile.errors import InputFileError
+from squeezebert_mobile.export.observers import Observer
+from squeezebert_mobile.export.options import Method
 from squeezebert_mobile.export.ort.form import GroupAttention, GroupLinear, HeadProduct, OnnxForm
 from squeezebert_mobile.export.scheme import Ranges
 from squeezebert_mobile.model import PreTrained
@@ -25,8 +26,6 @@ def calibrate(
     ``batches`` is read once for minmax and twice for percentiles, and never held whole. Raises InputFileError where it
     has no rows, UsageError for a percentile outside of 50 to 100.
     """
-    if not 50 <= percentile <= 100:
-        raise UsageError("--percentile", "is out of range", found=percentile, expected="50 to 100", fix="try 99.99")
     form = OnnxForm(model, model.config.max_position_embeddings).eval()
     observers: dict[str, Observer] = {}
     with _watching(form, lambda name, x: observers.setdefault(name, Observer()).see_extremes(x)):

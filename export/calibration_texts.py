@@ -1,15 +1,13 @@
 """Texts of a plain file, one a line and a tab before a second one: streamed, drawn with a seed, tokenized unpadded."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
 from random import Random
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.export.calibration import ROWS_FLOOR
-from squeezebert_mobile.export.observers import Method
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -18,21 +16,6 @@ _log = getLogger(__name__)
 # In characters; what is longer is no line of text.
 _LONGEST_LINE = 1 << 20
 Row = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CalibrationOptions:
-    """Where calibration texts lie, how many are drawn, and what ranges are made of their activations."""
-
-    file: Path
-    rows: int = 256
-    seed: int = 0
-    method: Method = "minmax"
-    percentile: float = 99.99
-
-    def __post_init__(self) -> None:
-        if self.rows < 1:
-            raise UsageError("--calibration-rows", "is below 1", found=self.rows, fix="give 1 or more")
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Row]]:

@@ -17,7 +17,6 @@ from squeezebert_mobile.bundle.manifest import (
     PostProcessing,
     Producer,
     RecommendedCall,
-    Runtime,
     Source,
     TensorSpec,
     TokenizerFacts,
@@ -25,7 +24,7 @@ from squeezebert_mobile.bundle.manifest import (
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.export import parity
 from squeezebert_mobile.export.reference import Reference
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Runtime, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 

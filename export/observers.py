@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Method = Literal["minmax", "percentile"]
+from squeezebert_mobile.export.options import Method
+
 BINS = 4096
 
 

@@ -2,82 +2,111 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from squeezebert_mobile.bundle.manifest import Precision, Runtime
+import typer
+
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.export.accuracy_gate import AccuracyOptions
-from squeezebert_mobile.export.calibration_texts import CalibrationOptions
-from squeezebert_mobile.export.scheme import EmbeddingBits, Gate
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.export.scheme import Gate
+from squeezebert_mobile.options import Options
+from squeezebert_mobile.tasks import Precision, Runtime, Task
+from squeezebert_mobile.training.options import Columns
 
-RUNTIMES: tuple[Runtime, ...] = ("onnx", "executorch")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+Method = Literal["minmax", "percentile"]
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(Options):
     """What to export. Raises UsageError for options that do not go together.
 
     None means: the demo model for ``model``, what config.json says for ``task``, all positions of the model for
     ``max_seq_len``, each precision's own gate for ``atol``. ``golden`` is a golden.json that the checkpoint itself must
     answer, such as one from an earlier bundle of the same model. ``calibration`` is what int8-static needs;
-    ``embedding_bits`` and ``keep_float`` are for both int8 precisions; ``trim_vocab`` is a file of texts whose pieces
-    are kept; ``sensitivity`` a JSON file to write each unit's effect to. ``size_budget`` is in MB, for the smallest
-    artifact of each runtime.
+    ``embeddings`` and ``keep_float`` are for both int8 precisions. ``max_accuracy_drop`` is in the unit of the task's
+    metric.
     """
 
-    output_dir: Path
-    model: str | Path | None = None
-    revision: str | None = None
-    task: Task | None = None
-    runtimes: tuple[Runtime, ...] = RUNTIMES
-    precisions: tuple[Precision, ...] = PRECISIONS
-    max_seq_len: int | None = None
-    opset: int = 18
-    atol: float | None = None
-    golden: Path | None = None
-    state_key: str | None = None
-    strip_prefix: str | None = None
-    calibration: CalibrationOptions | None = None
-    embedding_bits: EmbeddingBits = 8
-    keep_float: frozenset[str] = frozenset()
-    approximate_gelu: Gate | None = None
-    trim_vocab: Path | None = None
-    sensitivity: Path | None = None
-    accuracy: AccuracyOptions | None = None
-    require_faster: bool = False
-    size_budget: float | None = None
-    archive: Path | None = None
-    sign_key: Path | None = None
-    force: bool = False
+    output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="the bundle's folder")]
+    model: Annotated[
+        str | Path | None,
+        typer.Option("-m", "--model", help="checkpoint folder or hub repository; default: the demo model"),
+    ] = None
+    revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a hub repository")] = None
+    task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
+    runtimes: Annotated[tuple[Runtime, ...], typer.Option("--runtime", help="repeatable")] = ("onnx", "executorch")
+    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable")] = ("fp32", "int8")
+    max_seq_len: Annotated[int | None, typer.Option(help="longest input in tokens; default: all positions")] = None
+    opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18
+    atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None
+    golden: Annotated[Path | None, typer.Option(help="golden.json of an earlier bundle, to be answered alike")] = None
+    state_key: Annotated[str | None, typer.Option(help="key under which a pickle holds the weights")] = None
+    strip_prefix: Annotated[str | None, typer.Option(help="prefix to take off the weights' names")] = None
+    calibration: Annotated[
+        Path | None, typer.Option(help="texts for int8-static: one a line, a tab before a second text")
+    ] = None
+    calibration_rows: Annotated[int, typer.Option(min=1, help="how many texts are drawn from that file")] = 256
+    calibration_method: Annotated[Method, typer.Option(help="how ranges are found")] = "minmax"
+    percentile: Annotated[float, typer.Option(min=50, max=100, help="of --calibration-method percentile")] = 99.99
+    seed: Annotated[int, typer.Option(help="of the draw of calibration texts")] = 0
+    embeddings: Annotated[Literal["int8", "int4"], typer.Option(help="the word table of int8 artifacts")] = "int8"
+    keep_float: Annotated[frozenset[str], typer.Option(help="a unit to leave float, such as head; repeatable")] = (
+        frozenset()
+    )
+    approximate_gelu: Annotated[
+        Gate | None,
+        typer.Option(
+            help="in int8-static, x * sigmoid(1.702 x) or, faster and coarser, x * clip(x / 3 + 1/2, 0, 1) for Gelu; "
+            "only with --max-accuracy-drop"
+        ),
+    ] = None
+    sensitivity: Annotated[
+        Path | None, typer.Option(help="write each unit's effect in int8 to this JSON file, and a plot beside it")
+    ] = None
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(min=0, help="of the task's metric on --data; units go back to float until it holds")
+    ] = None
+    data: Annotated[str | None, typer.Option(help="labelled data for --max-accuracy-drop")] = None
+    columns: Columns = ()
+    max_samples: Annotated[int | None, typer.Option(min=1, help="rows of --data to use; default: all")] = None
+    trim_vocab: Annotated[
+        Path | None, typer.Option(help="keep only the vocabulary that the texts of this file use")
+    ] = None
+    require_faster: Annotated[
+        bool, typer.Option("--require-faster", help="fail where int8 is not faster than fp32 in one interleaved run")
+    ] = False
+    size_budget: Annotated[
+        float | None, typer.Option(min=0, help="in MB, for the smallest artifact of each runtime")
+    ] = None
+    archive: Annotated[Path | None, typer.Option(help="also pack the bundle into this zip file")] = None
+    sign_key: Annotated[Path | None, typer.Option(help="sign the bundle with this PEM private key (extra: sign)")] = (
+        None
+    )
+    force: Annotated[bool, typer.Option("--force", help="replace the bundle at the target")] = False
 
     def __post_init__(self) -> None:
-        int8 = {"int8", "int8-static"} & set(self.precisions)
+        super().__post_init__()
+        chosen, static = ", ".join(self.precisions), "int8-static" in self.precisions
         needs_int8 = {
-            "--embeddings": self.embedding_bits != 8,
+            "--embeddings": self.embeddings == "int4",
             "--keep-float": bool(self.keep_float),
             "--sensitivity": self.sensitivity is not None,
         }
         for option, asked in needs_int8.items():
-            if asked and not int8:
-                raise UsageError(option, "is about int8", found=_listed(self.precisions), fix="add --precision int8")
-        self._require_calibration()
-        if self.require_faster and (len(self.precisions) < 2 or "fp32" not in self.precisions):
-            fix = "add --precision fp32 and the one that has to be faster"
-            raise UsageError("--require-faster", "compares with fp32", found=_listed(self.precisions), fix=fix)
-
-    def _require_calibration(self) -> None:
-        static = "int8-static" in self.precisions
+            if asked and not static and "int8" not in self.precisions:
+                raise UsageError(option, "is about int8", found=chosen, fix="add --precision int8")
+        gate = (("--data", self.data), ("--max-accuracy-drop", self.max_accuracy_drop))
+        for (option, given), (other, needed) in (gate, gate[::-1]):
+            if given is not None and needed is None:
+                raise UsageError(option, f"needs {other}", fix=f"add {other}")
         if static and self.calibration is None:
             raise UsageError("--precision", "int8-static needs calibration", fix="pass --calibration FILE")
-        if self.calibration is not None and not (static or self.sensitivity or self.accuracy):
+        if self.calibration is not None and not (static or self.sensitivity or self.data):
             raise UsageError("--calibration", "is for int8-static", fix="add --precision int8-static")
         if self.approximate_gelu and "onnx" not in self.runtimes:
             raise UsageError("--approximate-gelu", "is for ONNX Runtime alone", fix="add --runtime onnx")
-        if self.approximate_gelu and not (static and self.accuracy):
+        if self.approximate_gelu and not (static and self.data):
             what = "changes the function, so it needs int8-static and an accuracy gate"
             raise UsageError("--approximate-gelu", what, fix="add --precision int8-static and --max-accuracy-drop")
-
-
-def _listed(precisions: tuple[Precision, ...]) -> str:
-    return ", ".join(precisions)
+        if self.require_faster and (len(self.precisions) < 2 or "fp32" not in self.precisions):
+            fix = "add --precision fp32 and the one that has to be faster"
+            raise UsageError("--require-faster", "compares with fp32", found=chosen, fix=fix)

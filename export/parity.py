@@ -12,11 +12,11 @@ import torch
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.golden import GoldenCase
-from squeezebert_mobile.bundle.manifest import Parity, Precision
+from squeezebert_mobile.bundle.manifest import Parity
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.export import golden_texts
 from squeezebert_mobile.model import PreTrained
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Precision, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 Outputs = dict[str, Float32]

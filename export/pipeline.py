@@ -9,21 +9,21 @@ from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle import archive, signing
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.bundle.manifest import Artifact, Manifest, Precision, Runtime
+from squeezebert_mobile.bundle.manifest import Artifact, Manifest
 from squeezebert_mobile.digest import sha256
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.export import description, parity, schemes, speed_gate
 from squeezebert_mobile.export.accuracy_gate import AccuracyGate
 from squeezebert_mobile.export.inventory import Lowered
-from squeezebert_mobile.export.options import PRECISIONS, RUNTIMES, ExportOptions
+from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.ort.lower import lower_onnx
 from squeezebert_mobile.export.reference import Reference, load_reference
 from squeezebert_mobile.export.scheme import Dynamic, Scheme, Static
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
 from squeezebert_mobile.run.session import Session
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Precision, Runtime, Task
 
-__all__ = ["PRECISIONS", "RUNTIMES", "ExportOptions", "count_steps", "export"]
+__all__ = ["ExportOptions", "count_steps", "export"]
 
 Report = Callable[[str], None]
 
@@ -80,8 +80,8 @@ def _build(stage: Path, options: ExportOptions, report: Report, note: Report) ->
         parity.check_reference(reference.model, options.golden)
     # 2. What each precision is to be
     gate = None
-    if options.accuracy is not None:
-        gate = AccuracyGate(options.accuracy, reference.model, reference.tokenizer, reference.max_length)
+    if options.max_accuracy_drop is not None:
+        gate = AccuracyGate(options, reference.model, reference.tokenizer, reference.max_length)
     chosen = schemes.resolve(options, reference, [case.batch for case in cases], gate, report)
     # 3. Lower and prove
     artifacts: list[Artifact] = []

@@ -5,14 +5,14 @@ from dataclasses import replace
 from functools import cache, partial
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.bundle.manifest import Precision
 from squeezebert_mobile.export import calibration_texts, sensitivity
 from squeezebert_mobile.export.accuracy_gate import AccuracyGate
 from squeezebert_mobile.export.calibration import calibrate
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.reference import Reference
-from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
+from squeezebert_mobile.export.scheme import Dynamic, EmbeddingBits, Half, Scheme, Static
 from squeezebert_mobile.export.sensitivity import Effect
+from squeezebert_mobile.tasks import Precision
 
 Report = Callable[[str], None]
 # Texts that the ranking looks at; its order settles with fewer than a range does.
@@ -50,26 +50,27 @@ def resolve(
 
 
 def _calibration_batches(options: ExportOptions, reference: Reference) -> list[Batch]:
-    given = options.calibration
-    if given is None:
+    if options.calibration is None:
         return []
-    rows = calibration_texts.draw(given.file, reference.model.task, rows=given.rows, seed=given.seed)
+    rows = calibration_texts.draw(
+        options.calibration, reference.model.task, rows=options.calibration_rows, seed=options.seed
+    )
     return calibration_texts.encode(reference.tokenizer, rows, reference.model.task, reference.max_length)
 
 
 def _scheme(
     precision: Precision, options: ExportOptions, reference: Reference, texts: Sequence[Batch], report: Report
 ) -> Scheme | None:
+    bits: EmbeddingBits = 4 if options.embeddings == "int4" else 8
     match precision:
         case "fp32":
             return None
         case "fp16":
             return Half()
         case "int8":
-            return Dynamic(options.keep_float, options.embedding_bits)
+            return Dynamic(options.keep_float, bits)
         case "int8-static":
-            assert options.calibration is not None, "the options see to that"
             report(f"Calibrating on {len(texts)} texts")
-            method, percentile = options.calibration.method, options.calibration.percentile
+            method, percentile = options.calibration_method, options.percentile
             ranges = calibrate(reference.model, texts, method=method, percentile=percentile)
-            return Static(ranges, options.keep_float, options.embedding_bits, options.approximate_gelu)
+            return Static(ranges, options.keep_float, bits, options.approximate_gelu)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 
@@ -13,6 +14,29 @@ from squeezebert_mobile.errors import SqueezeBertMobileError, UsageError
 
 # Called with the steps done since the last call and a line on how it goes.
 Advance = Callable[[int, str], None]
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True)
+class Screen:
+    """Where one command writes, as --json and --quiet ask."""
+
+    as_json: bool = False
+    quiet: bool = False
+
+    def show(self, result: Result, text: Callable[[Result], str]) -> None:
+        """Print a result: as one JSON value, or as what ``text`` makes of it."""
+        typer.echo(to_json(result) if self.as_json else text(result).rstrip("\n"))
+
+    def note(self, line: str) -> None:
+        """Print a line that is no part of the result."""
+        typer.echo(line, err=True)
+
+    @contextmanager
+    def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+        """A bar; what it gives is called with what each step does, at its start."""
+        with progress_bar(title, total, quiet=self.quiet) as advance:
+            yield lambda description: advance(1, description)
 
 
 def run(command: Callable[..., None]) -> None:
@@ -22,11 +46,6 @@ def run(command: Callable[..., None]) -> None:
     except SqueezeBertMobileError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-
-
-def emit(result: object, text: Callable[[], str], *, as_json: bool) -> None:
-    """Print a result once: as one JSON value, or as what ``text`` makes of it."""
-    typer.echo(to_json(result) if as_json else text().rstrip("\n"))
 
 
 def to_json(result: object) -> str:
@@ -50,33 +69,22 @@ def plain(value: object) -> object:
 @contextmanager
 def progress_bar(title: str, total: int | None, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
     """A bar of ``total`` steps (None: unknown), ``done`` of which lie behind, on a terminal's stderr, else nothing."""
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}"),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[status]}"),
     )
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+    hidden = quiet or not console.is_terminal
+    with progress.Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(title, total=total, completed=done, status="")
         yield lambda steps, status: bar.update(task, advance=steps, status=status)
-
-
-def steps(advance: Advance) -> Callable[[str], None]:
-    """A function to call with what each step does, at its start."""
-    return lambda description: advance(1, description)
 
 
 def read_lines(source: Path) -> list[str]:
@@ -84,9 +92,8 @@ def read_lines(source: Path) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
     except OSError as error:
-        raise UsageError(
-            source, f"cannot be read: {error.strerror}", fix="give a text file with one text a line"
-        ) from None
+        fix = "give a text file with one text a line"
+        raise UsageError(source, f"cannot be read: {error.strerror}", fix=fix) from None
     text = data.decode("utf-8-sig", errors="replace")
     return text.removesuffix("\n").split("\n") if text else []
 

@@ -1,7 +1,13 @@
-"""The six tasks and what each one's model is called and returns."""
+"""The six tasks and what each one's model is called and returns; the runtimes and precisions of its files."""
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Literal
+
+Runtime = Literal["onnx", "executorch"]
+# What can run a model here: PyTorch has the reference.
+Backend = Literal[Runtime, "torch"]
+Precision = Literal["fp32", "fp16", "int8", "int8-static"]
 
 
 class Task(StrEnum):

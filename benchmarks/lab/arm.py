@@ -32,8 +32,9 @@ from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
-from squeezebert_mobile.bundle.manifest import Runtime, Sha256
+from squeezebert_mobile.bundle.manifest import Sha256
 from squeezebert_mobile.errors import IntegrityError, UsageError
+from squeezebert_mobile.tasks import Runtime
 
 # Peers have no golden answers, and their counts need but one core: the one with dot product.
 PEER_CPU = CPUS[1]
@@ -271,11 +272,12 @@ def main() -> None:
             golden_tokens=golden_tokens,
             peers=tuple(map(PeerModel, _PEERS)) if peers else (),
         )
-        with console.progress_bar("emulating", None) as advance:
-            found = measure(options, console.steps(advance))
+        screen = console.Screen(as_json=as_json)
+        with screen.progress("emulating") as step:
+            found = measure(options, step)
         if output is not None:
             write(output, found)
-        console.emit(found, lambda: text(found), as_json=as_json)
+        screen.show(found, text)
         raise typer.Exit(0 if all(answer.holds is not False for answer in found.answers) else 6)
 
     console.run(command)

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.bundle.manifest import Runtime, TensorSpec
+from squeezebert_mobile.bundle.manifest import TensorSpec
 from squeezebert_mobile.run.engines import load_engine
+from squeezebert_mobile.tasks import Runtime
 
 # What the counting plugin waits for; see icount.c.
 _MARK = 0x5351

@@ -19,8 +19,8 @@ import squeezebert_mobile
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.benchmarks.lab import arm_cuda
 from squeezebert_mobile.benchmarks.peers import cache_folder
-from squeezebert_mobile.bundle.manifest import Runtime
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.tasks import Runtime
 
 _SYSTEM = (
     *("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libbz2-1.0", "libexpat1", "libffi8", "liblzma5", "libsqlite3-0"),

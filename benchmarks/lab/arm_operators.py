@@ -214,9 +214,10 @@ def main() -> None:
         as_json: Annotated[bool, typer.Option("--json")] = False,
     ) -> None:
         core = arm_machine.cpu_named(cpu)
-        with console.progress_bar("emulating", None) as advance:
-            found = measure(file, tokens=tokens, cpu=core, report=console.steps(advance))
-        console.emit(found, lambda: text(found), as_json=as_json)
+        screen = console.Screen(as_json=as_json)
+        with screen.progress("emulating") as step:
+            found = measure(file, tokens=tokens, cpu=core, report=step)
+        screen.show(found, text)
 
     console.run(command)
 

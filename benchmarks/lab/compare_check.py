@@ -16,10 +16,11 @@ from typing import Annotated
 from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import measure, samples, table
-from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions, Plan
+from squeezebert_mobile.benchmarks.benchmark import Plan
 from squeezebert_mobile.benchmarks.candidates import BundleFile, PlainFile
-from squeezebert_mobile.benchmarks.compare import Change, CompareOptions, compare, gate
+from squeezebert_mobile.benchmarks.compare import Change, compare, gate
 from squeezebert_mobile.benchmarks.measure import Job, Report
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions, CompareOptions
 from squeezebert_mobile.benchmarks.samples import Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio
 from squeezebert_mobile.errors import GateError

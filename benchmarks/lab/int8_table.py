@@ -14,9 +14,9 @@ from typing import Annotated
 from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import table
-from squeezebert_mobile.benchmarks.benchmark import BenchmarkOptions, BenchmarkResult, Plan
+from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Plan
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.peers import ALL_PEERS
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.samples import Case, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
 
@@ -124,7 +124,7 @@ def measure(
         bundles=tuple(folders), runtimes=("onnx", "executorch"), threads=(threads,), tokens=(_LONG,), quick=quick
     )
     short = replace(ours, precisions=_INT8, tokens=(_SHORT,))
-    chosen = (replace(ours, peers=ALL_PEERS), short, replace(short, runtimes=("onnx",), pad_to=_LONG))
+    chosen = (replace(ours, peers=("all",)), short, replace(short, runtimes=("onnx",), pad_to=_LONG))
     plans = [library.plan(options, report) for options in chosen]
     jobs = tuple(job for plan in plans for job in plan.jobs)
     skipped = tuple(left for plan in plans for left in plan.skipped)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from squeezebert_mobile import digest, jsonfile
 from squeezebert_mobile.errors import IntegrityError
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Precision, Runtime, Task
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "bundle.json"
@@ -24,8 +24,6 @@ _ALLOWED = 1e-4
 _SEAL = "seal"
 _UNSEALED = "0" * 64
 
-Runtime = Literal["onnx", "executorch"]
-Precision = Literal["fp32", "fp16", "int8", "int8-static"]
 PostProcessing = Literal[
     "none", "softmax", "sigmoid", "regression", "entity-spans", "answer-span", "mask-fillings", "choice"
 ]

@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.bundle.manifest import Runtime, TensorSpec
+from squeezebert_mobile.bundle.manifest import TensorSpec
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.tasks import Runtime
 
 
 class Engine(Protocol):

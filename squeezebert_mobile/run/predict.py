@@ -13,6 +13,7 @@ from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.run import postprocess
+from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.postprocess import Answer, Choice, Entity, LabelScore, Window
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tasks import Task, window_stride
@@ -83,8 +84,8 @@ class Predictor:
         *,
         runtime: str | None = None,
         precision: str | None = None,
-        threads: int = 1,
-        top_k: int = 5,
+        threads: int = PredictOptions.threads,
+        top_k: int = PredictOptions.top_k,
         runner: Runner | None = None,
     ) -> None:
         self._manifest = bundle.manifest
@@ -213,8 +214,8 @@ def predict(
     *,
     runtime: str | None = None,
     precision: str | None = None,
-    threads: int = 1,
-    top_k: int = 5,
+    threads: int = PredictOptions.threads,
+    top_k: int = PredictOptions.top_k,
 ) -> Iterator[Prediction]:
     """Predictions for samples, in order, from a bundle's folder or archive, which is verified first."""
     with (

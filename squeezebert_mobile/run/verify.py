@@ -9,6 +9,7 @@ from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
 from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import GateError
+from squeezebert_mobile.run.options import VerifyOptions
 from squeezebert_mobile.run.session import Session
 
 
@@ -35,7 +36,7 @@ class Verification:
     artifacts: tuple[ArtifactCheck, ...]
 
 
-def verify(source: Path, *, run: bool = True, public_key: Path | None = None) -> Verification:
+def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | None = None) -> Verification:
     """Compare every digest, the tokenizer's ids and, with ``run``, every artifact's answers with golden.json.
 
     ``source`` is a bundle's folder or archive. With ``public_key``, the bundle must be signed by that key's owner,

@@ -20,10 +20,10 @@ from squeezebert_mobile.training import bootstrap, masking
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.bootstrap import Interval
 from squeezebert_mobile.training.data import Example
-from squeezebert_mobile.training.evaluate_options import EvaluateOptions
 from squeezebert_mobile.training.features import Feature, encode
 from squeezebert_mobile.training.inference import Predict, observations
 from squeezebert_mobile.training.metrics import Float64, Metric, metrics
+from squeezebert_mobile.training.options import EvaluateOptions
 from squeezebert_mobile.training.torch_session import TorchSession, torch_threads
 
 # Tokens that the windows of a long context share.

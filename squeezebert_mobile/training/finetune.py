@@ -12,14 +12,14 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.model import PreTrained, model_class
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training import masking
 from squeezebert_mobile.training.data import Table
 from squeezebert_mobile.training.features import Feature, encode
-from squeezebert_mobile.training.finetune_options import FinetuneOptions
 from squeezebert_mobile.training.finetune_report import REPORT_NAME, plot
+from squeezebert_mobile.training.options import FinetuneOptions
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 
 
@@ -131,7 +131,8 @@ def _features(
     tokenizer: SqueezeBertTokenizerFast,
 ) -> list[Feature]:
     length = min(options.max_length, config.max_position_embeddings)
-    return encode(examples, tokenizer, max_length=length, stride=options.stride)
+    stride = window_stride(length) if options.stride is None else options.stride
+    return encode(examples, tokenizer, max_length=length, stride=stride)
 
 
 def _eval_set(

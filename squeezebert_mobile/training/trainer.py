@@ -30,11 +30,11 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import losses, masking
 from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.features import Collated, Feature, collate
-from squeezebert_mobile.training.finetune_options import FinetuneOptions
 from squeezebert_mobile.training.grouped import use_grouped_products
 from squeezebert_mobile.training.inference import observations
 from squeezebert_mobile.training.metrics import metrics
 from squeezebert_mobile.training.objective import Objective
+from squeezebert_mobile.training.options import FinetuneOptions
 from squeezebert_mobile.training.sampling import epoch_batches, shards
 from squeezebert_mobile.training.torch_session import TorchSession
 

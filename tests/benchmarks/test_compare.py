@@ -6,7 +6,8 @@ import pytest
 from results import make_result, noisy
 
 from squeezebert_mobile.benchmarks import samples, text
-from squeezebert_mobile.benchmarks.compare import CompareOptions, compare
+from squeezebert_mobile.benchmarks.compare import compare
+from squeezebert_mobile.benchmarks.options import CompareOptions
 from squeezebert_mobile.benchmarks.samples import Pace, Result, Version
 from squeezebert_mobile.errors import GateError, UsageError
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezebert_mobile.errors import InputFileError, UsageError
-from squeezebert_mobile.export.calibration_texts import CalibrationOptions, draw, encode
+from squeezebert_mobile.export.calibration_texts import draw, encode
+from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.tasks import Task
 
 LINES = [f"text number {number}" for number in range(100)]
@@ -70,7 +71,7 @@ def test_few_texts_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 def test_no_rows_are_refused() -> None:
     with pytest.raises(UsageError, match="--calibration-rows"):
-        CalibrationOptions(Path("texts.txt"), rows=0)
+        ExportOptions(Path("bundle"), calibration=Path("texts.txt"), calibration_rows=0)
 
 
 def test_rows_are_encoded_without_padding() -> None:

@@ -12,8 +12,7 @@ from tiny import SMALL
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.export import golden_texts, sensitivity, trimming
-from squeezebert_mobile.export.accuracy_gate import AccuracyGate, AccuracyOptions
-from squeezebert_mobile.export.calibration_texts import CalibrationOptions
+from squeezebert_mobile.export.accuracy_gate import AccuracyGate
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.export.scheme import Dynamic
 from squeezebert_mobile.export.sensitivity import Effect
@@ -21,7 +20,6 @@ from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
 
 TEXTS = [text for text in golden_texts.SINGLE.values() if text.strip() and "\n" not in text and "\t" not in text]
-CALIBRATION = CalibrationOptions(Path("texts.txt"))
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +50,14 @@ def static_bundle(tmp_path_factory: pytest.TempPathFactory, texts: Path, labelle
     return export(
         ExportOptions(
             folder / "bundle", model, precisions=("int8-static",),
-            calibration=CalibrationOptions(texts, method="percentile", percentile=99.9), trim_vocab=texts,
-            sensitivity=folder / "ranking.json", accuracy=AccuracyOptions(str(labelled), 1.0), size_budget=1.0,
+            calibration=texts, calibration_method="percentile", percentile=99.9, trim_vocab=texts,
+            sensitivity=folder / "ranking.json", data=str(labelled), max_accuracy_drop=1.0, size_budget=1.0,
         )
     )  # fmt: skip
+
+
+def no_drop(labelled: Path) -> ExportOptions:
+    return ExportOptions(Path("bundle"), data=str(labelled), max_accuracy_drop=0.0)
 
 
 def test_everything_together_makes_a_bundle_that_says_so(static_bundle: Bundle) -> None:
@@ -81,8 +83,8 @@ def test_everything_together_makes_a_bundle_that_says_so(static_bundle: Bundle) 
     [
         ({"precisions": ("int8-static",)}, "needs calibration"),
         ({"runtimes": ("executorch",), "approximate_gelu": "clip"}, "ONNX Runtime alone"),
-        ({"calibration": CALIBRATION}, "--calibration"),
-        ({"precisions": ("fp32",), "embedding_bits": 4}, "--embeddings"),
+        ({"calibration": Path("texts.txt")}, "--calibration"),
+        ({"precisions": ("fp32",), "embeddings": "int4"}, "--embeddings"),
         ({"precisions": ("fp32",), "keep_float": frozenset({"head"})}, "--keep-float"),
         ({"precisions": ("fp32",), "sensitivity": Path("x.json")}, "--sensitivity"),
         ({"approximate_gelu": "clip"}, "accuracy gate"),
@@ -104,7 +106,7 @@ def test_a_size_over_the_budget_leaves_no_bundle(tmp_path: Path) -> None:
 
 def test_a_gate_turns_the_most_damaging_units_back_first(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tiny.tokenizer(SMALL)
-    gate = AccuracyGate(AccuracyOptions(str(labelled), 0.0), model, tokenizer, 64)
+    gate = AccuracyGate(no_drop(labelled), model, tokenizer, 64)
     assert gate.reached.value == 1.0
     ranking = [
         Effect("embeddings", 1.0, 1.0, 1000),
@@ -122,8 +124,9 @@ def test_a_gate_turns_the_most_damaging_units_back_first(labelled: Path, monkeyp
 def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccuracyGate, "settle", lambda *_: frozenset({"embeddings"}))
     model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
-    gate = AccuracyOptions(str(labelled), 1.0)
-    options = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("int8",), accuracy=gate)
+    options = ExportOptions(
+        tmp_path / "bundle", model, runtimes=("onnx",), precisions=("int8",), data=str(labelled), max_accuracy_drop=1.0
+    )
     notes: list[str] = []
     export(options, note=notes.append)
     (said,) = notes
@@ -139,7 +142,7 @@ def _feeds_forward_in_float(predict: object) -> bool:
 
 def test_a_drop_that_is_too_large_is_refused(labelled: Path) -> None:
     model, tokenizer = tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tiny.tokenizer(SMALL)
-    gate = AccuracyGate(AccuracyOptions(str(labelled), 0.0), model, tokenizer, 64)
+    gate = AccuracyGate(no_drop(labelled), model, tokenizer, 64)
     other = tiny.model(Task.TEXT_CLASSIFICATION, SMALL, seed=1)
     from squeezebert_mobile.training.torch_session import TorchSession
 

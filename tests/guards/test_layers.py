@@ -14,6 +14,7 @@ from checkout import ROOT
 # Each may import itself and what stands above it; cli and the commands beside it may import everything.
 ORDER = (
     ("errors", "extras", "tasks", "config", "model", "batch", "atomic", "digest", "jsonfile", "source", "console"),
+    ("options",),
     ("tokenizer",),
     ("checkpoint", "demo_model"),
     ("bundle",),
@@ -21,7 +22,7 @@ ORDER = (
     ("training",),
     ("export",),
     ("benchmarks",),
-    ("info", "doctor", "render", "export_arguments", "training_arguments", "cli", "__main__", "__init__"),
+    ("info", "doctor", "render", "cli", "__main__", "__init__"),
 )
 # What transformers' users call on the classes themselves: from_pretrained and save_pretrained hand over to their files.
 HANDED_OVER = {

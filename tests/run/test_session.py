@@ -17,7 +17,7 @@ from checkout import ROOT
 from onnx import TensorProto
 
 from squeezebert_mobile import digest
-from squeezebert_mobile.bundle.manifest import Artifact, Runtime
+from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import (
     EnvironmentFault,
     InputFileError,
@@ -28,6 +28,7 @@ from squeezebert_mobile.errors import (
 from squeezebert_mobile.run import child as worker
 from squeezebert_mobile.run import session as runtime
 from squeezebert_mobile.run.session import Session
+from squeezebert_mobile.tasks import Runtime
 
 GOLDEN = ROOT / "tests/data/bundle_v1"
 PTE = GOLDEN / "executorch" / "model_xnnpack_fp32.pte"

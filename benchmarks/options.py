@@ -1,0 +1,102 @@
+"""What `benchmark`, `reproduce` and `compare` can be told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from squeezebert_mobile.options import Options, Threads
+from squeezebert_mobile.tasks import Backend, Precision
+
+Scenario = Literal["fixed-length", "natural-length", "length-sweep", "thread-sweep", "sustained", "single-stream"]
+
+Quick = Annotated[bool, typer.Option("--quick", help="few runs, for a look")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="keep every raw sample in this JSON lines file")]
+Html = Annotated[Path | None, typer.Option(help="write a page with the plots, which fetches nothing")]
+Markdown = Annotated[Path | None, typer.Option(help="write the tables as Markdown")]
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions(Options):
+    """What to measure, how long, and where to keep it. None and empty tuples mean what scenario or bundle offers.
+
+    ``peers`` are transformers' models as their users get them, with random weights or those of a checkpoint folder;
+    ``best_peers`` adds them with our treatment. ``pad_to`` is the width that the tokens are padded to.
+    """
+
+    bundles: Annotated[tuple[Path, ...], typer.Argument(metavar="[BUNDLE]...", help="folders that export wrote")] = ()
+    checkpoints: Annotated[
+        tuple[Path, ...], typer.Option("--checkpoint", help="checkpoint folder, measured in PyTorch; repeatable")
+    ] = ()
+    peers: Annotated[
+        tuple[str, ...],
+        typer.Option(
+            "--peer", metavar="NAME[=FOLDER]", help="bert-base, mobilebert, squeezebert or all, plain; repeatable"
+        ),
+    ] = ()
+    best_peers: Annotated[bool, typer.Option("--best-peers", help="the peers with our treatment, too")] = False
+    runtimes: Annotated[tuple[Backend, ...], typer.Option("--runtime", help="repeatable; default: all")] = ()
+    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable; default: all")] = ()
+    scenario: Annotated[Scenario, typer.Option(help="what is varied")] = "fixed-length"
+    threads: Annotated[tuple[int, ...], typer.Option(min=1, help="repeatable; default: 1")] = ()
+    batches: Annotated[tuple[int, ...], typer.Option("--batch", min=1, help="repeatable")] = (1,)
+    tokens: Annotated[tuple[int, ...], typer.Option(min=1, help="repeatable; default: 128")] = ()
+    pad_to: Annotated[int | None, typer.Option(min=1, help="width that the tokens are padded to")] = None
+    texts: Annotated[Path | None, typer.Option(help="texts of natural-length, one a line; default: demo sentences")] = (
+        None
+    )
+    warmup: Annotated[int, typer.Option(min=0, help="runs before the first that counts")] = 3
+    min_runs: Annotated[int | None, typer.Option(min=1, help="fewest runs of a case")] = None
+    min_seconds: Annotated[float | None, typer.Option(min=0, help="least time of a case's runs")] = None
+    quick: Quick = False
+    seed: Annotated[int, typer.Option(min=0, help="of the texts and ids")] = 0
+    output: Output = None
+
+
+@dataclass(frozen=True)
+class BenchmarkCommandOptions(BenchmarkOptions):
+    """On which machines to measure, and the reports to write of it."""
+
+    device: Annotated[str | None, typer.Option(help="adb:SERIAL or adb:all: measure one bundle on phones")] = None
+    html: Html = None
+    markdown: Markdown = None
+    png: Annotated[Path | None, typer.Option(help="write each plot into this folder")] = None
+
+
+@dataclass(frozen=True)
+class ReproduceOptions(Options):
+    """``bundle`` is our SqueezeBERT; without it the best of each lacks it."""
+
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="[BUNDLE]", help="a full-size bundle, for the best that SqueezeBERT reaches"),
+    ] = None
+    tokens: Annotated[int, typer.Option(min=1, max=512, help="length of the input")] = 128
+    threads: Threads = 1
+    quick: Quick = False
+    output: Output = None
+
+
+@dataclass(frozen=True)
+class ReproduceCommandOptions(ReproduceOptions):
+    """The reports to write of it."""
+
+    html: Html = None
+    markdown: Markdown = None
+
+
+@dataclass(frozen=True)
+class CompareOptions(Options):
+    """Two result files, the older one first; with ``max_slowdown`` the comparison is a gate.
+
+    Cases are paired by everything but versions and digests: a new checkpoint, export or runtime is what a comparison
+    is for.
+    """
+
+    before: Annotated[Path, typer.Argument(metavar="A", help="the older result file")]
+    after: Annotated[Path, typer.Argument(metavar="B", help="the newer result file")]
+    max_slowdown: Annotated[
+        float | None, typer.Option(min=0, help="fail with 6 where a case is slower by more: 0.05 is 5 %")
+    ] = None
+    noise: Annotated[float, typer.Option(min=0, help="the change that two runs of the same thing may show")] = 0.02

@@ -1,0 +1,156 @@
+"""What fine-tuning and evaluation can be told; each option's default, help and bounds written once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.options import Exclusive, Options, Quiet, Threads
+from squeezebert_mobile.tasks import Backend, Precision, Task
+
+ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
+
+
+def _pair(value: str) -> tuple[str, str]:
+    """``ROLE=NAME`` in two. Raises UsageError for anything else."""
+    role, equals, name = value.partition("=")
+    if not (role and equals and name):
+        raise UsageError("--column", "is not ROLE=NAME", found=value, fix="write it as text=review")
+    return role, name
+
+
+def _split(values: list[str] | None) -> list[str]:
+    return [name.strip() for value in values or () for name in value.split(",")]
+
+
+Data = Annotated[str, typer.Option(help="labelled .tsv, .csv or .jsonl file, or a data set NAME[:CONFIG][@SPLIT]")]
+Columns = Annotated[
+    tuple[tuple[str, str], ...],
+    typer.Option(
+        "--column", parser=_pair, metavar="ROLE=NAME", help="the column that plays a role, as text=review; repeatable"
+    ),
+]
+MaxSamples = Annotated[int | None, typer.Option(min=1, help="read at most so many rows")]
+Seed = Annotated[int, typer.Option(help="the same seed gives the same result")]
+Stride = Annotated[int | None, typer.Option(min=0, help="tokens that windows of a long context share")]
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(Options):
+    """What to evaluate on what.
+
+    ``source`` is a bundle or a checkpoint; ``model`` a checkpoint to run in PyTorch beside a bundle's artifacts. Empty
+    ``runtimes`` and ``precisions`` mean all. ``stride`` is for question answering alone; None means
+    `tasks.window_stride`. ``max_accuracy_drop`` is in the leading metric's own unit.
+    """
+
+    source: Annotated[
+        Path | str, typer.Argument(metavar="BUNDLE_OR_MODEL", help="a bundle's folder or zip, or a checkpoint")
+    ]
+    data: Data
+    model: Annotated[str | None, typer.Option("-m", "--model", help="checkpoint to run in PyTorch beside a bundle")] = (
+        None
+    )
+    task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
+    columns: Columns = ()
+    runtimes: Annotated[tuple[Backend, ...], typer.Option("--runtime", help="repeatable; default: all")] = ()
+    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable; default: all")] = ()
+    max_samples: MaxSamples = None
+    stride: Stride = None
+    batch_size: Annotated[int, typer.Option(min=1, help="texts a call")] = 1
+    threads: Threads = 1
+    resamples: Annotated[int, typer.Option(min=1, help="draws of the bootstrap")] = 1000
+    seed: Seed = 0
+    max_accuracy_drop: Annotated[float | None, typer.Option(min=0, help="exit 6 where a drop is larger")] = None
+    quiet: Quiet = False
+
+
+@dataclass(frozen=True)
+class FinetuneOptions(Options):
+    """One fine-tuning run; the same options and number of processes give the same weights.
+
+    ``model`` is a checkpoint, or ``from_scratch`` a config.json whose vocabulary is trained on the texts. Batch sizes
+    count examples over all processes, so that the result does not depend on how many share the work. ``stride`` is for
+    question answering; None means `tasks.window_stride`.
+    """
+
+    task: Annotated[Task, typer.Option(help="what to learn")]
+    data: Data
+    output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="the new checkpoint's folder")]
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", help="checkpoint folder or hub repository to start from")
+    ] = None
+    revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a hub repository")] = None
+    init_head: Annotated[bool, typer.Option("--init-head", help="start a missing head at random, and say so")] = False
+    from_scratch: Annotated[
+        Path | None,
+        typer.Option(metavar="CONFIG", help="start at random from this config.json, vocabulary from the texts"),
+    ] = None
+    vocab_size: Annotated[int, typer.Option(min=1, help="pieces of the vocabulary, with --from-scratch")] = 8192
+    eval_data: Annotated[str | None, typer.Option(help="labelled data to measure on after every epoch")] = None
+    columns: Columns = ()
+    labels: Annotated[
+        tuple[str, ...],
+        typer.Option(callback=_split, metavar="A,B,...", help="label names; default: the model's or data's"),
+    ] = ()
+    problem_type: Annotated[ProblemType | None, typer.Option(help="default: the model's")] = None
+    max_length: Annotated[int, typer.Option(min=1, help="longest input in tokens")] = 128
+    stride: Stride = None
+    max_samples: MaxSamples = None
+    epochs: Annotated[int, typer.Option(min=1, help="passes over the data")] = 3
+    batch_size: Annotated[int, typer.Option(min=1, help="examples a step, over all processes")] = 32
+    accumulation: Annotated[int, typer.Option(min=1, help="parts that a batch is computed in, to save memory")] = 1
+    learning_rate: Annotated[float, typer.Option(help="peak learning rate"), Exclusive(above=0)] = 5e-5
+    layer_decay: Annotated[
+        float, typer.Option(max=1, help="each layer's rate as a share of the next one's"), Exclusive(above=0)
+    ] = 1.0
+    weight_decay: Annotated[float, typer.Option(help="AdamW's weight decay")] = 0.01
+    warmup: Annotated[float, typer.Option(min=0, max=1, help="share of the steps in which the rate rises")] = 0.06
+    schedule: Annotated[Literal["linear", "cosine", "constant"], typer.Option(help="of the learning rate")] = "linear"
+    max_grad_norm: Annotated[float, typer.Option(help="largest norm of the gradient"), Exclusive(above=0)] = 1.0
+    mask_probability: Annotated[
+        float, typer.Option(max=1, help="share of hidden tokens, for fill-mask"), Exclusive(above=0)
+    ] = 0.15
+    word_dropout: Annotated[
+        float, typer.Option(min=0, max=1, help="share of tokens shown as [MASK] while training")
+    ] = 0.0
+    average: Annotated[
+        float | None,
+        typer.Option(help="keep a running average of the weights, with this decay"),
+        Exclusive(above=0, below=1),
+    ] = None
+    teacher: Annotated[str | None, typer.Option(help="checkpoint to learn from, with the same vocabulary")] = None
+    temperature: Annotated[float, typer.Option(help="temperature of the soft labels"), Exclusive(above=0)] = 2.0
+    distillation: Annotated[float, typer.Option(min=0, max=1, help="share of the soft labels in the loss")] = 0.5
+    patience: Annotated[int | None, typer.Option(min=1, help="stop after so many epochs without a better metric")] = (
+        None
+    )
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="steps between saved states")] = 500
+    mixed_precision: Annotated[Literal["no", "fp16", "bf16"], typer.Option(help="arithmetic of training")] = "no"
+    seed: Seed = 0
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False
+    force: Annotated[bool, typer.Option("--force", help="replace a fine-tuned checkpoint at the target")] = False
+    quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.model is None) == (self.from_scratch is None):
+            raise UsageError("--model", "and --from-scratch exclude each other, one is needed", fix="give one of them")
+        if self.from_scratch is not None and (self.init_head or self.revision):
+            raise UsageError("--from-scratch", "has no checkpoint", fix="drop --init-head and --revision")
+        if self.patience is not None and self.eval_data is None:
+            raise UsageError("--patience", "needs a metric to watch", fix="give --eval-data")
+        if self.labels and not self.task.has_labels:
+            raise UsageError("--labels", f"has no meaning for {self.task}", fix="drop --labels")
+        if not all(self.labels) or len(set(self.labels)) < len(self.labels):
+            found, fix = ",".join(self.labels), "write it as negative,positive"
+            raise UsageError("--labels", "has an empty or a repeated name", found=found, fix=fix)
+        if self.problem_type is not None and self.task is not Task.TEXT_CLASSIFICATION:
+            raise UsageError("--problem-type", f"has no meaning for {self.task}", fix="drop --problem-type")
+        if self.task is Task.FEATURE_EXTRACTION:
+            raise UsageError("--task", f"{self.task} has nothing to learn", fix="choose another task")
+        if self.stride is not None and self.stride >= self.max_length:
+            expected, fix = f"below {self.max_length}", "correct --stride"
+            raise UsageError("--stride", "is out of range", found=self.stride, expected=expected, fix=fix)
