@@ -24,9 +24,8 @@ _MAX_DIRECTORY_BYTES = 1 << 20
 # Vocabularies and JSON shrink to a tenth, weights to no less than a half. Small entries can do no harm.
 _MAX_RATIO = 100
 _SMALL_BYTES = 1 << 20
-# A zip without the 64-bit extension ends here; what is more is no bundle for a phone.
-_MAX_BYTES = (1 << 32) - (1 << 20)
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+# `zipfile` writes no more than 2 GiB without the 64-bit extension; what is more is no bundle for a phone.
+_MAX_BYTES = 2_000_000_000
 _UNIX = 3
 _ENCRYPTED = 1
 _FIRST = b"PK\x03\x04"
@@ -42,17 +41,17 @@ def pack(folder: Path, archive: Path, *, force: bool = False) -> None:
     """Write the bundle in ``folder`` to the zip file ``archive``; the same bundle gives the same bytes.
 
     Entries are sorted and stored: deflated bytes depend on the version of zlib. Raises as `bundle.read` and
-    `require_free`, and UsageError for a bundle of over 4 GiB.
+    `require_free`, and UsageError for a bundle of over 2 GB.
     """
     bundle = bundles.read(folder)
     require_free(archive, force=force)
     entries = {entry.path: entry for entry in bundle.manifest.every_file()}
     if sum(entry.bytes for entry in entries.values()) > _MAX_BYTES:
-        raise UsageError(archive, "would be over 4 GiB", fix="export fewer precisions into one bundle")
+        raise UsageError(archive, "would be over 2 GB", fix="export fewer precisions into one bundle")
     names = {*entries, MANIFEST_NAME, *([SIGNATURE_NAME] if (folder / SIGNATURE_NAME).exists() else [])}
-    with staged_file(archive) as partial, zipfile.ZipFile(partial, "w", allowZip64=False) as out:
+    with staged_file(archive) as partial, zipfile.ZipFile(partial, "w") as out:
         for name in sorted(names):
-            info = zipfile.ZipInfo(name, _EPOCH)
+            info = zipfile.ZipInfo(name)  # dated 1980
             info.create_system = _UNIX
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             out.writestr(info, _content(bundle, name, entries.get(name)))
@@ -170,12 +169,12 @@ def _problem(info: zipfile.ZipInfo) -> str:
 
 def _prefix(names: list[str], archive: Path) -> str:
     """The folder that holds everything: none, or the one at the top that a bundle zipped by hand has."""
-    if MANIFEST_NAME in names:
-        return ""
-    prefix = next((name.partition("/")[0] + "/" for name in names if name.split("/")[1:] == [MANIFEST_NAME]), "")
-    if not prefix or not all(name.startswith(prefix) for name in names):
-        raise InputFileError(archive, f"holds no {MANIFEST_NAME}", fix="give the zip of export --archive")
-    return prefix
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        prefix = name.removesuffix(file)
+        if file == MANIFEST_NAME and "/" not in folder and all(other.startswith(prefix) for other in names):
+            return prefix
+    raise InputFileError(archive, f"holds no {MANIFEST_NAME}", fix="give the zip of export --archive")
 
 
 def _manifest(opened_zip: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], archive: Path) -> Manifest:

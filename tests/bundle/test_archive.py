@@ -15,9 +15,16 @@ from handmade_bundle import CONTENT, described, files_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from squeezebert_mobile import jsonfile
 from squeezebert_mobile.bundle import archive, manifest
 from squeezebert_mobile.bundle import folder as bundles
-from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError, SqueezeBertMobileError
+from squeezebert_mobile.errors import (
+    EnvironmentFault,
+    InputFileError,
+    IntegrityError,
+    SqueezeBertMobileError,
+    UsageError,
+)
 
 FILES = {**CONTENT, "bundle.json": manifest.dump(described())}
 
@@ -42,6 +49,11 @@ def zipped(path: Path, files: dict[str, bytes] | list[tuple[str | zipfile.ZipInf
         for name, data in entries:
             out.writestr(name, data)
     return path
+
+
+def with_manifest(files: dict[str, bytes]) -> dict[str, bytes]:
+    entries = tuple(bundles.entry(name, data) for name, data in files.items() if name != "onnx/model.onnx")
+    return {**files, "bundle.json": manifest.dump(described(files=entries))}
 
 
 def refused(path: Path, *words: str) -> SqueezeBertMobileError:
@@ -89,6 +101,40 @@ def test_entries_are_stored_sorted_and_dated_1980(packed: Path) -> None:
     assert [info.filename for info in infos] == sorted(FILES)
     assert {info.compress_type for info in infos} == {zipfile.ZIP_STORED}
     assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
+    assert {(info.create_system, info.external_attr >> 16) for info in infos} == {(3, stat.S_IFREG | 0o644)}
+
+
+def test_a_signature_travels_with_its_bundle(folder: Path, tmp_path: Path) -> None:
+    signature = bytes(bundles.MAX_SIGNATURE_BYTES)
+    (folder / "model.sig").write_bytes(signature)
+    archive.pack(folder, tmp_path / "signed.zip")
+    assert files_of(archive.unpack(tmp_path / "signed.zip", tmp_path / "new").folder)["model.sig"] == signature
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "bundle.json"])
+def test_a_bundle_that_changes_while_it_is_packed_is_packed_as_it_was_or_not_at_all(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(archive, "require_free", lambda *_, **__: (folder / name).write_bytes(b"changed"))
+    target = tmp_path / "bundle.zip"
+    if name == "bundle.json":
+        archive.pack(folder, target)
+        assert files_of(archive.unpack(target, tmp_path / "new").folder) == FILES
+    else:
+        with pytest.raises(IntegrityError, match=name):
+            archive.pack(folder, target)
+        assert not target.exists()
+
+
+def test_a_bundle_of_more_bytes_than_a_plain_zip_holds_is_not_packed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sum(map(len, CONTENT.values()))
+    monkeypatch.setattr(archive, "_MAX_BYTES", size)
+    archive.pack(folder, tmp_path / "fits.zip")
+    monkeypatch.setattr(archive, "_MAX_BYTES", size - 1)
+    with pytest.raises(UsageError, match="over 2 GB"):
+        archive.pack(folder, tmp_path / "more.zip")
 
 
 @pytest.mark.parametrize("name", ["bundle.zip", "no suffix"])
@@ -104,6 +150,39 @@ def test_an_archive_opens_as_its_folder_does_and_leaves_nothing(packed: Path, na
 def test_a_bundle_zipped_by_hand_opens(folder: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "by hand"), "zip", tmp_path, "bundle")
     assert files_of(archive.unpack(tmp_path / "by hand.zip", tmp_path / "new").folder) == files_of(folder)
+
+
+def test_a_bundle_may_have_1000_files_in_folders_of_folders_and_a_megabyte_of_zeros(tmp_path: Path) -> None:
+    empty = {f"n/{n}": b"" for n in range(archive.MAX_ENTRIES - 5)}
+    files = with_manifest({**CONTENT, "a/b/c.txt": bytes(1 << 20), **empty})
+    path = zipped(tmp_path / "many.zip", files, zipfile.ZIP_DEFLATED)
+    assert files_of(archive.unpack(path, tmp_path / "new").folder) == files
+
+
+def test_an_archive_may_have_the_longest_comment_and_files_that_look_like_its_end(tmp_path: Path) -> None:
+    files = with_manifest({**CONTENT, "end": b"PK\x05\x06" + bytes(100)})
+    for number, comment in enumerate((b"", b"x" * 0xFFFF)):
+        with zipfile.ZipFile(zipped(tmp_path / "bundle.zip", files), "a") as out:
+            out.comment = comment
+        assert files_of(archive.unpack(tmp_path / "bundle.zip", tmp_path / str(number)).folder) == files
+
+
+def test_a_manifest_is_read_up_to_its_limit(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonfile, "MAX_BYTES", len(FILES["bundle.json"]))
+    archive.unpack(packed, tmp_path / "new")
+    monkeypatch.setattr(jsonfile, "MAX_BYTES", len(FILES["bundle.json"]) - 1)
+    refused(packed, "bundle.json: is too large")
+
+
+def test_a_folder_is_no_archive(folder: Path) -> None:
+    assert not archive.is_archive(folder)
+
+
+def test_unpacking_replaces_a_bundle_with_force_alone(packed: Path, tmp_path: Path) -> None:
+    archive.unpack(packed, tmp_path / "target")
+    with pytest.raises(EnvironmentFault, match="--force"):
+        archive.unpack(packed, tmp_path / "target")
+    archive.unpack(packed, tmp_path / "target", force=True)
 
 
 def test_an_existing_archive_needs_force_and_another_file_is_never_replaced(folder: Path, packed: Path) -> None:
@@ -130,6 +209,10 @@ def with_extra(name: str, data: bytes = b"evil") -> Callable[[Path], Path]:
     return lambda path: zipped(path, {**FILES, name: data})
 
 
+def inside(folder: str, others: dict[str, bytes]) -> Callable[[Path], Path]:
+    return lambda path: zipped(path, {**others, **{f"{folder}/{name}": data for name, data in FILES.items()}})
+
+
 def linked(path: Path) -> Path:
     info = zipfile.ZipInfo("vocab.txt")
     info.create_system = 3
@@ -150,7 +233,7 @@ def twice(path: Path) -> Path:
 
 
 def many(path: Path) -> Path:
-    return zipped(path, {**FILES, **{f"n/{n}": b"" for n in range(65_000)}})
+    return zipped(path, {**FILES, **{f"n/{n}": b"" for n in range(archive.MAX_ENTRIES + 1 - len(FILES))}})
 
 
 def encrypted(path: Path) -> Path:
@@ -162,11 +245,7 @@ def encrypted(path: Path) -> Path:
 
 
 def bomb(path: Path) -> Path:
-    zeros = bytes(20 << 20)
-    files = {**CONTENT, "zeros": zeros}
-    entries = (*described().files, bundles.entry("zeros", zeros))
-    bundle = manifest.dump(described(files=entries))
-    return zipped(path, {**files, "bundle.json": bundle}, zipfile.ZIP_DEFLATED)
+    return zipped(path, with_manifest({**CONTENT, "zeros": bytes(20 << 20)}), zipfile.ZIP_DEFLATED)
 
 
 def understated(path: Path) -> Path:
@@ -200,8 +279,8 @@ def tarred(path: Path, mode: str = "w") -> Path:
     return path
 
 
-def cut(path: Path) -> Path:
-    path.write_bytes(zipped(path, FILES).read_bytes()[:-30])
+def cut(path: Path, count: int = 30) -> Path:
+    path.write_bytes(zipped(path, FILES).read_bytes()[:-count])
     return path
 
 
@@ -220,20 +299,37 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], type[SqueezeBertMobileError], s
     "other bytes": (with_extra("vocab.txt", b"[UNK]\n"), IntegrityError, "SHA-256 mismatch"),
     "other manifest": (with_extra("bundle.json", b"{}"), IntegrityError, "schema_version"),
     "huge signature": (with_extra("model.sig", bytes(2 << 20)), InputFileError, "too large"),
-    "symlink": (linked, InputFileError, "link"),
-    "device": (device, InputFileError, "device"),
+    "symlink": (linked, InputFileError, "vocab.txt: is a link or a device, not a plain file; fix: "),
+    "device": (device, InputFileError, "vocab.txt: is a link or a device, not a plain file; fix: "),
     "duplicate": (twice, InputFileError, "twice"),
-    "100,000 entries": (many, InputFileError, "too many"),
-    "encrypted": (encrypted, InputFileError, "encrypted"),
-    "bzip2": (lambda p: zipped(p, FILES, zipfile.ZIP_BZIP2), InputFileError, "deflated"),
-    "1000:1": (bomb, InputFileError, "grows"),
+    "1001 entries": (many, InputFileError, "too many"),
+    "encrypted": (encrypted, InputFileError, ": is encrypted; fix: "),
+    "bzip2": (lambda p: zipped(p, FILES, zipfile.ZIP_BZIP2), InputFileError, ": is neither stored nor deflated; fix: "),
+    "1000:1": (bomb, InputFileError, "zeros: grows too much when it is unpacked; fix: "),
     "understated size": (understated, SqueezeBertMobileError, "vocab.txt"),
     "prefixed": (prefixed, InputFileError, "not a zip"),
     "trailing": (trailing, InputFileError, "plain zip"),
     "tar": (tarred, InputFileError, "not a zip"),
     "tar.gz": (lambda p: tarred(p, "w:gz"), InputFileError, "not a zip"),
     "cut": (cut, InputFileError, "cut off"),
+    "cut inside its last record": (lambda p: cut(p, 10), InputFileError, "cut off"),
     "empty": (lambda p: (p.write_bytes(b"") and p) or p, InputFileError, "not a zip"),
+    "only a folder": (lambda p: zipped(p, {"bundle/": b""}), InputFileError, "no bundle.json"),
+    "two folders deep": (
+        lambda p: zipped(p, {f"a/b/{n}": d for n, d in FILES.items()}),
+        InputFileError,
+        "no bundle.json",
+    ),
+    "beside its folder": (
+        lambda p: zipped(p, {"x.txt": b"", **{f"bundle/{n}": d for n, d in FILES.items()}}),
+        InputFileError,
+        "no bundle.json",
+    ),
+    "manifest climbs": (
+        with_extra("bundle.json", manifest.dump(described(files=(bundles.entry("../evil", b""),)))),
+        InputFileError,
+        "bundle.json: names the path '../evil', which climbs",
+    ),
     "no manifest": (lambda p: zipped(p, CONTENT), InputFileError, "no bundle.json"),
 }
 
