@@ -26,6 +26,7 @@ Run = Callable[[Batch], Outputs]
 _PADDING = 5
 # The same fp32 sums on another machine, in another order.
 _REFERENCE_ATOL = 1e-4
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,9 @@ class _Tally:
 
     @property
     def psnr_db(self) -> float | None:
-        """PSNR over all values, None for equal arrays."""
+        """PSNR over all values, None for equal arrays; hugely negative where the reference is all zeros."""
         rmse = (self.squares / max(self.values, 1)) ** 0.5
-        return 20 * float(np.log10(self.peak / rmse)) if rmse > 0 and self.peak > 0 else None
+        return 20 * float(np.log10(max(self.peak, _TINY) / rmse)) if rmse > 0 else None
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ def _batches_of_three(run: Run, cases: Sequence[Case]) -> Iterator[_Pair]:
 
 def _crop(found: Outputs, expected: Outputs) -> Outputs:
     """Outputs of a padded call, without the padding's columns."""
-    return {name: value[tuple(slice(size) for size in expected[name].shape)] for name, value in found.items()}
+    return {name: value[tuple(map(slice, expected[name].shape[: value.ndim]))] for name, value in found.items()}
 
 
 def _judge(name: str, tally: _Tally, tolerance: Tolerance, file: str) -> Parity:

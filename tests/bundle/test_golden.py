@@ -52,6 +52,13 @@ def test_another_shape_and_no_number_are_infinitely_wrong(array: Float32) -> Non
         check(answers() | {"logits": array}, logits=1e30)
 
 
+def test_no_answer_is_infinitely_wrong() -> None:
+    with pytest.raises(GateError, match=r"output other .*found inf"):
+        check({"logits": EXPECTED})
+    with pytest.raises(GateError, match=r"output other .*found inf"):
+        golden.check([case()], lambda _: {"logits": EXPECTED}, rank=2, allowed={"logits": 1}, file=FILE, fix="look")
+
+
 def test_the_largest_and_the_smallest_entry_are_always_kept() -> None:
     array = np.zeros((1, 5000), np.float32)
     array[0, 777], array[0, 778] = 9, -9
