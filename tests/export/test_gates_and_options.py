@@ -96,14 +96,6 @@ def test_options_that_do_not_go_together_are_refused_at_once(options: dict[str, 
         ExportOptions(Path("bundle"), **options)  # type: ignore[arg-type]
 
 
-def test_a_size_over_the_budget_leaves_no_bundle(tmp_path: Path) -> None:
-    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
-    options = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("int8",), size_budget=0.001)
-    with pytest.raises(GateError, match=r"over the size budget .*at most 0\.001 MB"):
-        export(options)
-    assert not options.output_dir.exists()
-
-
 def test_a_gate_turns_the_most_damaging_units_back_first(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tiny.tokenizer(SMALL)
     gate = AccuracyGate(no_drop(labelled), model, tokenizer, 64)

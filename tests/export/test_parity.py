@@ -477,10 +477,9 @@ def test_the_last_golden_text_counts_as_much_as_the_first(tmp_path: Path) -> Non
     changed = logits.model_copy(update={"values": (logits.values[0], logits.values[1] + 1)})
     file = tmp_path / "golden.json"
     file.write_bytes(golden.dump((*first, last.model_copy(update={"outputs": (changed,)}))))
-    with pytest.raises(
-        GateError, match=f"golden text '{last.name}' differs from the reference .found 1, expected at most 0.0001"
-    ):
+    with pytest.raises(GateError, match=f"golden text '{last.name}' differs") as caught:
         parity.check_reference(tiny.model(Task.TEXT_CLASSIFICATION), file)
+    assert caught.value.found == "1"
 
 
 def test_a_golden_file_of_another_task_is_refused(tmp_path: Path) -> None:

@@ -101,14 +101,6 @@ def test_swapped_layers_of_one_shape_miss_the_gate_against_a_known_answer(tmp_pa
     assert not (tmp_path / "wrong").exists()
 
 
-def test_a_gate_that_is_missed_leaves_no_bundle(tmp_path: Path) -> None:
-    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
-    options = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",), atol=0.0)
-    with pytest.raises(GateError, match="worst for the text"):
-        export(options)
-    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")) == ["model"]
-
-
 def test_a_checkpoint_that_names_no_task_asks_for_one(tmp_path: Path) -> None:
     model = tiny.model(Task.TEXT_CLASSIFICATION, SMALL)
     checkpoint.save(tmp_path / "model", model)

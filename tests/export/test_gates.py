@@ -16,9 +16,11 @@ import handmade
 import numpy as np
 import pytest
 import tiny
+from tiny import SMALL
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.bundle import Bundle
+from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.bundle.manifest import Artifact, Inventory, Precision, Runtime
 from squeezebert_mobile.errors import GateError, SqueezeBertMobileError, UsageError
 from squeezebert_mobile.export import accuracy_gate, golden_texts, parity, pipeline, speed_gate
 from squeezebert_mobile.export.accuracy_gate import AccuracyGate, AccuracyOptions
@@ -27,11 +29,9 @@ from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.parity import Outputs, Run
 from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme
 from squeezebert_mobile.export.sensitivity import Effect
-from squeezebert_mobile.manifest import Artifact, Inventory, Precision, Runtime
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
-SMALL = replace(tiny.CONFIG, vocab_size=200, num_hidden_layers=1, max_position_embeddings=64)
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 PATHS = {
     ("onnx", "fp32"): "onnx/model.onnx",
