@@ -6,7 +6,7 @@ file's bytes. Nothing else of the export is replaced.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Inventory, Precision, Runtime
 from squeezebert_mobile.errors import GateError, SqueezeBertMobileError, UsageError
 from squeezebert_mobile.export import accuracy_gate, golden_texts, parity, pipeline, speed_gate
-from squeezebert_mobile.export.accuracy_gate import AccuracyGate, AccuracyOptions
+from squeezebert_mobile.export.accuracy_gate import AccuracyGate
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.parity import Outputs, Run
@@ -310,7 +310,8 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(file)
 
 
-def gate(options: AccuracyOptions, task: Task = Task.TEXT_CLASSIFICATION) -> AccuracyGate:
+def gate(data: str, max_drop: float, task: Task = Task.TEXT_CLASSIFICATION, **more: object) -> AccuracyGate:
+    options = ExportOptions(Path("bundle"), data=data, max_accuracy_drop=max_drop, **more)  # type: ignore[arg-type]
     return AccuracyGate(options, tiny.model(task, SMALL), tokenizer(), 64)
 
 
@@ -333,19 +334,20 @@ def test_each_files_accuracy_is_held_to_the_checkpoints(
 ) -> None:
     monkeypatch.setattr(AccuracyGate, "settle", lambda _, scheme, *__: scheme.keep_float)
     world.runs[key] = negated
-    error = world.refused(accuracy=AccuracyOptions(labelled, 0.5), atol=1e9)
+    error = world.refused(data=labelled, max_accuracy_drop=0.5, atol=1e9)
     assert error.file == PATHS[key]
     assert error.what == "accuracy falls too far below the checkpoint's 1.0000"
     assert (error.found, error.expected) == ("-1.0000", "at most -0.5")
 
 
 def test_files_that_lose_nothing_pass_the_accuracy_gate(world: World, labelled: str) -> None:
-    assert len(world.export(accuracy=AccuracyOptions(labelled, 0.0), precisions=("fp32",)).manifest.artifacts) == 2
+    bundle = world.export(data=labelled, max_accuracy_drop=0.0, precisions=("fp32",))
+    assert len(bundle.manifest.artifacts) == 2
 
 
 def test_a_drop_of_exactly_the_limit_is_allowed(labelled: str) -> None:
     one_wrong = wrong_for(EIGHT[:1])
-    allowing, strict = (gate(AccuracyOptions(labelled, limit)) for limit in (0.125, 0.124))
+    allowing, strict = (gate(labelled, limit) for limit in (0.125, 0.124))
     assert allowing.drop(one_wrong) == 0.125
     allowing.require(one_wrong, "onnx/model.onnx")
     with pytest.raises(GateError, match=r"found -0\.1250, expected at most -0\.124"):
@@ -356,7 +358,7 @@ def test_a_perplexity_falls_where_it_grows(tmp_path: Path) -> None:
     """A uniform guess has the vocabulary's size; every token is hidden once."""
     file = tmp_path / "texts.jsonl"
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in EIGHT[:2]), encoding="utf-8")
-    tested = gate(AccuracyOptions(str(file), 0.0), Task.FILL_MASK)
+    tested = gate(str(file), 0.0, Task.FILL_MASK)
     seen: list[np.ndarray] = []
 
     def uniform(batch: Batch) -> Outputs:
@@ -375,14 +377,14 @@ def test_the_data_are_cut_and_read_from_the_columns_that_are_named(tmp_path: Pat
     for row in rows[1:]:
         row["stars"] = 1 - int(row["stars"])
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    options = AccuracyOptions(str(file), 0.0, columns=(("text", "review"), ("label", "stars")))
-    assert gate(options).reached.value == 0.125
-    assert gate(replace(options, max_samples=1)).reached.value == 1.0
+    columns = (("text", "review"), ("label", "stars"))
+    assert gate(str(file), 0.0, columns=columns).reached.value == 0.125
+    assert gate(str(file), 0.0, columns=columns, max_samples=1).reached.value == 1.0
 
 
 def test_embeddings_have_no_accuracy(labelled: str) -> None:
     with pytest.raises(UsageError, match="--max-accuracy-drop: needs a task with labels"):
-        gate(AccuracyOptions(labelled, 0.0), Task.FEATURE_EXTRACTION)
+        gate(labelled, 0.0, Task.FEATURE_EXTRACTION)
 
 
 @pytest.mark.parametrize("needed", [0, 1, 2, 3, 4, 5, 9])
@@ -393,7 +395,7 @@ def test_as_few_units_go_back_to_float_as_the_accuracy_needs(
     ranking = [Effect(f"unit {number}", 1.0, 1.0, number) for number in (7, 3, 5, 1, 2, 6, 4)]
     judged: list[frozenset[str]] = []
     monkeypatch.setattr(accuracy_gate, "quantize", lambda _, scheme: judged.append(scheme.keep_float))
-    tested = gate(AccuracyOptions(labelled, 0.25))
+    tested = gate(labelled, 0.25)
     monkeypatch.setattr(tested, "drop", lambda _: 0.25 if len(judged[-1]) - 1 >= needed else 0.26)
     reports: list[str] = []
     kept = tested.settle(Dynamic(frozenset({"asked for"})), lambda: ranking, reports.append)
