@@ -13,7 +13,7 @@ from squeezebert_mobile.benchmarks.messages import Item
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import Result
-from squeezebert_mobile.demo_model import DEMO_SENTENCES
+from squeezebert_mobile.checkpoint.source import DEMO_SENTENCES
 from squeezebert_mobile.errors import UsageError
 
 SWEEP_TOKENS = (1, 8, 16, 32, 64, 128, 256, 384, 512)

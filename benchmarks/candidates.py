@@ -10,7 +10,7 @@ from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import Case
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.digest import sha256_file
+from squeezebert_mobile.files import sha256_file
 from squeezebert_mobile.tasks import Backend, Task
 
 _SHOWN = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}

@@ -5,7 +5,7 @@ import importlib.metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from squeezebert_mobile import __version__, jsonfile
+from squeezebert_mobile import __version__
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.card import CARD_NAME, card
@@ -24,6 +24,7 @@ from squeezebert_mobile.bundle.manifest import (
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.export import parity
 from squeezebert_mobile.export.reference import Reference
+from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.tasks import Runtime, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -69,7 +70,7 @@ def describe(
     """The manifest, and the files that go with the artifacts by their path."""
     config = dataclasses.replace(reference.model.config, architectures=(reference.model.task.architecture,))
     files = _tokenizer_files(reference.tokenizer, reference.max_length)
-    files[CONFIG_NAME] = jsonfile.dump(config.to_dict())
+    files[CONFIG_NAME] = dump_json(config.to_dict())
     files[GOLDEN_NAME] = golden.dump(parity.golden_cases(cases, reference.max_length))
     described = _manifest(reference, artifacts)
     files[CARD_NAME] = card(described).encode()

@@ -10,7 +10,6 @@ from squeezebert_mobile.bundle import archive, signing
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest
-from squeezebert_mobile.digest import sha256
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.export import description, parity, schemes, speed_gate
 from squeezebert_mobile.export.accuracy_gate import AccuracyGate
@@ -20,6 +19,7 @@ from squeezebert_mobile.export.ort.lower import lower_onnx
 from squeezebert_mobile.export.reference import Reference, load_reference
 from squeezebert_mobile.export.scheme import Dynamic, Scheme, Static
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
+from squeezebert_mobile.files import sha256
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tasks import Precision, Runtime, Task
 

@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from squeezebert_mobile.checkpoint import load as checkpoint
-from squeezebert_mobile.demo_model import DEMO_MODEL
+from squeezebert_mobile.checkpoint.source import DEMO_MODEL, Source
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.trimming import trim_vocabulary
 from squeezebert_mobile.model import PreTrained
-from squeezebert_mobile.source import Source
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 

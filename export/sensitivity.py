@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.export.ort.form import OnnxForm
 from squeezebert_mobile.export.ort.quantize import quantize, units
 from squeezebert_mobile.export.scheme import Dynamic, Static
+from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained
 
 # So that the precisions can be told apart without colour.
@@ -74,7 +74,7 @@ def _outputs(form: OnnxForm, batch: Batch) -> Tensor:
 def write(rankings: Mapping[str, Sequence[Effect]], path: Path) -> None:
     """The rankings by precision as JSON at ``path``, and as a plot in a PNG beside it. Raises EnvironmentFault."""
     plot(rankings, path.with_suffix(".png"))
-    replace_file(path, jsonfile.dump({name: [asdict(effect) for effect in found] for name, found in rankings.items()}))
+    replace_file(path, dump_json({name: [asdict(effect) for effect in found] for name, found in rankings.items()}))
 
 
 def plot(rankings: Mapping[str, Sequence[Effect]], path: Path) -> None:

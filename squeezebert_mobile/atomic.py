@@ -11,11 +11,9 @@ import fcntl
 import glob
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from squeezebert_mobile.errors import EnvironmentFault
 
@@ -26,9 +24,6 @@ _DISK_ERRORS = frozenset(
         errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.EXDEV,
     }
 )  # fmt: skip
-# From <linux/fs.h> and <fcntl.h>.
-_RENAME_EXCHANGE = 2
-_AT_FDCWD = -100
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -91,19 +86,12 @@ def staged_folder(target: Path, *, may_replace: Callable[[Path], bool], force: b
 def _sweep_partials(path: Path) -> None:
     """Remove what killed processes left of the same file."""
     for stale in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        pid = stale.name.split(".")[-2]
-        if pid.isdecimal() and not _is_running(int(pid)):
+        try:
+            os.kill(int(stale.name.split(".")[-2]), 0)
+        except ProcessLookupError:
             stale.unlink(missing_ok=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass  # another user's process, or no process number at all: not ours to judge
-    return True
+        except (ValueError, OverflowError, PermissionError):
+            pass  # no process number at all, or another user's process: not ours to judge
 
 
 def _swap(new: Path, target: Path, old: Path) -> None:
@@ -122,13 +110,9 @@ def _swap(new: Path, target: Path, old: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Swap two names in one step; False where this system or file system cannot."""
-    if sys.platform != "linux":
-        return False
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
-    status: int = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    return status == 0
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD of <fcntl.h>, RENAME_EXCHANGE of <linux/fs.h>
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 def _recover(target: Path, new: Path, old: Path) -> None:
@@ -156,32 +140,25 @@ def _refuse_in_the_way(target: Path, *, may_replace: Callable[[Path], bool], for
 
 @contextmanager
 def _locked(target: Path) -> Iterator[None]:
+    """Hold the lock file beside ``target``. A lock that its holder removed since it was opened counts as held."""
     path = target.with_name(f".{target.name}.lock")
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    with os.fdopen(descriptor, "r+", errors="replace") as lock:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.fstat(descriptor).st_nlink == 0
         except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
-            raise EnvironmentFault(target, f"is locked by pid {holder}", fix="wait for that run to end") from None
-        if _is_same_file(descriptor, path):
-            break
-        os.close(descriptor)  # its last holder removed the file between our open and our lock
-    try:
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _is_same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
+            held = True
+        if held:
+            holder = lock.read(32).strip() or "unknown"
+            raise EnvironmentFault(target, f"is locked by pid {holder}", fix="wait for that run to end")
+        try:
+            lock.truncate()
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
@@ -200,9 +177,5 @@ def _naming(target: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
-        _fail(target, error)
-
-
-def _fail(target: Path, error: OSError) -> NoReturn:
-    fix = "check the free space, the quota and the permissions of its folder"
-    raise EnvironmentFault(target, f"cannot be written: {error.strerror}", fix=fix) from error
+        fix = "check the free space, the quota and the permissions of its folder"
+        raise EnvironmentFault(target, f"cannot be written: {error.strerror}", fix=fix) from error

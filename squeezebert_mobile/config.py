@@ -1,47 +1,41 @@
 """The SqueezeBERT configuration: Hugging Face's keys and defaults, every value checked, no torch."""
 
-import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.errors import UnsupportedModelError
-from squeezebert_mobile.source import read_file
+from squeezebert_mobile.files import dump_json, parse_json, read_file
 
 ACTIVATIONS = (
-    "gelu",
-    "gelu_fast",
-    "gelu_new",
-    "gelu_pytorch_tanh",
-    "hardswish",
-    "leaky_relu",
-    "linear",
-    "mish",
-    "quick_gelu",
-    "relu",
-    "relu2",
-    "relu6",
-    "sigmoid",
-    "silu",
-    "swish",
-    "tanh",
-)
+    "gelu", "gelu_fast", "gelu_new", "gelu_pytorch_tanh", "hardswish", "leaky_relu", "linear", "mish", "quick_gelu",
+    "relu", "relu2", "relu6", "sigmoid", "silu", "swish", "tanh",
+)  # fmt: skip
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 CONFIG_NAME = "config.json"
 
-# Bounds that no SqueezeBERT comes near; they keep a hostile config from asking for all of the memory.
-_MAX_CHANNELS = 65_536
-_MAX_ROWS = 4_194_304
-_MAX_LAYERS = 1_024
 _MAX_BYTES = 4 * 1024 * 1024
 
-_CHANNEL_KEYS = ("hidden_size", "num_attention_heads", "intermediate_size", "embedding_size")
-_ROW_KEYS = ("vocab_size", "max_position_embeddings", "type_vocab_size")
+# Bounds that no SqueezeBERT comes near; they keep a hostile config from asking for all of the memory.
+_CHANNELS = range(1, 65_536 + 1)
+_ROWS = range(1, 4_194_304 + 1)
 _GROUP_KEYS = ("q_groups", "k_groups", "v_groups", "post_attention_groups", "intermediate_groups", "output_groups")
+_WHOLE_NUMBERS = {
+    **dict.fromkeys(("hidden_size", "num_attention_heads", "intermediate_size", "embedding_size"), _CHANNELS),
+    **dict.fromkeys(_GROUP_KEYS, _CHANNELS),
+    **dict.fromkeys(("vocab_size", "max_position_embeddings", "type_vocab_size"), _ROWS),
+    "num_hidden_layers": range(1, 1_024 + 1),
+}
+# The largest value of each; the smallest is 0.
+_REAL_NUMBERS = {
+    "hidden_dropout_prob": 1.0,
+    "attention_probs_dropout_prob": 1.0,
+    "initializer_range": 100.0,
+    "layer_norm_eps": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,8 @@ class SqueezeBertConfig:
     architectures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        validate(self, CONFIG_NAME)
+        for key, found, expected in _faults(self):
+            _refuse(CONFIG_NAME, key, found, expected)
 
     @property
     def num_labels(self) -> int:
@@ -123,14 +118,14 @@ class SqueezeBertConfig:
 
     @classmethod
     def from_json_file(cls, path: Path) -> Self:
-        """The config in a config.json. Raises as `source.read_file`, `jsonfile.parse_object` and `from_dict`."""
+        """The config in a config.json. Raises as `files.read_file`, `files.parse_json` and `from_dict`."""
         data, _ = read_file(path, max_bytes=_MAX_BYTES)
         return cls.from_json(data, file=path)
 
     @classmethod
     def from_json(cls, data: bytes, *, file: str | Path = CONFIG_NAME) -> Self:
-        """The config in the bytes of a config.json. Raises as `jsonfile.parse_object` and `from_dict`."""
-        return cls.from_dict(jsonfile.parse_object(data, file), file=file)
+        """The config in the bytes of a config.json. Raises as `files.parse_json` and `from_dict`."""
+        return cls.from_dict(parse_json(data, file), file=file)
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
@@ -150,66 +145,42 @@ class SqueezeBertConfig:
 
     def save_pretrained(self, folder: Path) -> None:
         """Write config.json into ``folder``, which is made where it is missing. Raises as `atomic.replace_file`."""
-        replace_file(Path(folder) / CONFIG_NAME, jsonfile.dump(self.to_dict()))
+        replace_file(Path(folder) / CONFIG_NAME, dump_json(self.to_dict()))
 
 
-def validate(config: SqueezeBertConfig, file: str | Path) -> None:
-    """Raise UnsupportedModelError for the first key whose value breaks its rule."""
-    for key in _CHANNEL_KEYS + _GROUP_KEYS:
-        _check_int(config, key, 1, _MAX_CHANNELS, file)
-    for key in _ROW_KEYS:
-        _check_int(config, key, 1, _MAX_ROWS, file)
-    _check_int(config, "num_hidden_layers", 1, _MAX_LAYERS, file)
-    _check_int(config, "pad_token_id", 0, config.vocab_size - 1, file)
-    for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        _check_real(config, key, 1.0, file)
-    _check_real(config, "initializer_range", 100.0, file)
-    _check_real(config, "layer_norm_eps", 1.0, file)
-    _check_bool(config, "tie_word_embeddings", file)
+def _faults(config: SqueezeBertConfig) -> Iterator[tuple[str, object, str]]:
+    """Each key whose value breaks its rule, with the value and the rule; later rules rely on the earlier ones."""
+    for key, allowed in _WHOLE_NUMBERS.items():
+        yield from _not_whole(config, key, allowed)
+    yield from _not_whole(config, "pad_token_id", range(config.vocab_size))
+    for key, most in _REAL_NUMBERS.items():
+        value = getattr(config, key)
+        if type(value) not in (int, float) or not 0 <= value <= most:
+            yield key, repr(value), f"a number from 0.0 to {most}"
+    tied: Any = config.tie_word_embeddings
+    if type(tied) is not bool:
+        yield "tie_word_embeddings", repr(tied), "true or false"
     if config.hidden_act not in ACTIVATIONS:
-        _refuse(file, "hidden_act", config.hidden_act, f"one of {', '.join(ACTIVATIONS)}")
-    if config.problem_type is not None and config.problem_type not in PROBLEM_TYPES:
-        _refuse(file, "problem_type", config.problem_type, f"null or one of {', '.join(PROBLEM_TYPES)}")
-    _check_divisions(config, file)
-    _check_labels(config.id2label, file)
-
-
-def _check_divisions(config: SqueezeBertConfig, file: str | Path) -> None:
+        yield "hidden_act", config.hidden_act, f"one of {', '.join(ACTIVATIONS)}"
+    if config.problem_type not in (None, *PROBLEM_TYPES):
+        yield "problem_type", config.problem_type, f"null or one of {', '.join(PROBLEM_TYPES)}"
     if config.embedding_size != config.hidden_size:
-        _refuse(file, "embedding_size", config.embedding_size, f"hidden_size, {config.hidden_size}")
-    rules = [("num_attention_heads", "hidden_size")]
-    rules += [(key, "hidden_size") for key in _GROUP_KEYS]
+        yield "embedding_size", config.embedding_size, f"hidden_size, {config.hidden_size}"
+    rules = [(key, "hidden_size") for key in ("num_attention_heads", *_GROUP_KEYS)]
     rules += [(key, "intermediate_size") for key in ("intermediate_groups", "output_groups")]
     for divisor, dividend in rules:
         if getattr(config, dividend) % getattr(config, divisor):
-            expected = f"a divisor of {dividend}, {getattr(config, dividend)}"
-            _refuse(file, divisor, getattr(config, divisor), expected)
+            yield divisor, getattr(config, divisor), f"a divisor of {dividend}, {getattr(config, dividend)}"
+    if twice := [label for label, count in Counter(config.id2label).items() if count > 1]:
+        yield "id2label", f"{twice[0]!r} twice", "distinct names"
+    if not config.id2label:
+        yield "id2label", "no labels", "at least one"
 
 
-def _check_labels(labels: tuple[str, ...], file: str | Path) -> None:
-    duplicates = [label for label, count in Counter(labels).items() if count > 1]
-    if duplicates:
-        _refuse(file, "id2label", f"{duplicates[0]!r} twice", "distinct names")
-    if not labels:
-        _refuse(file, "id2label", "no labels", "at least one")
-
-
-def _check_int(config: SqueezeBertConfig, key: str, low: int, high: int, file: str | Path) -> None:
+def _not_whole(config: SqueezeBertConfig, key: str, allowed: range) -> Iterator[tuple[str, object, str]]:
     value = getattr(config, key)
-    if type(value) is not int or not low <= value <= high:
-        _refuse(file, key, repr(value), f"a whole number from {low} to {high}")
-
-
-def _check_real(config: SqueezeBertConfig, key: str, high: float, file: str | Path) -> None:
-    value = getattr(config, key)
-    if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= high:
-        _refuse(file, key, repr(value), f"a number from 0.0 to {high}")
-
-
-def _check_bool(config: SqueezeBertConfig, key: str, file: str | Path) -> None:
-    value = getattr(config, key)
-    if type(value) is not bool:
-        _refuse(file, key, repr(value), "true or false")
+    if type(value) is not int or value not in allowed:
+        yield key, repr(value), f"a whole number from {allowed[0]} to {allowed[-1]}"
 
 
 def _refuse(file: str | Path, key: str, found: object, expected: str) -> NoReturn:
@@ -233,8 +204,8 @@ def _labels(values: Mapping[str, object], file: str | Path) -> tuple[str, ...]:
     mapping, count = values.get("id2label"), values.get("num_labels")
     if mapping is None:
         number = 2 if count is None else count
-        if type(number) is not int or not 1 <= number <= _MAX_CHANNELS:
-            _refuse(file, "num_labels", repr(number), f"a whole number from 1 to {_MAX_CHANNELS}")
+        if type(number) is not int or not 1 <= number <= _CHANNELS[-1]:
+            _refuse(file, "num_labels", repr(number), f"a whole number from 1 to {_CHANNELS[-1]}")
         return tuple(f"LABEL_{index}" for index in range(number))
     if not isinstance(mapping, Mapping):
         _refuse(file, "id2label", type(mapping).__name__, "an object of id and label")

@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from squeezebert_mobile import digest, jsonfile
 from squeezebert_mobile.atomic import staged_file
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import manifest, paths
 from squeezebert_mobile.bundle.folder import MAX_SIGNATURE_BYTES, SIGNATURE_NAME, Bundle
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError, UsageError
+from squeezebert_mobile.files import MAX_JSON_BYTES, read_verified, require_digest
 
 MAX_ENTRIES = 1000
 _MAX_DIRECTORY_BYTES = 1 << 20
@@ -59,7 +59,7 @@ def pack(folder: Path, archive: Path, *, force: bool = False) -> None:
 
 def _content(bundle: Bundle, name: str, entry: FileEntry | None) -> bytes:
     if entry is not None:
-        return digest.read_verified(bundle.folder / name, entry.sha256)
+        return read_verified(bundle.folder / name, entry.sha256)
     return manifest.dump(bundle.manifest) if name == MANIFEST_NAME else (bundle.folder / name).read_bytes()
 
 
@@ -180,8 +180,8 @@ def _prefix(names: list[str], archive: Path) -> str:
 def _manifest(opened_zip: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], archive: Path) -> Manifest:
     file = f"{archive}/{MANIFEST_NAME}"
     info = entries[MANIFEST_NAME]
-    if info.file_size > jsonfile.MAX_BYTES:
-        raise InputFileError(file, "is too large", found=info.file_size, expected=f"{jsonfile.MAX_BYTES}", fix=_FIX)
+    if info.file_size > MAX_JSON_BYTES:
+        raise InputFileError(file, "is too large", found=info.file_size, expected=f"{MAX_JSON_BYTES}", fix=_FIX)
     described = manifest.parse(opened_zip.read(info), file)
     paths.require_portable([MANIFEST_NAME, SIGNATURE_NAME, *(e.path for e in described.every_file())], file)
     return described
@@ -212,7 +212,7 @@ def _copy(opened_zip: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, entr
             found.update(block)
             out.write(block)
     if entry is not None:
-        digest.require(found.hexdigest(), entry.sha256, name, fix=digest.COPY_AGAIN)
+        require_digest(name, found.hexdigest(), entry.sha256)
 
 
 @contextmanager

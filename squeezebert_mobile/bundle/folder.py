@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from squeezebert_mobile import digest, jsonfile
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.bundle import manifest, paths
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact, FileEntry, Manifest
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, IntegrityError, UsageError
+from squeezebert_mobile.files import MAX_JSON_BYTES, require_digest, sha256, sha256_file
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 # The one file that bundle.json does not list, since it is made over all the others (`signing`).
 SIGNATURE_NAME = "model.sig"
 MAX_SIGNATURE_BYTES = 1 << 20
-_FIX = digest.COPY_AGAIN
+_FIX = "copy or export the bundle again"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Bundle:
     @property
     def digest(self) -> str:
         """The SHA-256 of bundle.json, which fixes all other files."""
-        return digest.sha256(manifest.dump(self.manifest))
+        return sha256(manifest.dump(self.manifest))
 
     def config(self) -> SqueezeBertConfig:
         """The model's configuration."""
@@ -80,7 +80,7 @@ def read(folder: Path) -> Bundle:
     found = dict(_walk(folder, ""))
     if MANIFEST_NAME not in found:
         raise InputFileError(folder / MANIFEST_NAME, "is missing", fix="give the folder that export wrote")
-    for name, limit in ((MANIFEST_NAME, jsonfile.MAX_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
+    for name, limit in ((MANIFEST_NAME, MAX_JSON_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
         if found.get(name, 0) > limit:
             what = "is too large"
             raise InputFileError(folder / name, what, found=found[name], expected=f"up to {limit} bytes", fix=_FIX)
@@ -92,7 +92,7 @@ def read(folder: Path) -> Bundle:
         if found[entry.path] != entry.bytes:
             path = folder / entry.path
             raise IntegrityError(path, "has another size", found=found[entry.path], expected=entry.bytes, fix=_FIX)
-        digest.require(digest.sha256_file(folder / entry.path), entry.sha256, folder / entry.path, fix=_FIX)
+        require_digest(folder / entry.path, sha256_file(folder / entry.path), entry.sha256)
     return Bundle(folder, parsed)
 
 
@@ -142,4 +142,4 @@ def fill(stage: Path, content: Mapping[str, bytes], described: Manifest) -> None
 
 def entry(path: str, data: bytes) -> FileEntry:
     """The manifest's entry for a file."""
-    return FileEntry(path=path, sha256=digest.sha256(data), bytes=len(data))
+    return FileEntry(path=path, sha256=sha256(data), bytes=len(data))

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.errors import GateError, IntegrityError
+from squeezebert_mobile.files import dump_json
 
 GOLDEN_NAME = "golden.json"
 _MAX_ENTRIES = 64
@@ -106,7 +106,7 @@ def check(
 
 def dump(cases: tuple[GoldenCase, ...]) -> bytes:
     """The deterministic bytes of golden.json."""
-    return jsonfile.dump(Golden(schema_version=1, cases=cases).model_dump(mode="json"))
+    return dump_json(Golden(schema_version=1, cases=cases).model_dump(mode="json"))
 
 
 def parse(data: bytes, file: str) -> tuple[GoldenCase, ...]:

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from squeezebert_mobile import digest, jsonfile
 from squeezebert_mobile.errors import IntegrityError
+from squeezebert_mobile.files import dump_json, parse_json, require_digest, sha256
 from squeezebert_mobile.tasks import Precision, Runtime, Task
 
 SCHEMA_VERSION = 1
@@ -199,7 +199,7 @@ def parse(data: bytes, file: str | Path) -> Manifest:
     Raises InputFileError where it is not strict JSON, IntegrityError for an unknown schema version, a seal that its
     bytes do not have, or anything that the schema does not allow.
     """
-    values = jsonfile.parse_object(data, file)
+    values = parse_json(data, file)
     version = values.get("schema_version")
     # True and 1.0 equal 1 too.
     if version != SCHEMA_VERSION or type(version) is not int:
@@ -225,8 +225,8 @@ def dump(manifest: Manifest) -> bytes:
 
 def sealed(values: Mapping[str, object]) -> bytes:
     """The bytes of a bundle.json with these values, closed by its seal."""
-    data = jsonfile.dump({**values, _SEAL: _UNSEALED})
-    return data.replace(_line(_UNSEALED), _line(digest.sha256(data)))
+    data = dump_json({**values, _SEAL: _UNSEALED})
+    return data.replace(_line(_UNSEALED), _line(sha256(data)))
 
 
 def schema() -> bytes:
@@ -234,7 +234,7 @@ def schema() -> bytes:
     values = Manifest.model_json_schema()
     values["properties"][_SEAL] = {"pattern": "^[0-9a-f]{64}$", "title": "Seal", "type": "string"}
     values["required"].append(_SEAL)
-    return jsonfile.dump(values)
+    return dump_json(values)
 
 
 def _line(seal: str) -> bytes:
@@ -244,5 +244,5 @@ def _line(seal: str) -> bytes:
 def _require_seal(data: bytes, seal: object, file: str | Path) -> None:
     found = None
     if isinstance(seal, str) and re.fullmatch("[0-9a-f]{64}", seal):
-        found = digest.sha256(data.replace(_line(seal), _line(_UNSEALED)))
-    digest.require(found, seal, file, fix=digest.COPY_AGAIN, what="SHA-256 mismatch with its seal")
+        found = sha256(data.replace(_line(seal), _line(_UNSEALED)))
+    require_digest(file, found, seal, what="SHA-256 mismatch with its seal")

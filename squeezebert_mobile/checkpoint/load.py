@@ -7,13 +7,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.checkpoint import hub, weights
+from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import UnsupportedModelError
+from squeezebert_mobile.files import MAX_JSON_BYTES, dump_json, read_file
 from squeezebert_mobile.model import PreTrained, model_class
-from squeezebert_mobile.source import Source, read_file
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -76,14 +76,14 @@ def load(
 ) -> Checkpoint:
     """The checkpoint in a folder, in a weights file beside its config.json, or in a hub repository.
 
-    Every byte that is parsed was read once and hashed; see `source.read_file` for the digests that it is compared with,
+    Every byte that is parsed was read once and hashed; see `files.read_file` for the digests that it is compared with,
     `weights.read` for the other arguments. Raises InputFileError, IntegrityError, UnsupportedModelError,
     EnvironmentFault or UsageError.
     """
     given = Path(source)
     folder = hub.resolve(given.parent if given.is_file() else source, revision=revision)
     path = given if given.is_file() else weights.locate(folder)
-    data, config_file = read_file(folder / CONFIG_NAME, max_bytes=jsonfile.MAX_BYTES)
+    data, config_file = read_file(folder / CONFIG_NAME, max_bytes=MAX_JSON_BYTES)
     config = SqueezeBertConfig.from_json(data, file=folder / CONFIG_NAME)
     read = weights.read(path, state_key=state_key, strip_prefix=strip_prefix)
     _refuse_oversized(config, read, folder / CONFIG_NAME)
@@ -243,4 +243,4 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
         tensors.pop(_DECODER, None)
     with staged_file(folder / weights.SAFETENSORS_NAME) as partial:
         safetensors.torch.save_file(dict(sorted(tensors.items())), partial, metadata={"format": "pt"})
-    replace_file(folder / CONFIG_NAME, jsonfile.dump(config.to_dict()))
+    replace_file(folder / CONFIG_NAME, dump_json(config.to_dict()))

@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.checkpoint import pickle as weights_pickle
 from squeezebert_mobile.checkpoint import safetensors as weights_safetensors
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
-from squeezebert_mobile.source import SourceFile, read_file
+from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, parse_json, read_file
 
 SAFETENSORS_NAME = "model.safetensors"
 PICKLE_NAME = "pytorch_model.bin"
@@ -81,8 +80,8 @@ def _refuse_text(path: Path, data: bytes) -> None:
 
 
 def _read_shards(index: Path) -> tuple[object, tuple[SourceFile, ...]]:
-    data, file = read_file(index, max_bytes=jsonfile.MAX_BYTES)
-    weight_map = jsonfile.parse_object(data, index).get("weight_map")
+    data, file = read_file(index, max_bytes=MAX_JSON_BYTES)
+    weight_map = parse_json(data, index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise InputFileError(
             index, "has no weight_map", expected="an object of tensor and file", fix="restore the index"

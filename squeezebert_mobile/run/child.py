@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle.manifest import TensorSpec
-from squeezebert_mobile.digest import read_verified
 from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, UnsupportedModelError
+from squeezebert_mobile.files import read_verified
 from squeezebert_mobile.run.engines import Engine, load_engine
 
 Arrays = dict[str, NDArray[np.generic]]

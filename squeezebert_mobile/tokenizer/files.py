@@ -6,9 +6,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Self
 
-from squeezebert_mobile import jsonfile, source
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
+from squeezebert_mobile.files import MAX_JSON_BYTES, dump_json, read_file, read_json
 
 VOCAB_FILE = "vocab.txt"
 TOKENIZER_FILE = "tokenizer.json"
@@ -110,10 +110,10 @@ def read_folder(folder: Path) -> TokenizerFiles:
 def read_vocab(path: Path) -> tuple[str, ...]:
     """Read a vocab.txt, one piece per line in id order, lines ended by LF or CRLF.
 
-    Raises as `source.read_file`, and InputFileError, which names the line, for what is not UTF-8, a byte order mark, a
+    Raises as `read_file`, and InputFileError, which names the line, for what is not UTF-8, a byte order mark, a
     blank, padded or repeated line, and a last line without its end, which is how a cut file looks.
     """
-    data, _ = source.read_file(path, max_bytes=jsonfile.MAX_BYTES)
+    data, _ = read_file(path, max_bytes=MAX_JSON_BYTES)
     if data.startswith(b"\xef\xbb\xbf"):
         raise InputFileError(path, "starts with a byte order mark on line 1", fix="save it as UTF-8 without a mark")
     lines = data.split(b"\n")
@@ -145,8 +145,8 @@ def write_folder(folder: Path, backend_json: str, pieces: Sequence[str], setting
         "tokenizer_class": "SqueezeBertTokenizer",
     }
     replace_file(folder / TOKENIZER_FILE, backend_json.encode())
-    replace_file(folder / CONFIG_FILE, jsonfile.dump(config))
-    replace_file(folder / SPECIAL_TOKENS_FILE, jsonfile.dump(settings.special_tokens))
+    replace_file(folder / CONFIG_FILE, dump_json(config))
+    replace_file(folder / SPECIAL_TOKENS_FILE, dump_json(settings.special_tokens))
     write_vocab(folder / VOCAB_FILE, pieces)
 
 
@@ -171,7 +171,7 @@ def _vocab_piece(path: Path, number: int, line: bytes) -> str:
 
 
 def _read_optional(path: Path) -> dict[str, object]:
-    return jsonfile.read_object(path) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def _read_settings(folder: Path, serialized: Mapping[str, object]) -> tuple[TokenizerSettings, dict[str, int]]:

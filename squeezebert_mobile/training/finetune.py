@@ -6,11 +6,11 @@ from time import perf_counter
 
 import torch
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -185,7 +185,7 @@ def _write(options: FinetuneOptions, start: _Start, result: FinetuneResult, loss
         checkpoint.save(stage, start.model)
         start.tokenizer.save_pretrained(stage)
         report = {"options": _plain(asdict(options)), "result": _plain(asdict(result)), "losses": losses}
-        (stage / REPORT_NAME).write_bytes(jsonfile.dump(report))
+        (stage / REPORT_NAME).write_bytes(dump_json(report))
         plot(result.evaluations, losses, stage)
 
 

@@ -21,9 +21,9 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import EnvironmentFault, GateError, UsageError
+from squeezebert_mobile.files import dump_json, read_json
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -324,7 +324,7 @@ class Trainer:
         self._accelerator.save_state(str(partial))
         self._accelerator.wait_for_everyone()
         if self.is_main:
-            (partial / _RUN_FILE).write_bytes(jsonfile.dump({"fingerprint": self._fingerprint()}))
+            (partial / _RUN_FILE).write_bytes(dump_json({"fingerprint": self._fingerprint()}))
             partial.rename(target)
             for old in self._states():
                 if old != target:
@@ -345,7 +345,7 @@ class Trainer:
             return
         if not states:
             raise UsageError("--resume", f"finds no state in {self._folder}", fix="drop --resume")
-        saved = jsonfile.read_object(states[-1] / _RUN_FILE)
+        saved = read_json(states[-1] / _RUN_FILE)
         if saved.get("fingerprint") != self._fingerprint():
             what = "was made with other options, data or number of processes"
             raise UsageError(states[-1], what, fix="use the same ones, or start again with --force")

@@ -15,7 +15,6 @@ from handmade_bundle import CONTENT, described, files_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.bundle import archive, manifest
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.errors import (
@@ -168,9 +167,9 @@ def test_an_archive_may_have_the_longest_comment_and_files_that_look_like_its_en
 
 
 def test_a_manifest_is_read_up_to_its_limit(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jsonfile, "MAX_BYTES", len(FILES["bundle.json"]))
+    monkeypatch.setattr(archive, "MAX_JSON_BYTES", len(FILES["bundle.json"]))
     archive.unpack(packed, tmp_path / "new")
-    monkeypatch.setattr(jsonfile, "MAX_BYTES", len(FILES["bundle.json"]) - 1)
+    monkeypatch.setattr(archive, "MAX_JSON_BYTES", len(FILES["bundle.json"]) - 1)
     refused(packed, "bundle.json: is too large")
 
 

@@ -13,7 +13,6 @@ from handmade_bundle import CONTENT, MODEL, described
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import manifest, paths
 from squeezebert_mobile.errors import (
@@ -23,6 +22,7 @@ from squeezebert_mobile.errors import (
     SqueezeBertMobileError,
     UsageError,
 )
+from squeezebert_mobile.files import MAX_JSON_BYTES, dump_json, read_json
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_folder_nested_deeper_than_any_bundle_is_refused(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "limit"), [("bundle.json", jsonfile.MAX_BYTES), ("model.sig", bundles.MAX_SIGNATURE_BYTES)]
+    ("name", "limit"), [("bundle.json", MAX_JSON_BYTES), ("model.sig", bundles.MAX_SIGNATURE_BYTES)]
 )
 def test_a_manifest_or_signature_over_its_limit_is_not_read(folder: Path, name: str, limit: int) -> None:
     with (folder / name).open("ab") as file:
@@ -95,8 +95,8 @@ def test_the_published_schema_is_current() -> None:
 def test_the_manifest_obeys_the_published_schema(folder: Path) -> None:
     import jsonschema
 
-    schema = jsonfile.read_object(Path(manifest.__file__).with_name("bundle.schema.json"))
-    jsonschema.validate(jsonfile.read_object(folder / "bundle.json"), schema)
+    schema = read_json(Path(manifest.__file__).with_name("bundle.schema.json"))
+    jsonschema.validate(read_json(folder / "bundle.json"), schema)
 
 
 def damage(folder: Path, kind: str) -> None:
@@ -203,14 +203,14 @@ def test_one_changed_letter_in_a_label_is_an_integrity_error(folder: Path) -> No
 @pytest.mark.parametrize("seal", ["0" * 64, 7, None, "", "A" * 64])
 def test_a_seal_that_is_none_is_refused(folder: Path, seal: object) -> None:
     values = described().model_dump(mode="json") | {"seal": seal}
-    (folder / "bundle.json").write_bytes(jsonfile.dump(values))
+    (folder / "bundle.json").write_bytes(dump_json(values))
     with pytest.raises(IntegrityError, match="seal"):
         bundles.read(folder)
 
 
 @pytest.mark.parametrize("seal", [b"", b'"seal": "\\ud800",'], ids=["none", "a lone surrogate"])
 def test_a_manifest_without_a_seal_is_refused(folder: Path, seal: bytes) -> None:
-    data = jsonfile.dump(described().model_dump(mode="json"))
+    data = dump_json(described().model_dump(mode="json"))
     (folder / "bundle.json").write_bytes(data.replace(b"{", b"{" + seal, 1))
     with pytest.raises(IntegrityError, match="seal"):
         bundles.read(folder)

@@ -13,10 +13,10 @@ from checkout import ROOT
 
 # Each may import itself and what stands above it; cli and the commands beside it may import everything.
 ORDER = (
-    ("errors", "extras", "tasks", "config", "model", "batch", "atomic", "digest", "jsonfile", "source", "console"),
+    ("errors", "extras", "tasks", "config", "model", "batch", "atomic", "files", "console"),
     ("options",),
     ("tokenizer",),
-    ("checkpoint", "demo_model"),
+    ("checkpoint",),
     ("bundle",),
     ("run",),
     ("training",),

@@ -15,12 +15,12 @@ from pathlib import Path
 atheris = import_module("atheris")
 
 with atheris.instrument_imports(include=["squeezebert_mobile", "zipfile", "pickletools", "json"]):
-    from squeezebert_mobile import jsonfile
     from squeezebert_mobile.bundle import manifest
     from squeezebert_mobile.bundle.manifest import Manifest
     from squeezebert_mobile.checkpoint import pickle as weights_pickle
     from squeezebert_mobile.checkpoint import safetensors as weights_safetensors
     from squeezebert_mobile.errors import SqueezeBertMobileError
+    from squeezebert_mobile.files import parse_json
 
 FILE = Path("fuzzed")
 
@@ -28,7 +28,7 @@ FILE = Path("fuzzed")
 def parse_manifest(data: bytes) -> None:
     """Sealed first where it is an object, or hardly an input would get past the seal."""
     try:
-        values = jsonfile.parse_object(data, FILE)
+        values = parse_json(data, FILE)
         sealed = manifest.sealed(values)
     except (SqueezeBertMobileError, UnicodeEncodeError, ValueError):
         sealed = data

@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from squeezebert_mobile import jsonfile
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import golden
@@ -28,6 +27,7 @@ from squeezebert_mobile.bundle.manifest import (
     TokenizerFacts,
 )
 from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -151,7 +151,7 @@ def contents(model: bytes) -> tuple[dict[str, bytes], Manifest]:
     with TemporaryDirectory() as folder:
         words.save_pretrained(folder)
         files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-    files["config.json"] = jsonfile.dump(CONFIG.to_dict())
+    files["config.json"] = dump_json(CONFIG.to_dict())
     files["golden.json"] = golden.dump(golden_cases(words))
     described = Manifest(
         schema_version=1, task=Task.TEXT_CLASSIFICATION, labels=LABELS, postprocessing="softmax",

@@ -23,8 +23,8 @@ from checkout import ROOT
 
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.checkpoint import load as checkpoint
-from squeezebert_mobile.digest import sha256
 from squeezebert_mobile.errors import SqueezeBertMobileError
+from squeezebert_mobile.files import sha256
 
 SLOWEST_SECONDS = 30.0
 GOLDEN = ROOT / "tests/data/bundle_v1"

@@ -16,7 +16,6 @@ import pytest
 from checkout import ROOT
 from onnx import TensorProto
 
-from squeezebert_mobile import digest
 from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import (
     EnvironmentFault,
@@ -25,6 +24,7 @@ from squeezebert_mobile.errors import (
     SqueezeBertMobileError,
     UnsupportedModelError,
 )
+from squeezebert_mobile.files import sha256
 from squeezebert_mobile.run import child as worker
 from squeezebert_mobile.run import session as runtime
 from squeezebert_mobile.run.session import Session
@@ -160,7 +160,7 @@ def test_other_bytes_than_the_digest_says_never_reach_the_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "load_engine", lambda *_: pytest.fail("the runtime saw it"))
-    made = artifact(tmp_path, b"one").model_copy(update={"sha256": digest.sha256(b"two")})
+    made = artifact(tmp_path, b"one").model_copy(update={"sha256": sha256(b"two")})
     monkeypatch.setattr(sys.modules[__name__], "artifact", lambda *_: made)
     assert isinstance(refusal(tmp_path, b"one"), IntegrityError)
 
@@ -270,7 +270,7 @@ def pte(change: str) -> bytes:
 def test_row_38_a_damaged_pte_is_a_bad_file(tmp_path: Path, change: str) -> None:
     made = handmade.pte_artifact(b"").model_copy(update={"path": "model.pte"})
     (tmp_path / "model.pte").write_bytes(pte(change))
-    made = made.model_copy(update={"sha256": digest.sha256(pte(change))})
+    made = made.model_copy(update={"sha256": sha256(pte(change))})
     case = handmade.golden_cases(handmade.tokenizer())[0]
     with pytest.raises(InputFileError, match=r"model\.pte: .*; fix: "), Session(tmp_path, made) as session:
         session.run(case.batch(2))

@@ -1,0 +1,163 @@
+"""Files as they are read and hashed: bytes once, with the digests that are known for them, and strict JSON."""
+
+import hashlib
+import json
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError
+
+SUMS_NAME = "SHA256SUMS"
+# The published SqueezeBERTs have 0.2 GB; the largest config that is accepted would not fit a phone by far.
+MAX_BYTES = 16 * 1024**3
+MAX_JSON_BYTES = 32 * 1024**2
+_SUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+
+
+@dataclass(frozen=True, order=True)
+class SourceFile:
+    """One parsed file: its path inside the checkpoint, the SHA-256 of the bytes that were parsed, and their number."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+def sha256(data: bytes) -> str:
+    """The hexadecimal SHA-256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_digest(
+    file: str | Path,
+    found: str | None,
+    expected: object,
+    *,
+    what: str = "SHA-256 mismatch",
+    fix: str = "copy or export the bundle again",
+) -> None:
+    """Raise IntegrityError where a digest is missing or not the expected one."""
+    if found is None or found != expected:
+        raise IntegrityError(file, what, found=found, expected=expected, fix=fix)
+
+
+def read_verified(path: Path, expected: str) -> bytes:
+    """The bytes of a file, once: what was compared is what the caller gets. Raises IntegrityError for other bytes."""
+    data = path.read_bytes()
+    require_digest(path, sha256(data), expected)
+    return data
+
+
+def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceFile]:
+    """The bytes of a file, read once: what is parsed is what was hashed, whatever happens to the file meanwhile.
+
+    They are compared with the digest that is known for them: a line of ``SHA256SUMS`` beside the file, or the name that
+    the hub's cache gave the blob behind it. Raises IntegrityError where they differ, InputFileError for a missing,
+    empty or oversized file, and EnvironmentFault for one that cannot be read.
+    """
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            kind = "folder" if stat.S_ISDIR(facts.st_mode) else "device or pipe"
+            raise InputFileError(path, f"is a {kind}, not a file", fix=f"replace it with the file {path.name}")
+        if facts.st_size > max_bytes:
+            found, expected = f"{facts.st_size} bytes", f"at most {max_bytes}"
+            fix = "check that it is the right file"
+            raise InputFileError(path, "is too large", found=found, expected=expected, fix=fix)
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputFileError(path, "is missing", fix=f"put {path.name} beside the other files") from None
+    except OSError as error:
+        raise EnvironmentFault(path, f"cannot be read: {error.strerror}", fix="check its permissions") from error
+    digest = sha256(data)
+    _require_known_digest(path, data, digest)
+    if not data:
+        raise InputFileError(path, "is empty", found="0 bytes", fix="download it again")
+    return data, SourceFile(path.name, digest, len(data))
+
+
+def _require_known_digest(path: Path, data: bytes, digest: str) -> None:
+    listed = _listed_digest(path)
+    if listed is not None:
+        fix = f"download it again, or correct {SUMS_NAME}"
+        require_digest(path, digest, listed, what=f"SHA-256 mismatch with {SUMS_NAME}", fix=fix)
+    blob = path.resolve()
+    if blob.parent.name != "blobs":
+        return
+    # The hub names a large file by its SHA-256 and a small one by its git object id; both names are its ETag.
+    if len(blob.name) == 40:
+        header = f"blob {len(data)}\0".encode()
+        digest = hashlib.sha1(header + data, usedforsecurity=False).hexdigest()
+    if len(blob.name) == len(digest):
+        fix = f"delete {blob} and download it again"
+        require_digest(path, digest, blob.name, what="digest mismatch with the hub", fix=fix)
+
+
+def _listed_digest(path: Path) -> str | None:
+    """The file's digest in a SHA256SUMS (as sha256sum writes it) beside it."""
+    sums = path.with_name(SUMS_NAME)
+    if not sums.is_file():
+        return None
+    for number, line in enumerate(sums.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        match = _SUM_LINE.fullmatch(line)
+        if match is None:
+            fix = f"write it with: sha256sum * > {SUMS_NAME}"
+            raise InputFileError(sums, f"line {number} is not a digest and a name", fix=fix)
+        if match[2] == path.name:
+            return match[1].lower()
+    return None
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """The JSON object in a file. Raises as `read_file` and `parse_json`."""
+    data, _ = read_file(path, max_bytes=MAX_JSON_BYTES)
+    return parse_json(data, path)
+
+
+def parse_json(data: bytes, file: str | Path) -> dict[str, object]:
+    """The JSON object in ``data``; ``file`` names it in errors.
+
+    Raises InputFileError for a byte order mark, other encodings than UTF-8, NaN, duplicate keys, a malformed, too
+    deeply nested or non-object file, with line and column where there is one.
+    """
+    fix = "replace it with the original file"
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise InputFileError(file, "starts with a byte order mark", fix="save it as UTF-8 without a mark")
+
+    def reject_constant(name: str) -> NoReturn:
+        raise InputFileError(file, f"contains {name}, which JSON does not have", fix="replace it by a number")
+
+    def reject_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for key, value in pairs:
+            if key in result:
+                raise InputFileError(file, f"has the key {key!r} twice", fix="keep one of them")
+            result[key] = value
+        return result
+
+    try:
+        value = json.loads(data.decode(), parse_constant=reject_constant, object_pairs_hook=reject_duplicates)
+    except UnicodeDecodeError as error:
+        raise InputFileError(file, f"is not UTF-8 at byte {error.start}", fix=fix) from None
+    except RecursionError:
+        raise InputFileError(file, "is nested too deeply", fix=fix) from None
+    except ValueError as error:
+        raise InputFileError(file, f"is not JSON: {error}", fix=fix) from None
+    if not isinstance(value, dict):
+        raise InputFileError(file, "is not an object", found=type(value).__name__, expected="an object", fix=fix)
+    return value
+
+
+def dump_json(value: Mapping[str, object]) -> bytes:
+    """Deterministic bytes: sorted keys, two spaces, UTF-8, one final newline."""
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()

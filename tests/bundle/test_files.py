@@ -1,0 +1,72 @@
+"""Digests of bytes and files, bytes that are handed out only with the right one, and JSON objects read strictly."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from squeezebert_mobile.errors import InputFileError, IntegrityError
+from squeezebert_mobile.files import dump_json, read_file, read_json, read_verified, sha256, sha256_file
+
+DATA = b"some bytes"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "file").write_bytes(DATA)
+    return tmp_path / "file"
+
+
+def test_a_file_has_the_digest_of_its_bytes(path: Path) -> None:
+    assert sha256(DATA) == sha256_file(path) == hashlib.sha256(DATA).hexdigest()
+
+
+def test_verified_bytes_are_handed_out_and_others_refused_by_file(path: Path) -> None:
+    assert read_verified(path, sha256(DATA)) == DATA
+    with pytest.raises(IntegrityError) as caught:
+        read_verified(path, sha256(b"other bytes"))
+    assert (caught.value.file, caught.value.found) == (str(path), sha256(DATA))
+    assert caught.value.expected == sha256(b"other bytes")
+
+
+def test_objects_are_written_sorted_indented_and_in_utf_8() -> None:
+    assert dump_json({"b": [1], "a": "é"}) == '{\n  "a": "é",\n  "b": [\n    1\n  ]\n}\n'.encode()
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(dump_json({"a": "é"}))
+    assert read_json(tmp_path / "a.json") == {"a": "é"}
+
+
+def test_nan_is_never_written() -> None:
+    with pytest.raises(ValueError, match="nan"):
+        dump_json({"a": float("nan")})
+
+
+def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'{"a": 1}')
+    assert read_file(tmp_path / "a.json", max_bytes=8)[0] == b'{"a": 1}'
+    with pytest.raises(InputFileError, match="too large"):
+        read_file(tmp_path / "a.json", max_bytes=7)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\xef\xbb\xbf{}", "starts with a byte order mark"),
+        (b'{"a": \xff}', "is not UTF-8 at byte 6"),
+        (b'{\n "a" 1}', "is not JSON: Expecting ':' delimiter: line 2 column 6"),
+        (b'{"a": NaN}', "contains NaN, which JSON does not have"),
+        (b'{"a": 1, "a": 2}', "has the key 'a' twice"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "is not JSON: Exceeds the limit"),
+        (b"[]", "is not an object"),
+    ],
+)
+def test_what_is_not_an_object_in_strict_json_is_refused_with_its_place(tmp_path: Path, data: bytes, what: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(data)
+    with pytest.raises(InputFileError) as caught:
+        read_json(path)
+    assert caught.value.what.startswith(what)
+    assert caught.value.file == str(path)
