@@ -265,7 +265,7 @@ def test_an_empty_name_is_not_the_current_folder(name: str) -> None:
 
 def test_the_switches_of_the_environment(repository: Repository, tmp_path: Path) -> None:
     """In a process of its own, as a user has it: HF_ENDPOINT, HF_HOME, then HF_HUB_OFFLINE; telemetry is off."""
-    code = f"from squeezebert_mobile import hub; print(hub.resolve({NAME!r}))"
+    code = f"from squeezebert_mobile.checkpoint import hub; print(hub.resolve({NAME!r}))"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     environment |= {"HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
