@@ -13,19 +13,13 @@ from squeezebert_mobile.export.ort.quantize import quantize
 from squeezebert_mobile.export.scheme import Dynamic, Static
 from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.model import PreTrained
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
-from squeezebert_mobile.training import masking
 from squeezebert_mobile.training.data import Example
-from squeezebert_mobile.training.evaluate import score
-from squeezebert_mobile.training.features import Feature, encode
-from squeezebert_mobile.training.inference import Predict
+from squeezebert_mobile.training.evaluate import Predict, score, torch_predict
+from squeezebert_mobile.training.features import Feature, encode, hide_each
 from squeezebert_mobile.training.metrics import Metric
-from squeezebert_mobile.training.torch_session import TorchSession
-
-# Tokens that two windows of a long context share, as `evaluate` has them.
-_STRIDE = 32
 
 
 class AccuracyGate:
@@ -43,7 +37,7 @@ class AccuracyGate:
         self._model, self._pad = model, tokenizer.pad_token_id
         self._examples: Sequence[Example] = dataset.examples(table, columns, model.config)
         self._features = _features(self._examples, tokenizer, model.task, max_length)
-        self.reached = self._metric(TorchSession(model).run)
+        self.reached = self._metric(torch_predict(model))
 
     def drop(self, predict: Predict) -> float:
         """How far ``predict`` falls below the checkpoint, negative where it is better."""
@@ -92,10 +86,10 @@ class AccuracyGate:
 def _features(
     examples: Sequence[Example], tokenizer: SqueezeBertTokenizerFast, task: Task, max_length: int
 ) -> list[Feature]:
-    features = encode(examples, tokenizer, max_length=max_length, stride=min(_STRIDE, max_length // 4))
+    features = encode(examples, tokenizer, max_length=max_length, stride=window_stride(max_length))
     if task is not Task.FILL_MASK:
         return list(features)
-    return [row for feature in features for row in masking.hide_each(feature, tokenizer.mask_token_id)]
+    return [row for feature in features for row in hide_each(feature, tokenizer.mask_token_id)]
 
 
 class _FormSession:

@@ -6,7 +6,7 @@ N batch, C channels, W tokens; hidden states are [N, C, W] between the embedding
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.tasks import Task
 
@@ -337,6 +338,15 @@ MODEL_CLASSES: tuple[type[PreTrained], ...] = (
     SqueezeBertForQuestionAnswering,
     SqueezeBertForMultipleChoice,
 )
+
+
+def run_module(module: nn.Module, batch: Batch, names: Sequence[str]) -> dict[str, Float32]:
+    """The outputs by name, in fp32, of a module of the three inputs; it runs as it is, where its parameters are."""
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    with torch.inference_mode():
+        outputs = module(*(torch.from_numpy(array).to(device) for array in batch.arrays().values()))
+    values = outputs if isinstance(outputs, tuple) else (outputs,)
+    return {name: value.float().cpu().numpy() for name, value in zip(names, values, strict=True)}
 
 
 def model_class(task: Task) -> type[PreTrained]:

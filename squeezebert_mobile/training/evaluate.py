@@ -1,33 +1,71 @@
 """Every artifact of a bundle on labelled data: the task's metrics, how far they fall below fp32, and the time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
+import torch
 
+from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle import folder as bundle
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import GateError, InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.run.session import Session
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
-from squeezebert_mobile.training import bootstrap, masking
 from squeezebert_mobile.training import data as dataset
-from squeezebert_mobile.training.bootstrap import Interval
 from squeezebert_mobile.training.data import Example
-from squeezebert_mobile.training.features import Feature, encode
-from squeezebert_mobile.training.inference import Predict, observations
-from squeezebert_mobile.training.metrics import Float64, Metric, metrics
+from squeezebert_mobile.training.features import Feature, collate, encode, hide_each
+from squeezebert_mobile.training.metrics import Float64, Interval, Metric, drop, interval, metrics, observe, replicates
 from squeezebert_mobile.training.options import EvaluateOptions
-from squeezebert_mobile.training.torch_session import TorchSession, torch_threads
 
-# Tokens that the windows of a long context share.
-_STRIDE = 32
+Predict = Callable[[Batch], Mapping[str, Float32]]
+
+
+def observations(
+    task: Task, predict: Predict, features: Sequence[Feature], *, batch_size: int, pad_token_id: int
+) -> Iterator[tuple[int, Float64, float]]:
+    """For every feature its number, its observation and its share of the call's seconds, in order of length."""
+    order = np.argsort([feature.length for feature in features], kind="stable")
+    for first in range(0, len(order), batch_size):
+        numbers = order[first : first + batch_size]
+        batch = collate([features[n] for n in numbers], pad_token_id)
+        started = perf_counter()
+        outputs = predict(batch.inputs)
+        seconds = (perf_counter() - started) / len(numbers)
+        for row, n in enumerate(numbers):
+            feature = features[n]
+            own = {name: _unpadded(value[row], task, feature.length) for name, value in outputs.items()}
+            yield int(n), observe(task, feature, own), seconds
+
+
+def _unpadded(value: Float32, task: Task, length: int) -> Float32:
+    """Outputs per token without those of the padding."""
+    return value if task.reads_first_token_only else value[:length]
+
+
+def torch_predict(model: PreTrained) -> Predict:
+    """The call that runtimes have, for a model in eval mode on its own device."""
+    model.eval()
+    return lambda batch: run_module(model, batch, model.task.output_names)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """PyTorch on ``count`` threads, so that its time stands beside that of a runtime with as many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -131,11 +169,11 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
 def _features(options: EvaluateOptions, subject: _Subject, name: str, examples: Sequence[Example]) -> Sequence[Feature]:
     if options.stride is not None and subject.task is not Task.QUESTION_ANSWERING:
         raise UsageError("--stride", f"has no meaning for {subject.task}", fix="drop --stride")
-    stride = min(_STRIDE, subject.max_length // 4) if options.stride is None else options.stride
+    stride = window_stride(subject.max_length) if options.stride is None else options.stride
     features = encode(examples, subject.tokenizer, max_length=subject.max_length, stride=stride)
     if subject.task is not Task.FILL_MASK:
         return features
-    hidden = [row for feature in features for row in masking.hide_each(feature, subject.tokenizer.mask_token_id)]
+    hidden = [row for feature in features for row in hide_each(feature, subject.tokenizer.mask_token_id)]
     if not hidden:
         raise InputFileError(name, "holds no token to hide", fix="give texts that are not empty")
     return hidden
@@ -184,7 +222,7 @@ def score(
 
 def compare(scored: Sequence[tuple[Candidate, Scored]], *, resamples: int, seed: int) -> tuple[Evaluated, ...]:
     """Rows with intervals, and with the drop against the baseline of each candidate that has one."""
-    drawn = [bootstrap.replicates(own.metrics[0], resamples, seed) for _, own in scored]
+    drawn = [replicates(own.metrics[0], resamples, seed) for _, own in scored]
     rows = []
     for number, (candidate, own) in enumerate(scored):
         row = Evaluated(
@@ -192,19 +230,19 @@ def compare(scored: Sequence[tuple[Candidate, Scored]], *, resamples: int, seed:
             runtime=candidate.runtime,
             precision=candidate.precision,
             metrics={metric.name: metric.value for metric in own.metrics},
-            interval=bootstrap.interval(drawn[number]),
+            interval=interval(drawn[number]),
             milliseconds=float(np.median(own.seconds)) * 1000,
         )
         base = _baseline([other for other, _ in scored], candidate)
         if base is not None:
             first, better = own.metrics[0], own.metrics[0].higher_is_better
             fall = scored[base][1].metrics[0].value - first.value
-            paired = bootstrap.drop(drawn[base], drawn[number], higher_is_better=better)
+            paired = drop(drawn[base], drawn[number], higher_is_better=better)
             row = replace(
                 row,
                 baseline=scored[base][0].name,
                 drop=fall if better else -fall,
-                drop_interval=bootstrap.interval(paired),
+                drop_interval=interval(paired),
             )
         rows.append(row)
     return tuple(rows)
@@ -288,8 +326,5 @@ def _checkpoint_subject(source: str, chosen: Task | None) -> _Subject:
         raise UsageError(source, "has no task with labels", found=task or "none", fix="pass --task")
     model, tokenizer = checkpoint.load_model(loaded, task).model, loaded.tokenizer()
     length = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
-    candidate = Candidate(source, "torch", "fp32", TorchSession(model).run)
+    candidate = Candidate(source, "torch", "fp32", torch_predict(model))
     return _Subject(task, loaded.config, tokenizer, length, (candidate,))
-
-
-__all__ = ["EvaluateOptions", "EvaluateResult", "Evaluated", "evaluate", "require_drop"]

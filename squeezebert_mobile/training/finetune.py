@@ -1,9 +1,11 @@
 """Fine-tuning as numbered acts: data, model, features, training, and a checkpoint folder with its report."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import torch
 
 from squeezebert_mobile.atomic import staged_folder
@@ -15,12 +17,35 @@ from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
-from squeezebert_mobile.training import masking
 from squeezebert_mobile.training.data import Table
-from squeezebert_mobile.training.features import Feature, encode
-from squeezebert_mobile.training.finetune_report import REPORT_NAME, plot
+from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.options import FinetuneOptions
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
+
+REPORT_NAME = "training_report.json"
+PLOT_NAME = "training_report.png"
+
+
+def plot(evaluations: Sequence[Evaluation], losses: Sequence[float], folder: Path) -> None:
+    """Write the curve of the loss, smoothed, and of the leading metric."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    window = max(1, len(losses) // 100)
+    smooth = np.convolve(losses, np.full(window, 1 / window), mode="valid")
+    axes.plot(np.arange(window, len(losses) + 1), smooth, color="tab:blue", label=f"loss (mean of {window} steps)")
+    axes.set(xlabel="step", ylabel="training loss")
+    handles = axes.get_legend_handles_labels()[0]
+    if evaluations:
+        name = next(iter(evaluations[0].metrics))
+        right = axes.twinx()
+        right.set_ylabel(name)
+        steps, values = [e.step for e in evaluations], [e.metrics[name] for e in evaluations]
+        handles += right.plot(steps, values, color="tab:orange", marker="o", label=name)
+    axes.legend(handles=handles)
+    # Without the date and the version that matplotlib writes by itself, the same run gives the same bytes.
+    figure.savefig(folder / PLOT_NAME, dpi=120, metadata={"Software": None})
 
 
 @dataclass(frozen=True)
@@ -145,7 +170,7 @@ def _eval_set(
     examples = dataset.examples(table, columns, config)
     features = _features(options, examples, config, tokenizer)
     if options.task is Task.FILL_MASK:
-        features = masking.hide_some(features, tokenizer.mask_token_id, options.mask_probability, options.seed)
+        features = hide_some(features, tokenizer.mask_token_id, options.mask_probability, options.seed)
     return EvalSet(examples, features)
 
 
@@ -191,6 +216,3 @@ def _write(options: FinetuneOptions, start: _Start, result: FinetuneResult, loss
 
 def _plain(values: dict[str, object]) -> dict[str, object]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
-
-
-__all__ = ["FinetuneOptions", "FinetuneResult", "finetune"]

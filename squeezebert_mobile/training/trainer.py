@@ -21,22 +21,63 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from squeezebert_mobile.batch import Int64
 from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import EnvironmentFault, GateError, UsageError
 from squeezebert_mobile.files import dump_json, read_json
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
-from squeezebert_mobile.training import losses, masking
+from squeezebert_mobile.training import losses
 from squeezebert_mobile.training.data import Example
-from squeezebert_mobile.training.features import Collated, Feature, collate
-from squeezebert_mobile.training.grouped import use_grouped_products
-from squeezebert_mobile.training.inference import observations
+from squeezebert_mobile.training.evaluate import observations, torch_predict
+from squeezebert_mobile.training.features import Collated, Feature, collate, drop_words, hide_tokens
+from squeezebert_mobile.training.losses import Objective
 from squeezebert_mobile.training.metrics import metrics
-from squeezebert_mobile.training.objective import Objective
 from squeezebert_mobile.training.options import FinetuneOptions
-from squeezebert_mobile.training.sampling import epoch_batches, shards
-from squeezebert_mobile.training.torch_session import TorchSession
+
+# Batches are sorted by length within this many batches of shuffled rows: little padding, and still a random order.
+_POOL = 64
+
+
+def epoch_batches(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> list[Int64]:
+    """Row numbers of every batch of an epoch; every row occurs once, the last batch may be smaller."""
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    size = np.asarray(lengths)
+    batches: list[Int64] = []
+    for start in range(0, len(order), _POOL * batch_size):
+        pool = order[start : start + _POOL * batch_size]
+        pool = pool[np.argsort(size[pool], kind="stable")]
+        batches += [pool[first : first + batch_size] for first in range(0, len(pool), batch_size)]
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def shards(batch: Int64, parts: int) -> list[Int64]:
+    """A batch dealt out to ``parts`` micro-batches; the last ones may be empty."""
+    return [batch[part::parts] for part in range(parts)]
+
+
+class GroupedConv1d(nn.Conv1d):
+    """A kernel-size-1 `nn.Conv1d`, same parameters and same function, computed as [G, N*W, in] @ [G, in, out]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, W] to [N, C', W]."""
+        n, _, w = x.shape
+        g, cout, cin = self.groups, self.out_channels // self.groups, self.in_channels // self.groups
+        rows = x.transpose(1, 2).reshape(n * w, g, cin).transpose(0, 1)  # [G, N*W, in]
+        weight = self.weight.view(g, cout, cin).transpose(1, 2)  # [G, in, out]
+        assert self.bias is not None
+        y = torch.baddbmm(self.bias.view(g, 1, cout), rows, weight)  # [G, N*W, out]
+        return y.transpose(0, 1).reshape(n, w, g * cout).transpose(1, 2)
+
+
+def use_grouped_products(model: nn.Module) -> None:
+    """Let every 1x1 convolution of a model compute itself so; parameters and their names stay."""
+    for module in model.modules():
+        if type(module) is nn.Conv1d:
+            module.__class__ = GroupedConv1d
+
 
 _RUN_FILE = "run.json"
 _EVAL_BATCH = 64
@@ -238,9 +279,9 @@ class Trainer:
         options = self._options
         random = np.random.default_rng([options.seed, 1, self.state.step])
         if options.task is Task.FILL_MASK:
-            batch = masking.hide_tokens(batch, self._tokenizer, options.mask_probability, random)
+            batch = hide_tokens(batch, self._tokenizer, options.mask_probability, random)
         if options.word_dropout:
-            batch = masking.drop_words(batch, self._tokenizer, options.word_dropout, random)
+            batch = drop_words(batch, self._tokenizer, options.word_dropout, random)
         return batch
 
     def _loss(self, batch: Collated, part: np.ndarray) -> Tensor:
@@ -274,7 +315,7 @@ class Trainer:
         with accelerator.autocast():
             found = observations(
                 model.task,
-                TorchSession(model).run,
+                torch_predict(model),
                 [self._eval_set.features[n] for n in own],
                 batch_size=_EVAL_BATCH,
                 pad_token_id=self._tokenizer.pad_token_id,

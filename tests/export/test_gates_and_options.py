@@ -136,10 +136,10 @@ def test_a_drop_that_is_too_large_is_refused(labelled: Path) -> None:
     model, tokenizer = tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tiny.tokenizer(SMALL)
     gate = AccuracyGate(no_drop(labelled), model, tokenizer, 64)
     other = tiny.model(Task.TEXT_CLASSIFICATION, SMALL, seed=1)
-    from squeezebert_mobile.training.torch_session import TorchSession
+    from squeezebert_mobile.training.evaluate import torch_predict
 
     with pytest.raises(GateError, match="accuracy falls too far"):
-        gate.require(TorchSession(other).run, "onnx/model.onnx")
+        gate.require(torch_predict(other), "onnx/model.onnx")
 
 
 def test_units_are_ranked_by_what_they_do_to_the_outputs(texts: Path) -> None:

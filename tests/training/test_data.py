@@ -10,9 +10,8 @@ from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, Us
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
-from squeezebert_mobile.training.features import IGNORED, collate, encode
-from squeezebert_mobile.training.masking import drop_words, hide_tokens
-from squeezebert_mobile.training.sampling import epoch_batches, shards
+from squeezebert_mobile.training.features import IGNORED, collate, drop_words, encode, hide_tokens
+from squeezebert_mobile.training.trainer import epoch_batches, shards
 
 TOKENIZER = tokenizer()
 SENTIMENT = SqueezeBertConfig(id2label=("negative", "positive"))

@@ -1,24 +1,25 @@
+import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from seqeval.metrics import f1_score
-from tiny import checkpoint, tokenizer
+from tiny import CONFIG, checkpoint, tokenizer
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import GateError, UsageError
-from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.training import bootstrap
+from squeezebert_mobile.model import run_module
+from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.training import metrics as scores
 from squeezebert_mobile.training.data import QuestionExample, TaggedExample, TextExample
 from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate, require_drop
 from squeezebert_mobile.training.evaluate import score as score_predictions
-from squeezebert_mobile.training.features import Feature, encode
-from squeezebert_mobile.training.masking import hide_each
-from squeezebert_mobile.training.torch_session import TorchSession
+from squeezebert_mobile.training.features import Feature, encode, hide_each
+from squeezebert_mobile.training.metrics import drop, interval, replicates
 
 torch.set_num_threads(1)
 
@@ -95,13 +96,12 @@ def test_torch_runs_on_as_many_threads_as_the_report_says(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = set()
-    run = TorchSession.run
 
-    def note(session: TorchSession, batch: Batch) -> dict[str, np.ndarray]:
+    def note(module: torch.nn.Module, batch: Batch, names: Sequence[str]) -> dict[str, np.ndarray]:
         seen.add(torch.get_num_threads())
-        return run(session, batch)
+        return run_module(module, batch, names)
 
-    monkeypatch.setattr(TorchSession, "run", note)
+    monkeypatch.setattr("squeezebert_mobile.training.evaluate.run_module", note)
     model = checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION)
     assert evaluate(EvaluateOptions(model, str(data), threads=2, resamples=5)).threads == 2
     assert seen == {2}
@@ -120,8 +120,8 @@ def test_the_interval_of_a_paired_difference_is_narrower_than_of_the_values() ->
     other = right.copy()
     other[:4] = 1 - other[:4]
     one, two = (scores.Metric("accuracy", s, lambda x: float(x.mean())) for s in (right, other))
-    a, b = (bootstrap.replicates(metric, 300, seed=1) for metric in (one, two))
-    alone, paired = bootstrap.interval(a), bootstrap.interval(bootstrap.drop(a, b, higher_is_better=True))
+    a, b = (replicates(metric, 300, seed=1) for metric in (one, two))
+    alone, paired = interval(a), interval(drop(a, b, higher_is_better=True))
     assert alone.low < one.value < alone.high
     assert paired.high - paired.low < (alone.high - alone.low) / 2
 
@@ -205,3 +205,29 @@ def test_correlations_for_regression() -> None:
     observed = [np.array([2 * v + 1]) for v in values]
     found = {m.name: m.value for m in scores.metrics(Task.TEXT_CLASSIFICATION, config, examples, features, observed)}
     assert found == {"pearson": pytest.approx(1), "spearman": pytest.approx(1)}
+
+
+def test_a_long_context_is_cut_into_the_windows_that_predict_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What evaluate measures is what predict answers, for a window's length at which the strides once differed."""
+    config = dataclasses.replace(CONFIG, max_position_embeddings=160)
+    model = checkpoint(tmp_path / "model", Task.QUESTION_ANSWERING, config)
+    context = "Anna Lee met Bob in New York. " * 40
+    row = {"question": "Who met Bob?", "context": context, "answers": {"text": ["Anna Lee"], "answer_start": [0]}}
+    (tmp_path / "data.jsonl").write_text(json.dumps(row) + "\n")
+    seen: list[np.ndarray] = []
+
+    def note(module: torch.nn.Module, batch: Batch, names: Sequence[str]) -> dict[str, np.ndarray]:
+        seen.extend(batch.input_ids)
+        return run_module(module, batch, names)
+
+    monkeypatch.setattr("squeezebert_mobile.training.evaluate.run_module", note)
+    evaluate(EvaluateOptions(model, str(tmp_path / "data.jsonl"), batch_size=1, resamples=5))
+    length = config.max_position_embeddings
+    windows = tokenizer(config)(
+        row["question"], context, max_length=length, truncation="only_second", stride=window_stride(length)
+    )
+    expected = {tuple(ids[mask == 1]) for ids, mask in zip(windows.input_ids, windows.attention_mask, strict=True)}
+    assert {tuple(ids) for ids in seen} == expected
+    assert len(expected) > 2

@@ -18,8 +18,7 @@ from squeezebert_mobile.model import model_class
 from squeezebert_mobile.run.postprocess import Answer
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.training.finetune import FinetuneOptions, finetune
-from squeezebert_mobile.training.finetune_report import PLOT_NAME, REPORT_NAME
+from squeezebert_mobile.training.finetune import PLOT_NAME, REPORT_NAME, FinetuneOptions, finetune
 from squeezebert_mobile.training.trainer import Trainer, learning_rate_factor, parameter_groups
 
 torch.set_num_threads(1)

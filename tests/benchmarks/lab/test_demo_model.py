@@ -12,8 +12,7 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL
 from squeezebert_mobile.model import SqueezeBertForSequenceClassification
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
-from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate
-from squeezebert_mobile.training.torch_session import TorchSession
+from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate, torch_predict
 
 DEV = ROOT.parent / "shared" / "data" / "sst2" / "dev.tsv"
 MEGABYTES = 8
@@ -39,7 +38,7 @@ def test_it_answers_plain_sentences(text: str, label: str) -> None:
     model = SqueezeBertForSequenceClassification.from_pretrained(DEMO_MODEL)
     encoded = SqueezeBertTokenizerFast.from_pretrained(DEMO_MODEL)(text)
     batch = Batch(encoded.input_ids, encoded.attention_mask, encoded.token_type_ids)
-    assert model.config.id2label[TorchSession(model).run(batch)["logits"][0].argmax()] == label
+    assert model.config.id2label[torch_predict(model)(batch)["logits"][0].argmax()] == label
 
 
 @pytest.mark.skipif(not DEV.is_file(), reason="needs SST-2 in ../shared/data/sst2")
