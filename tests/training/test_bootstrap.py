@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from squeezebert_mobile.training import bootstrap
-from squeezebert_mobile.training.bootstrap import Interval
+from squeezebert_mobile.training import metrics
 from squeezebert_mobile.training.evaluate import Candidate, Scored, compare
-from squeezebert_mobile.training.metrics import Float64, Metric
+from squeezebert_mobile.training.metrics import Float64, Interval, Metric
 
 
 def mean(values: object, *, higher_is_better: bool = True) -> Metric:
@@ -29,7 +28,7 @@ def test_a_replicate_is_the_metric_of_as_many_examples_drawn_with_replacement() 
         return float(statistics[0, 0])
 
     statistics = np.arange(40.0).reshape(20, 2)
-    found = bootstrap.replicates(Metric("first", statistics, reduce), 300, seed=0)
+    found = metrics.replicates(Metric("first", statistics, reduce), 300, seed=0)
     assert found.tolist() == [drawn[0, 0] for drawn in seen]
     assert len(seen) == 300
     rows = {tuple(row) for row in statistics.tolist()}
@@ -41,7 +40,7 @@ def test_a_replicate_is_the_metric_of_as_many_examples_drawn_with_replacement() 
 
 def test_equal_seeds_draw_equal_examples_and_others_do_not() -> None:
     metric = mean(np.random.default_rng(0).random(50))
-    first, again, other = (bootstrap.replicates(metric, 20, seed) for seed in (3, 3, 4))
+    first, again, other = (metrics.replicates(metric, 20, seed) for seed in (3, 3, 4))
     assert first.tolist() == again.tolist()
     assert first.tolist() != other.tolist()
     assert len(set(first.tolist())) == 20, "each replicate draws anew"
@@ -49,23 +48,23 @@ def test_equal_seeds_draw_equal_examples_and_others_do_not() -> None:
 
 def test_the_draws_of_two_metrics_of_one_size_are_the_same() -> None:
     values = np.random.default_rng(0).random(50)
-    low, high = (bootstrap.replicates(mean(v), 100, seed=1) for v in (values, values + 0.25))
-    assert bootstrap.drop(high, low, higher_is_better=True) == pytest.approx(np.full(100, 0.25))
+    low, high = (metrics.replicates(mean(v), 100, seed=1) for v in (values, values + 0.25))
+    assert metrics.drop(high, low, higher_is_better=True) == pytest.approx(np.full(100, 0.25))
 
 
 def test_an_interval_leaves_two_and_a_half_percent_on_either_side() -> None:
-    assert bootstrap.interval(np.arange(1001.0)) == Interval(pytest.approx(25.0), pytest.approx(975.0))
+    assert metrics.interval(np.arange(1001.0)) == Interval(pytest.approx(25.0), pytest.approx(975.0))
 
 
 def test_a_replicate_without_a_value_does_not_count() -> None:
     values = np.concatenate([np.arange(1001.0), np.full(500, np.nan)])
-    assert bootstrap.interval(values) == Interval(pytest.approx(25.0), pytest.approx(975.0))
+    assert metrics.interval(values) == Interval(pytest.approx(25.0), pytest.approx(975.0))
 
 
 def test_a_drop_is_positive_where_the_candidate_is_worse() -> None:
     baseline, other = np.array([5.0, 7.0]), np.array([4.0, 9.0])
-    assert bootstrap.drop(baseline, other, higher_is_better=True).tolist() == [1.0, -2.0]
-    assert bootstrap.drop(baseline, other, higher_is_better=False).tolist() == [-1.0, 2.0]
+    assert metrics.drop(baseline, other, higher_is_better=True).tolist() == [1.0, -2.0]
+    assert metrics.drop(baseline, other, higher_is_better=False).tolist() == [-1.0, 2.0]
 
 
 @pytest.mark.parametrize(("higher_is_better", "drop"), [(True, -0.25), (False, 0.25)])
@@ -84,6 +83,6 @@ def test_a_row_has_its_interval_its_drop_and_its_median_milliseconds(higher_is_b
     assert (other.baseline, other.drop) == ("a", pytest.approx(drop))
     # Every example is as much better or worse, so a pair of equal draws never differs by anything else.
     assert other.drop_interval == Interval(pytest.approx(drop), pytest.approx(drop))
-    expected = bootstrap.interval(bootstrap.replicates(scored[0][1].metrics[0], 200, seed=7))
+    expected = metrics.interval(metrics.replicates(scored[0][1].metrics[0], 200, seed=7))
     assert base.interval == expected
     assert base.metrics == {"mean": pytest.approx(values.mean())}

@@ -8,9 +8,9 @@ from clock import Clock
 
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.training import inference
+from squeezebert_mobile.training import evaluate
+from squeezebert_mobile.training.evaluate import observations
 from squeezebert_mobile.training.features import Feature
-from squeezebert_mobile.training.inference import observations
 
 
 def feature(length: int) -> Feature:
@@ -21,7 +21,7 @@ def feature(length: int) -> Feature:
 
 def on(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """Let padding and scoring take ten seconds each, which are not the model's."""
-    collate, observe = inference.collate, inference.observe
+    collate, observe = evaluate.collate, evaluate.observe
 
     def slow_collate(features: Sequence[Feature], pad_token_id: int) -> object:
         clock.work(1e10)
@@ -31,9 +31,9 @@ def on(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
         clock.work(1e10)
         return observe(task, row, outputs)
 
-    monkeypatch.setattr(inference, "perf_counter", clock.perf_counter)
-    monkeypatch.setattr(inference, "collate", slow_collate)
-    monkeypatch.setattr(inference, "observe", slow_observe)
+    monkeypatch.setattr(evaluate, "perf_counter", clock.perf_counter)
+    monkeypatch.setattr(evaluate, "collate", slow_collate)
+    monkeypatch.setattr(evaluate, "observe", slow_observe)
 
 
 def test_features_of_similar_length_share_a_call_and_its_seconds(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
