@@ -226,7 +226,12 @@ def test_a_long_context_is_cut_into_the_windows_that_predict_reads(
     evaluate(EvaluateOptions(model, str(tmp_path / "data.jsonl"), batch_size=1, resamples=5))
     length = config.max_position_embeddings
     windows = tokenizer(config)(
-        row["question"], context, max_length=length, truncation="only_second", stride=window_stride(length)
+        row["question"],
+        context,
+        max_length=length,
+        truncation="only_second",
+        padding="longest",
+        stride=window_stride(length),
     )
     expected = {tuple(ids[mask == 1]) for ids, mask in zip(windows.input_ids, windows.attention_mask, strict=True)}
     assert {tuple(ids) for ids in seen} == expected
