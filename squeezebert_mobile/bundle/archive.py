@@ -129,7 +129,7 @@ def _require_plain_zip(file: BinaryIO, archive: Path) -> None:
     if count > MAX_ENTRIES or length > _MAX_DIRECTORY_BYTES:
         raise InputFileError(archive, "has too many entries", found=count, expected=f"up to {MAX_ENTRIES}", fix=_FIX)
     ends = offset + length == start + at and start + at + _END.size + comment == size
-    wide = tail[max(0, at - _LOCATOR_BYTES) : at].startswith(b"PK\x06\x07")
+    wide = tail[:at][-_LOCATOR_BYTES:].startswith(b"PK\x06\x07")
     if not ends or wide or here != count or disk or first_disk:
         raise InputFileError(archive, "is not a plain zip: its directory is not at its end", fix=_FIX)
 

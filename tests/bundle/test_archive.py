@@ -64,7 +64,7 @@ def refused(path: Path, *words: str) -> SqueezeBertMobileError:
     assert sorted(path.parent.rglob("*")) == before
     line = str(caught.value)
     assert path.name in line
-    assert "; fix: " in line
+    assert caught.value.fix
     for word in words:
         assert word in line
     return caught.value
@@ -173,6 +173,15 @@ def test_a_manifest_is_read_up_to_its_limit(packed: Path, tmp_path: Path, monkey
     refused(packed, "bundle.json: is too large")
 
 
+def test_a_directory_is_read_up_to_its_limit(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = packed.read_bytes()
+    (size,) = struct.unpack_from("<L", data, data.rfind(b"PK\x05\x06") + 12)
+    monkeypatch.setattr(archive, "_MAX_DIRECTORY_BYTES", size)
+    archive.unpack(packed, tmp_path / "new")
+    monkeypatch.setattr(archive, "_MAX_DIRECTORY_BYTES", size - 1)
+    refused(packed, "too many entries")
+
+
 def test_a_folder_is_no_archive(folder: Path) -> None:
     assert not archive.is_archive(folder)
 
@@ -269,6 +278,27 @@ def trailing(path: Path) -> Path:
     return path
 
 
+def claiming(offset: int) -> Callable[[Path], Path]:
+    """The last record says 1 for the disk, the directory's first disk or the entries on this disk."""
+
+    def make(path: Path) -> Path:
+        data = bytearray(zipped(path, FILES).read_bytes())
+        struct.pack_into("<H", data, data.rfind(b"PK\x05\x06") + offset, 1)
+        path.write_bytes(data)
+        return path
+
+    return make
+
+
+def wide(path: Path) -> Path:
+    """A locator of the 64-bit extension at the end of the directory, as a part of it."""
+    data = bytearray(zipped(path, FILES).read_bytes())
+    at = data.rfind(b"PK\x05\x06")
+    struct.pack_into("<L", data, at + 12, struct.unpack_from("<L", data, at + 12)[0] + 20)
+    path.write_bytes(data[:at] + b"PK\x06\x07" + bytes(16) + data[at:])
+    return path
+
+
 def tarred(path: Path, mode: str = "w") -> Path:
     with tarfile.open(path, mode) as out:  # type: ignore[call-overload]
         for name, data in FILES.items():
@@ -308,6 +338,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], type[SqueezeBertMobileError], s
     "understated size": (understated, SqueezeBertMobileError, "vocab.txt"),
     "prefixed": (prefixed, InputFileError, "not a zip"),
     "trailing": (trailing, InputFileError, "plain zip"),
+    "on another disk": (claiming(4), InputFileError, "plain zip"),
+    "directory on another disk": (claiming(6), InputFileError, "plain zip"),
+    "entries on another disk": (claiming(8), InputFileError, "plain zip"),
+    "64-bit": (wide, InputFileError, "plain zip"),
     "tar": (tarred, InputFileError, "not a zip"),
     "tar.gz": (lambda p: tarred(p, "w:gz"), InputFileError, "not a zip"),
     "cut": (cut, InputFileError, "cut off"),
