@@ -23,7 +23,11 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Chip(Record):
-    """Published figures of one core of a chip with their sources; a multiply-add counts as two operations."""
+    """Published figures of one core of a chip with their sources.
+
+    ``ghz`` is the core's highest clock. Operations per cycle are the core's peak, a multiply-add counted as two.
+    ``memory_gb_per_s`` is 10^9 bytes a second and belongs to the whole chip.
+    """
 
     name: str
     core: str

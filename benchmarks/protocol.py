@@ -62,8 +62,8 @@ class Conditions(Record):
     """What the machine did while it was measured; null where the machine cannot say.
 
     ``other_load`` and ``stolen`` (by the host of a virtual machine) are in cores, ``throttle_events`` counts the
-    kernel's thermal interventions, ``slowest_mhz`` and ``fastest_mhz`` are the core clocks' extremes as seen after each
-    turn. From ``thermal_status`` to ``screen_on`` the fields are a phone's.
+    kernel's thermal interventions, ``slowest_mhz`` and ``fastest_mhz`` are the core clocks' extremes as seen before
+    each turn. From ``thermal_status`` to ``screen_on`` the fields are a phone's.
     """
 
     record: Literal["conditions"] = "conditions"

@@ -2,7 +2,7 @@
 
 The lines are, in this order: one ``run``, a ``case`` for each thing measured, a ``sample`` for each inference, a
 ``pace`` for each turn where the machine's was read, the ``conditions``, and one ``end`` with the SHA-256 of all bytes
-before it. Hosts and phones write this format.
+before it. Hosts write this format; what a phone reports is turned into it (`devices`).
 """
 
 import hashlib
@@ -153,7 +153,7 @@ class Result:
 
     @cached_property
     def by_case(self) -> Mapping[str, tuple[Sample, ...]]:
-        """The samples of each case in the order of their measuring."""
+        """The samples of each case by its name, in the order of measuring; empty for a case without any."""
         return {case.name: tuple(s for s in self.samples if s.case == case.name) for case in self.cases}
 
     def case(self, name: str) -> Case:

@@ -19,7 +19,9 @@ from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Precision, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
+# By name, with the shapes that the artifact's manifest entry gives them.
 Outputs = dict[str, Float32]
+# One call of an artifact or of the reference.
 Run = Callable[[Batch], Outputs]
 
 # Columns added on the right; small and odd, so that no kernel's tile hides a mistake.

@@ -29,7 +29,7 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Dynamic:
-    """int8 weights per output channel; activations quantized per tensor while the model runs.
+    """int8 weights per output channel; activations quantized at run time: per tensor in ONNX, per token in a .pte.
 
     ``keep_float`` names units that stay fp32: `embeddings`, `layers.3.attention`, `layers.3.feed_forward`, `head`.
     """
@@ -40,9 +40,9 @@ class Dynamic:
 
 @dataclass(frozen=True)
 class Static:
-    """int8 weights per output channel; activations with the scales that calibration found.
+    """int8 weights per output channel; activations with calibrated scales, in a .pte in the attention products alone.
 
-    ``approximate_gelu`` puts x times that gate in the place of the exact Gelu: another function, faster, off.
+    ``approximate_gelu`` replaces the exact Gelu by x times that gate, a faster but different function; None keeps it.
     """
 
     ranges: Ranges = field(repr=False)

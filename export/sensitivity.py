@@ -22,7 +22,11 @@ _HATCHES = ("", "//")
 
 @dataclass(frozen=True)
 class Effect:
-    """A unit alone in int8: the root mean square and the largest change of an output, and its int8 parameters."""
+    """A unit alone in int8, compared with fp32.
+
+    ``rms`` and ``max_abs`` are the root mean square and the largest change over all outputs of all texts, in the
+    outputs' own units (logits, for a classifier); ``parameters`` are those of the unit that became int8.
+    """
 
     unit: str
     rms: float
@@ -31,7 +35,7 @@ class Effect:
 
     @property
     def damage(self) -> float:
-        """The change that a byte of this unit in int8 costs."""
+        """``rms`` for each parameter in int8."""
         return self.rms / max(self.parameters, 1)
 
 

@@ -1,7 +1,9 @@
 """SqueezeBERT checkpoints as verified bundles for phones: ONNX Runtime and ExecuTorch, fp32 and int8.
 
-The classes that transformers' users know are here; each command has a function in the module of its name, such as
-The classes that users of transformers know are here; each command has a function in the module of its name, such as
+The classes that users of transformers know are here. Each command is a function that returns a typed result:
+`export.pipeline.export`, `run.verify.verify`, `run.predict.predict`, `training.finetune.finetune`,
+`training.evaluate.evaluate`, `benchmarks.benchmark.benchmark`, `benchmarks.compare.compare`,
+`benchmarks.reproduce.reproduce`, `info.info` and `doctor.doctor`.
 """
 
 import importlib

@@ -49,6 +49,8 @@ ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Embeddings(nn.Module):
+    """Token and type ids [N, W] to normalized sums of three embeddings [N, C, W]."""
+
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
@@ -72,6 +74,8 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class ConvDropoutLayerNorm(nn.Module):
+    """A grouped 1x1 convolution of [N, cin, W], added to a residual [N, cout, W] and normalized."""
+
     def __init__(self, cin: int, cout: int, groups: int, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.conv1d = nn.Conv1d(cin, cout, kernel_size=1, groups=groups)
@@ -83,6 +87,8 @@ class ConvDropoutLayerNorm(nn.Module):
 
 
 class ConvActivation(nn.Module):
+    """[N, C, W] to [N, intermediate_size, W]: a grouped 1x1 convolution and the activation."""
+
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         groups = config.intermediate_groups
@@ -94,6 +100,8 @@ class ConvActivation(nn.Module):
 
 
 class SelfAttention(nn.Module):
+    """[N, C, W] to [N, C, W]; ``mask`` [N, 1, 1, W] is added to the scores: 0, or the dtype's minimum at padding."""
+
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         c = config.hidden_size
@@ -113,6 +121,8 @@ class SelfAttention(nn.Module):
 
 
 class Layer(nn.Module):
+    """Self-attention and feed-forward, [N, C, W] to [N, C, W]; ``mask`` as in `SelfAttention`."""
+
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         c, wide = config.hidden_size, config.intermediate_size
@@ -127,6 +137,8 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
+    """All layers, [N, C, W] to [N, C, W]; ``mask`` as in `SelfAttention`."""
+
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
@@ -138,12 +150,14 @@ class Encoder(nn.Module):
 
 
 class Pooler(nn.Module):
+    """The first token of [N, W, C] to [N, C]."""
+
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.dense(x[:, 0]))  # [N, W, C] -> [N, C]
+        return torch.tanh(self.dense(x[:, 0]))
 
 
 class PreTrained(nn.Module):
@@ -206,6 +220,8 @@ class SqueezeBertModel(PreTrained):
 
 
 class LMHead(nn.Module):
+    """[N, W, C] to [N, W, C] before the decoder."""
+
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
@@ -217,6 +233,8 @@ class LMHead(nn.Module):
 
 
 class Predictions(nn.Module):
+    """[N, W, C] to vocabulary logits [N, W, V]."""
+
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.transform = LMHead(config)

@@ -1,7 +1,8 @@
 """The child process that runs one model for its parent: a runtime that dies on a damaged file dies here.
 
 Frames on stdin and stdout: eight bytes of length, then an npz archive without pickles. The first request names the
-model; its answer is empty. An answer with ``error`` in it carries [exit code, file, what, fix] as text.
+model; its answer is empty. An answer with ``error`` in it carries [exit code, file,
+what, fix, found, expected] as text.
 """
 
 import io

@@ -41,7 +41,7 @@ def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | No
 
     ``source`` is a bundle's folder or archive. With ``public_key``, the bundle must be signed by that key's owner,
     which is checked before anything is run. Raises as `archive.opened` and `signing.require_signed`; GateError where
-    ids or answers differ by more than was measured at export, doubled for another version of a runtime.
+    ids differ, or answers by more than `Artifact.allowed_differences`.
     """
     with archive.opened(source) as bundle:
         if public_key is not None:

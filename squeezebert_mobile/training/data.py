@@ -46,7 +46,7 @@ _OPTIONAL = {"text_pair", "soft_labels", "answers", "answer_text", "answer_start
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with named columns; ``name`` is what errors call them, ``features`` the class names a data set declares."""
+    """Rows with named columns; ``name`` is what errors call them, ``class_names`` the labels a data set declares."""
 
     name: str
     rows: tuple[Row, ...]

@@ -26,6 +26,7 @@ from squeezebert_mobile.training.features import Feature, collate, encode, hide_
 from squeezebert_mobile.training.metrics import Float64, Interval, Metric, drop, interval, metrics, observe, replicates
 from squeezebert_mobile.training.options import EvaluateOptions
 
+# A model's call: a batch to its outputs by name, such as logits [N, labels].
 Predict = Callable[[Batch], Mapping[str, Float32]]
 
 

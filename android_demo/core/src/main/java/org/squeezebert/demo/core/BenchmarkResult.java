@@ -13,7 +13,7 @@ public final class BenchmarkResult {
     private static final int LEAST_BATTERY = 20;
     private static final int THERMAL_MODERATE = 2;
     private static final long CLOCK_TOLERANCE_MS = 1000;
-    /** The last third's median over the first's, as in benchmarks/protocol.py. */
+    /** The last third's median over the first's; benchmarks/drift.py asks for a proven difference beside other cases. */
     private static final double MAX_SLOWDOWN = 1.05;
     private static final int LEAST_FOR_SLOWDOWN = 9;
 
