@@ -8,8 +8,8 @@ from pathlib import Path
 
 from squeezebert_mobile.benchmarks import candidates, measure, peers, samples, workload
 from squeezebert_mobile.benchmarks.candidates import Candidate
+from squeezebert_mobile.benchmarks.children import Item
 from squeezebert_mobile.benchmarks.measure import Job, Report
-from squeezebert_mobile.benchmarks.messages import Item
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import Result

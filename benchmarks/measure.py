@@ -1,7 +1,8 @@
 """Measuring: every candidate alone and cold first, then all of them in turns, in an order that rotates.
 
 A turn is a handful of consecutive runs of one case. In a round every case has one turn, so that whatever the machine
-does meanwhile, it does to all; the turns of one round are what ratios pair.
+does meanwhile, it does to all; the turns of one round are what ratios pair. The calls of a turn are timed where they
+run, by `worker.Loader.measure` in the child.
 """
 
 import math
@@ -9,14 +10,13 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from squeezebert_mobile.benchmarks import environment
 from squeezebert_mobile.benchmarks.candidates import Candidate
-from squeezebert_mobile.benchmarks.children import Child
+from squeezebert_mobile.benchmarks.children import Item, MeasuringProcess
 from squeezebert_mobile.benchmarks.environment import Watch
-from squeezebert_mobile.benchmarks.messages import Item, Loaded
 from squeezebert_mobile.benchmarks.peers import PeerModel
 from squeezebert_mobile.benchmarks.protocol import ALONE, Conditions, Protocol
 from squeezebert_mobile.benchmarks.samples import Case, Cold, Pace, Result, Run, Sample
@@ -53,14 +53,14 @@ def run(jobs: Sequence[Job], report: Report, *, cold: bool = True) -> Result:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     cold_figures = [_cold(job, report) if cold else None for job in jobs]
     with ExitStack() as stack:
-        children: dict[tuple[str, int], Child] = {}
-        measurers: list[Child] = []
+        children: dict[tuple[str, int], MeasuringProcess] = {}
+        measurers: list[MeasuringProcess] = []
         for number, job in enumerate(jobs):
             report(f"load {job.candidate.label}")
             key = job.candidate.runtime, job.protocol.threads
             if key not in children:
-                children[key] = stack.enter_context(Child(job.protocol.threads))
-            children[key].load(number, job.candidate)
+                children[key] = stack.enter_context(MeasuringProcess(job.protocol.threads))
+            children[key].load(number, job.candidate, job.items)
             measurers.append(children[key])
         pids = [child.pid for child in children.values()]
         measured = measure(jobs, measurers, lambda: Watch(lambda: pids), report)
@@ -72,17 +72,17 @@ def run(jobs: Sequence[Job], report: Report, *, cold: bool = True) -> Result:
 def _cold(job: Job, report: Report) -> Cold:
     """A job's candidate alone in a fresh process."""
     report(f"load cold {job.candidate.label}")
-    with Child(job.protocol.threads) as child:
-        loaded: Loaded = child.load(0, job.candidate)
-        timings = child.measure(0, job.items[:1] * _COLD_RUNS)
-    first = timings[0]
+    with MeasuringProcess(job.protocol.threads) as child:
+        loaded = child.load(0, job.candidate, job.items)
+        first, *_ = child.measure(0, (0,) * _COLD_RUNS)
+        peak = child.peak_bytes()
     total = first.infer_ns + (first.tokenize_ns or 0) + (first.postprocess_ns or 0)
     made = isinstance(job.candidate.source, PeerModel) and job.candidate.source.weights is None
     return Cold(
         load_ns=None if made else loaded.load_ns,
         first_ns=total,
         base_bytes=loaded.base_bytes,
-        peak_bytes=timings[-1].peak_bytes,
+        peak_bytes=peak,
     )
 
 
@@ -95,7 +95,9 @@ class Measured:
     paces: tuple[Pace, ...]
 
 
-def measure(jobs: Sequence[Job], children: Sequence[Child], watch: Callable[[], Watch], report: Report) -> Measured:
+def measure(
+    jobs: Sequence[Job], children: Sequence[MeasuringProcess], watch: Callable[[], Watch], report: Report
+) -> Measured:
     """Measure loaded jobs."""
     start = time.perf_counter_ns()
     pairs = zip(jobs, children, strict=True)
@@ -130,7 +132,7 @@ def _rounds(protocol: Protocol) -> int:
 class _Turns:
     """The turns of one job and its samples so far."""
 
-    def __init__(self, number: int, job: Job, child: Child, start_ns: int) -> None:
+    def __init__(self, number: int, job: Job, child: MeasuringProcess, start_ns: int) -> None:
         self.job = job
         self.samples: list[Sample] = []
         self.paces: list[Pace] = []
@@ -164,18 +166,9 @@ class _Turns:
         warmup = self.job.protocol.turn_warmup
         items = self._next(self._runs(rounds_left))
         timings = self._child.measure(self._number, (*items[:1] * warmup, *items), warmup)
-        self.samples += [
-            Sample(
-                case=self._name,
-                turn=turn,
-                at_ns=timing.at_ns - self._start_ns,
-                tokens=timing.tokens,
-                infer_ns=timing.infer_ns,
-                tokenize_ns=timing.tokenize_ns,
-                postprocess_ns=timing.postprocess_ns,
-            )
-            for timing in timings
-        ]
+        for timing in timings:
+            at = timing.at_ns - self._start_ns
+            self.samples.append(Sample(case=self._name, turn=turn, **asdict(replace(timing, at_ns=at))))
         self._elapsed_ns += sum(timing.infer_ns for timing in timings)
         self._run_ns = max(self._elapsed_ns, 1) / len(self.samples)
 
@@ -185,9 +178,8 @@ class _Turns:
         missing = max(protocol.min_runs - len(self.samples), (self._min_ns - self._elapsed_ns) / self._run_ns)
         return min(max(protocol.turn_runs, math.ceil(missing / rounds_left)), _MAX_TURN_RUNS)
 
-    def _next(self, count: int) -> tuple[Item, ...]:
-        """The next items, from the first again after the last."""
-        items = self.job.items
-        chosen = tuple(items[(self._taken + offset) % len(items)] for offset in range(count))
+    def _next(self, count: int) -> tuple[int, ...]:
+        """The next items by index, from the first again after the last."""
+        chosen = tuple((self._taken + offset) % len(self.job.items) for offset in range(count))
         self._taken += count
         return chosen

@@ -1,13 +1,10 @@
-"""The child process of one runtime: it holds all loaded candidates and runs one of them when it is told to.
-
-The parent sends pickled requests over a socket pair that it made; both ends are this program.
-"""
+"""The child process of one runtime: it holds all loaded candidates and times the calls of one when it is told to."""
 
 import resource
 import sys
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,39 +12,19 @@ import numpy as np
 
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, Checkpoint, PlainFile
-from squeezebert_mobile.benchmarks.messages import Item, Load, Loaded, Measure, ReadPace, Timing
+from squeezebert_mobile.benchmarks.children import LOAD, Item, Timing
 from squeezebert_mobile.benchmarks.pace import Probe
 from squeezebert_mobile.benchmarks.peers import PeerModel, logits_of
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.run import postprocess
+from squeezebert_mobile.run.child import Answer, Arrays, serve
 from squeezebert_mobile.run.engines import Engine, OnnxEngine, load_engine
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class TimedEngine:
-    """An engine that remembers when its calls began and ended."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.spans: list[tuple[int, int]] = []
-        self.batch: Batch | None = None
-
-    def run(self, batch: Batch) -> dict[str, Float32]:
-        """The engine's outputs."""
-        self.batch = batch
-        start = time.perf_counter_ns()
-        outputs = self._engine.run(batch)
-        self.spans.append((start, time.perf_counter_ns()))
-        return outputs
-
-    def close(self) -> None:
-        """Nothing to end: the engine goes with its process."""
 
 
 class TorchEngine:
@@ -88,10 +65,49 @@ class PlainPteEngine:
         return {"logits": outputs[0].numpy().copy()}
 
 
+class Loader:
+    """A candidate in memory: its engine, and the pipeline from text where there is one, which runs the engine here."""
+
+    def __init__(self, candidate: Candidate, threads: int, bundle: Bundle | None) -> None:
+        self._engine = _engine(candidate, threads, bundle)
+        self._pipeline = _pipeline(candidate, self, bundle)
+        self._spans: list[tuple[int, int]] = []
+        self._batch: Batch | None = None
+
+    def run(self, batch: Batch) -> dict[str, Float32]:
+        """The engine's outputs; when the call began and ended, in nanoseconds, and the batch are remembered."""
+        self._batch = batch
+        start = time.perf_counter_ns()
+        outputs = self._engine.run(batch)
+        self._spans.append((start, time.perf_counter_ns()))
+        return outputs
+
+    def close(self) -> None:
+        """Nothing to end: the engine goes with its process."""
+
+    def measure(self, item: Item) -> Timing:
+        """One call, timed."""
+        self._spans.clear()
+        start = time.perf_counter_ns()
+        if isinstance(item, Batch):
+            self.run(item)
+        else:
+            assert self._pipeline is not None, "texts are sent only to candidates with a tokenizer"
+            self._pipeline(item)
+        end = time.perf_counter_ns()
+        assert self._batch is not None
+        tokens = self._batch.input_ids.shape[-1]
+        infer = sum(last - first for first, last in self._spans)
+        if isinstance(item, Batch):
+            return Timing(start, tokens, infer, None, None)
+        before = self._spans[0][0] - start
+        return Timing(start, tokens, infer, before, end - start - infer - before)
+
+
 class PlainPipeline:
     """Text to label scores with a peer: what a `Predictor` is for a bundle."""
 
-    def __init__(self, tokenizer: SqueezeBertTokenizerFast, engine: TimedEngine, max_tokens: int) -> None:
+    def __init__(self, tokenizer: SqueezeBertTokenizerFast, engine: Loader, max_tokens: int) -> None:
         self._tokenizer, self._engine, self._max_tokens = tokenizer, engine, max_tokens
 
     def __call__(self, sample: Sample) -> object:
@@ -100,33 +116,6 @@ class PlainPipeline:
         outputs = self._engine.run(rows.batch())
         logits = outputs["logits"][0]
         return postprocess.classify(logits, [str(index) for index in range(len(logits))])
-
-
-class Loader:
-    """A candidate in memory: its engine, and the pipeline from text where there is one."""
-
-    def __init__(self, candidate: Candidate, threads: int, bundle: Bundle | None) -> None:
-        self.engine = TimedEngine(_engine(candidate, threads, bundle))
-        self.pipeline = _pipeline(candidate, self.engine, bundle)
-
-    def measure(self, item: Item) -> Timing:
-        """One call, timed."""
-        self.engine.spans.clear()
-        start = time.perf_counter_ns()
-        if isinstance(item, Batch):
-            self.engine.run(item)
-        else:
-            assert self.pipeline is not None, "texts are sent only to candidates with a tokenizer"
-            self.pipeline(item)
-        end = time.perf_counter_ns()
-        spans, batch = self.engine.spans, self.engine.batch
-        assert batch is not None
-        tokens = batch.input_ids.shape[-1]
-        infer = sum(last - first for first, last in spans)
-        if isinstance(item, Batch):
-            return Timing(start, tokens, infer, None, None, peak_bytes())
-        before = spans[0][0] - start
-        return Timing(start, tokens, infer, before, end - start - infer - before, peak_bytes())
 
 
 def _engine(candidate: Candidate, threads: int, bundle: Bundle | None) -> Engine:
@@ -151,7 +140,7 @@ def _reference(folder: Path, candidate: Candidate) -> "nn.Module":
     return model_class(candidate.task).from_pretrained(folder)
 
 
-def _pipeline(candidate: Candidate, engine: TimedEngine, bundle: Bundle | None) -> Predictor | PlainPipeline | None:
+def _pipeline(candidate: Candidate, engine: Loader, bundle: Bundle | None) -> Predictor | PlainPipeline | None:
     if bundle is not None:
         return Predictor(bundle, runtime=candidate.runtime, precision=candidate.precision, runner=engine)
     if candidate.tokenizer is None:
@@ -186,43 +175,50 @@ def _import_runtime(candidate: Candidate, threads: int) -> None:
         candidate.source.model_class()
 
 
-def _load(request: Load) -> tuple[Loader, Loaded]:
-    _import_runtime(request.candidate, request.threads)
-    source = request.candidate.source
-    bundle = bundles.read(source.folder) if isinstance(source, BundleFile) else None
-    base = peak_bytes()
-    start = time.perf_counter_ns()
-    loader = Loader(request.candidate, request.threads, bundle)
-    return loader, Loaded(time.perf_counter_ns() - start, base, peak_bytes())
+class Worker:
+    """What this process can be asked."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[int, tuple[Loader, list[Item]]] = {}
+        self._probe: Probe | None = None
+
+    def load(self, arrays: Arrays, number: int, request: object) -> Answer:
+        """Load a candidate; the answer is what `Loaded` holds."""
+        wanted = LOAD.validate_python(request)
+        items = [
+            Batch(*(arrays[f"{index} {field.name}"] for field in fields(Batch))) if sample is None else sample
+            for index, sample in enumerate(wanted.samples)
+        ]
+        source = wanted.candidate.source
+        _import_runtime(wanted.candidate, wanted.threads)
+        bundle = bundles.read(source.folder) if isinstance(source, BundleFile) else None
+        base = peak_bytes()
+        start = time.perf_counter_ns()
+        self._loaded[number] = Loader(wanted.candidate, wanted.threads, bundle), items
+        return (time.perf_counter_ns() - start, base), {}
+
+    def measure(self, _: Arrays, number: int, items: Sequence[int], warmup: int) -> Answer:
+        """A turn; the answer is what the `Timing` of each call but the first ``warmup`` holds."""
+        loader, own = self._loaded[number]
+        return [astuple(loader.measure(own[index])) for index in items][warmup:], {}
+
+    def peak_bytes(self, _: Arrays) -> Answer:
+        """The peak of resident bytes so far."""
+        return peak_bytes(), {}
+
+    def pace(self, _: Arrays) -> Answer:
+        """Nanoseconds of the product of `pace`."""
+        # Not before it is asked for: a process that loads a model cold holds that model alone.
+        self._probe = self._probe or Probe()
+        return self._probe.product_ns(), {}
 
 
-def serve(connection: Connection) -> None:
-    """Answer requests until the parent closes the connection; an error is answered by itself."""
-    loaders: dict[int, Loader] = {}
-    probe: Probe | None = None
-    while True:
-        try:
-            request = connection.recv()
-        except EOFError:
-            return
-        try:
-            match request:
-                case Load(number=number):
-                    loaders[number], answer = _load(request)
-                    connection.send(answer)
-                case Measure(number=number, items=items, warmup=warmup):
-                    connection.send(_measure(loaders[number], items, warmup))
-                case ReadPace():
-                    # Not before it is asked for: a process that loads a model cold holds that model alone.
-                    probe = probe or Probe()
-                    connection.send(probe.product_ns())
-        except SqueezeBertMobileError as error:
-            connection.send((type(error), error.file, error.what, error.fix, error.found, error.expected))
-
-
-def _measure(loader: Loader, items: Sequence[Item], warmup: int) -> tuple[Timing, ...]:
-    return tuple(loader.measure(item) for item in items)[warmup:]
+def main() -> None:
+    """Serve the parent that started this process."""
+    worker = Worker()
+    handlers = (worker.load, worker.measure, worker.peak_bytes, worker.pace)
+    serve(int(sys.argv[1]), {handler.__name__: handler for handler in handlers})
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+    main()

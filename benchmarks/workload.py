@@ -7,7 +7,7 @@ import numpy as np
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.benchmarks.candidates import Candidate
-from squeezebert_mobile.benchmarks.messages import Item
+from squeezebert_mobile.benchmarks.children import Item
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.run.predict import Sample
 from squeezebert_mobile.tasks import Task

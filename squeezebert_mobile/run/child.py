@@ -1,145 +1,197 @@
-"""The child process that runs one model for its parent: a runtime that dies on a damaged file dies here.
+"""A child process that runs models, because a runtime can die or hang on a damaged file, and the frames it talks in.
 
-Frames on stdin and stdout: eight bytes of length, then an npz archive without pickles. The first request names the
-model; its answer is empty. An answer with ``error`` in it carries [exit code, file,
-what, fix, found, expected] as text.
+`Child` is the parent's end; it starts ``python -m MODULE DESCRIPTOR``, and that module answers with `serve`. Frames go
+through a socket pair, so that nothing that native code prints gets among them; that is kept for the report of a death.
+
+A frame is four bytes of kind, four bytes of the header's size, the header and the bytes of its arrays. The header is
+JSON: a value, then the name, the type and the shape of each array.
 """
 
-import io
 import json
 import os
-import re
+import signal
+import socket
+import struct
+import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.bundle.manifest import TensorSpec
-from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, UnsupportedModelError
-from squeezebert_mobile.files import read_verified
-from squeezebert_mobile.run.engines import Engine, load_engine
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError, SqueezeBertMobileError
+from squeezebert_mobile.run.huge_pages import with_huge_pages
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[Any]]
+Answer = tuple[Any, Arrays]
+# Arrays, then arguments by name; the answer is a value that JSON knows, and arrays.
+Handler = Callable[..., Answer]
 
-# ONNX Runtime's own exceptions for operators and types that it lacks, and what it says of versions that it does not
-# know, for which it has no type.
-_UNSUPPORTED_TYPES = ("InvalidGraph", "NotImplemented")
-_UNSUPPORTED_WORDS = ("opset version", "IR version")
-# A protobuf message, whose sizes are signed and have 32 bits.
-_LARGEST_ONNX = 2**31 - 1
+_REQUEST, _ANSWER, _ERROR = b"call", b"done", b"fail"
+_PREFIX = struct.Struct("<4sI")
+_FACTS = ("file", "what", "fix", "found", "expected")
+# numpy's kinds of plain numbers: the bytes of an array of objects would be taken for addresses.
+_NUMBERS = "biuf"
+# What reading a frame raises that is none.
+_NONSENSE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, RecursionError)
 
 
-def write_frame(stream: BinaryIO, arrays: Arrays) -> None:
-    """Send arrays by name."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    data = buffer.getvalue()
-    stream.write(len(data).to_bytes(8, "little") + data)
+def write_frame(stream: BufferedIOBase, kind: bytes, value: object, arrays: Arrays) -> None:
+    """Send a value and arrays by name."""
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    entries = [(name, array.dtype.str, array.shape) for name, array in plain.items()]
+    header = json.dumps((value, entries)).encode()
+    stream.write(_PREFIX.pack(kind, len(header)) + header)
+    stream.writelines(array.data for array in plain.values())
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> Arrays | None:
-    """The next arrays, None where the other side has closed or died."""
-    head = stream.read(8)
-    size = int.from_bytes(head, "little")
-    data = stream.read(size) if len(head) == 8 else b""
-    if len(head) < 8 or len(data) < size:
+def read_frame(stream: BufferedIOBase) -> tuple[bytes, Any, Arrays] | None:
+    """The kind, the value and the arrays of the next frame, None where the other side has closed or died.
+
+    Raises one of `_NONSENSE` for what is no frame.
+    """
+    prefix = stream.read(_PREFIX.size)
+    if len(prefix) < _PREFIX.size:
         return None
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    kind, size = _PREFIX.unpack(prefix)
+    if kind not in (_REQUEST, _ANSWER, _ERROR):
+        raise ValueError(kind)
+    header = stream.read(size)
+    if len(header) < size:
+        return None
+    value, entries = json.loads(header)
+    arrays = {}
+    for name, dtype, shape in entries:
+        array = arrays[name] = np.empty(shape, dtype)
+        if array.dtype.kind not in _NUMBERS:
+            raise ValueError(dtype)
+        if stream.readinto(array.data) < array.nbytes:
+            return None
+    return kind, value, arrays
 
 
-def _open(request: Arrays) -> Engine:
-    """Read the file, compare its digest, and give those same bytes to the runtime."""
-    spec = json.loads(str(request["spec"]))
-    if spec["runtime"] == "onnx":
-        _refuse_too_large(Path(spec["path"]))
-    model = read_verified(Path(spec["path"]), spec["sha256"])
-    if spec["runtime"] == "onnx":
-        _refuse_external_data(model, spec["path"])
-    outputs = [TensorSpec.model_validate_json(json.dumps(output)) for output in spec["outputs"]]
-    engine = load_engine(spec["runtime"], model, spec["threads"], outputs)
-    if spec["runtime"] == "executorch":
-        _refuse_foreign_backends(model, spec["path"])
-    return engine
-
-
-def _refuse_too_large(path: Path) -> None:
-    """Raise UnsupportedModelError for an ONNX file that protobuf cannot hold, before it fills the memory."""
-    size = path.stat().st_size if path.is_file() else 0
-    if size > _LARGEST_ONNX:
-        found, expected = f"{size} bytes", f"at most {_LARGEST_ONNX}"
-        fix = "export a smaller model; a bundle's model is one file"
-        raise UnsupportedModelError(path, "is larger than an ONNX file can be", found=found, expected=expected, fix=fix)
-
-
-def _refuse_external_data(model: bytes, path: str) -> None:
-    """Raise InputFileError for an ONNX file with weights in other files: the digest says nothing of those."""
-    if b"location" not in model:
-        return
-    import onnx
-
-    # Written again, every key stands in its one shortest form: a tag, a length of 8, "location".
-    if b"\x0a\x08location" in onnx.load_model_from_string(model).SerializeToString():
-        fix = "export the bundle again; a bundle's model is one file"
-        raise InputFileError(path, "keeps weights in another file", fix=fix)
-
-
-def _refuse_foreign_backends(model: bytes, path: str) -> None:
-    """Raise UnsupportedModelError for a .pte with parts for another backend; the runtime gives but a number for it."""
-    from executorch.extension.pybindings import _portable_lib
-
-    named = {name.decode() for name in re.findall(rb"[A-Z][A-Za-z]+Backend(?=\0)", model)}
-    present = sorted(_portable_lib._get_registered_backend_names())
-    if missing := sorted(named - set(present)):
-        what, fix = f"needs {missing[0]}", "install an executorch that has it, or export for XNNPACK"
-        raise UnsupportedModelError(path, what, found=", ".join(present), fix=fix)
-
-
-def _refusal(error: Exception, path: str) -> SqueezeBertMobileError:
-    """What a runtime's own error means: a sound file that it does not support, or a damaged one."""
-    what = f"was refused by the runtime: {str(error)[:500]}"
-    if type(error).__name__ in _UNSUPPORTED_TYPES or any(words in str(error) for words in _UNSUPPORTED_WORDS):
-        return UnsupportedModelError(path, what, fix="update the runtime's package, or export with this version of it")
-    return InputFileError(path, what, fix="copy or export the bundle again")
-
-
-def _error(error: SqueezeBertMobileError) -> Arrays:
-    return {
-        "error": np.array(
-            [str(error.exit_code), error.file, error.what, error.fix, str(error.found or ""), str(error.expected or "")]
-        )
-    }
-
-
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until the parent closes the pipe."""
-    engine: Engine | None = None
-    path = "model"
-    while (request := read_frame(requests)) is not None:
-        try:
-            if engine is None:
-                path = json.loads(str(request["spec"]))["path"]
-                engine = _open(request)
-                answer: Arrays = {}
+def serve(descriptor: int, handlers: Mapping[str, Handler]) -> None:
+    """Answer requests by name until the parent closes its end or is gone; an error of ours is answered as itself."""
+    with socket.socket(fileno=descriptor) as connection, connection.makefile("rwb") as stream:
+        while (frame := read_frame(stream)) is not None:
+            _, (name, arguments), arrays = frame
+            try:
+                value, outputs = handlers[name](arrays, **arguments)
+            except SqueezeBertMobileError as error:
+                facts = {key: fact if fact is None else str(fact) for key, fact in vars(error).items() if key in _FACTS}
+                write_frame(stream, _ERROR, {"exit_code": error.exit_code, **facts}, {})
             else:
-                answer = dict(engine.run(Batch(**request)))  # type: ignore[arg-type]
-        except SqueezeBertMobileError as error:
-            answer = _error(error)
-        except Exception as error:  # noqa: BLE001 - the runtimes raise bare RuntimeError and types of their own
-            answer = _error(_refusal(error, path))
-        write_frame(answers, answer)
+                write_frame(stream, _ANSWER, value, outputs)
 
 
-def main() -> None:
-    """Serve on stdin and stdout; whatever a native library prints goes to stderr instead of into the frames."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    serve(sys.stdin.buffer, answers)
+class Child:
+    """A process of a module that serves requests; use it as a context manager.
+
+    The memory of the process is to be in huge pages, and ``environment`` goes beside that of this process.
+    """
+
+    # A load that takes longer than this on a working file has never been seen; a damaged one can spin for ever.
+    timeout_seconds: ClassVar[float | None] = 600
+
+    def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(self.timeout_seconds)
+        self._stream = self._socket.makefile("rwb")
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._printed,
+                stderr=self._printed,
+                env={**with_huge_pages(os.environ), **(environment or {})},
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def ask(self, file: str | Path, name: str, arguments: Mapping[str, Any], arrays: Arrays | None = None) -> Answer:
+        """The answer to one request; "load" is the one that reads a model. ``file`` is what errors name.
+
+        Raises the error that the child answers with; InputFileError where a signal ends it, where it never comes back
+        or answers nonsense; EnvironmentFault where it ends for want of memory or by itself.
+        """
+        try:
+            write_frame(self._stream, _REQUEST, (name, arguments), arrays or {})
+            frame = read_frame(self._stream)
+            if frame is None:
+                raise self._death(file, name)
+            kind, value, outputs = frame
+            if kind == _ERROR:
+                raise _rebuilt(**value)
+            if kind != _ANSWER:
+                raise ValueError(kind)
+        except TimeoutError:
+            raise _corrupt(file, f"the runtime did not come back in {self.timeout_seconds} s") from None
+        except ConnectionError:
+            raise self._death(file, name) from None
+        except _NONSENSE:
+            raise _corrupt(file, "the runtime's process answered nonsense") from None
+        return value, outputs
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        # A child that died has left the last request in the buffer, which closing would write.
+        with suppress(OSError):
+            self._stream.close()
+        self._socket.close()
+        self._printed.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _death(self, file: str | Path, request: str) -> SqueezeBertMobileError:
+        """What the process died of: by a signal, the file is taken to be corrupt."""
+        code, peak = _ended(self._process)
+        if code == -signal.SIGKILL:
+            fix = "close other programs, or use a machine with more memory"
+            stage = "loaded" if request == "load" else "ran"
+            what = f"the runtime was killed while it {stage} the model, most likely for memory"
+            return EnvironmentFault(file, what, found=f"a peak of at most {peak / 1e6:.0f} MB", fix=fix)
+        if code < 0:
+            return _corrupt(file, f"the runtime died of {signal.Signals(-code).name} on it")
+        self._printed.seek(0)
+        lines = self._printed.read().decode(errors="replace").strip().splitlines() or ["no message"]
+        what = f"the runtime's process ended with {code}: {lines[-1][:300]}"
+        return EnvironmentFault(file, what, fix="run squeezebert-mobile doctor")
 
 
-if __name__ == "__main__":
-    main()
+def _corrupt(file: str | Path, how: str) -> InputFileError:
+    return InputFileError(file, f"is corrupt: {how}", fix="copy or export the bundle again")
+
+
+def _rebuilt(
+    exit_code: int, file: str, what: str, fix: str, found: str | None, expected: str | None
+) -> SqueezeBertMobileError:
+    """The error that the child raised."""
+    classes = {cls.exit_code: cls for cls in SqueezeBertMobileError.__subclasses__()}
+    return classes[exit_code](file, what, fix=fix, found=found, expected=expected)
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
+    """The exit code of a process that is about to end, and its peak of resident bytes.
+
+    The kernel counts what the child shared with this process before it became its own program, so it is an upper bound.
+    """
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,19 +1,35 @@
 """ONNX Runtime and ExecuTorch in this process, behind one call.
 
-The bytes given are trusted: whoever calls has compared their digest with the manifest (`bundle`), or runs this in a
-child process (`runtime`), because both runtimes can die on a damaged file.
+Both can die on a damaged file, so a file that may be one is opened in a child process (`session`).
 """
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.bundle.manifest import TensorSpec
-from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.bundle.manifest import Artifact, TensorSpec
+from squeezebert_mobile.errors import (
+    EnvironmentFault,
+    InputFileError,
+    SqueezeBertMobileError,
+    UnsupportedModelError,
+    UsageError,
+)
+from squeezebert_mobile.files import read_verified
 from squeezebert_mobile.tasks import Runtime
+
+# ONNX Runtime's own exceptions for operators and types that it lacks, and what it says of versions that it does not
+# know, for which it has no type.
+_UNSUPPORTED_TYPES = ("InvalidGraph", "NotImplemented")
+_UNSUPPORTED_WORDS = ("opset version", "IR version")
+# A protobuf message, whose sizes are signed and have 32 bits.
+_LARGEST_ONNX = 2**31 - 1
 
 
 class Engine(Protocol):
@@ -108,3 +124,68 @@ def missing_package(name: str) -> EnvironmentFault:
     return EnvironmentFault(
         name, "is not installed", fix=f"pip install {name}, or pip install --force-reinstall squeezebert-mobile"
     )
+
+
+def open_artifact(path: Path, artifact: Artifact, threads: int) -> Engine:
+    """The engine of a bundle's file: the bytes whose digest was compared are the ones that the runtime gets.
+
+    Raises IntegrityError for another digest, UnsupportedModelError or InputFileError for what the runtime refuses.
+    """
+    with refusals(path):
+        if artifact.runtime == "onnx":
+            _refuse_too_large(path)
+        model = read_verified(path, artifact.sha256)
+        if artifact.runtime == "onnx":
+            _refuse_external_data(model, path)
+        engine = load_engine(artifact.runtime, model, threads, artifact.outputs)
+        if artifact.runtime == "executorch":
+            _refuse_foreign_backends(model, path)
+        return engine
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Turn what a runtime raises into what it means: a sound file that it does not support, or a damaged one."""
+    try:
+        yield
+    except SqueezeBertMobileError:
+        raise
+    # The runtimes raise bare RuntimeError and types of their own.
+    except Exception as error:
+        what = f"was refused by the runtime: {str(error)[:500]}"
+        if type(error).__name__ in _UNSUPPORTED_TYPES or any(words in str(error) for words in _UNSUPPORTED_WORDS):
+            fix = "update the runtime's package, or export with this version of it"
+            raise UnsupportedModelError(path, what, fix=fix) from error
+        raise InputFileError(path, what, fix="copy or export the bundle again") from error
+
+
+def _refuse_too_large(path: Path) -> None:
+    """Raise UnsupportedModelError for an ONNX file that protobuf cannot hold, before it fills the memory."""
+    size = path.stat().st_size if path.is_file() else 0
+    if size > _LARGEST_ONNX:
+        found, expected = f"{size} bytes", f"at most {_LARGEST_ONNX}"
+        fix = "export a smaller model; a bundle's model is one file"
+        raise UnsupportedModelError(path, "is larger than an ONNX file can be", found=found, expected=expected, fix=fix)
+
+
+def _refuse_external_data(model: bytes, path: Path) -> None:
+    """Raise InputFileError for an ONNX file with weights in other files: the digest says nothing of those."""
+    if b"location" not in model:
+        return
+    import onnx
+
+    # Written again, every key stands in its one shortest form: a tag, a length of 8, "location".
+    if b"\x0a\x08location" in onnx.load_model_from_string(model).SerializeToString():
+        fix = "export the bundle again; a bundle's model is one file"
+        raise InputFileError(path, "keeps weights in another file", fix=fix)
+
+
+def _refuse_foreign_backends(model: bytes, path: Path) -> None:
+    """Raise UnsupportedModelError for a .pte with parts for another backend; the runtime gives but a number for it."""
+    from executorch.extension.pybindings import _portable_lib
+
+    named = {name.decode() for name in re.findall(rb"[A-Z][A-Za-z]+Backend(?=\0)", model)}
+    present = sorted(_portable_lib._get_registered_backend_names())
+    if missing := sorted(named - set(present)):
+        what, fix = f"needs {missing[0]}", "install an executorch that has it, or export for XNNPACK"
+        raise UnsupportedModelError(path, what, found=", ".join(present), fix=fix)

@@ -9,8 +9,8 @@ import pytest
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.benchmarks import measure
 from squeezebert_mobile.benchmarks.candidates import Candidate, PlainFile
+from squeezebert_mobile.benchmarks.children import Timing
 from squeezebert_mobile.benchmarks.measure import Job
-from squeezebert_mobile.benchmarks.messages import Item, Timing
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
 
 ONE = np.ones((1, 8), np.int64)
@@ -23,9 +23,9 @@ class Recorder:
     def __init__(self, log: list[tuple[int, int]], milliseconds: int) -> None:
         self._log, self._infer_ns = log, milliseconds * 1_000_000
 
-    def measure(self, number: int, items: tuple[Item, ...], warmup: int = 0) -> tuple[Timing, ...]:
+    def measure(self, number: int, items: tuple[int, ...], warmup: int = 0) -> tuple[Timing, ...]:
         self._log.append((number, len(items) - warmup))
-        return tuple(Timing(time.perf_counter_ns(), 8, self._infer_ns, None, None, 0) for _ in items)[warmup:]
+        return tuple(Timing(time.perf_counter_ns(), 8, self._infer_ns, None, None) for _ in items)[warmup:]
 
     def pace(self) -> int:
         return self._infer_ns + len(self._log)

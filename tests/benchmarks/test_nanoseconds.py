@@ -1,9 +1,10 @@
 """Every figure in nanoseconds, from the clock of the process that took it to the table that shows it."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from results import make_result
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.benchmarks import devices, pace, table, worker
 from squeezebert_mobile.benchmarks.candidates import Candidate, PlainFile
-from squeezebert_mobile.benchmarks.messages import Load, Loaded, Measure, ReadPace, Timing
+from squeezebert_mobile.benchmarks.children import Item, Loaded, MeasuringProcess, Timing
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.samples import Cold, Pace
 from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.run.child import Answer, Arrays
 from squeezebert_mobile.run.predict import Sample
 from squeezebert_mobile.tokenizer.tokenizer import Encoded, SqueezeBertTokenizerFast
 
@@ -48,20 +50,16 @@ class Engine:
         return {"logits": np.zeros((1, 2), np.float32)}
 
 
-class Requests:
-    """The worker's end of a connection: requests to receive, then nobody any more."""
+class Process(MeasuringProcess):
+    """The parent's end of a measuring process, and the child's in this same one, so that both share a clock."""
 
-    def __init__(self, requests: Iterable[object]) -> None:
-        self._requests, self.answers = iter(requests), list[object]()
+    def __init__(self) -> None:
+        self._threads, self._labels = 1, {}
+        self._worker = worker.Worker()
 
-    def recv(self) -> object:
-        try:
-            return next(self._requests)
-        except StopIteration:
-            raise EOFError from None
-
-    def send(self, answer: object) -> None:
-        self.answers.append(answer)
+    def ask(self, _file: object, name: str, arguments: Mapping[str, Any], arrays: Arrays | None = None) -> Answer:
+        value, outputs = getattr(self._worker, name)(arrays or {}, **json.loads(json.dumps(arguments)))
+        return json.loads(json.dumps(value)), outputs
 
 
 @pytest.fixture
@@ -86,22 +84,22 @@ def candidate(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return Candidate("m", "plain", "onnx", "fp32", source, vocab_size=10, max_tokens=8, tokenizer=tmp_path)
 
 
-def ask(*requests: object) -> list[object]:
-    connection = Requests(requests)
-    worker.serve(connection)  # type: ignore[arg-type]
-    return connection.answers
+def loaded(candidate: Candidate, *items: Item) -> Process:
+    process = Process()
+    process.load(0, candidate, items)
+    return process
 
 
 def test_loading_is_the_model_alone_without_its_runtime(candidate: Candidate) -> None:
-    assert ask(Load(0, candidate, 1)) == [Loaded(load_ns=4000, base_bytes=1000, peak_bytes=2000)]
+    assert Process().load(0, candidate, ()) == Loaded(load_ns=4000, base_bytes=1000)
 
 
 def test_a_text_is_timed_in_three_stages(clock: Clock, candidate: Candidate) -> None:
-    _, timings = ask(Load(0, candidate, 1), Measure(0, (Sample("four"), Sample("more than eight")), 0))
+    timings = loaded(candidate, Sample("four"), Sample("more than eight")).measure(0, (0, 1))
     start = clock.now - (300 + 400 + 700) - (300 + 800 + 700)
     assert timings == (
-        Timing(start, tokens=4, infer_ns=400, tokenize_ns=300, postprocess_ns=700, peak_bytes=3000),
-        Timing(start + 1400, tokens=8, infer_ns=800, tokenize_ns=300, postprocess_ns=700, peak_bytes=4000),
+        Timing(start, tokens=4, infer_ns=400, tokenize_ns=300, postprocess_ns=700),
+        Timing(start + 1400, tokens=8, infer_ns=800, tokenize_ns=300, postprocess_ns=700),
     )
 
 
@@ -113,13 +111,13 @@ def test_a_text_of_several_calls_sums_their_inference_and_counts_the_rest_as_pos
 
     def pipeline(_sample: Sample) -> object:
         clock.work(300)
-        loader.engine.run(ids(8))
+        loader.run(ids(8))
         clock.work(20)
-        loader.engine.run(ids(3))
+        loader.run(ids(3))
         clock.work(700)
         return None
 
-    loader.pipeline = pipeline  # type: ignore[assignment]
+    loader._pipeline = pipeline  # type: ignore[assignment]
     for _ in range(2):
         found = loader.measure(Sample("text"))
         assert (found.tokens, found.infer_ns, found.tokenize_ns, found.postprocess_ns) == (3, 1100, 300, 720)
@@ -127,26 +125,30 @@ def test_a_text_of_several_calls_sums_their_inference_and_counts_the_rest_as_pos
 
 def test_ids_are_timed_as_inference_alone(clock: Clock, candidate: Candidate) -> None:
     start = clock.now + 10**9 + 4000
-    _, timings = ask(Load(0, candidate, 1), Measure(0, (ids(5), ids(6)), 0))
+    timings = loaded(candidate, ids(5), ids(6)).measure(0, (0, 1))
     assert timings == (
-        Timing(start, tokens=5, infer_ns=500, tokenize_ns=None, postprocess_ns=None, peak_bytes=3000),
-        Timing(start + 500, tokens=6, infer_ns=600, tokenize_ns=None, postprocess_ns=None, peak_bytes=4000),
+        Timing(start, tokens=5, infer_ns=500, tokenize_ns=None, postprocess_ns=None),
+        Timing(start + 500, tokens=6, infer_ns=600, tokenize_ns=None, postprocess_ns=None),
     )
 
 
 def test_a_warm_up_runs_and_is_not_answered(clock: Clock, candidate: Candidate) -> None:
-    _, timings = ask(Load(0, candidate, 1), Measure(0, (ids(5), ids(6), ids(7)), 2))
-    assert isinstance(timings, tuple)
-    assert [timing.infer_ns for timing in timings] == [700]
-    assert timings[0].at_ns == clock.now - 700
+    (timing,) = loaded(candidate, ids(5), ids(6), ids(7)).measure(0, (0, 1, 2), 2)
+    assert (timing.infer_ns, timing.at_ns) == (700, clock.now - 700)
 
 
-def test_candidates_are_told_apart_by_their_numbers(candidate: Candidate) -> None:
-    answers = ask(
-        Load(3, candidate, 1), Load(5, replace(candidate, tokenizer=None), 1), Measure(3, (Sample("four"),), 0)
-    )
-    assert isinstance(answers[2], tuple)
-    assert [timing.tokenize_ns for timing in answers[2]] == [300]
+def test_items_are_told_apart_by_their_index_and_candidates_by_their_number(candidate: Candidate) -> None:
+    process = Process()
+    process.load(3, candidate, (Sample("four"), ids(2)))
+    process.load(5, replace(candidate, tokenizer=None), (ids(7),))
+    assert [timing.tokens for timing in process.measure(3, (1, 0, 1))] == [2, 4, 2]
+    assert [timing.tokenize_ns for timing in process.measure(5, (0,))] == [None]
+
+
+def test_the_peak_is_read_when_it_is_asked_for(candidate: Candidate) -> None:
+    process = loaded(candidate, ids(5))
+    process.measure(0, (0, 0))
+    assert [process.peak_bytes(), process.peak_bytes()] == [2000, 3000]
 
 
 def test_the_pace_is_two_products_with_weights_that_no_cache_kept(
@@ -160,7 +162,8 @@ def test_the_pace_is_two_products_with_weights_that_no_cache_kept(
         clock.work(50)
 
     monkeypatch.setattr(pace.np, "matmul", matmul)
-    assert ask(ReadPace(), ReadPace(), ReadPace(), ReadPace(), ReadPace()) == [100] * 5
+    process = Process()
+    assert [process.pace() for _ in range(5)] == [100] * 5
     assert len(set(read[:5])) == 5
     assert read[5:] == read[:5]
 

@@ -1,6 +1,5 @@
 """What comes of a damaged or hostile model file: one error of ours, from the child process or about its death."""
 
-import io
 import os
 import signal
 import stat
@@ -9,7 +8,6 @@ import time
 from pathlib import Path
 
 import handmade
-import numpy as np
 import onnx
 import psutil
 import pytest
@@ -25,8 +23,7 @@ from squeezebert_mobile.errors import (
     UnsupportedModelError,
 )
 from squeezebert_mobile.files import sha256
-from squeezebert_mobile.run import child as worker
-from squeezebert_mobile.run import session as runtime
+from squeezebert_mobile.run import engines
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tasks import Runtime
 
@@ -41,24 +38,14 @@ def artifact(folder: Path, model: bytes, kind: Runtime = "onnx") -> Artifact:
     return made
 
 
-def served(folder: Path, model: bytes, *batches: dict[str, np.ndarray], kind: Runtime = "onnx") -> list[worker.Arrays]:
-    """What the child would answer to a model and then batches, without the second that its start takes."""
-    requests, answers = io.BytesIO(), io.BytesIO()
-    worker.write_frame(requests, {"spec": np.array(runtime.request(folder, artifact(folder, model, kind), threads=1))})
-    for batch in batches:
-        worker.write_frame(requests, batch)  # type: ignore[arg-type]
-    requests.seek(0)
-    worker.serve(requests, answers)
-    answers.seek(0)
-    return [answer for answer in iter(lambda: worker.read_frame(answers), None)]  # noqa: C416
-
-
 def refusal(folder: Path, model: bytes, kind: Runtime = "onnx") -> SqueezeBertMobileError:
-    (answer,) = served(folder, model, kind=kind)
-    error = runtime.rebuild(answer)
-    assert f"model.{kind}" in str(error)
-    assert "; fix: " in str(error)
-    return error
+    """What the child answers to a model that it refuses, without the second that its start takes."""
+    made = artifact(folder, model, kind)
+    with pytest.raises(SqueezeBertMobileError) as caught:
+        engines.open_artifact(folder / made.path, made, 1)
+    assert f"model.{kind}" in str(caught.value)
+    assert "; fix: " in str(caught.value)
+    return caught.value
 
 
 def external(location: str, **more: str) -> bytes:
@@ -91,7 +78,7 @@ def test_row_35_external_data_is_refused_before_the_runtime(
 ) -> None:
     (tmp_path / "secret").write_bytes(bytes(8))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(worker, "load_engine", lambda *_: pytest.fail("the runtime saw it"))
+    monkeypatch.setattr(engines, "load_engine", lambda *_: pytest.fail("the runtime saw it"))
     error = refusal(tmp_path, EXTERNAL[case])
     assert isinstance(error, InputFileError)
     assert "another file" in str(error)
@@ -159,19 +146,32 @@ def test_row_37_a_file_of_more_than_two_gigabytes(tmp_path: Path) -> None:
 def test_other_bytes_than_the_digest_says_never_reach_the_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "load_engine", lambda *_: pytest.fail("the runtime saw it"))
+    monkeypatch.setattr(engines, "load_engine", lambda *_: pytest.fail("the runtime saw it"))
     made = artifact(tmp_path, b"one").model_copy(update={"sha256": sha256(b"two")})
     monkeypatch.setattr(sys.modules[__name__], "artifact", lambda *_: made)
     assert isinstance(refusal(tmp_path, b"one"), IntegrityError)
 
 
+def test_the_childs_error_arrives_with_all_that_it_says(tmp_path: Path) -> None:
+    made = artifact(tmp_path, b"one").model_copy(update={"sha256": sha256(b"two")})
+    with pytest.raises(IntegrityError) as caught:
+        Session(tmp_path, made)
+    assert (caught.value.file, caught.value.found, caught.value.expected) == (
+        str(tmp_path / made.path), sha256(b"one"), sha256(b"two"),
+    )  # fmt: skip
+    assert caught.value.fix
+
+
 def test_row_50_a_missing_runtime_is_named_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, module in (("onnx", "onnxruntime"), ("executorch", "executorch.extension.pybindings")):
         monkeypatch.setitem(sys.modules, module, None)
-        (answer,) = served(tmp_path, b"", kind=kind)
-        error = runtime.rebuild(answer)
-        assert isinstance(error, EnvironmentFault)
-        assert f"pip install {kind}" in str(error)
+        made = artifact(tmp_path, b"", kind)
+        with pytest.raises(EnvironmentFault, match=f"pip install {kind}"):
+            engines.open_artifact(tmp_path / made.path, made, 1)
+
+
+# Its end of the socket pair is the fourth argument: python -P -m MODULE DESCRIPTOR.
+NONSENSE = "import os, sys, time; os.write(int(sys.argv[1]), bytes(8)); time.sleep(9)"
 
 
 def child(folder: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +195,7 @@ def child(folder: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("kill -FPE $$", InputFileError, "corrupt: the runtime died of SIGFPE"),
         ("echo no such module >&2; exit 1", EnvironmentFault, "ended with 1: no such module"),
         ("exit 0", EnvironmentFault, "ended with 0"),
-        ("head -c 8 /dev/zero; exec sleep 9", InputFileError, "answered nonsense"),
+        (f"exec {sys.executable} -c '{NONSENSE}' $4", InputFileError, "answered nonsense"),
     ],
 )
 def test_rows_38_and_49_the_death_of_the_child_is_reported_as_what_it_is(
@@ -210,7 +210,7 @@ def test_rows_38_and_49_the_death_of_the_child_is_reported_as_what_it_is(
 def test_row_38_a_file_on_which_the_runtime_never_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = artifact(tmp_path, b"")
     child(tmp_path, "exec sleep 60", monkeypatch)
-    monkeypatch.setattr(runtime, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(Session, "timeout_seconds", 0.2)
     start = time.monotonic()
     with pytest.raises(InputFileError, match="did not come back"):
         Session(tmp_path, made)
@@ -219,7 +219,7 @@ def test_row_38_a_file_on_which_the_runtime_never_comes_back(tmp_path: Path, mon
 
 def test_a_closed_session_leaves_no_process(tmp_path: Path) -> None:
     with Session(tmp_path, artifact(tmp_path, handmade.onnx_model().SerializeToString())) as session:
-        pid = session._child.pid
+        pid = session.pid
         case = handmade.golden_cases(handmade.tokenizer())[0]
         assert session.run(case.batch(2))["logits"].shape == (1, 2)
     with pytest.raises(ProcessLookupError):
@@ -241,7 +241,7 @@ def test_row_46_a_killed_parent_leaves_no_process(tmp_path: Path) -> None:
     parent = os.fork()
     if parent == 0:
         try:
-            os.write(writer, str(Session(tmp_path, made)._child.pid).encode())
+            os.write(writer, str(Session(tmp_path, made).pid).encode())
             time.sleep(60)
         finally:
             os._exit(0)
