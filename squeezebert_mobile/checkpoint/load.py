@@ -1,34 +1,46 @@
 """Loading and saving checkpoints: verified bytes in, a complete state dict out, whatever Hugging Face file holds it."""
 
+import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import safetensors.torch
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from squeezebert_mobile.atomic import replace_file, staged_file
-from squeezebert_mobile.checkpoint import hub, weights
+from squeezebert_mobile.checkpoint import hub, pickle, safetensors
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
-from squeezebert_mobile.errors import UnsupportedModelError
-from squeezebert_mobile.files import MAX_JSON_BYTES, dump_json, read_file
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, dump_json, parse_json, read_file
 from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
+_SAFETENSORS, _PICKLE = "model.safetensors", "pytorch_model.bin"
+_INDEX_SUFFIX = ".index.json"
+# The order of preference: safetensors before pickles, as transformers has it.
+_NAMES = (_SAFETENSORS, _SAFETENSORS + _INDEX_SUFFIX, _PICKLE, _PICKLE + _INDEX_SUFFIX)
+# Every container of weights has such a byte among its first.
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_CAST = (torch.float16, torch.bfloat16, torch.float64)
 _BODY = "transformer."
 # The first names of every head that a SqueezeBERT checkpoint may carry; `cls.` also holds pre-training's second head.
 _HEADS = ("classifier.", "qa_outputs.", "cls.")
 _POOLER = "pooler.dense."
 _READ_POOLER = (Task.FEATURE_EXTRACTION, Task.TEXT_CLASSIFICATION, Task.MULTIPLE_CHOICE)
 _WORDS = "embeddings.word_embeddings.weight"
+_POSITION_IDS = "embeddings.position_ids"
 _DECODER, _BIAS, _DECODER_BIAS = (f"cls.predictions.{name}" for name in ("decoder.weight", "bias", "decoder.bias"))
-# The embedding tables and the config keys that give their numbers of rows.
+# Tables, with what config.json says about their number of rows.
 _ROW_KEYS = {
     _WORDS: "vocab_size",
     "embeddings.position_embeddings.weight": "max_position_embeddings",
     "embeddings.token_type_embeddings.weight": "type_vocab_size",
+    "classifier.": "the number of names in id2label",
 }
 
 
@@ -76,37 +88,159 @@ def load(
 ) -> Checkpoint:
     """The checkpoint in a folder, in a weights file beside its config.json, or in a hub repository.
 
-    Every byte that is parsed was read once and hashed; see `files.read_file` for the digests that it is compared with,
-    `weights.read` for the other arguments. Raises InputFileError, IntegrityError, UnsupportedModelError,
+    Every byte that is parsed was read once and hashed; see `files.read_file` for the digests that it is compared with.
+    ``state_key`` names the entry that holds the state dict where a training loop saved more than that; every name must
+    then start with ``strip_prefix``, if given. Raises InputFileError, IntegrityError, UnsupportedModelError,
     EnvironmentFault or UsageError.
     """
     given = Path(source)
     folder = hub.resolve(given.parent if given.is_file() else source, revision=revision)
-    path = given if given.is_file() else weights.locate(folder)
+    path = given if given.is_file() else _locate(folder)
     data, config_file = read_file(folder / CONFIG_NAME, max_bytes=MAX_JSON_BYTES)
     config = SqueezeBertConfig.from_json(data, file=folder / CONFIG_NAME)
-    read = weights.read(path, state_key=state_key, strip_prefix=strip_prefix)
-    _refuse_oversized(config, read, folder / CONFIG_NAME)
-    commit = hub.commit_of(folder)
+    raw, files = _read_shards(path) if path.name.endswith(_INDEX_SUFFIX) else _read_one(path)
+    tensors = _without_prefix(path, _state_dict(path, raw, state_key), strip_prefix)
+    del raw  # so that `_cast` holds the last reference to each tensor
+    tensors, notes = _cast(path, tensors, limit=2 * sum(file.bytes for file in files))
+    _refuse_oversized(config, tensors, folder / CONFIG_NAME)
     return Checkpoint(
         config=config,
-        tensors=read.tensors,
+        tensors=tensors,
         task=Task.from_architectures(config.architectures),
         folder=folder,
         weights_path=path,
         # A path tells where a checkpoint lay on one machine; its last part is the same everywhere.
         source=Source(
             name=given.resolve().name if given.exists() else str(source),
-            revision=commit,
-            files=(config_file, *read.files),
-            notes=read.notes,
+            revision=hub.commit_of(folder),
+            files=(config_file, *files),
+            notes=notes,
         ),
     )
 
 
-def _refuse_oversized(config: SqueezeBertConfig, read: weights.Weights, file: Path) -> None:
+def _locate(folder: Path) -> Path:
+    """The weights file of a folder, or the index of its shards. Raises InputFileError where there is none."""
+    for name in _NAMES:
+        if (folder / name).exists():
+            return folder / name
+    endings = (".h5", ".msgpack", ".onnx", ".bin", ".pt")
+    found = ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix in endings))
+    fix = f"save the model with save_pretrained, which writes {_SAFETENSORS}"
+    expected = f"{_SAFETENSORS} or {_PICKLE}"
+    raise InputFileError(folder, "has no weights", found=found or None, expected=expected, fix=fix)
+
+
+def _read_one(path: Path) -> tuple[object, tuple[SourceFile, ...]]:
+    data, file = read_file(path)
+    if data.startswith(b"version https://git-lfs"):
+        raise InputFileError(path, "is a git-lfs pointer, not the weights", fix="run git lfs pull in its folder")
+    # A pickle of protocol 0 is text as well, and is named for what it would run.
+    if _CONTROL.search(data[:512]) is None and not pickle.is_pickle(data):
+        shown = " ".join(data[:60].decode("utf-8-sig", errors="replace").split())
+        raise InputFileError(path, "is text, not weights", found=repr(shown), fix="download it again")
+    parse = safetensors.parse if path.suffix == ".safetensors" else pickle.parse
+    return parse(path, data), (file,)
+
+
+def _read_shards(index: Path) -> tuple[object, tuple[SourceFile, ...]]:
+    data, file = read_file(index, max_bytes=MAX_JSON_BYTES)
+    weight_map = parse_json(data, index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        expected = "an object of tensor and file"
+        raise InputFileError(index, "has no weight_map", expected=expected, fix="restore the index")
+    ending = Path(index.name.removesuffix(_INDEX_SUFFIX)).suffix
+    for shard in weight_map.values():
+        # A plain file name: an index must not reach out of its folder.
+        if not isinstance(shard, str) or not re.fullmatch(rf"[^/\\\0]+\{ending}", shard):
+            fix = "restore the index, which names files of its own folder"
+            what, found = "names a file that is not a shard", repr(shard)[:80]
+            raise InputFileError(index, what, found=found, expected=f"*{ending}", fix=fix)
+    tensors: dict[str, object] = {}
+    files = [file]
+    for shard in sorted(set(weight_map.values())):
+        path = index.with_name(shard)
+        raw, shard_files = _read_one(path)
+        if not isinstance(raw, Mapping):
+            raise InputFileError(path, "is not a state dict", found=type(raw).__name__, fix="save a state dict")
+        if misplaced := set(raw) ^ {name for name, where in weight_map.items() if where == shard}:
+            what = f"and its index disagree on {min(map(str, misplaced))}"
+            raise InputFileError(path, what, fix="download the shards and their index again")
+        tensors |= raw
+        files += shard_files
+    return tensors, tuple(files)
+
+
+def _state_dict(path: Path, raw: object, state_key: str | None) -> dict[str, Tensor]:
+    if state_key is not None:
+        if not isinstance(raw, Mapping) or not isinstance(raw.get(state_key), Mapping):
+            what = f"has no state dict under {state_key!r}"
+            raise UsageError(path, what, found=_keys(raw), fix="correct --state-key")
+        raw = raw[state_key]
+    if not isinstance(raw, Mapping):
+        raise InputFileError(path, "is not a state dict", found=type(raw).__name__, fix="save model.state_dict()")
+    if wrapped := [str(key) for key, value in raw.items() if isinstance(value, Mapping)]:
+        fix = f"pass --state-key {wrapped[0]}"
+        raise UnsupportedModelError(path, "wraps its state dict", found=f"the keys {_keys(raw)}", fix=fix)
+    if others := [key for key, value in raw.items() if not isinstance(value, Tensor) or not isinstance(key, str)]:
+        found = f"{type(raw[others[0]]).__name__} at {others[0]!r}"
+        raise UnsupportedModelError(path, "is not a state dict", found=found, fix="save model.state_dict()")
+    return dict(raw)
+
+
+def _keys(raw: object) -> str:
+    return ", ".join(sorted(map(str, raw)))[:200] if isinstance(raw, Mapping) else type(raw).__name__
+
+
+def _without_prefix(path: Path, tensors: dict[str, Tensor], prefix: str | None) -> dict[str, Tensor]:
+    if prefix is not None:
+        if others := sorted(name for name in tensors if not name.startswith(prefix)):
+            what = f"has names that do not start with {prefix!r}"
+            raise UsageError(path, what, found=others[0], fix="correct --strip-prefix")
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    for name in tensors:
+        before = name.removesuffix(_WORDS).removesuffix(_BODY)
+        if name.endswith(_WORDS) and before:
+            found = f"the keys {', '.join(sorted(tensors)[:5])}, ..."
+            what, fix = f"prefixes its names with {before!r}", f"pass --strip-prefix {before}"
+            raise UnsupportedModelError(path, what, found=found, fix=fix)
+    return tensors
+
+
+def _cast(path: Path, tensors: dict[str, Tensor], limit: int) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """All tensors in fp32 and finite, and what was changed; each is released as it is cast.
+
+    The file's types thus never stand twice. ``limit`` is the most bytes that the file can hold: a tied table stands in
+    one storage under two names.
+    """
+    result: dict[str, Tensor] = {}
+    casts: Counter[str] = Counter()
+    ignored: list[str] = []
+    while tensors:
+        name, tensor = tensors.popitem()
+        if name.endswith(_POSITION_IDS):
+            ignored.append(f"{name} is ignored: positions are counted")
+            continue
+        limit -= tensor.numel() * tensor.element_size()
+        if limit < 0:
+            raise InputFileError(path, f"holds {name} larger than the file itself", fix="download it again")
+        if tensor.dtype in _CAST:
+            casts[str(tensor.dtype).removeprefix("torch.")] += 1
+        elif tensor.dtype is not torch.float32:
+            fix = "save the model in float32 or float16; int8 is made by export"
+            raise UnsupportedModelError(path, f"holds {name} as {tensor.dtype}", expected="a float type", fix=fix)
+        result[name] = tensor.detach().to(torch.float32).contiguous()
+        if bad := tensor.numel() - int(result[name].isfinite().sum()):
+            found = f"{bad} of {tensor.numel()} values NaN or infinite"
+            what = f"holds {name} with values that are no numbers"
+            raise InputFileError(path, what, found=found, fix="take an earlier save")
+    notes = [f"{count} {dtype} tensors are cast to float32" for dtype, count in sorted(casts.items())]
+    return dict(sorted(result.items())), (*notes, *ignored)
+
+
+def _refuse_oversized(config: SqueezeBertConfig, tensors: dict[str, Tensor], file: Path) -> None:
     """A few bytes of config must not make a model of terabytes; closer misfits are named tensor by tensor in `fit`."""
-    held = sum(tensor.numel() for tensor in read.tensors.values())
+    held = sum(tensor.numel() for tensor in tensors.values())
     if config.body_parameters > 2 * held:
         what, expected = "describes a larger model than the weights are", f"about {held} parameters"
         fix = "take config.json and weights of one checkpoint"
@@ -136,7 +270,9 @@ def fit(checkpoint: Checkpoint, model: PreTrained, *, init_head: bool = False) -
     prefix = "" if model.task is Task.FEATURE_EXTRACTION else _BODY
     given = _complete_decoder(checkpoint, _under(checkpoint, prefix), own, prefix)
     extra = sorted(set(given) - set(own))
-    _refuse_extra(checkpoint, [name for name in extra if not name.startswith(_HEADS)])
+    if unexpected := [name for name in extra if not name.startswith(_HEADS)]:
+        what, fix = "has unexpected tensors", f"check num_hidden_layers in {CONFIG_NAME}"
+        raise UnsupportedModelError(checkpoint.weights_path, what, found=_listed(unexpected), fix=fix)
     for name in own:
         if name in given:
             _check_shape(checkpoint, name, given[name], own[name])
@@ -186,12 +322,6 @@ def _complete_decoder(
     return result
 
 
-def _refuse_extra(checkpoint: Checkpoint, names: list[str]) -> None:
-    if names:
-        what, fix = "has unexpected tensors", f"check num_hidden_layers in {CONFIG_NAME}"
-        raise UnsupportedModelError(checkpoint.weights_path, what, found=_listed(names), fix=fix)
-
-
 def _refuse_missing(checkpoint: Checkpoint, names: list[str]) -> None:
     if not names:
         return
@@ -210,24 +340,15 @@ def _check_shape(checkpoint: Checkpoint, name: str, found: Tensor, expected: Ten
     """Raise for another shape, naming the key of config.json that is at fault where only a number of rows differs."""
     if found.shape == expected.shape:
         return
-    config_path = checkpoint.folder / CONFIG_NAME
     rows_only = found.dim() == expected.dim() and found.shape[1:] == expected.shape[1:]
-    key = next((key for ending, key in _ROW_KEYS.items() if rows_only and name.endswith(ending)), None)
+    key = next((key for part, key in _ROW_KEYS.items() if rows_only and part in name), None)
     if key is not None:
-        what, rows = f"{key} does not fit {name}", found.shape[0]
-        fix = f"set {key} to {rows}, or take the config.json of these weights"
-        raise UnsupportedModelError(config_path, what, found=expected.shape[0], expected=f"{rows}, its rows", fix=fix)
-    if rows_only and name.startswith("classifier."):
-        what, rows = f"has labels that do not fit {name}", found.shape[0]
-        fix = f"give id2label {rows} names, or take the config.json of these weights"
-        raise UnsupportedModelError(config_path, what, found=expected.shape[0], expected=f"{rows}, its rows", fix=fix)
-    raise UnsupportedModelError(
-        checkpoint.weights_path,
-        f"{name} has another shape",
-        found=tuple(found.shape),
-        expected=tuple(expected.shape),
-        fix=f"make {CONFIG_NAME} describe these weights",
-    )
+        file, what, rows = checkpoint.folder / CONFIG_NAME, f"{key} does not fit {name}", found.shape[0]
+        fix = f"make it {rows}, or take the config.json of these weights"
+        raise UnsupportedModelError(file, what, found=expected.shape[0], expected=f"{rows}, its rows", fix=fix)
+    what, fix = f"{name} has another shape", f"make {CONFIG_NAME} describe these weights"
+    sizes = tuple(found.shape), tuple(expected.shape)
+    raise UnsupportedModelError(checkpoint.weights_path, what, found=sizes[0], expected=sizes[1], fix=fix)
 
 
 def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32) -> None:
@@ -241,6 +362,6 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
     tensors.pop(_DECODER_BIAS, None)
     if config.tie_word_embeddings:
         tensors.pop(_DECODER, None)
-    with staged_file(folder / weights.SAFETENSORS_NAME) as partial:
-        safetensors.torch.save_file(dict(sorted(tensors.items())), partial, metadata={"format": "pt"})
+    with staged_file(folder / _SAFETENSORS) as partial:
+        save_file(dict(sorted(tensors.items())), partial, metadata={"format": "pt"})
     replace_file(folder / CONFIG_NAME, dump_json(config.to_dict()))

@@ -19,16 +19,9 @@ import torch
 from squeezebert_mobile.errors import InputFileError, IntegrityError
 
 _STORAGE_BYTES = {
-    "torch.DoubleStorage": 8,
-    "torch.FloatStorage": 4,
-    "torch.HalfStorage": 2,
-    "torch.BFloat16Storage": 2,
-    "torch.LongStorage": 8,
-    "torch.IntStorage": 4,
-    "torch.ShortStorage": 2,
-    "torch.CharStorage": 1,
-    "torch.ByteStorage": 1,
-    "torch.BoolStorage": 1,
+    f"torch.{kind}Storage": size
+    for size, kinds in ((8, "Double Long"), (4, "Float Int"), (2, "Half BFloat16 Short"), (1, "Char Byte Bool"))
+    for kind in kinds.split()
 }
 # What a state dict needs; torch allows more, none of which a SqueezeBERT has a use for.
 _ALLOWED = frozenset(_STORAGE_BYTES) | {
@@ -46,6 +39,7 @@ _TORCH_ERRORS = (
     RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError,
     OverflowError, MemoryError, struct.error,
 )  # fmt: skip
+_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, struct.error, ValueError, OSError)
 _DOWNLOAD_AGAIN = "download it again"
 
 
@@ -170,20 +164,17 @@ def _check_zip(path: Path, data: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             pickled = _check_records(path, archive, len(data))
             broken = archive.testzip()
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        struct.error,
-        ValueError,
-        OSError,
-    ) as error:
-        _refuse_broken_zip(path, data, error)
+    except _ZIP_ERRORS as error:
+        if b"PK\x05\x06" not in data[-65_557:-18]:  # the record that ends an archive has 22 bytes and a comment
+            _truncated(path, len(data), len(data))
+        raise InputFileError(path, f"is a damaged archive: {error}", fix=_DOWNLOAD_AGAIN) from error
     if broken is not None:
         what = f"has a record {broken} that differs from its checksum"
         raise IntegrityError(path, what, fix=_DOWNLOAD_AGAIN)
-    scan = _scan_whole(path, pickled)
+    try:
+        scan = _scan(pickled)
+    except ValueError as error:
+        raise InputFileError(path, f"has a damaged data.pkl: {error}", fix=_DOWNLOAD_AGAIN) from error
     _check_globals(path, scan)
     if scan.storage_bytes > len(data):
         _truncated(path, len(data), scan.storage_bytes)
@@ -208,25 +199,6 @@ def _check_records(path: Path, archive: zipfile.ZipFile, size: int) -> bytes:
     if len(set(inner)) < len(inner):
         _foreign(path, "has two records of one name")
     return archive.read(records[inner.index("data.pkl")])
-
-
-def _scan_whole(path: Path, pickled: bytes) -> _Scan:
-    try:
-        return _scan(pickled)
-    except ValueError as error:
-        raise InputFileError(path, f"has a damaged data.pkl: {error}", fix=_DOWNLOAD_AGAIN) from error
-
-
-def _refuse_broken_zip(path: Path, data: bytes, error: Exception) -> NoReturn:
-    """A zip's directory stands at its end, so a cut archive has none; its first record tells what should follow."""
-    if b"PK\x05\x06" in data[-65_557:-18]:  # the record that ends an archive has 22 bytes and a comment
-        raise InputFileError(path, f"is a damaged archive: {error}", fix=_DOWNLOAD_AGAIN) from error
-    names, extra = struct.unpack_from("<HH", data.ljust(30, b"\0"), 26)
-    try:
-        expected = _scan(data, 30 + names + extra).storage_bytes
-    except ValueError:
-        expected = 0
-    _truncated(path, len(data), max(expected, len(data)))
 
 
 def _check_legacy(path: Path, data: bytes) -> None:

@@ -17,8 +17,7 @@ atheris = import_module("atheris")
 with atheris.instrument_imports(include=["squeezebert_mobile", "zipfile", "pickletools", "json"]):
     from squeezebert_mobile.bundle import manifest
     from squeezebert_mobile.bundle.manifest import Manifest
-    from squeezebert_mobile.checkpoint import pickle as weights_pickle
-    from squeezebert_mobile.checkpoint import safetensors as weights_safetensors
+    from squeezebert_mobile.checkpoint import pickle, safetensors
     from squeezebert_mobile.errors import SqueezeBertMobileError
     from squeezebert_mobile.files import parse_json
 
@@ -39,8 +38,8 @@ def parse_manifest(data: bytes) -> None:
 
 READERS: dict[str, Callable[[bytes], object]] = {
     "manifest": parse_manifest,
-    "safetensors": lambda data: weights_safetensors.parse(FILE, data),
-    "pickle": lambda data: weights_pickle.parse(FILE, data),
+    "safetensors": lambda data: safetensors.parse(FILE, data),
+    "pickle": lambda data: pickle.parse(FILE, data),
 }
 
 
