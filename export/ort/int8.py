@@ -43,12 +43,13 @@ class DynamicLinear(nn.Module):
 class StaticProduct(DynamicLinear):
     """u8 [.., T, in] with a calibrated range -> float [.., T, out]."""
 
-    def __init__(self, source: nn.Linear, span: Span) -> None:
-        super().__init__(source)
+    def __init__(self, source: nn.Linear, span: Span, table: "IntEmbeddings | None" = None) -> None:
+        super().__init__(source, table)
         self.x_scale, self.x_zero = map(nn.Buffer, span.unsigned())
 
     def forward(self, x: Tensor) -> Tensor:
-        return onnx_ops.integer_matmul(x, self.weight, self.x_scale, self.scale, self.x_zero, self.bias)
+        weight = self.weight.T if self.tied else self.weight
+        return onnx_ops.integer_matmul(x, weight, self.x_scale, self.scale, self.x_zero, self.bias)
 
 
 class StaticLinear(StaticProduct):
