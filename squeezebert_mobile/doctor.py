@@ -8,32 +8,26 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from squeezebert_mobile.extras import DISTRIBUTION
 from squeezebert_mobile.run import huge_pages
 
-# Distribution, the module that proves it, what it is for, and whether export needs it.
+# Distribution, the module that proves it, what it is for, and the extra that installs it: None for what exports need.
 _PACKAGES = (
-    ("torch", "torch", "the reference and every export", True),
-    ("onnx", "onnx", "ONNX export", True),
-    ("onnxscript", "onnxscript", "ONNX export", True),
-    ("onnxruntime", "onnxruntime", "running ONNX", True),
-    ("executorch", "executorch.extension.pybindings._portable_lib", "running .pte", True),
-    ("torchao", "torchao", "ExecuTorch export", True),
-    ("tokenizers", "tokenizers", "tokenizing", True),
-    ("safetensors", "safetensors", "reading checkpoints", True),
-    ("huggingface-hub", "huggingface_hub", "fetching checkpoints", True),
-    ("transformers", "transformers", "the peers of a benchmark", False),
-    ("matplotlib", "matplotlib", "plots", False),
-    ("accelerate", "accelerate", "fine-tuning", False),
-    ("datasets", "datasets", "data sets by name", False),
-    ("model-signing", "model_signing", "signing", False),
+    ("torch", "torch", "the reference and every export", None),
+    ("onnx", "onnx", "ONNX export", None),
+    ("onnxscript", "onnxscript", "ONNX export", None),
+    ("onnxruntime", "onnxruntime", "running ONNX", None),
+    ("executorch", "executorch.extension.pybindings._portable_lib", "running .pte", None),
+    ("torchao", "torchao", "ExecuTorch export", None),
+    ("tokenizers", "tokenizers", "tokenizing", None),
+    ("safetensors", "safetensors", "reading checkpoints", None),
+    ("huggingface-hub", "huggingface_hub", "fetching checkpoints", None),
+    ("transformers", "transformers", "the peers of a benchmark", "benchmark"),
+    ("matplotlib", "matplotlib", "plots", "benchmark"),
+    ("accelerate", "accelerate", "fine-tuning", "finetune"),
+    ("datasets", "datasets", "data sets by name", "finetune"),
+    ("model-signing", "model_signing", "signing", "sign"),
 )
-_EXTRAS = {
-    "transformers": "benchmark",
-    "matplotlib": "benchmark",
-    "accelerate": "finetune",
-    "datasets": "finetune",
-    "model-signing": "sign",
-}
 _PROGRAMS = (("adb", "phones as devices"), ("qemu-aarch64", "emulated ARM"), ("mvn", "the Android tests"))
 
 
@@ -77,27 +71,22 @@ def _huge_pages() -> Iterator[Check]:
         yield Check("huge pages", True, False, setting, purpose)
 
 
-def _package(name: str, module: str, purpose: str, needed: bool) -> Check:
-    extra = f"squeezebert-mobile[{_EXTRAS[name]}]" if name in _EXTRAS else "squeezebert-mobile"
+def _package(name: str, module: str, purpose: str, extra: str | None) -> Check:
+    needed = extra is None
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, False, needed, None, f"for {purpose}: pip install '{extra}'")
+        package = DISTRIBUTION if extra is None else f"{DISTRIBUTION}[{extra}]"
+        return Check(name, False, needed, None, f"for {purpose}: pip install '{package}'")
     try:
         importlib.import_module(module)
     except Exception as error:  # noqa: BLE001 - a half-installed package can raise anything at import
-        return Check(
-            name, False, needed, version, f"does not import ({str(error)[:80]}): pip install --force-reinstall {name}"
-        )
+        advice = f"does not import ({str(error)[:80]}): pip install --force-reinstall {name}"
+        return Check(name, False, needed, version, advice)
     return Check(name, True, needed, version, f"for {purpose}")
 
 
 def _program(name: str, purpose: str) -> Check:
     found = shutil.which(name) is not None
-    return Check(
-        name,
-        found,
-        False,
-        None,
-        f"for {purpose}" if found else f"for {purpose}: install it with the system's package manager",
-    )
+    advice = f"for {purpose}" if found else f"for {purpose}: install it with the system's package manager"
+    return Check(name, found, False, None, advice)
