@@ -104,11 +104,12 @@ def test_stages_that_ids_do_not_have_stay_unknown(clock: Clock) -> None:
 
 def test_items_are_taken_in_turn_and_a_turns_warm_up_repeats_its_first(clock: Clock) -> None:
     machine = Machine(clock, {0: [20]})
-    play(machine, [job("a", warmup=5, turn_warmup=2)])
+    play(machine, [job("a", warmup=5, turn_warmup=2, turn_runs=2, min_runs=6)])
     assert machine.calls == [
         (0, (0, 1, 2, 0, 1), 0),
-        (0, (0, 0, 0, 1, 2, 0), 2),
-        (0, (1, 1, 1, 2, 0, 1), 2),
+        (0, (0, 0, 0, 1), 2),
+        (0, (2, 2, 2, 0), 2),
+        (0, (1, 1, 1, 2), 2),
     ]
 
 
@@ -151,6 +152,12 @@ def test_only_sustained_and_single_stream_cases_run_one_after_the_other(clock: C
         assert order == [1, 1, 2, 2, 0, 3, 3, 0]
     else:
         assert order == [0, 1, 2, 3, 3, 2, 1, 0]
+
+
+def test_runs_that_fill_no_whole_turn_have_a_whole_one(clock: Clock) -> None:
+    machine = Machine(clock, {0: [20]})
+    play(machine, [job("a", min_runs=9)])
+    assert machine.runs(0) == [4, 4, 4]
 
 
 def test_inference_alone_fills_the_minimum_of_seconds(clock: Clock) -> None:
@@ -204,7 +211,9 @@ class Process:
     """A measuring process that is not one: it takes 77 ns to load, and writes down whom it holds."""
 
     def __init__(self, machine: Machine, threads: int, pid: int) -> None:
-        self.machine, self.threads, self.pid, self.loaded = machine, threads, pid, list[str]()
+        self.machine, self.threads, self.pid = machine, threads, pid
+        self.loaded: list[str] = []
+        self.measured: set[int] = set()
 
     def load(self, _number: int, candidate: Candidate, items: tuple[Item, ...]) -> Loaded:
         assert items == texts(3)
@@ -215,6 +224,7 @@ class Process:
         return 1000 + len(self.machine.calls)
 
     def measure(self, number: int, items: tuple[int, ...], warmup: int = 0) -> tuple[Timing, ...]:
+        self.measured.add(number)
         return self.machine.measure(number, items, warmup)
 
     def pace(self) -> int:
@@ -290,6 +300,7 @@ def test_a_process_for_each_runtime_and_threads_and_a_fresh_one_for_each_cold_ru
         *((1, ["a", "ended"]), (1, ["b", "ended"]), (2, ["c", "ended"])),
         *((1, ["a", "b", "ended"]), (2, ["c", "ended"])),
     ]
+    assert [each.measured for each in processes[3:]] == [{0, 1}, {2}]
     assert result.conditions.seconds == processes[3].pid + processes[4].pid
     assert [case.model for case in result.cases] == ["a", "b", "c"]
     assert {pace.case for pace in result.paces} == {case.name for case in result.cases}

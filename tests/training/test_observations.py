@@ -52,6 +52,15 @@ def test_features_of_similar_length_share_a_call_and_its_seconds(clock: Clock, m
     assert [seconds for _, _, seconds in found] == pytest.approx([0.5, 0.5, 1.0, 1.0, 3.0])
 
 
+def test_features_of_one_length_keep_their_order() -> None:
+    def predict(batch: Batch) -> dict[str, Float32]:
+        return {"logits": batch.input_ids[:, :1].astype(np.float32)}
+
+    features = [feature(1 + number % 2) for number in range(100)]
+    found = observations(Task.TEXT_CLASSIFICATION, predict, features, batch_size=7, pad_token_id=0)
+    assert [number for number, _, _ in found] == [*range(0, 100, 2), *range(1, 100, 2)]
+
+
 def test_outputs_per_token_end_where_the_padding_begins() -> None:
     def predict(batch: Batch) -> dict[str, Float32]:
         return {"logits": np.eye(10, dtype=np.float32)[batch.input_ids]}
