@@ -134,7 +134,7 @@ def _refuse_in_the_way(target: Path, *, may_replace: Callable[[Path], bool], for
     if not force:
         raise EnvironmentFault(target, "exists", fix="choose another output folder, or pass --force")
     if not may_replace(target):
-        what = "holds something else than a bundle, which --force never replaces"
+        what = "was not written by this command, so --force never replaces it"
         raise EnvironmentFault(target, what, fix="choose another output folder")
 
 

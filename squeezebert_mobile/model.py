@@ -7,6 +7,7 @@ N batch, C channels, W tokens; hidden states are [N, C, W] between the embedding
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -18,15 +19,11 @@ from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.tasks import Task
 
+# None stands for a mask of ones and token types of zeros.
+Maybe = Tensor | None
+Pair = tuple[Tensor, Tensor]
 
-def _quick_gelu(x: Tensor) -> Tensor:
-    return x * torch.sigmoid(1.702 * x)
-
-
-def _gelu_tanh(x: Tensor) -> Tensor:
-    return F.gelu(x, approximate="tanh")
-
-
+_gelu_tanh = partial(F.gelu, approximate="tanh")
 # The names that transformers gives them; gelu_new, gelu_fast and gelu_pytorch_tanh are one function.
 ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -37,7 +34,7 @@ ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "leaky_relu": F.leaky_relu,
     "linear": lambda x: x,
     "mish": F.mish,
-    "quick_gelu": _quick_gelu,
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
     "relu": F.relu,
     "relu2": lambda x: F.relu(x).square(),
     "relu6": F.relu6,
@@ -208,9 +205,7 @@ class SqueezeBertModel(PreTrained):
         self.pooler = Pooler(config)
         self.reset_parameters()
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Pair:
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         x = self.embeddings(input_ids, types)
@@ -253,34 +248,29 @@ class SqueezeBertForMaskedLM(PreTrained):
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__(config)
         self.transformer = SqueezeBertModel(config)
-        head = Predictions(config)
-        self.cls = nn.ModuleDict({"predictions": head})
+        self.cls = nn.ModuleDict({"predictions": Predictions(config)})
         self.reset_parameters()
         if config.tie_word_embeddings:
-            head.decoder.weight = self.transformer.embeddings.word_embeddings.weight
+            self.cls["predictions"].decoder.weight = self.transformer.embeddings.word_embeddings.weight
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Tensor:
         x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
-        logits: Tensor = self.cls["predictions"](x)
-        return logits
+        return self.cls["predictions"](x)
 
 
 class Classifier(PreTrained):
     """A SqueezeBERT with dropout and one linear layer on top."""
 
-    def __init__(self, config: SqueezeBertConfig, outputs: int) -> None:
+    def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__(config)
         self.transformer = SqueezeBertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, outputs)
+        self.classifier = nn.Linear(config.hidden_size, 1 if self.task is Task.MULTIPLE_CHOICE else config.num_labels)
         self.reset_parameters()
 
     def head(self, x: Tensor) -> Tensor:
         """Logits of pooled or per-token vectors, [..., C] -> [..., outputs]."""
-        logits: Tensor = self.classifier(self.dropout(x))
-        return logits
+        return self.classifier(self.dropout(x))
 
 
 class SqueezeBertForSequenceClassification(Classifier):
@@ -288,12 +278,7 @@ class SqueezeBertForSequenceClassification(Classifier):
 
     task = Task.TEXT_CLASSIFICATION
 
-    def __init__(self, config: SqueezeBertConfig) -> None:
-        super().__init__(config, config.num_labels)
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Tensor:
         _, pooled = self.transformer(input_ids, attention_mask, token_type_ids)
         return self.head(pooled)
 
@@ -303,12 +288,7 @@ class SqueezeBertForMultipleChoice(Classifier):
 
     task = Task.MULTIPLE_CHOICE
 
-    def __init__(self, config: SqueezeBertConfig) -> None:
-        super().__init__(config, 1)
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Tensor:
         flat = [None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask, token_type_ids)]
         _, pooled = self.transformer(*flat)
         return self.head(pooled).view(input_ids.shape[:2])
@@ -319,12 +299,7 @@ class SqueezeBertForTokenClassification(Classifier):
 
     task = Task.TOKEN_CLASSIFICATION
 
-    def __init__(self, config: SqueezeBertConfig) -> None:
-        super().__init__(config, config.num_labels)
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Tensor:
         x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
         return self.head(x)
 
@@ -340,22 +315,16 @@ class SqueezeBertForQuestionAnswering(PreTrained):
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
         self.reset_parameters()
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Pair:
         x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
         start, end = self.qa_outputs(x).unbind(-1)
         return start, end
 
 
 MODEL_CLASSES: tuple[type[PreTrained], ...] = (
-    SqueezeBertModel,
-    SqueezeBertForMaskedLM,
-    SqueezeBertForSequenceClassification,
-    SqueezeBertForTokenClassification,
-    SqueezeBertForQuestionAnswering,
-    SqueezeBertForMultipleChoice,
-)
+    SqueezeBertModel, SqueezeBertForMaskedLM, SqueezeBertForSequenceClassification,
+    SqueezeBertForTokenClassification, SqueezeBertForQuestionAnswering, SqueezeBertForMultipleChoice,
+)  # fmt: skip
 
 
 def run_module(module: nn.Module, batch: Batch, names: Sequence[str]) -> dict[str, Float32]:

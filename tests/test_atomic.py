@@ -101,7 +101,7 @@ def dangling(target: Path) -> None:
     ("make", "force", "words"),
     [
         (existing, False, "exists; fix: choose another output folder, or pass --force"),
-        (foreign, True, "holds something else than a bundle"),
+        (foreign, True, "was not written by this command"),
         (file, True, "is a file"),
         (link, True, "is a symlink"),
         (dangling, True, "is a symlink"),

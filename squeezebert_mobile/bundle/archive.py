@@ -1,6 +1,6 @@
 """A bundle as one zip file: always the same bytes, and unpacked only after every entry was looked at."""
 
-import hashlib
+import shutil
 import stat
 import struct
 import zipfile
@@ -14,10 +14,10 @@ from typing import BinaryIO
 from squeezebert_mobile.atomic import staged_file
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import manifest, paths
-from squeezebert_mobile.bundle.folder import MAX_SIGNATURE_BYTES, SIGNATURE_NAME, Bundle
-from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest
-from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError, UsageError
-from squeezebert_mobile.files import MAX_JSON_BYTES, read_verified, require_digest
+from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
+from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, FileEntry
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UsageError
+from squeezebert_mobile.files import read_verified, require_digest, sha256_file
 
 MAX_ENTRIES = 1000
 _MAX_DIRECTORY_BYTES = 1 << 20
@@ -66,7 +66,7 @@ def _content(bundle: Bundle, name: str, entry: FileEntry | None) -> bytes:
 def require_free(archive: Path, *, force: bool) -> None:
     """Raise EnvironmentFault where ``archive`` exists; with ``force``, only where it is something else than a zip."""
     if archive.is_symlink() or (archive.exists() and not is_archive(archive)):
-        what = "is there and is no zip archive, so it is never replaced"
+        what = "exists and is not a zip archive, so it is never replaced"
         raise EnvironmentFault(archive, what, fix="choose another name for the archive")
     if archive.exists() and not force:
         raise EnvironmentFault(archive, "exists", fix="choose another name for the archive, or pass --force")
@@ -103,9 +103,9 @@ def unpack(archive: Path, target: Path, *, force: bool = False) -> Bundle:
         _require_plain_zip(file, archive)
         with zipfile.ZipFile(file) as opened_zip:
             entries = _entries(opened_zip, archive)
-            described = _manifest(opened_zip, entries, archive)
+            sizes = {name: info.file_size for name, info in entries.items()}
+            described = bundles.describe(sizes, lambda: opened_zip.read(entries[MANIFEST_NAME]), archive)
             listed = {entry.path: entry for entry in described.every_file()}
-            _require_listed(entries, listed, archive)
             with bundles.staged(target, force=force) as stage:
                 for name, info in entries.items():
                     _copy(opened_zip, info, stage / name, listed.get(name), f"{archive}/{name}")
@@ -137,16 +137,12 @@ def _require_plain_zip(file: BinaryIO, archive: Path) -> None:
 def _entries(opened_zip: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
     """The files by their path in the bundle. Raises InputFileError for an entry that no bundle has."""
     infos = opened_zip.infolist()
-    names = [info.orig_filename for info in infos]
-    for name in sorted(set(names)):
-        if names.count(name) > 1:
-            raise InputFileError(archive, f"holds {name[:100]!r} twice", fix=_FIX)
-    paths.require_portable([name.removesuffix("/") for name in names], archive)
+    paths.require_portable([info.orig_filename.removesuffix("/") for info in infos], archive)
     for info in infos:
         if problem := _problem(info):
             raise InputFileError(f"{archive}/{info.orig_filename}", problem, fix=_FIX)
     if sum(info.compress_size for info in infos) > archive.stat().st_size:
-        raise InputFileError(archive, "has entries that lie in each other", fix=_FIX)
+        raise InputFileError(archive, "has overlapping entries", fix=_FIX)
     files = {info.filename: info for info in infos if not info.is_dir()}
     prefix = _prefix(list(files), archive)
     return {name.removeprefix(prefix): info for name, info in files.items()}
@@ -155,7 +151,7 @@ def _entries(opened_zip: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.Zi
 def _problem(info: zipfile.ZipInfo) -> str:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if info.filename != info.orig_filename:
-        return "has a name that systems read differently"
+        return "has an ambiguous name"
     if kind not in (0, stat.S_IFDIR if info.is_dir() else stat.S_IFREG):
         return "is a link or a device, not a plain file"
     if info.flag_bits & _ENCRYPTED:
@@ -177,42 +173,13 @@ def _prefix(names: list[str], archive: Path) -> str:
     raise InputFileError(archive, f"holds no {MANIFEST_NAME}", fix="give the zip of export --archive")
 
 
-def _manifest(opened_zip: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], archive: Path) -> Manifest:
-    file = f"{archive}/{MANIFEST_NAME}"
-    info = entries[MANIFEST_NAME]
-    if info.file_size > MAX_JSON_BYTES:
-        raise InputFileError(file, "is too large", found=info.file_size, expected=f"{MAX_JSON_BYTES}", fix=_FIX)
-    described = manifest.parse(opened_zip.read(info), file)
-    paths.require_portable([MANIFEST_NAME, SIGNATURE_NAME, *(e.path for e in described.every_file())], file)
-    return described
-
-
-def _require_listed(entries: dict[str, zipfile.ZipInfo], listed: dict[str, FileEntry], archive: Path) -> None:
-    """The archive holds each listed file in its size, perhaps a signature, and nothing else."""
-    for name in sorted(set(listed) - set(entries)):
-        raise IntegrityError(f"{archive}/{name}", "is missing", fix=_FIX)
-    for name in sorted(set(entries) - set(listed) - {MANIFEST_NAME, SIGNATURE_NAME}):
-        raise IntegrityError(f"{archive}/{name}", f"is not listed in {MANIFEST_NAME}", fix=_FIX)
-    for name, entry in listed.items():
-        size = entries[name].file_size
-        if size != entry.bytes:
-            raise IntegrityError(
-                f"{archive}/{name}", "has another size", found=size, expected=entry.bytes, fix="copy it again"
-            )
-    if SIGNATURE_NAME in entries and entries[SIGNATURE_NAME].file_size > MAX_SIGNATURE_BYTES:
-        raise InputFileError(f"{archive}/{SIGNATURE_NAME}", "is too large for a signature", fix=_FIX)
-
-
 def _copy(opened_zip: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, entry: FileEntry | None, name: str) -> None:
-    """Write one entry, in blocks, and compare its digest where it has one."""
+    """Write one entry and compare its digest where it has one."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    found = hashlib.sha256()
     with opened_zip.open(info) as source, target.open("xb") as out:
-        while block := source.read(1 << 20):
-            found.update(block)
-            out.write(block)
+        shutil.copyfileobj(source, out)
     if entry is not None:
-        require_digest(name, found.hexdigest(), entry.sha256)
+        require_digest(name, sha256_file(target), entry.sha256)
 
 
 @contextmanager

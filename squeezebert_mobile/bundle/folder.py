@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,29 +77,41 @@ def read(folder: Path) -> Bundle:
     folder = Path(folder)
     if not folder.is_dir() or folder.is_symlink():
         raise InputFileError(folder, "is not a bundle folder", fix="give the folder that export wrote")
-    found = dict(_walk(folder, ""))
-    if MANIFEST_NAME not in found:
-        raise InputFileError(folder / MANIFEST_NAME, "is missing", fix="give the folder that export wrote")
-    for name, limit in ((MANIFEST_NAME, MAX_JSON_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
-        if found.get(name, 0) > limit:
-            what = "is too large"
-            raise InputFileError(folder / name, what, found=found[name], expected=f"up to {limit} bytes", fix=_FIX)
-    parsed = manifest.parse((folder / MANIFEST_NAME).read_bytes(), folder / MANIFEST_NAME)
-    entries = parsed.every_file()
-    paths.require_portable([MANIFEST_NAME, SIGNATURE_NAME, *(entry.path for entry in entries)], folder / MANIFEST_NAME)
-    _require_same_names(folder, set(found) - {MANIFEST_NAME, SIGNATURE_NAME}, {entry.path for entry in entries})
-    for entry in entries:
-        if found[entry.path] != entry.bytes:
-            path = folder / entry.path
-            raise IntegrityError(path, "has another size", found=found[entry.path], expected=entry.bytes, fix=_FIX)
+    described = describe(dict(_walk(folder, "")), (folder / MANIFEST_NAME).read_bytes, folder)
+    for entry in described.every_file():
         require_digest(folder / entry.path, sha256_file(folder / entry.path), entry.sha256)
-    return Bundle(folder, parsed)
+    return Bundle(folder, described)
+
+
+def describe(sizes: Mapping[str, int], read_manifest: Callable[[], bytes], folder: Path) -> Manifest:
+    """The manifest of the files with these sizes by path, which are exactly those that it lists; no byte is compared.
+
+    Raises InputFileError and IntegrityError as `read`, naming files in ``folder``.
+    """
+    if MANIFEST_NAME not in sizes:
+        raise InputFileError(folder / MANIFEST_NAME, "is missing", fix="give the folder or zip that export wrote")
+    for name, limit in ((MANIFEST_NAME, MAX_JSON_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
+        if sizes.get(name, 0) > limit:
+            what, expected = "is too large", f"up to {limit} bytes"
+            raise InputFileError(folder / name, what, found=sizes[name], expected=expected, fix=_FIX)
+    described = manifest.parse(read_manifest(), folder / MANIFEST_NAME)
+    listed = {entry.path: entry.bytes for entry in described.every_file()}
+    paths.require_portable([MANIFEST_NAME, SIGNATURE_NAME, *listed], folder / MANIFEST_NAME)
+    for name in sorted(listed.keys() - sizes.keys()):
+        raise IntegrityError(folder / name, "is missing", fix=_FIX)
+    for name in sorted(sizes.keys() - listed.keys() - {MANIFEST_NAME, SIGNATURE_NAME}):
+        fix = "delete it, or copy the bundle again"
+        raise IntegrityError(folder / name, f"is not listed in {MANIFEST_NAME}", fix=fix)
+    for name, size in listed.items():
+        if sizes[name] != size:
+            raise IntegrityError(folder / name, "size mismatch", found=sizes[name], expected=size, fix=_FIX)
+    return described
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
     """Relative path and size of every file. Raises IntegrityError for anything but plain files and folders."""
     if len(prefix) > paths.MAX_BYTES:
-        raise IntegrityError(folder, "is nested deeper than any bundle", fix=_FIX)
+        raise IntegrityError(folder, "is nested too deeply", fix=_FIX)
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
             facts = entry.stat(follow_symlinks=False)
@@ -112,13 +124,6 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
                 raise IntegrityError(path, "is hard-linked to a file elsewhere", fix=_FIX)
             else:
                 yield f"{prefix}{entry.name}", facts.st_size
-
-
-def _require_same_names(folder: Path, found: set[str], listed: set[str]) -> None:
-    for name in sorted(listed - found):
-        raise IntegrityError(folder / name, "is missing", fix=_FIX)
-    for name in sorted(found - listed):
-        raise IntegrityError(folder / name, "is not listed in bundle.json", fix="delete it, or copy the bundle again")
 
 
 @contextmanager

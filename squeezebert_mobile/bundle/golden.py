@@ -6,24 +6,20 @@ logits of one text alone would be 15 MB.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.errors import GateError, IntegrityError
+from squeezebert_mobile.bundle.manifest import Record, validated
+from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.files import dump_json
 
 GOLDEN_NAME = "golden.json"
 _MAX_ENTRIES = 64
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class GoldenOutput(_Record):
+class GoldenOutput(Record):
     """Entries of one output: ``values[i]`` stands at flat index ``indices[i]`` of an array of ``shape``."""
 
     name: str
@@ -32,7 +28,7 @@ class GoldenOutput(_Record):
     values: tuple[float, ...]
 
 
-class GoldenCase(_Record):
+class GoldenCase(Record):
     """One input with its answers. ``texts`` are (text), (text, pair) or, for choices, (text, option, option...).
 
     No texts: the ids were made directly. ``input_ids`` and ``token_type_ids`` have one row, or one per choice; rows
@@ -54,10 +50,10 @@ class GoldenCase(_Record):
         return batch.of_choices() if rank == 3 else batch
 
 
-class Golden(_Record):
+class Golden(Record):
     """The whole of golden.json."""
 
-    schema_version: Annotated[Literal[1], Field()]
+    schema_version: Literal[1]
     cases: tuple[GoldenCase, ...]
 
 
@@ -111,9 +107,4 @@ def dump(cases: tuple[GoldenCase, ...]) -> bytes:
 
 def parse(data: bytes, file: str) -> tuple[GoldenCase, ...]:
     """The cases in a golden.json. Raises IntegrityError for anything else."""
-    try:
-        return Golden.model_validate_json(data).cases
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise IntegrityError(file, f"is not a golden file: {where}: {first['msg']}", fix="export again") from None
+    return validated(Golden, data, file, "a golden file").cases

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,13 +31,16 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
     """A frozen record that refuses what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class FileEntry(_Record):
+_R = TypeVar("_R", bound=Record)
+
+
+class FileEntry(Record):
     """A file by its path in the folder, with the digest and size of its bytes."""
 
     path: Annotated[str, Field(min_length=1, max_length=255)]
@@ -45,7 +48,7 @@ class FileEntry(_Record):
     bytes: Count
 
 
-class Source(_Record):
+class Source(Record):
     """The checkpoint that a bundle was made from; ``digest`` is the SHA-256 over its files' digests."""
 
     name: str
@@ -55,7 +58,7 @@ class Source(_Record):
     notes: tuple[str, ...]
 
 
-class TokenizerFacts(_Record):
+class TokenizerFacts(Record):
     """What a reader without `tokenizers` must know to reproduce the WordPiece ids."""
 
     vocab_size: Count
@@ -70,7 +73,7 @@ class TokenizerFacts(_Record):
     mask_token_id: Count
 
 
-class TensorSpec(_Record):
+class TensorSpec(Record):
     """An input or output: its name, element type and axes; a named axis has a free length."""
 
     name: str
@@ -78,21 +81,21 @@ class TensorSpec(_Record):
     axes: tuple[str | int, ...]
 
 
-class LayerCount(_Record):
+class LayerCount(Record):
     """How much of a model one kind of arithmetic holds: parameters, and FLOPs of one 128-token inference."""
 
     parameters: Count
     flops: Count
 
 
-class Kept(_Record):
+class Kept(Record):
     """A part that did not take the fast or the small form, and why."""
 
     name: str
     reason: str
 
 
-class QuantizedRange(_Record):
+class QuantizedRange(Record):
     """The calibrated range of one activation tensor."""
 
     name: str
@@ -100,7 +103,7 @@ class QuantizedRange(_Record):
     high: float
 
 
-class Inventory(_Record):
+class Inventory(Record):
     """What the passes did: which parts took the fast form, which fell back, what became int8 and what did not.
 
     A part whose function is an approximation is among ``fallbacks``, with what it computes.
@@ -114,7 +117,7 @@ class Inventory(_Record):
     ranges: tuple[QuantizedRange, ...] = ()
 
 
-class Parity(_Record):
+class Parity(Record):
     """One output of an artifact against the reference over the golden cases, and the gate that it passed.
 
     PSNR is 20 log10(largest absolute reference value / root mean square error), null for equal arrays. The gate is
@@ -130,7 +133,7 @@ class Parity(_Record):
     cases: Count
 
 
-class Artifact(_Record):
+class Artifact(Record):
     """One runnable file. ``batch`` is null where any batch size goes; ``max_length`` counts tokens."""
 
     path: Annotated[str, Field(min_length=1, max_length=255)]
@@ -155,7 +158,7 @@ class Artifact(_Record):
         return {p.output: max(2 * p.max_abs, p.atol or _ALLOWED) for p in self.parity}
 
 
-class RecommendedCall(_Record):
+class RecommendedCall(Record):
     """The call that is fastest and whose result does not depend on the other texts in the batch."""
 
     batch: Annotated[int, Field(ge=1)]
@@ -163,7 +166,7 @@ class RecommendedCall(_Record):
     threads: Annotated[int, Field(ge=1)]
 
 
-class Producer(_Record):
+class Producer(Record):
     """The versions that wrote the bundle."""
 
     squeezebert_mobile: str
@@ -173,7 +176,7 @@ class Producer(_Record):
     executorch: str
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """The whole of bundle.json."""
 
     schema_version: Literal[1]
@@ -204,18 +207,20 @@ def parse(data: bytes, file: str | Path) -> Manifest:
     # True and 1.0 equal 1 too.
     if version != SCHEMA_VERSION or type(version) is not int:
         fix = "read it with the version of squeezebert-mobile that wrote it, or export again"
-        raise IntegrityError(
-            file, "has an unknown schema_version", found=repr(version)[:40], expected=SCHEMA_VERSION, fix=fix
-        )
+        what, found = "has an unknown schema_version", repr(version)[:40]
+        raise IntegrityError(file, what, found=found, expected=SCHEMA_VERSION, fix=fix)
     _require_seal(data, values.pop(_SEAL, None), file)
+    return validated(Manifest, json.dumps(values), file, "a manifest")
+
+
+def validated(kind: type[_R], data: bytes | str, file: str | Path, name: str) -> _R:
+    """The record in JSON bytes. Raises IntegrityError, which says that ``file`` is not ``name``, and where."""
     try:
-        return Manifest.model_validate_json(json.dumps(values))
+        return kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the top"
-        raise IntegrityError(
-            file, f"is not a manifest: {where}: {first['msg']}", fix="export the bundle again"
-        ) from None
+        raise IntegrityError(file, f"is not {name}: {where}: {first['msg']}", fix="export the bundle again") from None
 
 
 def dump(manifest: Manifest) -> bytes:

@@ -23,7 +23,8 @@ def require_portable(paths: Iterable[str], file: str | Path) -> None:
         if problem:
             raise InputFileError(file, f"names the path {path[:100]!r}, which {problem}", fix="export the bundle again")
         if path.casefold() in seen:
-            what = f"names {seen[path.casefold()][:100]!r} and {path[:100]!r}, one file where case does not count"
+            both = f"{seen[path.casefold()][:100]!r} and {path[:100]!r}, which differ only in case"
+            what = f"names {path[:100]!r} twice" if seen[path.casefold()] == path else f"names {both}"
             raise InputFileError(file, what, fix="export the bundle again")
         seen[path.casefold()] = path
 
@@ -38,11 +39,11 @@ def _problem(path: str) -> str:
     if "" in parts or "." in parts:
         return "has an empty part"
     if any(ord(character) < 32 or character in _FORBIDDEN for character in path):
-        return "has a character that not every system allows"
+        return "has a non-portable character"
     if unicodedata.normalize("NFC", path) != path:
-        return "is not in Unicode's composed form"
+        return "is not NFC-normalised"
     if any(part.split(".")[0].casefold() in _RESERVED or part[-1] in ". " for part in parts):
-        return "is a name that Windows reserves"
+        return "is a reserved name on Windows"
     if len(path.encode()) > MAX_BYTES:
         return "is too long"
     return ""

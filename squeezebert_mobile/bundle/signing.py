@@ -7,7 +7,8 @@ bundle.json does not list; `model_signing verify key` reads it as well. Digests 
 import base64
 import json
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,14 +37,21 @@ def require_private_key(path: Path) -> None:
 def _signer(private_key: Path) -> Any:
     library = _library()
     signer = library.signing.Config().set_hashing_config(_hashing(library))
-    try:
+    with _key(private_key, "an unencrypted PEM private key"):
         return signer.use_elliptic_key_signer(private_key=private_key)
+
+
+@contextmanager
+def _key(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a key's reader raises into one line that names the file and what it should be."""
+    try:
+        yield
     except OSError as error:
-        raise InputFileError(private_key, f"cannot be read: {error.strerror}", fix=_KEY_FIX) from None
+        raise InputFileError(path, f"cannot be read: {error.strerror}", fix=_KEY_FIX) from None
     # TypeError: it is encrypted. AttributeError: it has no curve, as RSA.
     except (ValueError, TypeError, AttributeError):
-        what = "is not an unencrypted PEM private key of an elliptic curve"
-        raise InputFileError(private_key, what, expected="P-256, P-384 or P-521", fix=_KEY_FIX) from None
+        what, expected = f"is not {kind} of an elliptic curve", "P-256, P-384 or P-521"
+        raise InputFileError(path, what, expected=expected, fix=_KEY_FIX) from None
 
 
 def require_signed(bundle: Bundle, public_key: Path) -> None:
@@ -57,18 +65,13 @@ def require_signed(bundle: Bundle, public_key: Path) -> None:
         fix = "ask its maker for a signed bundle; export one with --sign-key"
         raise IntegrityError(path, "is missing: the bundle is not signed", fix=fix)
     verifier = library.verifying.Config().set_hashing_config(_hashing(library))
-    try:
+    with _key(public_key, "a PEM public key"):
         verifier.use_elliptic_key_verifier(public_key=public_key)
-    except OSError as error:
-        raise InputFileError(public_key, f"cannot be read: {error.strerror}", fix=_KEY_FIX) from None
-    except (ValueError, TypeError, AttributeError):
-        what = "is not a PEM public key of an elliptic curve"
-        raise InputFileError(public_key, what, expected="P-256, P-384 or P-521", fix=_KEY_FIX) from None
     try:
         # It prints warnings, and stdout belongs to the result.
         with redirect_stdout(sys.stderr):
             verifier.verify(bundle.folder, path)
-        missing = _names(bundle) - _signed_names(path)
+        missing = {MANIFEST_NAME, *(entry.path for entry in bundle.manifest.every_file())} - _signed_names(path)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the parsers below it raise, it is not a valid signature
@@ -78,10 +81,6 @@ def require_signed(bundle: Bundle, public_key: Path) -> None:
     if missing:
         fix = "sign the bundle again; do not use it otherwise"
         raise IntegrityError(path, f"does not cover {min(missing)}", fix=fix)
-
-
-def _names(bundle: Bundle) -> set[str]:
-    return {MANIFEST_NAME, *(entry.path for entry in bundle.manifest.every_file())}
 
 
 def _signed_names(path: Path) -> set[str]:

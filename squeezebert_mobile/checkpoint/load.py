@@ -63,7 +63,7 @@ class Checkpoint:
         if self.task is None:
             names = ", ".join(self.config.architectures) or "no architectures"
             raise UnsupportedModelError(
-                self.folder / CONFIG_NAME, "does not say which task it is for", found=names, fix="pass --task"
+                self.folder / CONFIG_NAME, "names no known architecture", found=names, fix="pass --task"
             )
         return self.task
 
@@ -154,7 +154,7 @@ def _read_shards(index: Path) -> tuple[object, tuple[SourceFile, ...]]:
         # A plain file name: an index must not reach out of its folder.
         if not isinstance(shard, str) or not re.fullmatch(rf"[^/\\\0]+\{ending}", shard):
             fix = "restore the index, which names files of its own folder"
-            what, found = "names a file that is not a shard", repr(shard)[:80]
+            what, found = "names an invalid shard", repr(shard)[:80]
             raise InputFileError(index, what, found=found, expected=f"*{ending}", fix=fix)
     tensors: dict[str, object] = {}
     files = [file]
@@ -232,8 +232,7 @@ def _cast(path: Path, tensors: dict[str, Tensor], limit: int) -> tuple[dict[str,
         result[name] = tensor.detach().to(torch.float32).contiguous()
         if bad := tensor.numel() - int(result[name].isfinite().sum()):
             found = f"{bad} of {tensor.numel()} values NaN or infinite"
-            what = f"holds {name} with values that are no numbers"
-            raise InputFileError(path, what, found=found, fix="take an earlier save")
+            raise InputFileError(path, f"holds {name} with non-finite values", found=found, fix="take an earlier save")
     notes = [f"{count} {dtype} tensors are cast to float32" for dtype, count in sorted(casts.items())]
     return dict(sorted(result.items())), (*notes, *ignored)
 
@@ -242,7 +241,7 @@ def _refuse_oversized(config: SqueezeBertConfig, tensors: dict[str, Tensor], fil
     """A few bytes of config must not make a model of terabytes; closer misfits are named tensor by tensor in `fit`."""
     held = sum(tensor.numel() for tensor in tensors.values())
     if config.body_parameters > 2 * held:
-        what, expected = "describes a larger model than the weights are", f"about {held} parameters"
+        what, expected = "describes a larger model than its weights", f"about {held} parameters"
         fix = "take config.json and weights of one checkpoint"
         raise UnsupportedModelError(file, what, found=config.body_parameters, expected=expected, fix=fix)
 
@@ -346,7 +345,7 @@ def _check_shape(checkpoint: Checkpoint, name: str, found: Tensor, expected: Ten
         file, what, rows = checkpoint.folder / CONFIG_NAME, f"{key} does not fit {name}", found.shape[0]
         fix = f"make it {rows}, or take the config.json of these weights"
         raise UnsupportedModelError(file, what, found=expected.shape[0], expected=f"{rows}, its rows", fix=fix)
-    what, fix = f"{name} has another shape", f"make {CONFIG_NAME} describe these weights"
+    what, fix = f"shape mismatch for {name}", f"make {CONFIG_NAME} describe these weights"
     sizes = tuple(found.shape), tuple(expected.shape)
     raise UnsupportedModelError(checkpoint.weights_path, what, found=sizes[0], expected=sizes[1], fix=fix)
 

@@ -169,8 +169,7 @@ def _check_zip(path: Path, data: bytes) -> None:
             _truncated(path, len(data), len(data))
         raise InputFileError(path, f"is a damaged archive: {error}", fix=_DOWNLOAD_AGAIN) from error
     if broken is not None:
-        what = f"has a record {broken} that differs from its checksum"
-        raise IntegrityError(path, what, fix=_DOWNLOAD_AGAIN)
+        raise IntegrityError(path, f"checksum mismatch in record {broken}", fix=_DOWNLOAD_AGAIN)
     try:
         scan = _scan(pickled)
     except ValueError as error:

@@ -1,7 +1,7 @@
 """The Hugging Face tokenizer files: read, checked against each other, and written."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Self
@@ -116,17 +116,28 @@ def read_vocab(path: Path) -> tuple[str, ...]:
     data, _ = read_file(path, max_bytes=MAX_JSON_BYTES)
     if data.startswith(b"\xef\xbb\xbf"):
         raise InputFileError(path, "starts with a byte order mark on line 1", fix="save it as UTF-8 without a mark")
-    lines = data.split(b"\n")
-    if lines[-1]:
+    try:
+        *lines, rest = data.decode().replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        number, found = data.count(b"\n", 0, error.start) + 1, f"byte 0x{data[error.start]:02x}"
+        raise InputFileError(path, f"line {number} is not UTF-8", found=found, fix="save it as UTF-8") from None
+    if rest:
         fix = "fetch the file again, or end the line if the file is whole"
-        raise InputFileError(path, f"line {len(lines)} has no end, the file may be cut short", fix=fix)
+        raise InputFileError(path, f"line {len(lines) + 1} has no end, the file may be cut short", fix=fix)
     line_of: dict[str, int] = {}
-    for number, line in enumerate(lines[:-1], start=1):
-        piece = _vocab_piece(path, number, line.removesuffix(b"\r"))
-        if piece in line_of:
-            what = f"line {number} repeats line {line_of[piece]}"
-            raise InputFileError(path, what, found=repr(piece), fix="restore the original file; ids are line numbers")
-        line_of[piece] = number
+    for number, piece in enumerate(lines, start=1):
+        if not piece.strip():
+            what = "is blank"
+        elif piece != piece.strip():
+            # tokenizers drops white space at a line's end, Python readers do not: the piece would differ.
+            what = "has white space around its piece"
+        elif piece in line_of:
+            what = f"repeats line {line_of[piece]}"
+        else:
+            line_of[piece] = number
+            continue
+        fix = "restore the original file; ids are line numbers"
+        raise InputFileError(path, f"line {number} {what}", found=repr(piece), fix=fix)
     return tuple(line_of)
 
 
@@ -135,15 +146,8 @@ def write_folder(folder: Path, backend_json: str, pieces: Sequence[str], setting
 
     Raises EnvironmentFault where the folder cannot be made or written.
     """
-    config: dict[str, object] = {
-        **settings.special_tokens,
-        "do_lower_case": settings.do_lower_case,
-        "model_max_length": settings.model_max_length,
-        "padding_side": settings.padding_side,
-        "strip_accents": settings.strip_accents,
-        "tokenize_chinese_chars": settings.tokenize_chinese_chars,
-        "tokenizer_class": "SqueezeBertTokenizer",
-    }
+    config = asdict(settings) | {"tokenizer_class": "SqueezeBertTokenizer"}
+    del config["added"]
     replace_file(folder / TOKENIZER_FILE, backend_json.encode())
     replace_file(folder / CONFIG_FILE, dump_json(config))
     replace_file(folder / SPECIAL_TOKENS_FILE, dump_json(settings.special_tokens))
@@ -153,21 +157,6 @@ def write_folder(folder: Path, backend_json: str, pieces: Sequence[str], setting
 def write_vocab(path: Path, pieces: Sequence[str]) -> None:
     """Write a vocab.txt. Raises EnvironmentFault where that is not possible."""
     replace_file(path, "".join(f"{piece}\n" for piece in pieces).encode())
-
-
-def _vocab_piece(path: Path, number: int, line: bytes) -> str:
-    fix = "restore the original file; ids are line numbers"
-    try:
-        piece = line.decode()
-    except UnicodeDecodeError as error:
-        what = f"line {number} is not UTF-8"
-        raise InputFileError(path, what, found=f"byte 0x{line[error.start]:02x}", fix="save it as UTF-8") from None
-    if not piece.strip():
-        raise InputFileError(path, f"line {number} is blank", fix=fix)
-    # tokenizers drops white space at the end of a line, Python readers do not: the piece would differ between clients.
-    if piece != piece.strip():
-        raise InputFileError(path, f"line {number} has white space around its piece", found=repr(piece), fix=fix)
-    return piece
 
 
 def _read_optional(path: Path) -> dict[str, object]:
@@ -196,15 +185,10 @@ def _read_settings(folder: Path, serialized: Mapping[str, object]) -> tuple[Toke
         tokenize_chinese_chars=_flag(path, config, "tokenize_chinese_chars"),
         model_max_length=_max_length(path, config),
         padding_side="left" if config.get("padding_side") == "left" else "right",
-        pad_token=_content(path, config.get("pad_token") or "[PAD]"),
-        unk_token=_content(path, config.get("unk_token") or "[UNK]"),
-        cls_token=_content(path, config.get("cls_token") or "[CLS]"),
-        sep_token=_content(path, config.get("sep_token") or "[SEP]"),
-        mask_token=_content(path, config.get("mask_token") or "[MASK]"),
     )
-    settings = settings.with_special_tokens(
-        (piece for _, piece in sorted(pieces_by_id.items())), (_content(path, token) for token in extra_tokens)
-    )
+    named = {key: _content(path, config[key]) for key in SPECIAL_KEYS if config.get(key)}
+    known = (piece for _, piece in sorted(pieces_by_id.items()))
+    settings = replace(settings, **named).with_special_tokens(known, (_content(path, token) for token in extra_tokens))
     return settings, {piece.content: id_ for id_, piece in pieces_by_id.items()}
 
 

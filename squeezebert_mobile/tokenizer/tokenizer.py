@@ -85,7 +85,7 @@ class SqueezeBertTokenizerFast:
             found = self._backend.token_to_id(token)
             if found != expected:
                 fix = "use the tokenizer files of one checkpoint"
-                raise InputFileError(source, f"{token} has another id", found=found, expected=expected, fix=fix)
+                raise InputFileError(source, f"id mismatch for {token}", found=found, expected=expected, fix=fix)
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
@@ -109,9 +109,8 @@ class SqueezeBertTokenizerFast:
         # A letter takes two pieces, itself and its continuation; BERT's own vocabulary has about 1,000 letters.
         room = min(1000, (vocab_size - len(specials)) // 2)
         if room < 1:
-            raise UsageError(
-                "vocab_size", "has no room for a letter", found=vocab_size, expected=">= 7", fix="raise it"
-            )
+            what = "has no room for a letter"
+            raise UsageError("vocab_size", what, found=vocab_size, expected="7 or more", fix="raise it")
         backend = _backend(specials, settings)
         cleaned = [_clean(text) for text in texts]
         counts = Counter(letter for text in cleaned for letter in backend.normalizer.normalize_str(text))
@@ -143,14 +142,8 @@ class SqueezeBertTokenizerFast:
     def check_against(self, vocab_size: int) -> None:
         """Raise UnsupportedModelError where tokens have no row in an embedding of ``vocab_size`` rows."""
         if len(self) > vocab_size:
-            fix = "use the tokenizer files of this checkpoint"
-            raise UnsupportedModelError(
-                self.source,
-                "has more tokens than the embedding has rows",
-                found=len(self),
-                expected=vocab_size,
-                fix=fix,
-            )
+            what, fix = "has more tokens than the embedding has rows", "use the tokenizer files of this checkpoint"
+            raise UnsupportedModelError(self.source, what, found=len(self), expected=vocab_size, fix=fix)
 
     def __len__(self) -> int:
         """Tokens in all, added ones included: every id is below this."""
@@ -231,9 +224,8 @@ class SqueezeBertTokenizerFast:
         specials = 2 if second is None else 3
         limit = self.model_max_length if max_length is None else max_length
         if limit < specials:
-            raise UsageError(
-                "max_length", "has no room for the special tokens", found=limit, fix=f"pass {specials} or more"
-            )
+            what, fix = "has no room for the special tokens", f"pass {specials} or more"
+            raise UsageError("max_length", what, found=limit, fix=fix)
         strategy: Strategy = "longest_first" if isinstance(truncation, bool) else truncation
         step = stride if return_overflowing_tokens or stride else None
         rows: list[tuple[int, Window]] = []
@@ -246,9 +238,8 @@ class SqueezeBertTokenizerFast:
         if padding == "max_length":
             width = max(width, limit)
         elif not padding and min(lengths_of_rows, default=0) < width:
-            raise UsageError(
-                "padding", "is needed, the rows differ in length", fix="pass padding='longest' or 'max_length'"
-            )
+            fix = "pass padding='longest' or 'max_length'"
+            raise UsageError("padding", "is needed, the rows differ in length", fix=fix)
         left = (padding_side or self.settings.padding_side) == "left"
         starts = [width - length if left else 0 for length in lengths_of_rows]
         return self._fill(rows, starts, width, first, second)
@@ -320,9 +311,8 @@ class SqueezeBertTokenizerFast:
         for id_ in ids:
             token = self._backend.id_to_token(int(id_)) if 0 <= id_ < len(self) else None
             if token is None:
-                raise UsageError(
-                    "ids", "hold an id without a token", found=id_, expected=f"0 to {len(self) - 1}", fix="drop it"
-                )
+                expected = f"0 to {len(self) - 1}"
+                raise UsageError("ids", "hold an id without a token", found=id_, expected=expected, fix="drop it")
             tokens.append(token)
         return tokens
 
@@ -360,9 +350,8 @@ class SqueezeBertTokenizerFast:
             first = [1, *[0] * len(token_ids_0), 1]
             return first if token_ids_1 is None else [*first, *[0] * len(token_ids_1), 1]
         if token_ids_1 is not None:
-            raise UsageError(
-                "token_ids_1", "cannot be given with a finished row", fix="pass the whole row as token_ids_0"
-            )
+            fix = "pass the whole row as token_ids_0"
+            raise UsageError("token_ids_1", "cannot be given with a finished row", fix=fix)
         special = {self._id(piece.content) for piece in self.settings.added if piece.special}
         return [int(id_ in special) for id_ in token_ids_0]
 

@@ -167,9 +167,9 @@ def test_an_archive_may_have_the_longest_comment_and_files_that_look_like_its_en
 
 
 def test_a_manifest_is_read_up_to_its_limit(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "MAX_JSON_BYTES", len(FILES["bundle.json"]))
+    monkeypatch.setattr(bundles, "MAX_JSON_BYTES", len(FILES["bundle.json"]))
     archive.unpack(packed, tmp_path / "new")
-    monkeypatch.setattr(archive, "MAX_JSON_BYTES", len(FILES["bundle.json"]) - 1)
+    monkeypatch.setattr(bundles, "MAX_JSON_BYTES", len(FILES["bundle.json"]) - 1)
     refused(packed, "bundle.json: is too large")
 
 
@@ -320,11 +320,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], type[SqueezeBertMobileError], s
     "absolute": (with_extra("/tmp/evil"), InputFileError, "absolute"),
     "backslash": (with_extra("..\\evil"), InputFileError, "character"),
     "drive": (with_extra("C:evil"), InputFileError, "character"),
-    "case collision": (with_extra("VOCAB.txt"), InputFileError, "case does not count"),
-    "reserved": (with_extra("aux"), InputFileError, "reserves"),
+    "case collision": (with_extra("VOCAB.txt"), InputFileError, "differ only in case"),
+    "reserved": (with_extra("aux"), InputFileError, "reserved"),
     "unlisted": (with_extra("extra.txt"), IntegrityError, "not listed"),
     "missing": (lambda p: zipped(p, {n: d for n, d in FILES.items() if n != "vocab.txt"}), IntegrityError, "missing"),
-    "longer": (with_extra("vocab.txt", b"[PAD]\n[UNK]\n"), IntegrityError, "another size"),
+    "longer": (with_extra("vocab.txt", b"[PAD]\n[UNK]\n"), IntegrityError, "size mismatch"),
     "other bytes": (with_extra("vocab.txt", b"[UNK]\n"), IntegrityError, "SHA-256 mismatch"),
     "other manifest": (with_extra("bundle.json", b"{}"), IntegrityError, "schema_version"),
     "huge signature": (with_extra("model.sig", bytes(2 << 20)), InputFileError, "too large"),

@@ -424,7 +424,7 @@ def edit(path: Path, change: Callable[[Any], object]) -> None:
             "tokenizer.json",
             lambda d: d["added_tokens"].append({"id": 20, "content": "new"}),
             InputFileError,
-            "another id",
+            "id mismatch for new",
         ),
         ("tokenizer.json", lambda d: d.update(added_tokens=3), InputFileError, "not a list"),
         ("tokenizer_config.json", lambda d: d.update(do_lower_case="yes"), InputFileError, "true or false"),
