@@ -95,8 +95,9 @@ def describe(sizes: Mapping[str, int], read_manifest: Callable[[], bytes], folde
             what, expected = "is too large", f"up to {limit} bytes"
             raise InputFileError(folder / name, what, found=sizes[name], expected=expected, fix=_FIX)
     described = manifest.parse(read_manifest(), folder / MANIFEST_NAME)
+    names = (entry.path for entry in described.every_file())
+    paths.require_portable([MANIFEST_NAME, SIGNATURE_NAME, *names], folder / MANIFEST_NAME)
     listed = {entry.path: entry.bytes for entry in described.every_file()}
-    paths.require_portable([MANIFEST_NAME, SIGNATURE_NAME, *listed], folder / MANIFEST_NAME)
     for name in sorted(listed.keys() - sizes.keys()):
         raise IntegrityError(folder / name, "is missing", fix=_FIX)
     for name in sorted(sizes.keys() - listed.keys() - {MANIFEST_NAME, SIGNATURE_NAME}):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
@@ -186,7 +186,7 @@ def _read_settings(folder: Path, serialized: Mapping[str, object]) -> tuple[Toke
         model_max_length=_max_length(path, config),
         padding_side="left" if config.get("padding_side") == "left" else "right",
     )
-    named = {key: _content(path, config[key]) for key in SPECIAL_KEYS if config.get(key)}
+    named: dict[str, Any] = {key: _content(path, config[key]) for key in SPECIAL_KEYS if config.get(key)}
     known = (piece for _, piece in sorted(pieces_by_id.items()))
     settings = replace(settings, **named).with_special_tokens(known, (_content(path, token) for token in extra_tokens))
     return settings, {piece.content: id_ for id_, piece in pieces_by_id.items()}

@@ -68,7 +68,7 @@ def test_files_may_lie_in_folders_of_folders(tmp_path: Path) -> None:
 def test_a_folder_nested_deeper_than_any_bundle_is_refused(folder: Path) -> None:
     deep = folder / ("x" * 200) / ("y" * 60)
     deep.mkdir(parents=True)
-    with pytest.raises(IntegrityError, match="nested deeper"):
+    with pytest.raises(IntegrityError, match="nested too deeply"):
         bundles.read(folder)
 
 
