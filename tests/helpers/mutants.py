@@ -78,9 +78,10 @@ def difference(mutant: str) -> str:
 
 
 def changed_line(diff: str) -> str:
-    """The line that a mutant has in the place of another, with the spaces around it taken off."""
-    added = [line[1:].strip() for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
-    return added[0] if added else ""
+    """The line that a mutant has in the place of another, without the blanks around it; ``-`` and the one it lacks."""
+    lines = [line for line in diff.splitlines() if line.startswith(("+", "-")) and not line.startswith(("+++", "---"))]
+    added = [line[1:].strip() for line in lines if line.startswith("+")]
+    return added[0] if added else f"- {lines[0][1:].strip()}"
 
 
 def run(name: str, module: Mapping[str, Sequence[str]], wording: Sequence[str], children: int) -> bool:

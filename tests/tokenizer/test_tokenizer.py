@@ -17,6 +17,7 @@ import transformers
 from checkout import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from squeezebert_mobile.errors import (
     EnvironmentFault,
@@ -83,8 +84,10 @@ def assert_same(ours: Encoded, theirs: Any) -> None:
     names = {"offsets": "offset_mapping"}
     for name in ("input_ids", "attention_mask", "token_type_ids", "offsets", "special_tokens_mask"):
         np.testing.assert_array_equal(getattr(ours, name), np.array(theirs[names.get(name, name)]), err_msg=name)
+        assert getattr(ours, name).dtype == np.int64
     sequences = [[-1 if id_ is None else id_ for id_ in theirs.sequence_ids(row)] for row in range(len(ours))]
     np.testing.assert_array_equal(ours.sequence_ids, np.array(sequences))
+    assert ours.sequence_ids.dtype == np.int64
 
 
 def call_theirs(tokenizer: Any, *texts: list[str], max_length: int = 512, **options: object) -> Any:
@@ -125,6 +128,20 @@ def test_flags_equal_transformers(
     again = SqueezeBertTokenizerFast.from_pretrained(tmp_path)
     assert again.settings == ours.settings
     assert again.strip_accents == (lower if accents is None else accents)
+
+
+@pytest.mark.parametrize("padding", [True, "longest", "max_length"])
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("max_length", [3, 12, 64])
+def test_rows_of_texts_and_pairs_equal_transformers(
+    small: SqueezeBertTokenizerFast, theirs: Any, padding: Any, side: Any, max_length: int
+) -> None:
+    options = {"padding": padding, "padding_side": side, "max_length": max_length}
+    for columns in ([SENTENCES], [SENTENCES, ["", "phone", *reversed(SENTENCES[2:])]]):
+        ours = small(*columns, **options)
+        assert_same(ours, call_theirs(theirs, *columns, **options))
+        lengths = [[len(pieces.ids) for pieces in small.encode_uncut(column)] for column in columns]
+        assert ours.truncated.tolist() == [sum(row) + 1 + len(row) > max_length for row in zip(*lengths, strict=True)]
 
 
 @given(text=st.text(max_size=40), pair=st.none() | st.text(max_size=40), max_length=st.integers(3, 30))
@@ -286,7 +303,49 @@ def test_documented_methods_agree_with_a_call(small: SqueezeBertTokenizerFast, t
         assert small.get_special_tokens_mask(finished, already_has_special_tokens=True) == expected
 
 
+def test_a_text_is_normalized_as_transformers_does(small: SqueezeBertTokenizerFast, theirs: Any) -> None:
+    for text in SENTENCES:
+        assert small.normalize(text) == theirs.backend_tokenizer.normalizer.normalize_str(text)
+    assert small.normalize("É\ud800中x") == "e 中 x"
+
+
+def test_pieces_are_joined_to_words_and_special_tokens_kept_or_left_out() -> None:
+    tokenizer = SqueezeBertTokenizerFast([*SPECIALS, "a", "##b", "."])
+    assert tokenizer.decode([2, 5, 6, 5, 7, 3]) == "[CLS] ab a. [SEP]"
+    assert tokenizer.decode([2, 5, 6, 5, 7, 3], skip_special_tokens=True) == "ab a."
+
+
+def test_the_library_alone_makes_the_same_rows_of_the_saved_file(tmp_path: Path) -> None:
+    ours = SqueezeBertTokenizerFast([*SPECIALS, "a", "b"])
+    ours.save_pretrained(tmp_path)
+    assert (tmp_path / "tokenizer.json").read_text("utf-8").startswith('{\n  "version"')
+    library = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for pair in (None, "b a"):
+        row, theirs = ours("a b", pair), library.encode("a b", pair)
+        assert (row.input_ids[0].tolist(), row.token_type_ids[0].tolist()) == (theirs.ids, theirs.type_ids)
+
+
+def test_training_takes_the_most_frequent_letters_and_fills_up_with_merges() -> None:
+    def learnt(size: int) -> tuple[str, ...]:
+        return SqueezeBertTokenizerFast.train(["Bab b c\ud800"], size).pieces[len(SPECIALS) :]
+
+    assert learnt(7) == ("b", "##b")
+    assert learnt(9) == ("a", "b", "##a", "##b")
+    assert learnt(12) == ("a", "b", "c", "##a", "##b", "##c", "ba")
+
+
+def test_training_takes_no_more_than_a_thousand_letters() -> None:
+    pieces = SqueezeBertTokenizerFast.train(["".join(map(chr, range(0x4E00, 0x5200)))], 5000).pieces
+    assert sum(piece.startswith("##") for piece in pieces) == 1000
+
+
+def test_training_keeps_the_longest_row_that_is_asked_for() -> None:
+    assert SqueezeBertTokenizerFast.train(["a"], 7).model_max_length == 512
+    assert SqueezeBertTokenizerFast.train(["a"], 7, model_max_length=9).model_max_length == 9
+
+
 def test_save_vocabulary(small: SqueezeBertTokenizerFast, tmp_path: Path) -> None:
+    assert small.save_vocabulary(tmp_path) == (str(tmp_path / "vocab.txt"),)
     assert small.save_vocabulary(tmp_path, "my") == (str(tmp_path / "my-vocab.txt"),)
     assert (tmp_path / "my-vocab.txt").read_text("utf-8").split("\n") == [*small.pieces, ""]
 
@@ -350,8 +409,12 @@ def test_asks_the_hub_for_a_repository(small_folder: Path, monkeypatch: pytest.M
     stub = SimpleNamespace(resolve=resolve)
     monkeypatch.setitem(sys.modules, "squeezebert_mobile.checkpoint.hub", stub)
     monkeypatch.setattr("squeezebert_mobile.checkpoint.hub", stub, raising=False)
-    SqueezeBertTokenizerFast.from_pretrained("squeezebert/squeezebert-uncased", revision="main")
-    assert asked == [("squeezebert/squeezebert-uncased", "main", False)]
+    name = "squeezebert/squeezebert-uncased"
+    SqueezeBertTokenizerFast.from_pretrained(name, revision="main")
+    SqueezeBertTokenizerFast.from_pretrained(name)
+    SqueezeBertTokenizerFast.from_pretrained(small_folder)
+    SqueezeBertTokenizerFast.from_pretrained(small_folder, revision="main")
+    assert asked == [(name, "main", False), (name, None, False), (small_folder, "main", False)]
 
 
 def lines(*extra: str) -> bytes:
@@ -470,9 +533,16 @@ def test_model_max_length_of_old_files_is_bounded(tmp_path: Path) -> None:
 
 def test_check_against_allows_spare_rows(small: SqueezeBertTokenizerFast) -> None:
     small.check_against(len(small) + 6)
+    small.check_against(len(small))
     with pytest.raises(UnsupportedModelError) as caught:
         small.check_against(len(small) - 1)
     assert caught.value.exit_code == 5
+
+
+def test_an_error_names_the_file_that_the_pieces_came_from(small_folder: Path) -> None:
+    with pytest.raises(UnsupportedModelError) as caught:
+        SqueezeBertTokenizerFast.from_pretrained(small_folder).check_against(1)
+    assert caught.value.file == str(small_folder / "tokenizer.json")
 
 
 def test_unwritable_folder_is_an_environment_fault(small: SqueezeBertTokenizerFast, tmp_path: Path) -> None:
