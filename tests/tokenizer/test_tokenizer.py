@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,7 @@ from squeezebert_mobile.errors import (
     UnsupportedModelError,
     UsageError,
 )
-from squeezebert_mobile.tokenizer.files import TokenizerSettings
+from squeezebert_mobile.tokenizer.files import AddedPiece, TokenizerSettings
 from squeezebert_mobile.tokenizer.tokenizer import Encoded, SqueezeBertTokenizer, SqueezeBertTokenizerFast
 
 PUBLISHED_VOCAB = ROOT.parent / "shared/data/vocab/bert-base-uncased-vocab.txt"
@@ -240,8 +241,29 @@ def test_surrogates_leave_offsets_alone(small: SqueezeBertTokenizerFast) -> None
     assert text[: last[1]].endswith("phone")
 
 
-def test_batch_of_nothing_has_no_rows(small: SqueezeBertTokenizerFast) -> None:
-    assert small([]).input_ids.shape == (0, 0)
+@pytest.mark.parametrize("texts", [[], ["the phone"]])
+def test_batch_of_nothing_has_no_rows_and_the_types_of_any(small: SqueezeBertTokenizerFast, texts: list[str]) -> None:
+    rows = small(texts)
+    assert rows.input_ids.shape == (len(texts), 4 * len(texts))
+    assert {name: array.dtype for name, array in vars(rows).items()} == dict.fromkeys(vars(rows), np.int64) | {
+        "truncated": np.bool_
+    }
+
+
+def test_a_text_stays_whole_where_truncation_is_off(small: SqueezeBertTokenizerFast) -> None:
+    rows = small("the phone " * 9, "the phone", max_length=8, truncation=False)
+    assert rows.input_ids.shape == (1, 18 + 2 + 3)
+    assert rows.truncated.tolist() == [False]
+
+
+def test_a_token_that_was_added_is_one_id_past_the_vocabulary() -> None:
+    named = TokenizerSettings().with_special_tokens()
+    added = replace(named, added=(*named.added, AddedPiece("new word", special=False)))
+    tokenizer = SqueezeBertTokenizerFast([*SPECIALS, "a"], added)
+    assert (len(tokenizer), tokenizer.vocab_size) == (7, 6)
+    assert tokenizer("a new word").input_ids.tolist() == [[2, 5, 6, 3]]
+    assert tokenizer.convert_tokens_to_ids(["[PAD]", "a", "b", "new word"]) == [0, 5, 1, 6]
+    assert tokenizer.convert_ids_to_tokens([0, 5, 1, 6]) == ["[PAD]", "a", "[UNK]", "new word"]
 
 
 def test_threads_do_not_disturb_each_other(small: SqueezeBertTokenizerFast) -> None:
@@ -332,6 +354,11 @@ def test_training_takes_the_most_frequent_letters_and_fills_up_with_merges() -> 
     assert learnt(7) == ("b", "##b")
     assert learnt(9) == ("a", "b", "##a", "##b")
     assert learnt(12) == ("a", "b", "c", "##a", "##b", "##c", "ba")
+
+
+def test_training_breaks_a_tie_between_letters_in_one_way() -> None:
+    learnt = {SqueezeBertTokenizerFast.train(["ba"], 7).pieces for _ in range(20)}
+    assert learnt == {(*SPECIALS, "a", "##a")}
 
 
 def test_training_takes_no_more_than_a_thousand_letters() -> None:
