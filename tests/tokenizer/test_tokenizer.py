@@ -241,18 +241,24 @@ def test_surrogates_leave_offsets_alone(small: SqueezeBertTokenizerFast) -> None
     assert text[: last[1]].endswith("phone")
 
 
-@pytest.mark.parametrize("texts", [[], ["the phone"]])
+@pytest.mark.parametrize("texts", [[], ["good"]])
 def test_batch_of_nothing_has_no_rows_and_the_types_of_any(small: SqueezeBertTokenizerFast, texts: list[str]) -> None:
     rows = small(texts)
-    assert rows.input_ids.shape == (len(texts), 4 * len(texts))
+    assert rows.input_ids.shape == (len(texts), 3 * len(texts))
     assert {name: array.dtype for name, array in vars(rows).items()} == dict.fromkeys(vars(rows), np.int64) | {
         "truncated": np.bool_
     }
 
 
+def test_the_pieces_of_an_empty_text_are_integers_too(small: SqueezeBertTokenizerFast) -> None:
+    for pieces in small.encode_uncut(["", "on"]):
+        assert (pieces.ids.dtype, pieces.offsets.dtype) == (np.int64, np.int64)
+        assert pieces.offsets.shape == (len(pieces.ids), 2)
+
+
 def test_a_text_stays_whole_where_truncation_is_off(small: SqueezeBertTokenizerFast) -> None:
-    rows = small("the phone " * 9, "the phone", max_length=8, truncation=False)
-    assert rows.input_ids.shape == (1, 18 + 2 + 3)
+    rows = small("the good " * 9, "on", max_length=8, truncation=False)
+    assert rows.input_ids.shape == (1, 18 + 1 + 3)
     assert rows.truncated.tolist() == [False]
 
 
