@@ -324,12 +324,12 @@ def test_the_largest_difference_is_kept_in_three_digits_for_each_output() -> Non
 
 def test_agreement_counts_the_rows_with_the_same_largest_value() -> None:
     """Over two texts of 2 and 1 tokens: one token of three changes its label."""
-    rows = ([[0, 1], [0, 1]], [[1, 0]])
+    rows = ([[0, 1, 2], [0, 1, 2]], [[2, 1, 0]])
     given = [
         Case(name, (), batch(*range(len(row))), {"logits": np.array([row], np.float32)})
         for name, row in zip("ab", rows, strict=True)
     ]
-    answers = iter(([[0, 1], [1, 0]], [[5, 4]]))
+    answers = iter(([[1, 0, 2], [0, 2, 1]], [[5, 3, 4]]))
     (found,) = measure(lambda _: {"logits": np.array([next(answers)], np.float32)}, given)
     assert found.argmax_agreement == 0.666667
 
