@@ -1,18 +1,147 @@
 """Calibration for static int8: texts run through the float form, one row a time without its padding."""
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from logging import getLogger
+from pathlib import Path
+from random import Random
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError
-from squeezebert_mobile.export.observers import Observer
 from squeezebert_mobile.export.options import Method
-from squeezebert_mobile.export.ort.form import GroupAttention, GroupLinear, HeadProduct, OnnxForm
-from squeezebert_mobile.export.scheme import Ranges
+from squeezebert_mobile.export.ort.form import GroupAttention, GroupedLinear, OrtModel, PerHeadLinear
+from squeezebert_mobile.export.quantization import Ranges
 from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+
+BINS = 4096
+
+
+@dataclass
+class Observer:
+    """The extremes of a tensor over all texts, and, on a second pass between them, its histogram."""
+
+    low: float = math.inf
+    high: float = -math.inf
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+
+    def see_extremes(self, x: Tensor) -> None:
+        """Widen the range to hold ``x``."""
+        self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
+
+    def see_values(self, x: Tensor) -> None:
+        """Count the values of ``x``, which lie in the range."""
+        if self.high > self.low:
+            self.counts += torch.histc(x.float(), BINS, self.low, self.high).numpy().astype(np.int64)
+
+    def range(self, method: Method, percentile: float) -> tuple[float, float]:
+        """The range to quantize to: all of it, or what holds ``percentile`` of 100, as much cut off below as above."""
+        if method == "minmax" or self.counts.sum() == 0:
+            return self.low, self.high
+        tail = self.counts.sum() * (1 - percentile / 100) / 2
+        below = int(np.searchsorted(self.counts.cumsum(), tail, side="right"))
+        above = int(np.searchsorted(self.counts[::-1].cumsum(), tail, side="right"))
+        return self._edge(min(below, BINS - 1)), self._edge(BINS - min(above, BINS - 1))
+
+    def _edge(self, index: int) -> float:
+        return self.low + (self.high - self.low) * index / BINS
+
+
+_log = getLogger(__name__)
+
+# In characters; what is longer is no line of text.
+_LONGEST_LINE = 1 << 20
+Row = tuple[str, ...]
+
+
+def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
+    """The number and the columns of every line that is not blank. Raises InputFileError."""
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace", newline="\n") as stream:
+            number = 0
+            while line := stream.readline(_LONGEST_LINE + 1):
+                number += 1
+                if len(line) > _LONGEST_LINE:
+                    fix = "give one text a line"
+                    raise InputFileError(f"{file}:{number}", "is longer than a line of text", fix=fix)
+                if line.strip():
+                    yield number, tuple(line.rstrip("\r\n").split("\t"))
+    except OSError as error:
+        raise InputFileError(file, f"cannot be read: {error.strerror}", fix="give a text file") from None
+
+
+def draw(file: Path, task: Task, *, rows: int, seed: int) -> list[Row]:
+    """At most ``rows`` lines of ``file``, each as likely as any other, in their order; one pass, whatever its size.
+
+    Raises InputFileError for a file that is empty, has other columns than ``task``, has numbers for second texts
+    (labels, most likely), or says the same in every line; warns below `ROWS_FLOOR` lines. Source: algorithm R,
+    Vitter 1985.
+    """
+    random = Random(seed)
+    kept: list[tuple[int, Row]] = []
+    for seen, (number, row) in enumerate(read_rows(file)):
+        _require_columns(file, number, row, task)
+        place = seen if seen < rows else random.randrange(seen + 1)
+        if place < rows:
+            kept[place : place + 1] = [(number, row)]
+    found = [row for _, row in sorted(kept)]
+    _require_sense(file, found)
+    return found
+
+
+def encode(tokenizer: SqueezeBertTokenizerFast, rows: Sequence[Row], task: Task, max_length: int) -> list[Batch]:
+    """Each row as a batch of one without padding, [1, W]; of multiple choice [1, choices, W]."""
+    return [_batch(tokenizer, row, task, max_length) for row in rows]
+
+
+def _batch(tokenizer: SqueezeBertTokenizerFast, row: Row, task: Task, max_length: int) -> Batch:
+    if task is Task.MULTIPLE_CHOICE:
+        first, options = row[0], list(row[1:])
+        encoded = tokenizer([first] * len(options), options, max_length=max_length, padding="longest")
+        return encoded.batch().of_choices()
+    return tokenizer(row[0], row[1] if len(row) > 1 else None, max_length=max_length).batch()
+
+
+def _require_columns(file: Path, number: int, row: Row, task: Task) -> None:
+    match task:
+        case Task.QUESTION_ANSWERING:
+            fits, expected = len(row) == 2, "a question, a tab and its context"
+        case Task.MULTIPLE_CHOICE:
+            fits, expected = len(row) >= 3, "a text, a tab and two or more options with tabs between"
+        case _:
+            fits, expected = len(row) <= 2, "a text, or two with a tab between"
+    if not fits:
+        fix = "write the texts alone, one row a line"
+        raise InputFileError(f"{file}:{number}", "has other columns", found=len(row), expected=expected, fix=fix)
+
+
+def _require_sense(file: Path, rows: Sequence[Row]) -> None:
+    if not rows:
+        raise InputFileError(file, "is empty", fix=f"give at least {ROWS_FLOOR} texts, one a line")
+    if len(rows) > 1 and len(set(rows)) == 1:
+        raise InputFileError(file, "says the same in every line", fix="give texts as your users write them")
+    # A header may stand above a column of labels.
+    if all(len(row) == 2 and _is_number(row[1]) for row in rows[1:]) and len(rows) > 1:
+        raise InputFileError(file, "has numbers, not texts, after the tab", fix="write the texts alone, without labels")
+    if len(rows) < ROWS_FLOOR:
+        _log.warning("warning: %s: %d texts say little; give %d or more", file, len(rows), ROWS_FLOOR)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
 
 # The smallest set that says anything about what real text does to an activation.
 ROWS_FLOOR = 32
@@ -26,7 +155,7 @@ def calibrate(
     ``batches`` is read once for minmax and twice for percentiles, and never held whole. Raises InputFileError where it
     has no rows, UsageError for a percentile outside of 50 to 100.
     """
-    form = OnnxForm(model, model.config.max_position_embeddings).eval()
+    form = OrtModel(model, model.config.max_position_embeddings).eval()
     observers: dict[str, Observer] = {}
     with _watching(form, lambda name, x: observers.setdefault(name, Observer()).see_extremes(x)):
         rows = _run(form, batches)
@@ -40,7 +169,7 @@ def calibrate(
     return Ranges(by_name, shown, rows)
 
 
-def _run(form: OnnxForm, batches: Iterable[Batch]) -> int:
+def _run(form: OrtModel, batches: Iterable[Batch]) -> int:
     rows = 0
     with torch.inference_mode():
         for batch in batches:
@@ -57,7 +186,8 @@ def _watching(form: nn.Module, see: Callable[[str, Tensor], None]) -> Iterator[N
     handles = [
         module.register_forward_hook(_hook(name, see))
         for name, module in form.named_modules()
-        if isinstance(module, (GroupLinear, HeadProduct)) or (isinstance(module, nn.Linear) and ".groups." not in name)
+        if isinstance(module, (GroupedLinear, PerHeadLinear))
+        or (isinstance(module, nn.Linear) and ".groups." not in name)
     ]
     handles += [
         module.qkv.register_forward_hook(_attention_hook(name, module.heads, see))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from squeezebert_mobile.bundle.manifest import Inventory, Kept, LayerCount, QuantizedRange
+from squeezebert_mobile.bundle.manifest import Inventory, LayerCount, Note, QuantizedRange
 
 # FLOPs are those of one inference over this many tokens, the length that every latency of this package is quoted at.
 TOKENS = 128
@@ -31,7 +31,7 @@ class Lowered:
 def summarize(
     *,
     fast: Iterable[str],
-    fallbacks: Iterable[Kept],
+    fallbacks: Iterable[Note],
     parts: Iterable[Part],
     ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> Inventory:
@@ -44,7 +44,7 @@ def summarize(
         fallbacks=tuple(fallbacks),
         quantized=_count(small),
         floating=_count(kept),
-        kept_float=tuple(Kept(name=part.name, reason=str(part.reason)) for part in kept),
+        kept_float=tuple(Note(name=part.name, reason=str(part.reason)) for part in kept),
         ranges=tuple(QuantizedRange(name=n, low=low, high=high) for n, (low, high) in sorted((ranges or {}).items())),
     )
 

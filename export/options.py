@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 import typer
 
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.export.scheme import Gate
 from squeezebert_mobile.options import Options
 from squeezebert_mobile.tasks import Precision, Runtime, Task
 from squeezebert_mobile.training.options import Columns
 
 Method = Literal["minmax", "percentile"]
+# What x is multiplied by in the place of Gelu: sigmoid(1.702 x), or x / 3 + 1/2 clipped to 0 to 1.
+GeluApproximation = Literal["sigmoid", "clip"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ExportOptions(Options):
         frozenset()
     )
     approximate_gelu: Annotated[
-        Gate | None,
+        GeluApproximation | None,
         typer.Option(
             help="in int8-static, x * sigmoid(1.702 x) or, faster and coarser, x * clip(x / 3 + 1/2, 0, 1) for Gelu; "
             "only with --max-accuracy-drop"

@@ -11,13 +11,13 @@ from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest
 from squeezebert_mobile.errors import GateError
-from squeezebert_mobile.export import description, parity, schemes, speed_gate
-from squeezebert_mobile.export.accuracy_gate import AccuracyGate
+from squeezebert_mobile.export import description, parity, schemes
+from squeezebert_mobile.export.gates import AccuracyGate, cost_report, require_faster, snippet
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.ort.lower import lower_onnx
+from squeezebert_mobile.export.quantization import Dynamic, Scheme, Static
 from squeezebert_mobile.export.reference import Reference, load_reference
-from squeezebert_mobile.export.scheme import Dynamic, Scheme, Static
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
 from squeezebert_mobile.files import sha256
 from squeezebert_mobile.run.session import Session
@@ -98,7 +98,7 @@ def _build(stage: Path, options: ExportOptions, report: Report, note: Report) ->
                 report(f"Measuring what float units cost in {runtime} {precision}")
                 throughout = _lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options)
                 back = len(scheme.keep_float - options.keep_float)
-                note(speed_gate.price(throughout.data, lowered.data, artifact, back, _snippet(reference)))
+                note(cost_report(throughout.data, lowered.data, artifact, back, _snippet(reference)))
     _require_budgets(options, reference, artifacts, content)
     # 4. Describe and write
     report("Writing the bundle")
@@ -170,8 +170,8 @@ def _require_budgets(
             found, expected = f"{smallest.bytes / 1e6:.1f} MB", f"at most {options.size_budget:g} MB"
             raise GateError(smallest.path, "is over the size budget", found=found, expected=expected, fix=fix)
     if options.require_faster:
-        speed_gate.require_faster(artifacts, content, _snippet(reference))
+        require_faster(artifacts, content, _snippet(reference))
 
 
 def _snippet(reference: Reference) -> Batch:
-    return speed_gate.snippet(reference.model.task, reference.model.config.vocab_size, reference.max_length)
+    return snippet(reference.model.task, reference.model.config.vocab_size, reference.max_length)

@@ -5,12 +5,12 @@ from dataclasses import replace
 from functools import cache, partial
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.export import calibration_texts, sensitivity
-from squeezebert_mobile.export.accuracy_gate import AccuracyGate
-from squeezebert_mobile.export.calibration import calibrate
+from squeezebert_mobile.export import sensitivity
+from squeezebert_mobile.export.calibration import calibrate, draw, encode
+from squeezebert_mobile.export.gates import AccuracyGate
 from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.quantization import Dynamic, EmbeddingBits, Half, Scheme, Static
 from squeezebert_mobile.export.reference import Reference
-from squeezebert_mobile.export.scheme import Dynamic, EmbeddingBits, Half, Scheme, Static
 from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.tasks import Precision
 
@@ -42,7 +42,7 @@ def resolve(
             if options.sensitivity is not None:
                 rankings[precision] = rank()
             if gate is not None:
-                scheme = replace(scheme, keep_float=gate.settle(scheme, rank, report))
+                scheme = replace(scheme, keep_float=gate.choose_keep_float(scheme, rank, report))
         found[precision] = scheme
     if options.sensitivity is not None:
         sensitivity.write(rankings, options.sensitivity)
@@ -52,10 +52,8 @@ def resolve(
 def _calibration_batches(options: ExportOptions, reference: Reference) -> list[Batch]:
     if options.calibration is None:
         return []
-    rows = calibration_texts.draw(
-        options.calibration, reference.model.task, rows=options.calibration_rows, seed=options.seed
-    )
-    return calibration_texts.encode(reference.tokenizer, rows, reference.model.task, reference.max_length)
+    rows = draw(options.calibration, reference.model.task, rows=options.calibration_rows, seed=options.seed)
+    return encode(reference.tokenizer, rows, reference.model.task, reference.max_length)
 
 
 def _scheme(

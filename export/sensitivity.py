@@ -10,9 +10,9 @@ from torch import Tensor
 from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import EnvironmentFault
-from squeezebert_mobile.export.ort.form import OnnxForm
+from squeezebert_mobile.export.ort.form import OrtModel
 from squeezebert_mobile.export.ort.quantize import quantize, units
-from squeezebert_mobile.export.scheme import Dynamic, Static
+from squeezebert_mobile.export.quantization import Dynamic, Static
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained
 
@@ -34,7 +34,7 @@ class Effect:
     parameters: int
 
     @property
-    def damage(self) -> float:
+    def rms_per_parameter(self) -> float:
         """``rms`` for each parameter in int8."""
         return self.rms / max(self.parameters, 1)
 
@@ -47,13 +47,13 @@ def rank(
     Measured in PyTorch, whose int8 operators here round as ONNX Runtime's do.
     """
     length = model.config.max_position_embeddings
-    plain = OnnxForm(model, length).eval()
+    plain = OrtModel(model, length).eval()
     expected = [_outputs(plain, batch) for batch in batches]
     names = units(plain)
     effects = []
     for unit in _quantized_units(model, scheme):
         report(f"Measuring {unit} in int8")
-        form = OnnxForm(model, length).eval()
+        form = OrtModel(model, length).eval()
         parts = quantize(form, replace(scheme, keep_float=frozenset(names) - {unit}))
         errors = [_outputs(form, batch) - whole for batch, whole in zip(batches, expected, strict=True)]
         values = torch.cat([error.flatten() for error in errors]).double()
@@ -64,12 +64,12 @@ def rank(
 
 def _quantized_units(model: PreTrained, scheme: Dynamic | Static) -> list[str]:
     """The units of which ``scheme`` puts something into int8."""
-    form = OnnxForm(model, model.config.max_position_embeddings)
+    form = OrtModel(model, model.config.max_position_embeddings)
     parts = [part.name for part in quantize(form, scheme) if part.reason is None]
     return [unit for unit in units(form) if any(f"{name}.".startswith(f"{unit}.") for name in parts)]
 
 
-def _outputs(form: OnnxForm, batch: Batch) -> Tensor:
+def _outputs(form: OrtModel, batch: Batch) -> Tensor:
     with torch.inference_mode():
         values = form(*(torch.from_numpy(array) for array in batch.arrays().values()))
     return torch.cat([value.flatten() for value in values])

@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 
 from squeezebert_mobile.errors import GateError, InputFileError
-from squeezebert_mobile.export import calibration_texts
-from squeezebert_mobile.export.calibration_texts import Row
+from squeezebert_mobile.export.calibration import Row, draw, encode, read_rows
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -35,11 +34,11 @@ def trim_vocabulary(model: PreTrained, tokenizer: SqueezeBertTokenizerFast, file
 
     Raises InputFileError for a file without texts, GateError where an answer moved.
     """
-    trimmed = trim(tokenizer, (column for _, row in calibration_texts.read_rows(file) for column in row))
+    trimmed = trim(tokenizer, (column for _, row in read_rows(file) for column in row))
     if len(trimmed.kept_ids) <= len(tokenizer.settings.added):
         raise InputFileError(file, "has no texts", fix="give texts as your users write them, one a line")
     smaller = _with_rows(model, trimmed)
-    rows = calibration_texts.draw(file, model.task, rows=_PROOFS, seed=0)
+    rows = draw(file, model.task, rows=_PROOFS, seed=0)
     _require_the_same(model, tokenizer, smaller, trimmed, rows, file)
     note = (
         f"trimmed to {len(trimmed.kept_ids)} of {len(tokenizer)} pieces by {file.name}, "
@@ -69,8 +68,8 @@ def _require_the_same(
     file: Path,
 ) -> None:
     length = min(model.config.max_position_embeddings, tokenizer.model_max_length)
-    before = calibration_texts.encode(tokenizer, rows, model.task, length)
-    after = calibration_texts.encode(trimmed.tokenizer, rows, model.task, length)
+    before = encode(tokenizer, rows, model.task, length)
+    after = encode(trimmed.tokenizer, rows, model.task, length)
     for row, old, new in zip(rows, before, after, strict=True):
         expected, found = (_answer(m, batch.arrays().values()) for m, batch in ((model, old), (smaller, new)))
         if model.task is Task.FILL_MASK:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from squeezebert_mobile.bundle.manifest import Kept
+from squeezebert_mobile.bundle.manifest import Note
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.model import Layer, PreTrained, SqueezeBertModel
 
@@ -103,16 +103,16 @@ def feed_forward_fallback(config: SqueezeBertConfig) -> str | None:
     return f"intermediate and output have {config.intermediate_groups} and {config.output_groups} groups"
 
 
-def form_report(config: SqueezeBertConfig) -> tuple[tuple[str, ...], tuple[Kept, ...]]:
+def fallback_notes(config: SqueezeBertConfig) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     """Which units take the fast form and which fall back, with the reason."""
     fast: list[str] = []
-    slow: list[Kept] = []
+    slow: list[Note] = []
     for unit, reason in (("attention", attention_fallback(config)), ("feed_forward", feed_forward_fallback(config))):
         names = [f"layers.{n}.{unit}" for n in range(config.num_hidden_layers)]
         if reason is None:
             fast += names
         else:
-            slow += [Kept(name=name, reason=reason) for name in names]
+            slow += [Note(name=name, reason=reason) for name in names]
     return tuple(fast), tuple(slow)
 
 

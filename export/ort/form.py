@@ -5,6 +5,8 @@ Matrix products are two-dimensional, because ONNX Runtime packs only two-dimensi
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +14,61 @@ from torch.nn import functional as F
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
-from squeezebert_mobile.export.ort.compaction import Rows, compact, expand
 from squeezebert_mobile.model import ACTIVATION, Layer, LMHead, PreTrained, SqueezeBertModel
 from squeezebert_mobile.tasks import Task
 
+# exp(-1e4) is 0 in fp32 as exp(-3.4e38) is, and unlike that it survives quantization and fp16.
+MASKED = -1e4
 
-class GroupLinear(nn.Module):
+
+@dataclass(frozen=True)
+class Rows:
+    """The kept tokens: N rows of K. ``bias`` [N, 1, 1, K] is added to the attention scores.
+
+    ``order`` [N, K] is the position of each kept token, ``back`` [N, W] the kept token of each position: for a dropped
+    position the one before it.
+    """
+
+    n: int
+    k: int
+    bias: Tensor
+    order: Tensor
+    back: Tensor
+
+    def first(self, x: Tensor) -> Tensor:
+        """Token 0 of each row, [T, C] -> [N, C]."""
+        return x.view(self.n, self.k, -1)[:, 0]
+
+
+def compact(mask: Tensor) -> Rows:
+    """The rows that an attention mask [N, W] keeps."""
+    width = mask.shape[1]
+    position = torch.arange(width)
+    keep = (mask != 0) | (position == 0)
+    # Not int(): capture must keep it symbolic.
+    longest = cast("int", keep.sum(1).max().item())
+    torch._check(longest >= 1)
+    torch._check(longest <= width)
+    # Distinct keys, larger for kept and for earlier tokens: their order does not hang on how TopK breaks ties.
+    key = torch.where(keep, width - position, -position)
+    order = key.topk(longest, dim=1).indices
+    hidden = mask.gather(1, order) == 0
+    return Rows(
+        n=mask.shape[0],
+        k=longest,
+        bias=(hidden.to(torch.float32) * MASKED)[:, None, None],
+        order=order,
+        back=keep.to(torch.int64).cumsum(1) - 1,
+    )
+
+
+def expand(x: Tensor, rows: Rows) -> Tensor:
+    """Per-token values [T, L] at their positions again, [N, W, L]; a dropped position repeats the token before it."""
+    start = torch.arange(rows.n)[:, None] * rows.k
+    return F.embedding(rows.back + start, x)
+
+
+class GroupedLinear(nn.Module):
     """One linear layer per group, on a list of per-group slices [T, in]."""
 
     def __init__(self, weights: mobile.Grouped) -> None:
@@ -70,8 +121,8 @@ class GroupAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.heads, self.head_size = config.num_attention_heads // config.q_groups, config.head_size
-        self.qkv = GroupLinear(mobile.fused_qkv(weights))
-        self.output = GroupLinear(weights.output)
+        self.qkv = GroupedLinear(mobile.fused_qkv(weights))
+        self.output = GroupedLinear(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         return self.output.whole(join([self._attend(part, rows) for part in self.qkv.split(x)]))
@@ -94,8 +145,8 @@ class PlainAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.heads, self.head_size = config.num_attention_heads, config.head_size
-        self.query, self.key, self.value = map(GroupLinear, (weights.query, weights.key, weights.value))
-        self.output = GroupLinear(weights.output)
+        self.query, self.key, self.value = map(GroupedLinear, (weights.query, weights.key, weights.value))
+        self.output = GroupedLinear(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         q, k, v = (self._heads(layer.whole(x), rows) for layer in (self.query, self.key, self.value))
@@ -105,7 +156,7 @@ class PlainAttention(nn.Module):
         return x.view(rows.n, rows.k, self.heads, self.head_size).transpose(1, 2)
 
 
-class HeadProduct(nn.Module):
+class PerHeadLinear(nn.Module):
     """One matrix per head, [N, H, 1, in] -> [N, H, 1, out], as a module so that it can be exchanged."""
 
     def __init__(self, values: Tensor) -> None:
@@ -125,12 +176,12 @@ class FirstTokenAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.heads, self.head_size, self.groups = config.num_attention_heads, config.head_size, config.q_groups
-        self.query = GroupLinear(weights.query)
+        self.query = GroupedLinear(weights.query)
         per_head = (self.heads, self.head_size, -1)
-        self.key: nn.Module = HeadProduct(weights.key.weight.reshape(per_head))
+        self.key: nn.Module = PerHeadLinear(weights.key.weight.reshape(per_head))
         # Contiguous as it is used: a transposed matrix would be packed at every run.
-        self.value: nn.Module = HeadProduct(weights.value.weight.reshape(per_head).transpose(1, 2).contiguous())
-        self.output = GroupLinear(weights.output)
+        self.value: nn.Module = PerHeadLinear(weights.value.weight.reshape(per_head).transpose(1, 2).contiguous())
+        self.output = GroupedLinear(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         q = self.query.whole(rows.first(x)).view(rows.n, self.heads, 1, self.head_size)
@@ -155,7 +206,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, weights: mobile.FeedForwardWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
-        self.wide, self.narrow = GroupLinear(weights.wide), GroupLinear(weights.narrow)
+        self.wide, self.narrow = GroupedLinear(weights.wide), GroupedLinear(weights.narrow)
         self.activation = ACTIVATION[config.hidden_act]
         self.chained = mobile.feed_forward_fallback(config) is None
 
@@ -191,7 +242,7 @@ def norm(source: nn.LayerNorm) -> nn.LayerNorm:
     return layer
 
 
-class OnnxForm(nn.Module):
+class OrtModel(nn.Module):
     """The whole mobile form, inputs and outputs as exported."""
 
     def __init__(self, model: PreTrained, max_length: int) -> None:
@@ -206,7 +257,7 @@ class OnnxForm(nn.Module):
         )
         self.head = head(model)
         # Whether the layers take [1, T, C], as ONNX Runtime's integer convolution wants it.
-        self.lifted = False
+        self.rank4 = False
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
         if self.task is not Task.MULTIPLE_CHOICE:
@@ -217,7 +268,7 @@ class OnnxForm(nn.Module):
     def _rows(self, ids: Tensor, mask: Tensor, types: Tensor) -> tuple[Tensor, ...]:
         rows = compact(mask)
         x = self.embeddings(ids.gather(1, rows.order), types.gather(1, rows.order), rows.order)
-        if self.lifted:
+        if self.rank4:
             x = x[None]
         for layer in self.layers:
             x = layer(x, rows)

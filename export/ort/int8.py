@@ -9,18 +9,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.export.integers import Span, quantize_rows
+from squeezebert_mobile.export.options import GeluApproximation
 from squeezebert_mobile.export.ort import ops as onnx_ops
-from squeezebert_mobile.export.ort.compaction import Rows
-from squeezebert_mobile.export.ort.form import Embeddings, FeedForward, GroupAttention, GroupLinear, HeadProduct, join
-from squeezebert_mobile.export.scheme import EmbeddingBits, Gate
+from squeezebert_mobile.export.ort.form import (
+    Embeddings,
+    FeedForward,
+    GroupAttention,
+    GroupedLinear,
+    OrtModel,
+    PerHeadLinear,
+    Rows,
+    join,
+)
+from squeezebert_mobile.export.quantization import EmbeddingBits, QRange, quantize_per_channel
 from squeezebert_mobile.model import ACTIVATION
 
 # The middle of 7 bits, and how far they reach from it.
 _MIDDLE, _TOP = 64, 63
 # Of Gelu's tanh form, the largest (near +-2.7).
 TANH_ERROR = 0.00048
-_GATES: dict[Gate, str] = {"sigmoid": "sigmoid(1.702 x)", "clip": "clip(x / 3 + 1/2, 0, 1)"}
+_APPROXIMATIONS: dict[GeluApproximation, str] = {"sigmoid": "sigmoid(1.702 x)", "clip": "clip(x / 3 + 1/2, 0, 1)"}
 # Where the clipped gate ends on either side: at 1.5 none of the demo model's 872 answers moves, at 1.9 five do.
 _REACH = 1.5
 
@@ -31,7 +39,7 @@ class DynamicLinear(nn.Module):
     def __init__(self, source: nn.Linear, table: "IntEmbeddings | None" = None) -> None:
         super().__init__()
         self.tied = table is not None
-        weight, scale = quantize_rows(source.weight.detach())
+        weight, scale = quantize_per_channel(source.weight.detach())
         self.weight = nn.Buffer(weight.T.contiguous()) if table is None else table.words
         self.scale = nn.Buffer(scale)
         self.bias = source.bias
@@ -43,7 +51,7 @@ class DynamicLinear(nn.Module):
 class StaticProduct(DynamicLinear):
     """u8 [.., T, in] with a calibrated range -> float [.., T, out]."""
 
-    def __init__(self, source: nn.Linear, span: Span, table: "IntEmbeddings | None" = None) -> None:
+    def __init__(self, source: nn.Linear, span: QRange, table: "IntEmbeddings | None" = None) -> None:
         super().__init__(source, table)
         self.x_scale, self.x_zero = map(nn.Buffer, span.unsigned())
 
@@ -65,13 +73,13 @@ class StaticConv(nn.Module):
     def __init__(
         self,
         source: nn.Linear,
-        x: Span,
+        x: QRange,
         y: tuple[Tensor, Tensor],
         fold: Tensor | None = None,
         shift: Tensor | float = 0,
     ) -> None:
         super().__init__()
-        weight, scale = quantize_rows(source.weight.detach())
+        weight, scale = quantize_per_channel(source.weight.detach())
         x_scale, x_zero = x.unsigned()
         self.x_scale, self.x_zero = nn.Buffer(x_scale), nn.Buffer(x_zero)
         self.y_scale, self.y_zero = map(nn.Buffer, y)
@@ -99,7 +107,7 @@ class StaticJoin(nn.Module):
     Groups are joined as bytes, a quarter of what floats would move.
     """
 
-    def __init__(self, source: GroupLinear, x: Span, y: Span) -> None:
+    def __init__(self, source: GroupedLinear, x: QRange, y: QRange) -> None:
         super().__init__()
         self.maps = nn.ModuleList(StaticConv(layer, x, y.unsigned()) for layer in linears(source))
         self.groups = len(self.maps)
@@ -119,7 +127,7 @@ class StaticGroupAttention(nn.Module):
     point adds the same to all scores of a query, which the softmax takes out again.
     """
 
-    def __init__(self, source: GroupAttention, spans: Callable[[str], Span]) -> None:
+    def __init__(self, source: GroupAttention, spans: Callable[[str], QRange]) -> None:
         super().__init__()
         self.heads, self.head_size, self.groups = source.heads, source.head_size, len(source.qkv.groups)
         x, context, y = spans("qkv.input"), spans("output.input"), spans("output.output")
@@ -164,18 +172,22 @@ class StaticGroupAttention(nn.Module):
 
 
 class StaticFeedForward(nn.Module):
-    """`FeedForward`, chained, with integers between its maps; the activation is float unless ``gate`` approximates it.
+    """`FeedForward`, chained, with integers between its maps; the activation is float without ``approximate``.
 
     ``another_function`` says what is computed in the place of Gelu, where that is so.
     """
 
-    def __init__(self, source: FeedForward, spans: Callable[[str], Span], gate: Gate | None) -> None:
+    def __init__(
+        self, source: FeedForward, spans: Callable[[str], QRange], approximate: GeluApproximation | None
+    ) -> None:
         super().__init__()
         x, wide, active, y = map(spans, ("wide.input", "wide.output", "narrow.input", "narrow.output"))
         self.x_scale, self.x_zero = map(nn.Buffer, x.unsigned())
-        activation, self.another_function = _activation(source.activation, active, gate)
+        activation, self.another_function = _activation(source.activation, active, approximate)
         self.wide = nn.ModuleList(
-            FloatActivation(layer, x, active, activation) if gate is None else GatedGelu(layer, x, wide, active, gate)
+            FloatActivation(layer, x, active, activation)
+            if approximate is None
+            else ApproximateGelu(layer, x, wide, active, approximate)
             for layer in linears(source.wide)
         )
         self.narrow = StaticJoin(source.narrow, active, y)
@@ -186,15 +198,15 @@ class StaticFeedForward(nn.Module):
 
 
 def _activation(
-    asked: Callable[[Tensor], Tensor], result: Span, gate: Gate | None
+    asked: Callable[[Tensor], Tensor], result: QRange, approximate: GeluApproximation | None
 ) -> tuple[Callable[[Tensor], Tensor], str | None]:
     """The float activation whose ``result`` is quantized, and what it is where it is not the one that was asked for.
 
     Gelu's tanh form takes 0.92x of the time from the map to the quantized result on x86-64, and half of Gelu's
     instructions on ARM. Its error counts for nothing where rounding to 8 bits has a step ten times as large.
     """
-    if gate is not None:
-        return asked, f"Gelu is x * {_GATES[gate]}, as the accuracy gate allowed"
+    if approximate is not None:
+        return asked, f"Gelu is x * {_APPROXIMATIONS[approximate]}, as the accuracy gate allowed"
     if asked is not F.gelu or result.unsigned()[0] < 10 * TANH_ERROR:
         return asked, None
     return ACTIVATION["gelu_new"], f"Gelu by its tanh form, at most {TANH_ERROR} off: less than a tenth of int8's step"
@@ -203,7 +215,7 @@ def _activation(
 class FloatActivation(nn.Module):
     """A map and its activation, u8 [1, T, in] -> u8 [1, T, out], float between them."""
 
-    def __init__(self, source: nn.Linear, x: Span, y: Span, activation: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, source: nn.Linear, x: QRange, y: QRange, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.map, self.activation = StaticProduct(source, x), activation
         self.y_scale, self.y_zero = map(nn.Buffer, y.unsigned())
@@ -212,17 +224,17 @@ class FloatActivation(nn.Module):
         return onnx_ops.quantize(self.activation(self.map(x)), self.y_scale, self.y_zero)
 
 
-class GatedGelu(nn.Module):
+class ApproximateGelu(nn.Module):
     """A map and x * gate(x) in the place of Gelu, all in integers: u8 [1, T, in] -> u8 [1, T, out]."""
 
-    def __init__(self, source: nn.Linear, x: Span, wide: Span, y: Span, gate: Gate) -> None:
+    def __init__(self, source: nn.Linear, x: QRange, wide: QRange, y: QRange, approximate: GeluApproximation) -> None:
         super().__init__()
         # Where the clipped gate is 0 nothing of x is needed: its lower end is the saturation of the map.
-        span = Span(-_REACH, max(wide.high, _REACH)) if gate == "clip" else wide
+        span = QRange(-_REACH, max(wide.high, _REACH)) if approximate == "clip" else wide
         self.map = StaticConv(source, x, span.unsigned())
         self.w_scale, self.w_zero = map(nn.Buffer, span.unsigned())
         self.y_scale, self.y_zero = map(nn.Buffer, y.unsigned())
-        self.gate = SigmoidGate(*span.unsigned()) if gate == "sigmoid" else ClipGate(self.w_zero)
+        self.gate = SigmoidGate(*span.unsigned()) if approximate == "sigmoid" else ClipGate(self.w_zero)
 
     def forward(self, x: Tensor) -> Tensor:
         wide = self.map(x)
@@ -264,12 +276,12 @@ class ClipGate(nn.Module):
 
 
 class IntHeadProduct(nn.Module):
-    """`HeadProduct` stored as s8 and multiplied as float: one token reads it once, so its size is what counts."""
+    """`PerHeadLinear` stored as s8 and multiplied as float: one token reads it once, so its size is what counts."""
 
-    def __init__(self, source: HeadProduct) -> None:
+    def __init__(self, source: PerHeadLinear) -> None:
         super().__init__()
         heads, _, out = source.values.shape
-        weight, scale = quantize_rows(source.values.detach().transpose(1, 2).flatten(0, 1))
+        weight, scale = quantize_per_channel(source.values.detach().transpose(1, 2).flatten(0, 1))
         self.values = nn.Buffer(weight.view(heads, out, -1).transpose(1, 2).contiguous())  # [H, in, out]
         self.scale = nn.Buffer(scale.view(heads, 1, out))
 
@@ -278,9 +290,9 @@ class IntHeadProduct(nn.Module):
 
 
 class StaticHeadProduct(IntHeadProduct):
-    """`HeadProduct` in integers, its input [N, H, 1, in] quantized with a calibrated range."""
+    """`PerHeadLinear` in integers, its input [N, H, 1, in] quantized with a calibrated range."""
 
-    def __init__(self, source: HeadProduct, span: Span) -> None:
+    def __init__(self, source: PerHeadLinear, span: QRange) -> None:
         super().__init__(source)
         self.x_scale, self.x_zero = map(nn.Buffer, span.unsigned())
         self.unit = nn.Buffer(torch.tensor(1.0))
@@ -298,9 +310,9 @@ class IntEmbeddings(nn.Module):
     def __init__(self, source: Embeddings, bits: EmbeddingBits) -> None:
         super().__init__()
         self.bits, self.channels = bits, source.words.shape[1]
-        words, scale = quantize_rows(source.words.detach(), bits)
+        words, scale = quantize_per_channel(source.words.detach(), bits)
         self.words, self.word_scale = nn.Buffer(_packed(words) if bits == 4 else words), nn.Buffer(scale)
-        positions, position_scale = quantize_rows(source.positions.detach())
+        positions, position_scale = quantize_per_channel(source.positions.detach())
         self.positions, self.position_scale = nn.Buffer(positions), nn.Buffer(position_scale)
         self.types, self.norm = source.types, source.norm
         # Not as an attribute that would register it: only to know a tied decoder by.
@@ -337,6 +349,57 @@ def _unpacked(bytes_: Tensor) -> Tensor:
     return torch.cat([bytes_ - 16 * high, high], -1) - 8
 
 
-def linears(layer: GroupLinear) -> list[nn.Linear]:
+def linears(layer: GroupedLinear) -> list[nn.Linear]:
     """The linear layers of the groups."""
     return [group for group in layer.groups if isinstance(group, nn.Linear)]
+
+
+class HalfLinear(nn.Module):
+    """A linear layer with an fp16 weight."""
+
+    def __init__(self, source: nn.Linear, weight: nn.Buffer) -> None:
+        super().__init__()
+        self.weight, self.bias = weight, source.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(torch.float32), self.bias)
+
+
+class HalfHeadProduct(nn.Module):
+    """`PerHeadLinear` in fp16."""
+
+    def __init__(self, source: PerHeadLinear) -> None:
+        super().__init__()
+        self.values = nn.Buffer(source.values.detach().half())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.values.to(torch.float32)
+
+
+class HalfEmbeddings(Embeddings):
+    """The tables in fp16; rows become fp32 once they are read."""
+
+    def __init__(self, source: Embeddings, words: nn.Buffer) -> None:
+        nn.Module.__init__(self)
+        self.words: Tensor = words
+        self.positions: Tensor = nn.Buffer(source.positions.detach().half())
+        self.types, self.norm = source.types, source.norm
+
+    def forward(self, ids: Tensor, types: Tensor, positions: Tensor) -> Tensor:
+        words, places = F.embedding(ids, self.words).float(), F.embedding(positions, self.positions).float()
+        normed: Tensor = self.norm((words + places + F.embedding(types, self.types)).flatten(0, 1))
+        return normed
+
+
+def halve(form: OrtModel) -> None:
+    """Exchange every linear layer, weight and table of ``form`` for its fp16 twin, tied weights staying tied."""
+    assert isinstance(form.embeddings, Embeddings)
+    table = form.embeddings.words
+    words = nn.Buffer(table.detach().half())
+    form.embeddings = HalfEmbeddings(form.embeddings, words)
+    for name, module in list(form.named_modules()):
+        if isinstance(module, nn.Linear):
+            weight = words if module.weight is table else nn.Buffer(module.weight.detach().half())
+            form.set_submodule(name, HalfLinear(module, weight))
+        elif isinstance(module, PerHeadLinear):
+            form.set_submodule(name, HalfHeadProduct(module))

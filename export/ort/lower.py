@@ -13,12 +13,11 @@ from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.inventory import Lowered, summarize
 from squeezebert_mobile.export.ort import passes as onnx_passes
-from squeezebert_mobile.export.ort.account import float_parts
-from squeezebert_mobile.export.ort.form import OnnxForm
+from squeezebert_mobile.export.ort.form import OrtModel
 from squeezebert_mobile.export.ort.ops import TRANSLATIONS
-from squeezebert_mobile.export.ort.quantize import approximate_units, quantize
-from squeezebert_mobile.export.scheme import Scheme, Static
-from squeezebert_mobile.export.weights import form_report
+from squeezebert_mobile.export.ort.quantize import approximate_units, float_parts, quantize
+from squeezebert_mobile.export.quantization import Scheme, Static
+from squeezebert_mobile.export.weights import fallback_notes
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
 
@@ -45,7 +44,7 @@ def lower_onnx(
             "--opset", "is not supported", found=opset, expected=f"{OPSETS[0]} to {OPSETS[-1]}", fix="leave --opset out"
         )
     # 1. Rewrite, and quantize in place
-    form = OnnxForm(model, length).eval()
+    form = OrtModel(model, length).eval()
     parts = float_parts(form, "fp32 was asked for") if scheme is None else quantize(form, scheme)
     approximated = approximate_units(form)
     if isinstance(scheme, Static) and scheme.approximate_gelu and not approximated:
@@ -62,7 +61,7 @@ def lower_onnx(
     data = ir.serde.serialize_model(translated).SerializeToString(deterministic=True)
     # 4. Check
     onnx.checker.check_model(data, full_check=True)
-    fast, fallbacks = form_report(model.config)
+    fast, fallbacks = fallback_notes(model.config)
     ranges = scheme.ranges.by_name if isinstance(scheme, Static) else None
     inventory = summarize(fast=fast, fallbacks=(*fallbacks, *approximated), parts=parts, ranges=ranges)
     return Lowered(data, inventory, f"opset {opset}")
@@ -103,7 +102,7 @@ def output_axes(model: PreTrained) -> tuple[tuple[str | int, ...], ...]:
             return ((*rows, "num_choices"),)
 
 
-def _capture(form: OnnxForm, length: int) -> torch.export.ExportedProgram:
+def _capture(form: OrtModel, length: int) -> torch.export.ExportedProgram:
     axes = _input_axes(form.task)
     # An axis of size 1 would be captured as a constant, so the example has more where the model allows it.
     sizes = [min(2 + index, length) if axis == "sequence_length" else 2 for index, axis in enumerate(axes)]

@@ -1,24 +1,22 @@
 """The tree walk from the float ONNX form to int8 or fp16, unit by unit, with the account of what changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.bundle.manifest import Kept
+from squeezebert_mobile.bundle.manifest import Note
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.export.integers import Span
-from squeezebert_mobile.export.inventory import Part
-from squeezebert_mobile.export.ort.account import (
-    float_parts,
-    linear_names,
-    linear_part,
-    product_part,
-    small_parts,
-    table_part,
+from squeezebert_mobile.export.inventory import TOKENS, Part
+from squeezebert_mobile.export.ort.form import (
+    Block,
+    ClassifierHead,
+    FeatureHead,
+    FeedForward,
+    GroupAttention,
+    OrtModel,
+    PerHeadLinear,
 )
-from squeezebert_mobile.export.ort.form import Block, FeedForward, GroupAttention, HeadProduct, OnnxForm
-from squeezebert_mobile.export.ort.half import halve
 from squeezebert_mobile.export.ort.int8 import (
     DynamicLinear,
     IntEmbeddings,
@@ -27,8 +25,63 @@ from squeezebert_mobile.export.ort.int8 import (
     StaticGroupAttention,
     StaticHeadProduct,
     StaticLinear,
+    halve,
 )
-from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
+from squeezebert_mobile.export.quantization import Dynamic, Half, QRange, Scheme, Static
+
+
+def linear_part(form: OrtModel, name: str, reason: str | None) -> Part:
+    """The account of the linear layer or weight ``name`` of the float form."""
+    module = form.get_submodule(name)
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    weight = module.values if isinstance(module, PerHeadLinear) else module.weight
+    assert isinstance(weight, nn.Parameter)
+    return Part(name, parameters, 2 * weight.numel() * _rows(form, name), reason)
+
+
+def product_part(form: OrtModel, index: int, reason: str | None) -> Part:
+    """The two products inside the attention of layer ``index``."""
+    block = form.layers[index]
+    rows = 1 if block.first_only else TOKENS
+    channels = block.attention_norm.normalized_shape[0]
+    return Part(f"layers.{index}.attention.products", 0, 2 * 2 * rows * TOKENS * channels, reason)
+
+
+def small_parts(form: OrtModel) -> Iterator[Part]:
+    """Token types and normalizations, which no scheme changes."""
+    yield Part("embeddings.types", form.embeddings.types.numel(), 0, "two rows")
+    norms = [module for module in form.modules() if isinstance(module, nn.LayerNorm)]
+    count = sum(parameter.numel() for norm in norms for parameter in norm.parameters())
+    yield Part("normalizations", count, 0, "float keeps the statistics exact, and costs 7 % of an int8 run")
+
+
+def table_part(form: OrtModel, reason: str | None) -> Part:
+    """Word and position embeddings."""
+    return Part("embeddings", form.embeddings.words.numel() + form.embeddings.positions.numel(), 0, reason)
+
+
+def linear_names(form: nn.Module) -> tuple[str, ...]:
+    """Every linear layer and product per head, by name."""
+    return tuple(name for name, module in form.named_modules() if isinstance(module, (nn.Linear, PerHeadLinear)))
+
+
+def float_parts(form: OrtModel, reason: str) -> tuple[Part, ...]:
+    """The account of a form in which everything is float for one reason."""
+    linear = (linear_part(form, name, reason) for name in linear_names(form))
+    products = (product_part(form, index, reason) for index in range(len(form.layers)))
+    return (table_part(form, reason), *linear, *products, *small_parts(form))
+
+
+def _rows(form: OrtModel, name: str) -> int:
+    """How many rows the layer sees for one text of `TOKENS` tokens."""
+    if name.startswith("head."):
+        first = isinstance(form.head, ClassifierHead) or (isinstance(form.head, FeatureHead) and "pooler" in name)
+        return 1 if first else TOKENS
+    block = form.layers[int(name.split(".")[1])]
+    # Where a last layer serves token 0 alone, the fallback still computes the keys and values of all.
+    everyone = ".attention.key.groups" in name or ".attention.value.groups" in name
+    return 1 if block.first_only and not everyone else TOKENS
+
 
 ASKED = "kept float as asked"
 # Below this many parameters a layer costs more to quantize its input for than its product saves.
@@ -37,13 +90,13 @@ _TOO_SMALL = "too small to pay for quantizing its input"
 _FLOAT_PRODUCTS = "softmax attention over float queries and keys"
 
 
-def units(form: OnnxForm) -> tuple[str, ...]:
+def units(form: OrtModel) -> tuple[str, ...]:
     """The names that ``keep_float`` takes, in the order of the data."""
     layers = [f"layers.{n}.{part}" for n in range(len(form.layers)) for part in ("attention", "feed_forward")]
     return ("embeddings", *layers, "head")
 
 
-def quantize(form: OnnxForm, scheme: Scheme) -> tuple[Part, ...]:
+def quantize(form: OrtModel, scheme: Scheme) -> tuple[Part, ...]:
     """Put ``form`` into the precision of ``scheme``, in place, and account for every part.
 
     Raises UsageError for a unit that does not exist, or where nothing is left to quantize; UnsupportedModelError where
@@ -59,24 +112,24 @@ def quantize(form: OnnxForm, scheme: Scheme) -> tuple[Part, ...]:
             "--keep-float", "names no unit", found=unknown[0], expected=", ".join(units(form)), fix="correct it"
         )
     walk = _Walk(form, scheme)
-    form.lifted = isinstance(scheme, Static)
+    form.rank4 = isinstance(scheme, Static)
     parts = (walk.embeddings(), *walk.layers(), *walk.head(), *small_parts(form))
     if all(part.reason is not None for part in parts):
         raise UsageError("--keep-float", "leaves nothing to quantize", fix="keep fewer units float, or export fp32")
     return parts
 
 
-def approximate_units(form: OnnxForm) -> tuple[Kept, ...]:
+def approximate_units(form: OrtModel) -> tuple[Note, ...]:
     """The units of a quantized form that compute another function than the reference, and which."""
     names = [name for name, module in form.named_modules() if isinstance(module, StaticFeedForward)]
     units = {name: form.get_submodule(name).another_function for name in names}
-    return tuple(Kept(name=name, reason=reason) for name, reason in units.items() if reason is not None)
+    return tuple(Note(name=name, reason=reason) for name, reason in units.items() if reason is not None)
 
 
 class _Walk:
     """One pass over a form."""
 
-    def __init__(self, form: OnnxForm, scheme: Dynamic | Static) -> None:
+    def __init__(self, form: OrtModel, scheme: Dynamic | Static) -> None:
         self._form, self._scheme = form, scheme
 
     def embeddings(self) -> Part:
@@ -134,7 +187,7 @@ class _Walk:
 
     def _exchanged(self, name: str) -> nn.Module:
         source = self._form.get_submodule(name)
-        if isinstance(source, HeadProduct):
+        if isinstance(source, PerHeadLinear):
             static = isinstance(self._scheme, Static)
             return StaticHeadProduct(source, self._spans(name)("input")) if static else IntHeadProduct(source)
         assert isinstance(source, nn.Linear)
@@ -153,7 +206,7 @@ class _Walk:
     def _names(self, unit: str) -> list[str]:
         return [name for name in linear_names(self._form) if name.startswith(f"{unit}.")]
 
-    def _spans(self, owner: str) -> Callable[[str], Span]:
+    def _spans(self, owner: str) -> Callable[[str], QRange]:
         assert isinstance(self._scheme, Static)
         ranges = self._scheme.ranges
-        return lambda name: Span(*ranges[f"{owner}.{name}"])
+        return lambda name: QRange(*ranges[f"{owner}.{name}"])

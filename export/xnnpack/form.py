@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
@@ -32,7 +33,7 @@ class Maps(nn.Module):
         return [layer(x) for layer in self.maps]
 
 
-class GroupLinear(nn.Module):
+class GroupedLinear(nn.Module):
     """One linear map per group, on the list of the groups' slices."""
 
     def __init__(self, weights: mobile.Grouped) -> None:
@@ -105,7 +106,7 @@ class GroupAttention(nn.Module):
         self.qkv = nn.ModuleList(
             Maps(linear(part.weight[g], part.bias[g]) for part in parts) for g in range(config.q_groups)
         )
-        self.output = GroupLinear(weights.output)
+        self.output = GroupedLinear(weights.output)
 
     def forward(self, x: Tensor) -> Tensor:
         pieces = split(x, len(self.qkv))
@@ -119,8 +120,8 @@ class PlainAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig, *, first_only: bool) -> None:
         super().__init__()
         self.heads, self.first_only = config.num_attention_heads, first_only
-        self.query, self.key, self.value = map(GroupLinear, (weights.query, weights.key, weights.value))
-        self.output = GroupLinear(weights.output)
+        self.query, self.key, self.value = map(GroupedLinear, (weights.query, weights.key, weights.value))
+        self.output = GroupedLinear(weights.output)
 
     def forward(self, x: Tensor) -> Tensor:
         q = join(self.query([first(x) if self.first_only else x]))
@@ -137,10 +138,10 @@ class FirstTokenAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
         groups, self.heads = config.q_groups, config.num_attention_heads // config.q_groups
-        self.query = GroupLinear(weights.query)
+        self.query = GroupedLinear(weights.query)
         self.reach = nn.ModuleList(self._per_head(weights.key, g, transpose=True) for g in range(groups))
         self.value = nn.ModuleList(self._per_head(weights.value, g, transpose=False) for g in range(groups))
-        self.output = GroupLinear(weights.output)
+        self.output = GroupedLinear(weights.output)
 
     def _per_head(self, part: mobile.Grouped, group: int, *, transpose: bool) -> nn.ModuleList:
         heads = part.weight[group].chunk(self.heads)  # [D, in] each
@@ -167,7 +168,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, weights: mobile.FeedForwardWeights, activation: str) -> None:
         super().__init__()
-        self.wide, self.narrow = GroupLinear(weights.wide), GroupLinear(weights.narrow)
+        self.wide, self.narrow = GroupedLinear(weights.wide), GroupedLinear(weights.narrow)
         self.activation = activation_of(activation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -241,7 +242,7 @@ class Embeddings(nn.Module):
         return x
 
 
-class PteForm(nn.Module):
+class XnnpackModel(nn.Module):
     """The whole mobile form: (input_ids, token_type_ids), int64 [1, W], to the outputs of the task."""
 
     def __init__(self, model: PreTrained, max_length: int) -> None:
@@ -255,7 +256,7 @@ class PteForm(nn.Module):
         )
         self.head = _head(model, base)
         # Whether the layers take [1, 1, W, C], as XNNPACK's convolution wants it.
-        self.lifted = False
+        self.rank4 = False
 
     def blocks(self) -> list[Block]:
         """The encoder layers."""
@@ -263,11 +264,11 @@ class PteForm(nn.Module):
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
         x = self.embeddings(input_ids.view(-1), token_type_ids.view(-1))
-        if self.lifted:
+        if self.rank4:
             x = x.view(1, 1, -1, x.shape[-1])
         for layer in self.layers:
             x = layer(x)
-        outputs: tuple[Tensor, ...] = self.head(x.view(-1, x.shape[-1]) if self.lifted else x)
+        outputs: tuple[Tensor, ...] = self.head(x.view(-1, x.shape[-1]) if self.rank4 else x)
         return tuple(output.float() for output in outputs)
 
 
@@ -353,3 +354,68 @@ class FeatureHead(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return rows(x), torch.tanh(self.pooler(first(x))[0])
+
+
+@torch.library.custom_op("squeezebert_mobile::grouped_conv", mutates_args=())
+def grouped_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A 1x1 convolution of [1, 1, W, in] with [out, 1, 1, in / groups] and [out], to [1, 1, W, out]."""
+    first, last = (0, 3, 1, 2), (0, 2, 3, 1)
+    groups = x.shape[-1] // weight.shape[-1]
+    return F.conv2d(x.permute(first), weight.permute(first), bias, groups=groups).permute(last).contiguous()
+
+
+@grouped_conv.register_fake
+def _(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ARG001  a fake has the operator's signature
+    return x.new_empty((*x.shape[:-1], weight.shape[0]))
+
+
+class GroupConv(nn.Module):
+    """All groups of a map in one operator."""
+
+    def __init__(self, weights: mobile.Grouped) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weights.weight.flatten(0, 1)[:, None, None], requires_grad=False)
+        self.bias = nn.Parameter(weights.bias.flatten(), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = grouped_conv(x, self.weight, self.bias)
+        return y
+
+
+class ConvAttention(nn.Module):
+    """Softmax attention, all heads in one product."""
+
+    def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
+        super().__init__()
+        self.heads = config.num_attention_heads
+        parts = (weights.query, weights.key, weights.value, weights.output)
+        self.query, self.key, self.value, self.output = map(GroupConv, parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        context = attend(self.query(x), self.key(x), self.value(x), self.heads)
+        y: Tensor = self.output(context.view(1, 1, -1, context.shape[-1]))
+        return y
+
+
+class ConvFeedForward(nn.Module):
+    """The two feed-forward maps."""
+
+    def __init__(self, weights: mobile.FeedForwardWeights, activation: str) -> None:
+        super().__init__()
+        self.wide, self.narrow = GroupConv(weights.wide), GroupConv(weights.narrow)
+        self.activation = activation_of(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.narrow(self.activation(self.wide(x)))
+        return y
+
+
+def convolve(form: XnnpackModel, model: PreTrained) -> None:
+    """Exchange what ``form``, made of ``model``, has for grouped maps; a layer of token 0 keeps its own attention."""
+    layers = mobile.base_model(model).encoder.layers
+    for block, layer in zip(form.blocks(), layers, strict=True):
+        assert isinstance(layer, Layer)
+        block.feed_forward = ConvFeedForward(mobile.feed_forward_weights(layer), model.config.hidden_act)
+        if not block.first_only:
+            block.attention = ConvAttention(mobile.attention_weights(layer, model.config), model.config)
+    form.rank4 = True

@@ -4,15 +4,25 @@ The operators that XNNPACK knows as quantization are written out here, so that n
 between the form and the delegate. Source: the node patterns of executorch.backends.xnnpack.utils.quant_utils.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.export.integers import SMALLEST_SCALE, Span, quantize_rows
-from squeezebert_mobile.export.xnnpack.form import FirstRows, Maps, Products
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.export.inventory import TOKENS, Part
+from squeezebert_mobile.export.quantization import (
+    SMALLEST_SCALE,
+    Dynamic,
+    EmbeddingBits,
+    QRange,
+    Static,
+    quantize_per_channel,
+)
+from squeezebert_mobile.export.xnnpack.form import FirstRows, Maps, Products, XnnpackModel
 
 _OPS = torch.ops.quantized_decomposed
 _LOW, _HIGH = -128, 127
@@ -25,7 +35,7 @@ class IntWeight(nn.Module):
 
     def __init__(self, source: nn.Linear) -> None:
         super().__init__()
-        weight, scale = quantize_rows(source.weight.detach())
+        weight, scale = quantize_per_channel(source.weight.detach())
         self.weight, self.scale = nn.Buffer(weight), nn.Buffer(scale)
         self.zero = nn.Buffer(torch.zeros(len(scale), dtype=torch.int64))
         self.bias = source.bias
@@ -57,7 +67,7 @@ class StaticProducts(nn.Module):
     XNNPACK takes a second operand without a zero point only, so keys and values are symmetric; queries are, too.
     """
 
-    def __init__(self, source: Products, spans: Callable[[str], Span]) -> None:
+    def __init__(self, source: Products, spans: Callable[[str], QRange]) -> None:
         super().__init__()
         self.heads = source.heads
         self.query, self.key, self.value = (_symmetric(spans(f"qkv.{name}")) for name in ("query", "key", "value"))
@@ -67,37 +77,37 @@ class StaticProducts(nn.Module):
         """[Q, heads * D], and [W, heads * D] twice, to [Q, heads * D]."""
         rows, keys, values = (x.view(-1, self.heads, x.shape[-1] // self.heads) for x in (q, k, v))
         left, right = _stored(rows.permute(1, 0, 2), self.query), _stored(keys.permute(1, 2, 0), self.key)
-        shares = _stored(_stored(torch.bmm(left, right), self.scores).softmax(-1), _SHARES)
+        shares = _stored(_stored(torch.bmm(left, right), self.scores).softmax(-1), _PROBABILITIES)
         context = _stored(torch.bmm(shares, _stored(values.permute(1, 0, 2), self.value)), self.context)
         return context.permute(1, 0, 2).contiguous().view(-1, q.shape[-1])
 
 
 # Scale and zero point. A softmax lies in 0 to 1.
-Grid = tuple[float, int]
-_SHARES: Grid = (1 / 255, _LOW)
+QParams = tuple[float, int]
+_PROBABILITIES: QParams = (1 / 255, _LOW)
 
 
-def _symmetric(span: Span) -> Grid:
+def _symmetric(span: QRange) -> QParams:
     return span.signed_scale(), 0
 
 
-def _asymmetric(span: Span) -> Grid:
+def _asymmetric(span: QRange) -> QParams:
     scale, zero = span.unsigned()
     return float(scale), int(zero) + _LOW
 
 
-def _stored(x: Tensor, grid: Grid) -> Tensor:
+def _stored(x: Tensor, grid: QParams) -> Tensor:
     """``x`` through int8 and back; between two of these the delegate computes with the integers."""
     integers = _OPS.quantize_per_tensor.default(x, *grid, _LOW, _HIGH, torch.int8)
     return _OPS.dequantize_per_tensor.default(integers, *grid, _LOW, _HIGH, torch.int8)
 
 
-class ByteEmbedding(nn.Module):
+class Int8Embedding(nn.Module):
     """Ids [W] to rows [W, C] of an int8 table with a scale per row."""
 
     def __init__(self, source: nn.Embedding) -> None:
         super().__init__()
-        table, scale = quantize_rows(source.weight.detach())
+        table, scale = quantize_per_channel(source.weight.detach())
         self.table, self.scale = nn.Buffer(table), nn.Buffer(scale[:, None])
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -110,7 +120,7 @@ class ByteRows(nn.Module):
 
     def __init__(self, source: FirstRows) -> None:
         super().__init__()
-        table, scale = quantize_rows(source.weight.detach())
+        table, scale = quantize_per_channel(source.weight.detach())
         self.table, self.scale = nn.Buffer(table), nn.Buffer(scale[:, None])
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -118,7 +128,7 @@ class ByteRows(nn.Module):
         return self.table[:tokens].to(torch.float32) * self.scale[:tokens]
 
 
-class NibbleEmbedding(nn.Module):
+class Int4Embedding(nn.Module):
     """Ids [W] to rows [W, C] of a 4-bit table, two values a byte, a scale for every `BLOCK` values."""
 
     def __init__(self, source: nn.Embedding) -> None:
@@ -135,3 +145,168 @@ class NibbleEmbedding(nn.Module):
         values = torch.cat([packed - 16 * high, high], -1) - 7.5
         scaled = values.view(-1, self.scale.shape[1], BLOCK) * F.embedding(ids, self.scale)[:, :, None]
         return scaled.view(-1, self.scale.shape[1] * BLOCK)
+
+
+FLOAT_PRODUCTS = "softmax attention over float queries and keys"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The linear maps at ``owner`` that read one input: (parameters, FLOPs) of each."""
+
+    owner: str
+    sizes: tuple[tuple[int, int], ...]
+
+    def parts(self, reason: str | None) -> list[Part]:
+        """Their account."""
+        return [Part(f"{self.owner}.maps.{n}", *size, reason) for n, size in enumerate(self.sizes)]
+
+
+def float_parts(form: XnnpackModel, reason: str) -> tuple[Part, ...]:
+    """The account of a form in which everything is float."""
+    maps = [part for cost in map_costs(form) for part in cost.parts(reason)]
+    products = [product_part(form, n, reason) for n in range(len(form.layers))]
+    return (table_part(form, reason), *maps, *always_float(form), *products)
+
+
+def table_part(form: XnnpackModel, reason: str | None) -> Part:
+    """The word and position embeddings of the float form."""
+    words, positions = form.embeddings.words, form.embeddings.positions
+    assert isinstance(words, nn.Embedding) and isinstance(positions, FirstRows)
+    return Part("embeddings", words.weight.numel() + positions.weight.numel(), 0, reason)
+
+
+def map_costs(form: XnnpackModel) -> Iterator[Cost]:
+    """What the maps of the float form hold and cost, in the order of the data."""
+    rows = _rows(form)
+    for name, module in form.named_modules():
+        if isinstance(module, Maps):
+            yield Cost(name, tuple(_size(layer, rows[name]) for layer in module.linears()))
+
+
+def always_float(form: XnnpackModel) -> Iterator[Part]:
+    """The small tables and the normalizations."""
+    yield Part("embeddings.types", form.embeddings.types.weight.numel(), 0, "small, never multiplied")
+    norms = [module for module in form.modules() if isinstance(module, nn.LayerNorm)]
+    parameters = sum(parameter.numel() for layer in norms for parameter in layer.parameters())
+    yield Part("normalizations", parameters, 0, "need float statistics")
+
+
+def product_part(form: XnnpackModel, layer: int, reason: str | None) -> Part:
+    """The products inside the attention of a layer."""
+    block = form.blocks()[layer]
+    rows = 1 if block.first_only else TOKENS
+    flops = 2 * 2 * rows * TOKENS * block.attention_norm.normalized_shape[0]
+    return Part(f"layers.{layer}.attention.products", 0, flops, reason)
+
+
+def _size(layer: nn.Linear, rows: int) -> tuple[int, int]:
+    return sum(p.numel() for p in layer.parameters()), 2 * rows * layer.weight.numel()
+
+
+def _rows(form: XnnpackModel) -> dict[str, int]:
+    """How many rows the maps see in a text of `TOKENS` tokens: every token, or the first alone."""
+    rows: dict[str, int] = {}
+
+    def watch(name: str, maps: Maps) -> torch.utils.hooks.RemovableHandle:
+        def note(_maps: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            rows[name] = 1 if len(inputs[0]) == 1 else TOKENS
+
+        return maps.register_forward_pre_hook(note)
+
+    handles = [watch(name, module) for name, module in form.named_modules() if isinstance(module, Maps)]
+    two_tokens = torch.zeros(1, 2, dtype=torch.int64)
+    with torch.inference_mode():
+        form(two_tokens, two_tokens)
+    for handle in handles:
+        handle.remove()
+    return rows
+
+
+# Below this many parameters a map of the head costs more to quantize its input for than its product saves.
+_WORTH_PARAMETERS = 64 * 64
+_ASKED = "kept float as asked"
+_TOO_SMALL = "too small to pay for quantizing its input"
+
+
+def units(form: XnnpackModel) -> tuple[str, ...]:
+    """The names that ``keep_float`` takes, in the order of the data."""
+    layers = [f"layers.{n}.{part}" for n in range(len(form.layers)) for part in ("attention", "feed_forward")]
+    return ("embeddings", *layers, "head")
+
+
+def quantize(form: XnnpackModel, scheme: Dynamic | Static) -> tuple[Part, ...]:
+    """Put ``form`` into int8, in place, and account for every part.
+
+    Static ranges are for the products inside attention alone: linear maps with them are slower than with a scale per
+    token (1.04x, NOTES.md). Raises UsageError for a unit that does not exist or where nothing is left to quantize,
+    UnsupportedModelError for a table that 4 bits do not fit or ranges of another model.
+    """
+    unknown = sorted(scheme.keep_float - set(units(form)))
+    if unknown:
+        expected = ", ".join(units(form))
+        raise UsageError("--keep-float", "names no unit", found=unknown[0], expected=expected, fix="correct it")
+    costs = list(map_costs(form))
+    parts = [_embeddings(form, scheme)]
+    for cost in costs:
+        maps = form.get_submodule(cost.owner)
+        assert isinstance(maps, Maps)
+        reason = _reason(cost.owner, maps, scheme.keep_float)
+        parts += cost.parts(reason)
+        if reason is None:
+            form.set_submodule(cost.owner, DynamicMaps(maps))
+    if all(part.reason is not None for part in parts):
+        raise UsageError("--keep-float", "leaves nothing to quantize", fix="keep fewer units float, or export fp32")
+    return (*parts, *always_float(form), *(_products(form, n, scheme) for n in range(len(form.layers))))
+
+
+def _products(form: XnnpackModel, layer: int, scheme: Dynamic | Static) -> Part:
+    """The products of a layer's attention, in int8 where there are ranges for them."""
+    unit = f"layers.{layer}.attention"
+    if unit in scheme.keep_float:
+        return product_part(form, layer, _ASKED)
+    source = getattr(form.get_submodule(unit), "products", None)
+    if isinstance(scheme, Dynamic) or not isinstance(source, Products):
+        return product_part(form, layer, FLOAT_PRODUCTS)
+    ranges = scheme.ranges
+    form.set_submodule(f"{unit}.products", StaticProducts(source, lambda name: QRange(*ranges[f"{unit}.{name}"])))
+    return product_part(form, layer, None)
+
+
+def _reason(owner: str, maps: Maps, keep_float: frozenset[str]) -> str | None:
+    """Why the maps at ``owner`` stay float; None where they become int8."""
+    if any(owner.startswith(f"{unit}.") for unit in keep_float):
+        return _ASKED
+    size = sum(layer.weight.numel() for layer in maps.linears())
+    return _TOO_SMALL if owner.startswith("head.") and size < _WORTH_PARAMETERS else None
+
+
+def _embeddings(form: XnnpackModel, scheme: Dynamic | Static) -> Part:
+    if "embeddings" in scheme.keep_float:
+        return table_part(form, _ASKED)
+    part = table_part(form, None)
+    words = form.embeddings.words
+    assert isinstance(words, nn.Embedding)
+    form.embeddings.words = _table(scheme.embedding_bits)(words)
+    positions = form.embeddings.positions
+    assert isinstance(positions, FirstRows)
+    form.embeddings.positions = ByteRows(positions)
+    return part
+
+
+def _table(bits: EmbeddingBits) -> Callable[[nn.Embedding], nn.Module]:
+    match bits:
+        case 8:
+            return Int8Embedding
+        case 4:
+            return _nibbles
+
+
+def _nibbles(words: nn.Embedding) -> nn.Module:
+    if words.embedding_dim % (2 * BLOCK):
+        expected = f"a multiple of {2 * BLOCK}"
+        fix = "use 8-bit embeddings"
+        raise UnsupportedModelError(
+            "config.json", "embedding_size does not fit 4 bits", found=words.embedding_dim, expected=expected, fix=fix
+        )
+    return Int4Embedding(words)

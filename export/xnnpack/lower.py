@@ -3,22 +3,23 @@
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
 
-from squeezebert_mobile.bundle.manifest import Kept
+from squeezebert_mobile.bundle.manifest import Note
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.inventory import Lowered, Part, summarize
-from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme, Static
-from squeezebert_mobile.export.weights import form_report
-from squeezebert_mobile.export.xnnpack.account import float_parts
-from squeezebert_mobile.export.xnnpack.conv_form import ConvAttention, ConvFeedForward, convolve
-from squeezebert_mobile.export.xnnpack.deduplicate import share_constants
-from squeezebert_mobile.export.xnnpack.form import PteForm
+from squeezebert_mobile.export.quantization import Dynamic, Half, Scheme, Static
+from squeezebert_mobile.export.weights import fallback_notes
+from squeezebert_mobile.export.xnnpack.form import ConvAttention, ConvFeedForward, XnnpackModel, convolve
+from squeezebert_mobile.export.xnnpack.int8 import float_parts, quantize
 from squeezebert_mobile.export.xnnpack.patches import (
     dynamic_slices,
     grouped_convolutions,
@@ -26,8 +27,98 @@ from squeezebert_mobile.export.xnnpack.patches import (
     needed_passes,
     require_release,
 )
-from squeezebert_mobile.export.xnnpack.quantize import quantize
 from squeezebert_mobile.model import PreTrained
+
+# Smaller repeats are not worth the search; the tables in question have megabytes.
+_WORTHWHILE = 4096
+_ALIGNMENT = 128
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A segment by its old index, with its bytes and, where another holds them, their offset there."""
+
+    index: int
+    data: memoryview
+    inside: int | None = None
+    offset: int = 0
+
+
+def deduplicate_constants(pte: bytes) -> bytes:
+    """The same program, every segment that repeats a constant's bytes pointing at that constant."""
+    from executorch.exir._serialize._flatbuffer_program import _flatbuffer_to_program
+    from executorch.exir._serialize._program import _get_extended_header
+
+    header = _get_extended_header(pte[:64])
+    assert header is not None, "the lowering always writes segments"
+    program = _flatbuffer_to_program(pte[: header.program_size])
+    view = memoryview(pte)[header.segment_base_offset :]
+    segments = [_Segment(n, view[s.offset : s.offset + s.size]) for n, s in enumerate(program.segments)]
+    shared = list(_find_repeats(segments, program.constant_segment))
+    if all(segment.inside is None for segment in shared):
+        return pte
+    return _write(program, sorted(_lay_out(shared), key=lambda segment: segment.offset))
+
+
+def _find_repeats(segments: Sequence[_Segment], constants: Any) -> Iterator[_Segment]:
+    """The segments, those that repeat a constant with its offset inside the segment of constants."""
+    home = segments[constants.segment_index]
+    bounds = [*constants.offsets, len(home.data)]
+    starts = [start for start, end in pairwise(bounds) if end - start >= _WORTHWHILE]
+    for segment in segments:
+        size = len(segment.data)
+        same = (
+            s for s in starts if segment is not home and size >= _WORTHWHILE and home.data[s : s + size] == segment.data
+        )
+        yield replace(segment, inside=next(same, None))
+
+
+def _lay_out(segments: Sequence[_Segment]) -> Iterator[_Segment]:
+    """Give every segment its place; the segment of constants comes first, at 0."""
+    end = 0
+    for segment in segments:
+        if segment.inside is not None:
+            yield replace(segment, offset=segment.inside)
+            continue
+        start = -(-end // _ALIGNMENT) * _ALIGNMENT
+        end = start + len(segment.data)
+        yield replace(segment, offset=start)
+
+
+def _write(program: Any, segments: Sequence[_Segment]) -> bytes:
+    """The file with ``segments``, which are in the order of their offsets, as the format asks."""
+    from executorch.exir._serialize._flatbuffer_program import _program_to_flatbuffer
+    from executorch.exir._serialize._program import _ExtendedHeader, _insert_flatbuffer_header
+    from executorch.exir.schema import DataSegment
+
+    _renumber(program, {segment.index: n for n, segment in enumerate(segments)})
+    program.segments = [DataSegment(offset=s.offset, size=len(s.data)) for s in segments]
+    payload = bytearray()
+    for segment in segments:
+        if segment.inside is None:
+            payload += bytes(segment.offset - len(payload))
+            payload += segment.data
+    body = _program_to_flatbuffer(program)
+    room = -(-_ExtendedHeader.EXPECTED_LENGTH // body.max_alignment) * body.max_alignment
+    size = room + len(body.data)
+    base = -(-size // _ALIGNMENT) * _ALIGNMENT
+    header = _ExtendedHeader(program_size=size, segment_base_offset=base, segment_data_size=len(payload)).to_bytes()
+    head = _insert_flatbuffer_header(body.data, "ET..", header.ljust(room, b"\0"))
+    return bytes(head).ljust(base, b"\0") + payload
+
+
+def _renumber(program: Any, numbers: dict[int, int]) -> None:
+    """Follow the segments to their new indices wherever the program names one."""
+    from executorch.exir.schema import DataLocation
+
+    program.constant_segment.segment_index = numbers[program.constant_segment.segment_index]
+    for named in program.named_data or ():
+        named.segment_index = numbers[named.segment_index]
+    for plan in program.execution_plan:
+        for delegate in plan.delegates:
+            if delegate.processed.location == DataLocation.SEGMENT:
+                delegate.processed.index = numbers[delegate.processed.index]
+
 
 # The identifier of the program's flatbuffer schema, in bytes 4 to 8 of the file.
 SCHEMA = "ET12"
@@ -42,7 +133,7 @@ def lower_pte(model: PreTrained, *, scheme: Scheme | None = None, max_seq_len: i
     require_release()
     length = _checked_length(model.config, max_seq_len)
     # 1. Rewrite
-    form = PteForm(model, length).eval()
+    form = XnnpackModel(model, length).eval()
     # 2. Quantize
     form, parts = _in_precision(form, model, scheme)
     # 3. Capture and lower
@@ -52,10 +143,12 @@ def lower_pte(model: PreTrained, *, scheme: Scheme | None = None, max_seq_len: i
     fast, fallbacks = _report(form, model.config)
     ranges = scheme.ranges.by_name if isinstance(scheme, Static) else None
     inventory = summarize(fast=fast, fallbacks=fallbacks, parts=parts, ranges=ranges)
-    return Lowered(share_constants(data), inventory, SCHEMA)
+    return Lowered(deduplicate_constants(data), inventory, SCHEMA)
 
 
-def _in_precision(form: PteForm, model: PreTrained, scheme: Scheme | None) -> tuple[PteForm, tuple[Part, ...]]:
+def _in_precision(
+    form: XnnpackModel, model: PreTrained, scheme: Scheme | None
+) -> tuple[XnnpackModel, tuple[Part, ...]]:
     """The form of ``model`` in a precision, and its account."""
     match scheme:
         case None:
@@ -69,9 +162,9 @@ def _in_precision(form: PteForm, model: PreTrained, scheme: Scheme | None) -> tu
             return form, quantize(form, scheme)
 
 
-def _report(form: PteForm, config: SqueezeBertConfig) -> tuple[tuple[str, ...], tuple[Kept, ...]]:
+def _report(form: XnnpackModel, config: SqueezeBertConfig) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     """Which units are fast and which fall back, with the reason; a grouped convolution takes any grouping."""
-    fast, slow = form_report(config)
+    fast, slow = fallback_notes(config)
     convolved = {kept for kept in slow if isinstance(form.get_submodule(kept.name), ConvAttention | ConvFeedForward)}
     return (*fast, *(kept.name for kept in slow if kept in convolved)), tuple(k for k in slow if k not in convolved)
 

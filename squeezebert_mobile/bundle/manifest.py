@@ -88,8 +88,8 @@ class LayerCount(Record):
     flops: Count
 
 
-class Kept(Record):
-    """A part that did not take the fast or the small form, and why."""
+class Note(Record):
+    """A layer that did not take the fast or the small form, and why."""
 
     name: str
     reason: str
@@ -110,10 +110,10 @@ class Inventory(Record):
     """
 
     fast: tuple[str, ...] = ()
-    fallbacks: tuple[Kept, ...] = ()
+    fallbacks: tuple[Note, ...] = ()
     quantized: LayerCount = LayerCount(parameters=0, flops=0)
     floating: LayerCount = LayerCount(parameters=0, flops=0)
-    kept_float: tuple[Kept, ...] = ()
+    kept_float: tuple[Note, ...] = ()
     ranges: tuple[QuantizedRange, ...] = ()
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezebert_mobile.errors import InputFileError, UsageError
-from squeezebert_mobile.export.calibration_texts import draw, encode
+from squeezebert_mobile.export.calibration import draw, encode
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.tasks import Task
 

@@ -22,12 +22,14 @@ from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Inventory, Precision, Runtime
 from squeezebert_mobile.errors import GateError, SqueezeBertMobileError, UsageError
-from squeezebert_mobile.export import accuracy_gate, golden_texts, parity, pipeline, speed_gate
-from squeezebert_mobile.export.accuracy_gate import AccuracyGate
+from squeezebert_mobile.export import gates as accuracy_gate
+from squeezebert_mobile.export import gates as speed_gate
+from squeezebert_mobile.export import golden_texts, parity, pipeline
+from squeezebert_mobile.export.gates import AccuracyGate
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.parity import Outputs, Run
-from squeezebert_mobile.export.scheme import Dynamic, Half, Scheme
+from squeezebert_mobile.export.quantization import Dynamic, Half, Scheme
 from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -332,7 +334,7 @@ def wrong_for(texts: list[str]) -> Run:
 def test_each_files_accuracy_is_held_to_the_checkpoints(
     world: World, labelled: str, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AccuracyGate, "settle", lambda _, scheme, *__: scheme.keep_float)
+    monkeypatch.setattr(AccuracyGate, "choose_keep_float", lambda _, scheme, *__: scheme.keep_float)
     world.runs[key] = negated
     error = world.refused(data=labelled, max_accuracy_drop=0.5, atol=1e9)
     assert error.file == PATHS[key]
@@ -398,7 +400,7 @@ def test_as_few_units_go_back_to_float_as_the_accuracy_needs(
     tested = gate(labelled, 0.25)
     monkeypatch.setattr(tested, "drop", lambda _: 0.25 if len(judged[-1]) - 1 >= needed else 0.26)
     reports: list[str] = []
-    kept = tested.settle(Dynamic(frozenset({"asked for"})), lambda: ranking, reports.append)
+    kept = tested.choose_keep_float(Dynamic(frozenset({"asked for"})), lambda: ranking, reports.append)
     assert kept == {"asked for", *(f"unit {number}" for number in range(1, min(needed, 6) + 1))}
     assert reports == [f"Judging int8 with {len(units)} units in float" for units in judged]
     assert len(judged) == len(set(judged)) <= 4

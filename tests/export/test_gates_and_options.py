@@ -12,9 +12,9 @@ from tiny import SMALL
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.export import golden_texts, sensitivity, trimming
-from squeezebert_mobile.export.accuracy_gate import AccuracyGate
+from squeezebert_mobile.export.gates import AccuracyGate
 from squeezebert_mobile.export.pipeline import ExportOptions, export
-from squeezebert_mobile.export.scheme import Dynamic
+from squeezebert_mobile.export.quantization import Dynamic
 from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
@@ -106,15 +106,15 @@ def test_a_gate_turns_the_most_damaging_units_back_first(labelled: Path, monkeyp
         Effect("layers.0.attention", 0, 0, 9),
     ]
     monkeypatch.setattr(gate, "drop", lambda predict: 0.0 if _feeds_forward_in_float(predict) else 1.0)
-    assert gate.settle(Dynamic(), lambda: ranking, lambda _: None) == {"layers.0.feed_forward"}
+    assert gate.choose_keep_float(Dynamic(), lambda: ranking, lambda _: None) == {"layers.0.feed_forward"}
     monkeypatch.setattr(gate, "drop", lambda _: 0.0)
-    assert gate.settle(Dynamic(), lambda: pytest.fail("ranked for nothing"), lambda _: None) == frozenset()
+    assert gate.choose_keep_float(Dynamic(), lambda: pytest.fail("ranked for nothing"), lambda _: None) == frozenset()
     monkeypatch.setattr(gate, "drop", lambda _: 1.0)
-    assert gate.settle(Dynamic(), lambda: ranking, lambda _: None) == {"layers.0.feed_forward", "embeddings"}
+    assert gate.choose_keep_float(Dynamic(), lambda: ranking, lambda _: None) == {"layers.0.feed_forward", "embeddings"}
 
 
 def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AccuracyGate, "settle", lambda *_: frozenset({"embeddings"}))
+    monkeypatch.setattr(AccuracyGate, "choose_keep_float", lambda *_: frozenset({"embeddings"}))
     model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
     options = ExportOptions(
         tmp_path / "bundle", model, runtimes=("onnx",), precisions=("int8",), data=str(labelled), max_accuracy_drop=1.0
@@ -144,7 +144,7 @@ def test_a_drop_that_is_too_large_is_refused(labelled: Path) -> None:
 
 def test_units_are_ranked_by_what_they_do_to_the_outputs(texts: Path) -> None:
     model = tiny.model(Task.TEXT_CLASSIFICATION, SMALL)
-    from squeezebert_mobile.export.calibration_texts import draw, encode
+    from squeezebert_mobile.export.calibration import draw, encode
 
     batches = encode(tiny.tokenizer(SMALL), draw(texts, model.task, rows=4, seed=0), model.task, 64)
     seen: list[str] = []

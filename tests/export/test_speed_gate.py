@@ -11,7 +11,7 @@ import pytest
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle.manifest import Artifact, Precision, Runtime, TensorSpec
 from squeezebert_mobile.errors import GateError
-from squeezebert_mobile.export import speed_gate
+from squeezebert_mobile.export import gates as speed_gate
 from squeezebert_mobile.tasks import Task
 
 BATCH = Batch(*(np.ones((1, 4), np.int64) for _ in range(3)))
@@ -172,7 +172,7 @@ def test_the_price_is_the_growth_in_megabytes_and_the_ratio_of_times(
 ) -> None:
     throughout, settled = b"i" * sizes[0], b"f" * sizes[1]
     machine.paces = {throughout.decode(): constant(seconds[0]), settled.decode(): constant(seconds[1])}
-    said = speed_gate.price(throughout, settled, INT8, 3, BATCH)
+    said = speed_gate.cost_report(throughout, settled, INT8, 3, BATCH)
     assert said == f"onnx/int8: 3 units in float for its accuracy, {cost} the time"
 
 

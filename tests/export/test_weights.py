@@ -7,8 +7,7 @@ from torch import Tensor
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
-from squeezebert_mobile.export.ort.compaction import compact, expand
-from squeezebert_mobile.export.ort.form import OnnxForm
+from squeezebert_mobile.export.ort.form import OrtModel, compact, expand
 from squeezebert_mobile.model import model_class
 from squeezebert_mobile.tasks import Task
 
@@ -57,7 +56,7 @@ def test_equals_the_reference(config: SqueezeBertConfig, task: Task, n: int, w: 
     arguments = inputs(torch.Generator().manual_seed(seed), shape, config)
     with torch.inference_mode():
         expected = model(*arguments)
-        found = OnnxForm(model, config.max_position_embeddings).eval()(*arguments)
+        found = OrtModel(model, config.max_position_embeddings).eval()(*arguments)
     expected = expected if isinstance(expected, tuple) else (expected,)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.shape == theirs.shape
@@ -90,14 +89,14 @@ def test_an_empty_mask_gives_finite_values() -> None:
     config = SqueezeBertConfig(
         vocab_size=20, hidden_size=8, embedding_size=8, num_attention_heads=4, num_hidden_layers=1, intermediate_size=16
     )
-    form = OnnxForm(model_class(Task.TEXT_CLASSIFICATION)(config).eval(), 8).eval()
+    form = OrtModel(model_class(Task.TEXT_CLASSIFICATION)(config).eval(), 8).eval()
     ids = torch.ones(2, 5, dtype=torch.int64)
     assert torch.isfinite(form(ids, torch.zeros_like(ids), torch.zeros_like(ids))[0]).all()
 
 
 def test_the_report_names_every_unit_once_with_a_reason() -> None:
     config = SqueezeBertConfig(q_groups=2, intermediate_groups=2, num_hidden_layers=2)
-    fast, fallbacks = mobile.form_report(config)
+    fast, fallbacks = mobile.fallback_notes(config)
     assert fast == ()
     assert [kept.name for kept in fallbacks] == [
         "layers.0.attention",
@@ -106,6 +105,6 @@ def test_the_report_names_every_unit_once_with_a_reason() -> None:
         "layers.1.feed_forward",
     ]
     assert "2, 4 and 4 groups" in fallbacks[0].reason
-    fast, fallbacks = mobile.form_report(SqueezeBertConfig(num_attention_heads=6))
+    fast, fallbacks = mobile.fallback_notes(SqueezeBertConfig(num_attention_heads=6))
     assert "6 heads do not fit into 4 groups" in fallbacks[0].reason
     assert fast[0] == "layers.0.feed_forward"

@@ -12,7 +12,7 @@ import torch
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.export.calibration import calibrate
-from squeezebert_mobile.export.scheme import Ranges
+from squeezebert_mobile.export.quantization import Ranges
 from squeezebert_mobile.tasks import Task
 
 MAX = 24

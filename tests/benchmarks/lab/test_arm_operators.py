@@ -14,7 +14,7 @@ from squeezebert_mobile.benchmarks.lab import arm, arm_machine, arm_operators
 from squeezebert_mobile.benchmarks.lab.arm_operators import OperatorCount
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError
 from squeezebert_mobile.export.ort.lower import lower_onnx
-from squeezebert_mobile.export.scheme import Static
+from squeezebert_mobile.export.quantization import Static
 from squeezebert_mobile.tasks import Task
 
 

@@ -17,16 +17,15 @@ from torch.nn import functional
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
-from squeezebert_mobile.export.calibration import calibrate
-from squeezebert_mobile.export.integers import Span, quantize_rows
+from squeezebert_mobile.export.calibration import Observer, calibrate
 from squeezebert_mobile.export.inventory import Lowered
-from squeezebert_mobile.export.observers import Observer
+from squeezebert_mobile.export.options import GeluApproximation
 from squeezebert_mobile.export.ort import ops as onnx_ops
-from squeezebert_mobile.export.ort.form import OnnxForm
-from squeezebert_mobile.export.ort.int8 import TANH_ERROR, GatedGelu
+from squeezebert_mobile.export.ort.form import OrtModel
+from squeezebert_mobile.export.ort.int8 import TANH_ERROR, ApproximateGelu
 from squeezebert_mobile.export.ort.lower import lower_onnx
 from squeezebert_mobile.export.ort.quantize import quantize
-from squeezebert_mobile.export.scheme import Dynamic, Gate, Half, Ranges, Scheme, Static
+from squeezebert_mobile.export.quantization import Dynamic, Half, QRange, Ranges, Scheme, Static, quantize_per_channel
 from squeezebert_mobile.run.engines import OnnxEngine
 from squeezebert_mobile.tasks import Task
 
@@ -54,7 +53,7 @@ def test_is_near_the_reference(name: str, tolerance: float, task: Task) -> None:
 @pytest.mark.parametrize("name", ["dynamic", "static", "half"])
 def test_pytorch_computes_what_the_runtime_computes(name: str) -> None:
     task = Task.TEXT_CLASSIFICATION
-    form = OnnxForm(tiny.model(task), MAX).eval()
+    form = OrtModel(tiny.model(task), MAX).eval()
     quantize(form, scheme(name, task))
     given_batch = batch(task, 1, 20, 7)
     with torch.inference_mode():
@@ -107,7 +106,7 @@ def test_static_uses_fast_operators_only() -> None:
 
 
 @pytest.mark.parametrize(("gate", "words"), [("sigmoid", "sigmoid(1.702 x)"), ("clip", "clip(x / 3 + 1/2, 0, 1)")])
-def test_an_approximate_gelu_is_in_the_inventory_and_near_the_exact_one(gate: Gate, words: str) -> None:
+def test_an_approximate_gelu_is_in_the_inventory_and_near_the_exact_one(gate: GeluApproximation, words: str) -> None:
     task = Task.TEXT_CLASSIFICATION
     approximate = lower_onnx(tiny.model(task), scheme=Static(ranges(task), approximate_gelu=gate), max_seq_len=MAX)
     (unit,) = approximate.inventory.fallbacks
@@ -123,17 +122,17 @@ GATES = {"sigmoid": lambda x: torch.sigmoid(1.702 * x), "clip": lambda x: (x / 3
 
 
 @given(high=st.floats(0.1, 30), low=st.floats(-30, -0.1), gate=st.sampled_from(["sigmoid", "clip"]))
-def test_a_gate_is_what_it_says_for_any_range(high: float, low: float, gate: Gate) -> None:
+def test_a_gate_is_what_it_says_for_any_range(high: float, low: float, gate: GeluApproximation) -> None:
     identity = nn.Linear(64, 64)
     identity.weight.data, identity.bias.data = torch.eye(64), torch.zeros(64)
-    x = Span(low, high)
+    x = QRange(low, high)
     reached = torch.linspace(low, high, 64).repeat(64, 1)
     scale, zero = x.unsigned()
     given_x = onnx_ops.quantize(reached[None], scale, zero)
     exact = onnx_ops.dequantize(given_x, scale, zero)
-    y = Span(-1, max(high, 1))
+    y = QRange(-1, max(high, 1))
     y_scale, y_zero = y.unsigned()
-    found = onnx_ops.dequantize(GatedGelu(identity, x, x, y, gate)(given_x), y_scale, y_zero)
+    found = onnx_ops.dequantize(ApproximateGelu(identity, x, x, y, gate)(given_x), y_scale, y_zero)
     # Half a step each of what the map gives, of the gate's 255th and of the result.
     step = (max(high, 1.5) - min(low, -1.5)) / 255
     torch.testing.assert_close(found, exact * GATES[gate](exact), atol=1.5 * step + max(high, -low) / 255, rtol=0)
@@ -174,13 +173,13 @@ def test_the_inventory_says_what_stayed_float() -> None:
 
 
 def test_units_can_be_kept_float() -> None:
-    form = OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX).eval()
+    form = OrtModel(tiny.model(Task.TEXT_CLASSIFICATION), MAX).eval()
     parts = quantize(form, Dynamic(keep_float=frozenset({"layers.0.attention", "embeddings"})))
     kept = {part.name for part in parts if part.reason == "kept float as asked"}
     assert "embeddings" in kept
     assert all(name == "embeddings" or name.startswith("layers.0.attention.") for name in kept)
     with pytest.raises(UsageError, match=r"layers\.9\.attention"):
-        quantize(OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Dynamic(frozenset({"layers.9.attention"})))
+        quantize(OrtModel(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Dynamic(frozenset({"layers.9.attention"})))
 
 
 def test_a_scheme_that_changes_nothing_is_refused() -> None:
@@ -188,16 +187,16 @@ def test_a_scheme_that_changes_nothing_is_refused() -> None:
         {"embeddings", "head", *(f"layers.{n}.{u}" for n in (0, 1) for u in ("attention", "feed_forward"))}
     )
     with pytest.raises(UsageError, match="nothing to quantize"):
-        quantize(OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Dynamic(everything))
+        quantize(OrtModel(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Dynamic(everything))
 
 
 def test_ranges_of_another_model_are_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="another model"):
-        quantize(OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Static(Ranges({}, "minmax", 1)))
+        quantize(OrtModel(tiny.model(Task.TEXT_CLASSIFICATION), MAX), Static(Ranges({}, "minmax", 1)))
 
 
 def test_small_rows_take_half_the_table() -> None:
-    full = OnnxForm(tiny.model(Task.TEXT_CLASSIFICATION), MAX).eval()
+    full = OrtModel(tiny.model(Task.TEXT_CLASSIFICATION), MAX).eval()
     quantize(full, Dynamic(embedding_bits=4))
     assert full.embeddings.words.shape == (tiny.CONFIG.vocab_size, tiny.CONFIG.hidden_size // 2)
     assert full.embeddings.words.dtype is torch.uint8
@@ -207,7 +206,7 @@ def test_small_rows_take_half_the_table() -> None:
 def test_rows_come_back_within_half_a_step(rows: int, width: int, bits: int, seed: int) -> None:
     weight = torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
     weight[0] = 0  # a constant channel has no range of its own
-    integers, scale = quantize_rows(weight, bits)
+    integers, scale = quantize_per_channel(weight, bits)
     assert ((integers * scale[:, None] - weight).abs() <= scale[:, None] * 0.5001).all()
 
 

@@ -13,7 +13,7 @@ import tiny
 import torch
 
 from squeezebert_mobile.export.ort import passes
-from squeezebert_mobile.export.ort.compaction import MASKED, compact, expand
+from squeezebert_mobile.export.ort.form import MASKED, compact, expand
 from squeezebert_mobile.export.ort.lower import lower_onnx
 from squeezebert_mobile.tasks import Task
 

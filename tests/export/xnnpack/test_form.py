@@ -8,10 +8,9 @@ from pte_models import LENGTH, Program, make, reference, text, worst
 
 from squeezebert_mobile.config import ACTIVATIONS
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
-from squeezebert_mobile.export.scheme import Dynamic
+from squeezebert_mobile.export.quantization import Dynamic
 from squeezebert_mobile.export.xnnpack import patches as pte_xnnpack
-from squeezebert_mobile.export.xnnpack.conv_form import convolve
-from squeezebert_mobile.export.xnnpack.form import PteForm
+from squeezebert_mobile.export.xnnpack.form import XnnpackModel, convolve
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
 from squeezebert_mobile.tasks import Task
 
@@ -41,7 +40,7 @@ def test_the_form_is_the_reference_for_every_legal_config(config, task, tokens):
     model = make(task, **config)
     ids, types = text(tokens)
     expected = reference(model, ids, types)
-    form = PteForm(model, LENGTH).eval()
+    form = XnnpackModel(model, LENGTH).eval()
     # fp32 sums in another order; the values grow with the random weights, so the bound grows with them.
     bound = 1e-5 * max(1.0, *(float(b.abs().max()) for b in expected))
     with torch.inference_mode():

@@ -8,11 +8,10 @@ from pte_models import LENGTH, VOCAB, Program, make, reference, text, worst
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.export.calibration import calibrate
-from squeezebert_mobile.export.integers import quantize_rows
-from squeezebert_mobile.export.scheme import Dynamic, Half, Ranges, Static
-from squeezebert_mobile.export.xnnpack.form import Products, PteForm
+from squeezebert_mobile.export.quantization import Dynamic, Half, Ranges, Static, quantize_per_channel
+from squeezebert_mobile.export.xnnpack.form import Products, XnnpackModel
+from squeezebert_mobile.export.xnnpack.int8 import quantize, units
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
-from squeezebert_mobile.export.xnnpack.quantize import quantize, units
 from squeezebert_mobile.tasks import Task
 
 WIDE = {
@@ -24,13 +23,13 @@ WIDE = {
 }
 
 
-def int8_form(model, scheme: Dynamic | Static) -> PteForm:
-    form = PteForm(model, model.config.max_position_embeddings).eval()
+def int8_form(model, scheme: Dynamic | Static) -> XnnpackModel:
+    form = XnnpackModel(model, model.config.max_position_embeddings).eval()
     quantize(form, scheme)
     return form
 
 
-def run(form: PteForm, ids: torch.Tensor, types: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def run(form: XnnpackModel, ids: torch.Tensor, types: torch.Tensor) -> tuple[torch.Tensor, ...]:
     with torch.inference_mode():
         return form(ids, types)
 
@@ -70,13 +69,13 @@ def test_the_runtime_computes_what_the_form_says(bits):
 def test_a_tied_int8_table_is_written_once():
     model = make(Task.FILL_MASK, **WIDE, num_hidden_layers=1, vocab_size=4001)
     data = lower_pte(model, scheme=Dynamic()).data
-    table, _ = quantize_rows(model.get_submodule("cls.predictions.decoder").weight.detach())
+    table, _ = quantize_per_channel(model.get_submodule("cls.predictions.decoder").weight.detach())
     assert data.count(table.numpy().tobytes()) == 1
 
 
 def test_every_parameter_is_accounted_for():
     model = make(Task.TEXT_CLASSIFICATION, **WIDE)
-    form = PteForm(model, 40)
+    form = XnnpackModel(model, 40)
     dropped = sum(
         layer.attention.key.bias.numel() + layer.attention.value.bias.numel()
         for layer in model.transformer.encoder.layers
@@ -94,7 +93,7 @@ def test_every_parameter_is_accounted_for():
 
 def test_units_that_are_kept_stay_float_and_are_named():
     model = make(Task.TEXT_CLASSIFICATION, **WIDE)
-    form = PteForm(model, 40).eval()
+    form = XnnpackModel(model, 40).eval()
     parts = quantize(form, Dynamic(keep_float=frozenset(units(form)) - {"layers.1.feed_forward"}))
     quantized = {part.name.split(".groups")[0] for part in parts if part.reason is None}
     assert quantized == {"layers.1.feed_forward.wide", "layers.1.feed_forward.narrow"}
@@ -102,14 +101,14 @@ def test_units_that_are_kept_stay_float_and_are_named():
 
 @pytest.mark.parametrize(("kept", "message"), [({"layers.7.attention"}, "names no unit"), (None, "leaves nothing")])
 def test_units_that_cannot_be_kept_are_refused(kept, message):
-    form = PteForm(make(Task.FILL_MASK, **WIDE), 40).eval()
+    form = XnnpackModel(make(Task.FILL_MASK, **WIDE), 40).eval()
     with pytest.raises(UsageError, match=message):
         quantize(form, Dynamic(keep_float=frozenset(units(form) if kept is None else kept)))
 
 
 def test_four_bits_need_a_width_that_they_divide():
     with pytest.raises(UnsupportedModelError, match="found 48, expected a multiple of 64"):
-        quantize(PteForm(make(Task.FILL_MASK), 40).eval(), Dynamic(embedding_bits=4))
+        quantize(XnnpackModel(make(Task.FILL_MASK), 40).eval(), Dynamic(embedding_bits=4))
 
 
 def test_a_zero_row_does_not_divide_by_zero():
@@ -128,7 +127,7 @@ def ranges(model) -> Ranges:
 @pytest.mark.parametrize("task", [Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION])
 def test_static_products_stay_close_and_are_accounted_for(task):
     model = make(task, **WIDE)
-    form = PteForm(model, LENGTH).eval()
+    form = XnnpackModel(model, LENGTH).eval()
     parts = {part.name: part for part in quantize(form, Static(ranges(model)))}
     reads_first = task is Task.TEXT_CLASSIFICATION
     assert parts["layers.0.attention.products"].reason is None
@@ -141,7 +140,7 @@ def test_static_products_stay_close_and_are_accounted_for(task):
 
 def test_an_attention_that_is_kept_has_float_products():
     model = make(Task.TOKEN_CLASSIFICATION, **WIDE)
-    form = PteForm(model, LENGTH).eval()
+    form = XnnpackModel(model, LENGTH).eval()
     parts = quantize(form, Static(ranges(model), keep_float=frozenset({"layers.0.attention"})))
     (reason,) = {part.reason for part in parts if part.name.startswith("layers.0.attention")}
     assert reason == "kept float as asked"
@@ -152,7 +151,7 @@ def test_ranges_of_another_model_are_refused():
     model = make(Task.TOKEN_CLASSIFICATION, **WIDE)
     other = make(Task.TOKEN_CLASSIFICATION, **WIDE, num_hidden_layers=1)
     with pytest.raises(UnsupportedModelError, match=r"layers\.1\.attention"):
-        quantize(PteForm(model, LENGTH).eval(), Static(ranges(other)))
+        quantize(XnnpackModel(model, LENGTH).eval(), Static(ranges(other)))
 
 
 def test_static_products_multiply_integers(monkeypatch):

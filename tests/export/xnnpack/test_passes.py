@@ -17,15 +17,15 @@ from torch.nn import functional as F
 from squeezebert_mobile.export.weights import Grouped, base_model
 from squeezebert_mobile.export.xnnpack import lower as xnnpack_lower
 from squeezebert_mobile.export.xnnpack import patches
-from squeezebert_mobile.export.xnnpack.conv_form import (
+from squeezebert_mobile.export.xnnpack.form import (
     ConvAttention,
     ConvFeedForward,
     GroupConv,
+    XnnpackModel,
     convolve,
     grouped_conv,
 )
-from squeezebert_mobile.export.xnnpack.deduplicate import share_constants
-from squeezebert_mobile.export.xnnpack.form import PteForm
+from squeezebert_mobile.export.xnnpack.lower import deduplicate_constants
 from squeezebert_mobile.tasks import Task
 
 Teaching = Callable[[], AbstractContextManager[Any]]
@@ -225,7 +225,7 @@ def test_a_grouped_convolution_is_the_maps_of_its_groups() -> None:
 
 def test_grouped_maps_are_convolved_and_nothing_else() -> None:
     model = tiny.model(Task.TEXT_CLASSIFICATION)
-    form = PteForm(model, TOKENS).eval()
+    form = XnnpackModel(model, TOKENS).eval()
     inputs = (torch.ones(1, 5, dtype=torch.int64), torch.zeros(1, 5, dtype=torch.int64))
     before, (expected,) = dict(form.named_modules()), form(*inputs)
     convolve(form, model)
@@ -278,7 +278,7 @@ def segments(data: bytes) -> dict[str, bytes]:
 def test_a_large_table_that_is_there_twice_is_written_once() -> None:
     module, ids = Tables(), torch.tensor([0, 3, 15])
     before = lower(module, torch.zeros(TOKENS, dtype=torch.int64), axes=[0])
-    after = Lowered(share_constants(before.data), before.graphs)
+    after = Lowered(deduplicate_constants(before.data), before.graphs)
     large, small = (table.weight.detach().numpy().tobytes() for table in (module.large, module.small))
     assert [data.count(large) for data in (before.data, after.data)] == [2, 1]
     # Not worth the search.
@@ -292,11 +292,11 @@ def test_a_large_table_that_is_there_twice_is_written_once() -> None:
     assert after.outside() == before.outside()
     for found, expected in zip(answer(after.data, ids), answer(before.data, ids), strict=True):
         assert torch.equal(found, expected)
-    assert share_constants(after.data) == after.data
+    assert deduplicate_constants(after.data) == after.data
 
 
 def test_a_pte_without_repeats_is_left_alone() -> None:
-    assert share_constants(plain().data) is plain().data
+    assert deduplicate_constants(plain().data) is plain().data
 
 
 def test_a_capture_keeps_nothing_but_values() -> None:

@@ -1,18 +1,24 @@
-"""The accuracy that int8 may cost, and the units that go back to float until it costs no more."""
+"""What refuses a bundle that is not good enough: accuracy, speed and size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import median
+from time import perf_counter
 
+import numpy as np
 import torch
 
 from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import GateError, UsageError
+from squeezebert_mobile.export.inventory import TOKENS
 from squeezebert_mobile.export.options import ExportOptions
-from squeezebert_mobile.export.ort.form import OnnxForm
+from squeezebert_mobile.export.ort.form import OrtModel
 from squeezebert_mobile.export.ort.quantize import quantize
-from squeezebert_mobile.export.scheme import Dynamic, Static
+from squeezebert_mobile.export.quantization import Dynamic, Static
 from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.run.engines import Engine, load_engine
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
@@ -53,7 +59,7 @@ class AccuracyGate:
             fix = "allow more with --max-accuracy-drop, calibrate with --precision int8-static, or ship fp32"
             raise GateError(file, what, found=f"-{fall:.4f}", expected=f"at most -{self._max_drop:g}", fix=fix)
 
-    def settle(
+    def choose_keep_float(
         self, scheme: Dynamic | Static, rank: Callable[[], Sequence[Effect]], report: Callable[[str], None]
     ) -> frozenset[str]:
         """The units to keep float so that the drop is allowed: of ``rank``'s, those that do the most damage a byte.
@@ -69,7 +75,7 @@ class AccuracyGate:
 
         if holds(scheme.keep_float):
             return scheme.keep_float
-        order = [effect.unit for effect in sorted(rank(), key=lambda effect: -effect.damage)]
+        order = [effect.unit for effect in sorted(rank(), key=lambda effect: -effect.rms_per_parameter)]
         low, high = 0, len(order) - 1  # one unit at least stays int8
         while high - low > 1:
             middle = (low + high) // 2
@@ -96,7 +102,7 @@ class _FormSession:
     """An int8 form behind the call that runtimes have."""
 
     def __init__(self, model: PreTrained, scheme: Dynamic | Static) -> None:
-        self._form = OnnxForm(model, model.config.max_position_embeddings).eval()
+        self._form = OrtModel(model, model.config.max_position_embeddings).eval()
         self._names = model.task.output_names
         quantize(self._form, scheme)
 
@@ -105,3 +111,56 @@ class _FormSession:
         with torch.inference_mode():
             outputs = self._form(*(torch.from_numpy(array) for array in batch.arrays().values()))
         return {name: value.numpy() for name, value in zip(self._names, outputs, strict=True)}
+
+
+_WARM_UP, _ROUNDS, _SECONDS = 3, 21, 2.0
+
+
+def slowdown(base: bytes, other: bytes, artifact: Artifact, batch: Batch) -> float:
+    """The median time of ``other`` over that of ``base``, one thread; both have ``artifact``'s runtime and outputs.
+
+    At least 21 rounds and 2 seconds, the two calls of a round back to back, the first of them in turn.
+    """
+    engines = [load_engine(artifact.runtime, data, 1, artifact.outputs) for data in (base, other)]
+    for _ in range(_WARM_UP):
+        for engine in engines:
+            engine.run(batch)
+    seconds: tuple[list[float], list[float]] = ([], [])
+    started = perf_counter()
+    while len(seconds[0]) < _ROUNDS or perf_counter() - started < _SECONDS:
+        order = (0, 1) if len(seconds[0]) % 2 == 0 else (1, 0)
+        for index in order:
+            seconds[index].append(_time(engines[index], batch))
+    return median(seconds[1]) / median(seconds[0])
+
+
+def _time(engine: Engine, batch: Batch) -> float:
+    started = perf_counter()
+    engine.run(batch)
+    return perf_counter() - started
+
+
+def snippet(task: Task, vocab_size: int, max_length: int) -> Batch:
+    """One input of 128 tokens, or of the longest length that is shorter; times do not depend on the ids."""
+    shape = (1, 2, min(TOKENS, max_length)) if task is Task.MULTIPLE_CHOICE else (1, min(TOKENS, max_length))
+    ids = np.random.default_rng(0).integers(0, vocab_size, shape)
+    return Batch.of_ids(ids)
+
+
+def require_faster(artifacts: Sequence[Artifact], content: dict[str, bytes], batch: Batch) -> None:
+    """Raise GateError for an artifact that is not faster than the fp32 one of its runtime."""
+    base = {artifact.runtime: content[artifact.path] for artifact in artifacts if artifact.precision == "fp32"}
+    for artifact in artifacts:
+        if artifact.precision == "fp32":
+            continue
+        ratio = slowdown(base[artifact.runtime], content[artifact.path], artifact, batch)
+        if ratio >= 1:
+            fix = "ship fp32 on this kind of machine, or leave --require-faster out"
+            raise GateError(artifact.path, "is not faster than fp32", found=f"{ratio:.2f}x its time", fix=fix)
+
+
+def cost_report(throughout: bytes, settled: bytes, artifact: Artifact, units: int, batch: Batch) -> str:
+    """What it costs in size and time that ``units`` units of ``artifact`` went back to float for its accuracy."""
+    megabytes = (len(settled) - len(throughout)) / 1e6
+    times = slowdown(throughout, settled, artifact, batch)
+    return f"{artifact.path}: {units} units in float for its accuracy, {megabytes:+.1f} MB and {times:.2f}x the time"

@@ -1,14 +1,16 @@
-"""What precision an artifact gets, as a value: the passes and the lowerings take one of these and nothing else."""
+"""How a model is quantized: the scheme (dynamic, static, half), its ranges, and the arithmetic of integers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
+from torch import Tensor
+
 from squeezebert_mobile.errors import UnsupportedModelError
+from squeezebert_mobile.export.options import GeluApproximation
 
 EmbeddingBits = Literal[8, 4]
-# What x is multiplied by in the place of Gelu: sigmoid(1.702 x), or x / 3 + 1/2 clipped to 0 to 1.
-Gate = Literal["sigmoid", "clip"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Static:
     ranges: Ranges = field(repr=False)
     keep_float: frozenset[str] = frozenset()
     embedding_bits: EmbeddingBits = 8
-    approximate_gelu: Gate | None = None
+    approximate_gelu: GeluApproximation | None = None
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,35 @@ class Half:
 
 
 Scheme = Dynamic | Static | Half
+
+
+# Keeps the scale of an all-zero row from being zero.
+SMALLEST_SCALE = 1e-9
+
+
+def quantize_per_channel(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
+    """``weight`` [rows, in] as int8 of ``bits`` bits, and a float scale for each row [rows].
+
+    The lowest integer is left out, so that negating a weight negates its integer.
+    """
+    top = 2 ** (bits - 1) - 1
+    scale = (weight.abs().amax(1) / top).clamp_min(SMALLEST_SCALE)
+    return (weight / scale[:, None]).round().clamp(-top, top).to(torch.int8), scale
+
+
+@dataclass(frozen=True)
+class QRange:
+    """The calibrated range of an activation tensor, as `scheme.Ranges` gives it."""
+
+    low: float
+    high: float
+
+    def unsigned(self) -> tuple[Tensor, Tensor]:
+        """Scale and u8 zero point; the range is widened to hold 0, which must be exact."""
+        low, high = min(self.low, 0.0), max(self.high, 0.0)
+        scale = max((high - low) / 255, SMALLEST_SCALE)
+        return torch.tensor(scale), torch.tensor(min(max(round(-low / scale), 0), 255), dtype=torch.uint8)
+
+    def signed_scale(self, top: int = 127) -> float:
+        """The scale of a symmetric range whose largest integer is ``top``."""
+        return max(-self.low, self.high, top * SMALLEST_SCALE) / top
