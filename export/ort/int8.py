@@ -275,7 +275,7 @@ class ClipGate(nn.Module):
         return onnx_ops.clip(x, self.top)
 
 
-class IntHeadProduct(nn.Module):
+class IntPerHeadLinear(nn.Module):
     """`PerHeadLinear` stored as s8 and multiplied as float: one token reads it once, so its size is what counts."""
 
     def __init__(self, source: PerHeadLinear) -> None:
@@ -289,7 +289,7 @@ class IntHeadProduct(nn.Module):
         return (x @ self.values.to(torch.float32)) * self.scale
 
 
-class StaticHeadProduct(IntHeadProduct):
+class StaticPerHeadLinear(IntPerHeadLinear):
     """`PerHeadLinear` in integers, its input [N, H, 1, in] quantized with a calibrated range."""
 
     def __init__(self, source: PerHeadLinear, span: QRange) -> None:
@@ -365,7 +365,7 @@ class HalfLinear(nn.Module):
         return F.linear(x, self.weight.to(torch.float32), self.bias)
 
 
-class HalfHeadProduct(nn.Module):
+class HalfPerHeadLinear(nn.Module):
     """`PerHeadLinear` in fp16."""
 
     def __init__(self, source: PerHeadLinear) -> None:
@@ -402,4 +402,4 @@ def halve(form: OrtModel) -> None:
             weight = words if module.weight is table else nn.Buffer(module.weight.detach().half())
             form.set_submodule(name, HalfLinear(module, weight))
         elif isinstance(module, PerHeadLinear):
-            form.set_submodule(name, HalfHeadProduct(module))
+            form.set_submodule(name, HalfPerHeadLinear(module))

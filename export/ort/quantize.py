@@ -20,11 +20,11 @@ from squeezebert_mobile.export.ort.form import (
 from squeezebert_mobile.export.ort.int8 import (
     DynamicLinear,
     IntEmbeddings,
-    IntHeadProduct,
+    IntPerHeadLinear,
     StaticFeedForward,
     StaticGroupAttention,
-    StaticHeadProduct,
     StaticLinear,
+    StaticPerHeadLinear,
     halve,
 )
 from squeezebert_mobile.export.quantization import Dynamic, Half, QRange, Scheme, Static
@@ -189,7 +189,7 @@ class _Walk:
         source = self._form.get_submodule(name)
         if isinstance(source, PerHeadLinear):
             static = isinstance(self._scheme, Static)
-            return StaticHeadProduct(source, self._spans(name)("input")) if static else IntHeadProduct(source)
+            return StaticPerHeadLinear(source, self._spans(name)("input")) if static else IntPerHeadLinear(source)
         assert isinstance(source, nn.Linear)
         table = self._table(source)
         if isinstance(self._scheme, Dynamic):
