@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.bootstrap import Interval, interval
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle import folder as bundle
 from squeezebert_mobile.checkpoint import load as checkpoint
@@ -23,7 +24,7 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.features import Feature, collate, encode, hide_each
-from squeezebert_mobile.training.metrics import Float64, Interval, Metric, drop, interval, metrics, observe, replicates
+from squeezebert_mobile.training.metrics import Float64, Metric, drop, metrics, observe, replicates
 from squeezebert_mobile.training.options import EvaluateOptions
 
 # A model's call: a batch to its outputs by name, such as logits [N, labels].

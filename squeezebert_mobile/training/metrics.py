@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from squeezebert_mobile import bootstrap
 from squeezebert_mobile.batch import Float32
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.run import postprocess
@@ -253,29 +254,11 @@ def _perplexity(statistics: Float64) -> float:
     return float(np.exp(total[0] / total[1])) if total[1] else float("nan")
 
 
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Both ends of a 95 % interval."""
-
-    low: float
-    high: float
-
-
 def replicates(metric: Metric, count: int, seed: int) -> Float64:
     """The metric on ``count`` samples of the examples, with replacement; equal seeds draw equal examples."""
     random = np.random.default_rng(seed)
     size = len(metric.statistics)
-    return np.array([metric.reduce(metric.statistics[random.integers(size, size=size)]) for _ in range(count)])
-
-
-def interval(values: Float64) -> Interval:
-    """The percentile interval of replicates; of a paired difference, where they were subtracted one by one."""
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(values, [tail, 1 - tail])
-    return Interval(float(low), float(high))
+    return np.array([metric.reduce(metric.statistics[bootstrap.draw(random, size, 1)[0]]) for _ in range(count)])
 
 
 def drop(baseline: Float64, candidate: Float64, *, higher_is_better: bool) -> Float64:

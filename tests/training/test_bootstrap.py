@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from squeezebert_mobile import bootstrap
+from squeezebert_mobile.bootstrap import Interval
 from squeezebert_mobile.training import metrics
 from squeezebert_mobile.training.evaluate import Candidate, Scored, compare
-from squeezebert_mobile.training.metrics import Float64, Interval, Metric
+from squeezebert_mobile.training.metrics import Float64, Metric
 
 
 def mean(values: object, *, higher_is_better: bool = True) -> Metric:
@@ -53,12 +55,12 @@ def test_the_draws_of_two_metrics_of_one_size_are_the_same() -> None:
 
 
 def test_an_interval_leaves_two_and_a_half_percent_on_either_side() -> None:
-    assert metrics.interval(np.arange(1001.0)) == Interval(pytest.approx(25.0), pytest.approx(975.0))
+    assert bootstrap.interval(np.arange(1001.0)) == Interval(pytest.approx(25.0), pytest.approx(975.0))
 
 
 def test_a_replicate_without_a_value_does_not_count() -> None:
     values = np.concatenate([np.arange(1001.0), np.full(500, np.nan)])
-    assert metrics.interval(values) == Interval(pytest.approx(25.0), pytest.approx(975.0))
+    assert bootstrap.interval(values) == Interval(pytest.approx(25.0), pytest.approx(975.0))
 
 
 def test_a_drop_is_positive_where_the_candidate_is_worse() -> None:
@@ -83,6 +85,6 @@ def test_a_row_has_its_interval_its_drop_and_its_median_milliseconds(higher_is_b
     assert (other.baseline, other.drop) == ("a", pytest.approx(drop))
     # Every example is as much better or worse, so a pair of equal draws never differs by anything else.
     assert other.drop_interval == Interval(pytest.approx(drop), pytest.approx(drop))
-    expected = metrics.interval(metrics.replicates(scored[0][1].metrics[0], 200, seed=7))
+    expected = bootstrap.interval(metrics.replicates(scored[0][1].metrics[0], 200, seed=7))
     assert base.interval == expected
     assert base.metrics == {"mean": pytest.approx(values.mean())}

@@ -10,6 +10,7 @@ from seqeval.metrics import f1_score
 from tiny import CONFIG, checkpoint, tokenizer
 
 from squeezebert_mobile.batch import Batch
+from squeezebert_mobile.bootstrap import interval
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.model import run_module
@@ -19,7 +20,7 @@ from squeezebert_mobile.training.data import QuestionExample, TaggedExample, Tex
 from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate, require_drop
 from squeezebert_mobile.training.evaluate import score as score_predictions
 from squeezebert_mobile.training.features import Feature, encode, hide_each
-from squeezebert_mobile.training.metrics import drop, interval, replicates
+from squeezebert_mobile.training.metrics import drop, replicates
 
 torch.set_num_threads(1)
 
