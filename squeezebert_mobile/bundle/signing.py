@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
@@ -35,8 +34,7 @@ def require_private_key(path: Path) -> None:
 
 
 def _signer(private_key: Path) -> Any:
-    library = _library()
-    signer = library.signing.Config().set_hashing_config(_hashing(library))
+    signer = _config("signing")
     with _key(private_key, "an unencrypted PEM private key"):
         return signer.use_elliptic_key_signer(private_key=private_key)
 
@@ -59,12 +57,11 @@ def require_signed(bundle: Bundle, public_key: Path) -> None:
 
     Raises InputFileError where ``public_key`` is no PEM public key, EnvironmentFault where the package is missing.
     """
-    library = _library()
+    verifier = _config("verifying")
     path = bundle.folder / SIGNATURE_NAME
     if not path.is_file():
         fix = "ask its maker for a signed bundle; export one with --sign-key"
         raise IntegrityError(path, "is missing: the bundle is not signed", fix=fix)
-    verifier = library.verifying.Config().set_hashing_config(_hashing(library))
     with _key(public_key, "a PEM public key"):
         verifier.use_elliptic_key_verifier(public_key=public_key)
     try:
@@ -90,15 +87,13 @@ def _signed_names(path: Path) -> set[str]:
     return {resource["name"] for resource in statement["predicate"]["resources"]}
 
 
-def _library() -> ModuleType:
+def _config(part: str) -> Any:
+    """The library's configuration of ``part``, signing or verifying: every file but the signature, git's own too."""
     try:
         import model_signing
     except ImportError as error:
         fix = "pip install 'squeezebert-mobile[sign]'"
         raise EnvironmentFault("model-signing", f"cannot be imported: {error}", fix=fix) from None
-    return model_signing
-
-
-def _hashing(library: ModuleType) -> object:
-    """Every file but the signature, the ones that git makes too."""
-    return library.hashing.Config().set_ignored_paths(paths=[SIGNATURE_NAME], ignore_git_paths=False)
+    library: Any = model_signing
+    hashing = library.hashing.Config().set_ignored_paths(paths=[SIGNATURE_NAME], ignore_git_paths=False)
+    return getattr(library, part).Config().set_hashing_config(hashing)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
@@ -22,6 +22,8 @@ DEFAULT_MAX_LENGTH = 512
 UNLIMITED = 10**9
 
 _RESTORE = "restore the original file"
+_KINDS = {dict: "an object", list: "a list", bool: "true or false"}
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -171,18 +173,21 @@ def _read_settings(folder: Path, serialized: Mapping[str, object]) -> tuple[Toke
         config |= _read_optional(folder / SPECIAL_TOKENS_FILE)
         pieces_by_id = _legacy_added(folder, serialized)
     else:
-        decoder = _object(path, "added_tokens_decoder", config["added_tokens_decoder"])
+        decoder = _typed(path, "added_tokens_decoder", config["added_tokens_decoder"], dict)
         pieces_by_id = {_id(path, key): _added_piece(path, value) for key, value in decoder.items()}
     for key, plain in (("split_special_tokens", False), ("truncation_side", "right")):
         if config.get(key, plain) != plain:
             fix = f"remove {key}; the other readers of the bundle do not know it"
             raise UnsupportedModelError(path, f"{key} is not supported", found=config[key], expected=plain, fix=fix)
     extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
-    extra_tokens = list(extra.values()) if isinstance(extra, dict) else _list(path, extra)
+    extra_tokens = (
+        list(extra.values()) if isinstance(extra, dict) else _typed(path, "extra_special_tokens", extra, list)
+    )
+    accents = config.get("strip_accents")
     settings = TokenizerSettings(
-        do_lower_case=_flag(path, config, "do_lower_case"),
-        strip_accents=None if config.get("strip_accents") is None else _flag(path, config, "strip_accents"),
-        tokenize_chinese_chars=_flag(path, config, "tokenize_chinese_chars"),
+        do_lower_case=_typed(path, "do_lower_case", config.get("do_lower_case", True), bool),
+        strip_accents=None if accents is None else _typed(path, "strip_accents", accents, bool),
+        tokenize_chinese_chars=_typed(path, "tokenize_chinese_chars", config.get("tokenize_chinese_chars", True), bool),
         model_max_length=_max_length(path, config),
         padding_side="left" if config.get("padding_side") == "left" else "right",
     )
@@ -199,20 +204,20 @@ def _legacy_added(folder: Path, serialized: Mapping[str, object]) -> dict[int, A
     # As transformers does: a token of this old file is matched after normalization.
     pieces_by_id = {_id(path, id_): AddedPiece(token, special=False, normalized=True) for token, id_ in listed}
     path = folder / TOKENIZER_FILE
-    for entry in _list(path, serialized.get("added_tokens", [])):
-        pieces_by_id[_id(path, _object(path, "added_tokens", entry).get("id"))] = _added_piece(path, entry)
+    for entry in _typed(path, "added_tokens", serialized.get("added_tokens", []), list):
+        pieces_by_id[_id(path, _typed(path, "an added token", entry, dict).get("id"))] = _added_piece(path, entry)
     return pieces_by_id
 
 
 def _serialized_pieces(path: Path, serialized: Mapping[str, object]) -> tuple[str, ...]:
-    model = _object(path, "model", serialized.get("model"))
+    model = _typed(path, "model", serialized.get("model"), dict)
     # Files of tokenizers before 0.10 do not name the kind of their model.
     expected = {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
     for key, value in expected.items():
         if model.get(key, value) != value:
             fix = "use a tokenizer of a BERT or SqueezeBERT checkpoint"
             raise UnsupportedModelError(path, f"model.{key} is not BERT's", found=model[key], expected=value, fix=fix)
-    ids = {piece: _id(path, id_) for piece, id_ in _object(path, "model.vocab", model.get("vocab")).items()}
+    ids = {piece: _id(path, id_) for piece, id_ in _typed(path, "model.vocab", model.get("vocab"), dict).items()}
     pieces = tuple(sorted(ids, key=ids.__getitem__))
     for expected_id, piece in enumerate(pieces):
         if ids[piece] != expected_id:
@@ -222,8 +227,8 @@ def _serialized_pieces(path: Path, serialized: Mapping[str, object]) -> tuple[st
 
 
 def _check_pipeline(path: Path, serialized: Mapping[str, object], settings: TokenizerSettings) -> None:
-    normalizer = _object(path, "normalizer", serialized.get("normalizer"))
-    splitter = _object(path, "pre_tokenizer", serialized.get("pre_tokenizer"))
+    normalizer = _typed(path, "normalizer", serialized.get("normalizer"), dict)
+    splitter = _typed(path, "pre_tokenizer", serialized.get("pre_tokenizer"), dict)
     kinds = (normalizer.get("type"), splitter.get("type"), normalizer.get("clean_text", True))
     if kinds != ("BertNormalizer", "BertPreTokenizer", True):
         what = "does not clean and split text as BERT does"
@@ -250,9 +255,9 @@ def _check_same(path: Path, pieces: Sequence[str], listed: Sequence[str]) -> Non
 
 
 def _added_piece(path: Path, value: object) -> AddedPiece:
-    entry = _object(path, "an added token", value)
+    entry = _typed(path, "an added token", value, dict)
     names = ("special", "normalized", "single_word", "lstrip", "rstrip")
-    flags = {name: _flag(path, entry, name, default=False) for name in names}
+    flags = {name: _typed(path, name, entry.get(name, False), bool) for name in names}
     return AddedPiece(_content(path, entry), **flags)
 
 
@@ -262,13 +267,6 @@ def _content(path: Path, value: object) -> str:
     if not isinstance(content, str) or not content:
         raise InputFileError(path, "has a token without text", found=repr(value)[:80], fix=_RESTORE)
     return content
-
-
-def _flag(path: Path, values: Mapping[str, object], key: str, *, default: bool = True) -> bool:
-    value = values.get(key, default)
-    if not isinstance(value, bool):
-        raise InputFileError(path, f"{key} is not true or false", found=repr(value)[:80], fix=_RESTORE)
-    return value
 
 
 def _id(path: Path, value: object) -> int:
@@ -287,14 +285,7 @@ def _max_length(path: Path, config: Mapping[str, object]) -> int:
     return value
 
 
-def _object(path: Path, name: str, value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        found = type(value).__name__
-        raise InputFileError(path, f"{name} is not an object", found=found, fix=_RESTORE)
-    return value
-
-
-def _list(path: Path, value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise InputFileError(path, "added tokens are not a list", found=type(value).__name__, fix=_RESTORE)
+def _typed(path: Path, name: str, value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind):
+        raise InputFileError(path, f"{name} is not {_KINDS[kind]}", found=repr(value)[:80], fix=_RESTORE)
     return value

@@ -522,7 +522,7 @@ def edit(path: Path, change: Callable[[Any], object]) -> None:
             InputFileError,
             "id mismatch for new",
         ),
-        ("tokenizer.json", lambda d: d.update(added_tokens=3), InputFileError, "not a list"),
+        ("tokenizer.json", lambda d: d.update(added_tokens=3), InputFileError, "added_tokens is not a list"),
         ("tokenizer_config.json", lambda d: d.update(do_lower_case="yes"), InputFileError, "true or false"),
         ("special_tokens_map.json", lambda d: d.update(cls_token=5), InputFileError, "token without text"),
         ("special_tokens_map.json", lambda d: d.update(cls_token="<s>"), InputFileError, "lacks the cls_token <s>"),
