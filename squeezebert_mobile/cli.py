@@ -22,6 +22,7 @@ from squeezebert_mobile.run.options import PredictOptions, VerifyOptions
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
 
 Chosen = TypeVar("Chosen", bound=Options)
+Command = Callable[[Chosen, Screen], None]
 
 app = typer.Typer(
     help="SqueezeBERT checkpoints as verified bundles for phones: ONNX Runtime and ExecuTorch, fp32 and int8.",
@@ -54,15 +55,13 @@ def options(
     """Options of every command."""
 
 
-def command(
-    kind: type[Chosen], *, quiet: bool = False
-) -> Callable[[Callable[[Chosen, Screen], None]], Callable[[Chosen, Screen], None]]:
+def command(kind: type[Chosen], *, quiet: bool = False) -> Callable[[Command[Chosen]], Command[Chosen]]:
     """Make a command of a function: its name and docstring, the fields of ``kind``, --json and, if asked, --quiet."""
     shared = {"as_json": Json, "quiet": Quiet} if quiet else {"as_json": Json}
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter(name, keyword, annotation=hint, default=False) for name, hint in shared.items()]
 
-    def register(function: Callable[[Chosen, Screen], None]) -> Callable[[Chosen, Screen], None]:
+    def register(function: Command[Chosen]) -> Command[Chosen]:
         def call(**values: Any) -> None:
             screen = Screen(**{name: values.pop(name) for name in shared})
             function(kind.parse(values), screen)
