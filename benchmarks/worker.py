@@ -82,9 +82,6 @@ class Loader:
         self._spans.append((start, time.perf_counter_ns()))
         return outputs
 
-    def close(self) -> None:
-        """Nothing to end: the engine goes with its process."""
-
     def measure(self, item: Item) -> Timing:
         """One call, timed."""
         self._spans.clear()
@@ -142,7 +139,7 @@ def _reference(folder: Path, candidate: Candidate) -> "nn.Module":
 
 def _pipeline(candidate: Candidate, engine: Loader, bundle: Bundle | None) -> Predictor | PlainPipeline | None:
     if bundle is not None:
-        return Predictor(bundle, runtime=candidate.runtime, precision=candidate.precision, runner=engine)
+        return Predictor(bundle, runtime=candidate.runtime, precision=candidate.precision, run=engine.run)
     if candidate.tokenizer is None:
         return None
     tokenizer = SqueezeBertTokenizerFast.from_pretrained(candidate.tokenizer)

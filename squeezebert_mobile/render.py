@@ -49,13 +49,12 @@ def predictions(results: "Sequence[Prediction]") -> str:
 
 def prediction(result: "Prediction") -> str:
     """One answer, with what a reader should know of how the text was read."""
-    from squeezebert_mobile.run.postprocess import Answer, Choice, LabelScore
-    from squeezebert_mobile.run.predict import Embedding
+    from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, LabelScore
 
     sample, answer = result.sample, result.result
     lines = [sample.text if sample.text_pair is None else f"{sample.text}  |  {sample.text_pair}"]
     match answer:
-        case Answer():
+        case AnswerSpan():
             lines.append(f"  {answer.text!r}  {answer.score:.4f}  at {answer.start}..{answer.end}")
         case Choice():
             scores = zip(sample.options, answer.scores, strict=True)

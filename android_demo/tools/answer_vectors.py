@@ -1,4 +1,4 @@
-"""Write vectors/answers.json, which proves the Java post-processing equal to squeezebert_mobile/postprocess.py."""
+"""Write vectors/answers.json, which proves the Java post-processing equal to squeezebert_mobile/run/postprocess.py."""
 
 import itertools
 import json
@@ -59,7 +59,7 @@ def answers(rng: np.random.Generator) -> list[dict[str, Any]]:
             starts = [2 * (10 * part + word) for word in range(size)]
             offsets = [[0, 0]] * 4 + [[first, first + 1] for first in starts] + [[0, 0]]
             start, end = (rng.normal(0, 3, len(sequence)).astype(np.float32) for _ in range(2))
-            windows.append(postprocess.Window(start, end, np.array(offsets), np.array(sequence) == 1))
+            windows.append(postprocess.SpanLogits(start, end, np.array(offsets), np.array(sequence) == 1))
             rows.append({"start": start.tolist(), "end": end.tolist(), "offsets": offsets, "sequence_ids": sequence})
         context = " ".join(chr(0x1F600 + word) for word in range(80))
         cases.append({"windows": rows, "context": context, "want": asdict(postprocess.answer(windows, context))})
@@ -69,7 +69,13 @@ def answers(rng: np.random.Generator) -> list[dict[str, Any]]:
 def fillings(rng: np.random.Generator) -> list[dict[str, Any]]:
     """Rows of vocabulary logits, some with equal values."""
     rows = [rng.normal(0, 3, 40).astype(np.float32) for _ in range(5)] + [np.zeros(40, np.float32)]
-    return [{"logits": row.tolist(), "want": [asdict(f) for f in postprocess.fill_mask(row, 5)]} for row in rows]
+    pieces = [str(piece) for piece in range(40)]
+    cases = []
+    for row in rows:
+        found = postprocess.fill_mask(row, pieces, 5)
+        want = [{"token_id": filling.token_id, "score": filling.score} for filling in found]
+        cases.append({"logits": row.tolist(), "want": want})
+    return cases
 
 
 def main() -> None:

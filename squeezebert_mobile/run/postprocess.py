@@ -1,4 +1,4 @@
-"""From a model's outputs to answers: numpy only, one function per task, the same arithmetic as the Java core."""
+"""From a model's outputs to results: numpy only, one function per task, the same arithmetic as the Java core."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Entity:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerSpan:
     """A span of the context; ``start`` and ``end`` count code points; an empty text where there is no context."""
 
     text: str
@@ -44,9 +44,10 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Filling:
-    """A vocabulary piece for a mask, with its probability."""
+class MaskFilling:
+    """A vocabulary piece for a mask, its id and its probability."""
 
+    token: str
     token_id: int
     score: float
 
@@ -57,6 +58,30 @@ class Choice:
 
     index: int
     scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The pooled vector of a text, [C]."""
+
+    vector: tuple[float, ...]
+
+
+Result = (
+    tuple[LabelScore, ...] | tuple[Entity, ...] | AnswerSpan | tuple[tuple[MaskFilling, ...], ...] | Choice | Embedding
+)
+
+
+@dataclass(frozen=True)
+class SpanLogits:
+    """One window of a long context: [W] logits, and of as many tokens or more, the rest padding, offsets [W, 2] and
+    which of them are context.
+    """
+
+    start_logits: Float32
+    end_logits: Float32
+    offsets: Int64
+    is_context: NDArray[np.bool_]
 
 
 def softmax(logits: NDArray[np.floating]) -> Float64:
@@ -94,7 +119,7 @@ def regress(logits: Float32, labels: Sequence[str]) -> tuple[LabelScore, ...]:
 
 
 def entities(
-    logits: Float32, labels: Sequence[str], offsets: Int64, special: Int64, continues: NDArray[np.bool_], text: str
+    logits: Float32, labels: Sequence[str], offsets: Int64, special: Int64, continues: Sequence[bool], text: str
 ) -> tuple[Entity, ...]:
     """Spans from [W, labels] logits with BIO or plain labels; "O" is outside.
 
@@ -134,66 +159,50 @@ def _parse_tag(label: str) -> tuple[str, bool]:
     return label, False
 
 
-@dataclass(frozen=True)
-class Window:
-    """One stretch of a long context: [W] logits, offsets [W, 2] into the context, and which tokens are context."""
-
-    start_logits: Float32
-    end_logits: Float32
-    offsets: Int64
-    is_context: NDArray[np.bool_]
-
-
-def answer(windows: Sequence[Window], context: str) -> Answer:
+def answer(windows: Sequence[SpanLogits], context: str) -> AnswerSpan:
     """The best span over all windows.
 
     Starts and ends are normalised over the context tokens of all windows together, so that windows compare; a span's
     score is the product of its two probabilities.
     """
-    total_start = _log_total([w.start_logits[w.is_context] for w in windows])
-    total_end = _log_total([w.end_logits[w.is_context] for w in windows])
-    best = Answer("", 0.0, 0, 0)
-    for window in windows:
-        span = _best_span(window)
-        if span is None:
+    tokens = [np.flatnonzero(window.is_context) for window in windows]
+    starts = [window.start_logits[own].astype(np.float64) for window, own in zip(windows, tokens, strict=True)]
+    ends = [window.end_logits[own].astype(np.float64) for window, own in zip(windows, tokens, strict=True)]
+    total_start, total_end = _log_total(starts), _log_total(ends)
+    best = AnswerSpan("", 0.0, 0, 0)
+    for window, own, start, end in zip(windows, tokens, starts, ends, strict=True):
+        if not own.size:
             continue
-        first, last = span
-        log_start = float(window.start_logits[first]) - total_start
-        log_end = float(window.end_logits[last]) - total_end
-        score = float(np.exp(log_start + log_end))
+        first, last = _best_span(start, end)
+        score = float(np.exp((start[first] - total_start) + (end[last] - total_end)))
         if score > best.score:
-            start, end = int(window.offsets[first, 0]), int(window.offsets[last, 1])
-            best = Answer(context[start:end], score, start, end)
+            begin, stop = int(window.offsets[own[first], 0]), int(window.offsets[own[last], 1])
+            best = AnswerSpan(context[begin:stop], score, begin, stop)
     return best
 
 
-def _log_total(parts: Sequence[Float32]) -> float:
-    values = np.concatenate(parts).astype(np.float64)
+def _log_total(parts: Sequence[Float64]) -> float:
+    values = np.concatenate(parts)
     if not values.size:
         return 0.0
     peak = values.max()
     return float(peak + np.log(np.exp(values - peak).sum()))
 
 
-def _best_span(window: Window) -> tuple[int, int] | None:
+def _best_span(start: Float64, end: Float64) -> tuple[int, int]:
     """First and last token of the span with the largest sum of logits, at most MAX_ANSWER_TOKENS long."""
-    tokens = np.flatnonzero(window.is_context)
-    if not tokens.size:
-        return None
-    start = window.start_logits[tokens].astype(np.float64)
-    end = window.end_logits[tokens].astype(np.float64)
     scores = start[:, None] + end[None, :]
-    length = np.arange(len(tokens))[None, :] - np.arange(len(tokens))[:, None]
+    length = np.arange(len(end))[None, :] - np.arange(len(start))[:, None]
     scores[(length < 0) | (length >= MAX_ANSWER_TOKENS)] = -np.inf
     first, last = np.unravel_index(int(scores.argmax()), scores.shape)
-    return int(tokens[first]), int(tokens[last])
+    return int(first), int(last)
 
 
-def fill_mask(logits: Float32, count: int) -> tuple[Filling, ...]:
-    """The ``count`` likeliest pieces for one mask from [V] logits."""
-    probabilities = softmax(logits)
+def fill_mask(logits: Float32, pieces: Sequence[str], count: int) -> tuple[MaskFilling, ...]:
+    """The ``count`` likeliest of the vocabulary's pieces for one mask from [V] logits; spare rows are left out."""
+    probabilities = softmax(logits[: len(pieces)])
     order = np.argsort(-probabilities, kind="stable")[:count]
-    return tuple(Filling(int(i), float(probabilities[i])) for i in order)
+    return tuple(MaskFilling(pieces[i], int(i), float(probabilities[i])) for i in order)
 
 
 def choose(logits: Float32) -> Choice:

@@ -1,9 +1,10 @@
 """Answers for texts from a bundle alone: tokenize, run, post-process."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
@@ -14,10 +15,13 @@ from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
-from squeezebert_mobile.run.postprocess import Answer, Choice, Entity, LabelScore, Window
+from squeezebert_mobile.run.postprocess import Embedding, Result, SpanLogits
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import Encoded
+
+# Outputs by name for a batch.
+Run = Callable[[Batch], Mapping[str, Float32]]
 
 
 @dataclass(frozen=True)
@@ -27,25 +31,6 @@ class Sample:
     text: str
     text_pair: str | None = None
     options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class MaskFilling:
-    """A piece for one mask: its text, its id and its probability."""
-
-    token: str
-    token_id: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """The pooled vector of a text, [C]."""
-
-    vector: tuple[float, ...]
-
-
-Result = tuple[LabelScore, ...] | tuple[Entity, ...] | Answer | tuple[tuple[MaskFilling, ...], ...] | Choice | Embedding
 
 
 @dataclass(frozen=True)
@@ -59,22 +44,10 @@ class Prediction:
     truncated: bool
 
 
-class Runner(Protocol):
-    """Where the model runs: a `Session`, or an engine in this process for those who measure it."""
-
-    def run(self, batch: Batch) -> dict[str, Float32]:
-        """Outputs by name."""
-        ...
-
-    def close(self) -> None:
-        """Free what it holds."""
-        ...
-
-
 class Predictor:
     """A bundle's artifact and tokenizer, ready for texts; use it as a context manager.
 
-    ``runner`` replaces the child process that runs the artifact otherwise.
+    ``run`` replaces the child process that runs the artifact otherwise.
     Raises UsageError where the bundle lacks the artifact, or a sample does not fit the task.
     """
 
@@ -86,42 +59,44 @@ class Predictor:
         precision: str | None = None,
         threads: int = PredictOptions.threads,
         top_k: int = PredictOptions.top_k,
-        runner: Runner | None = None,
+        run: Run | None = None,
     ) -> None:
         self._manifest = bundle.manifest
         self._artifact = bundle.artifact(runtime, precision)
         self._config = bundle.config()
         self._tokenizer = bundle.tokenizer()
         self._top_k = top_k
-        self._pieces = self._tokenizer.convert_ids_to_tokens(range(self._tokenizer.vocab_size))
-        self._continues = np.array([piece.startswith("##") for piece in self._pieces])
-        self._session: Runner = runner or Session(bundle.folder, self._artifact, threads=threads)
+        self._sessions = ExitStack()
+        self._run = run or self._sessions.enter_context(Session(bundle.folder, self._artifact, threads=threads)).run
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session.close()
+        self._sessions.close()
 
     def __call__(self, sample: Sample) -> Prediction:
         """The answer for one sample, computed as the bundle recommends: alone and without padding."""
-        self._require_fitting(sample)
+        _require_fitting(self._manifest.task, sample)
         rows = self._encode(sample)
-        result = self._result(sample, rows, [self.run(batch) for batch in self._calls(rows)])
-        tokens = int(rows.attention_mask.sum())
-        truncated = bool(rows.truncated.any()) and not self._windowed
-        return Prediction(sample, result, tokens, int(rows.unknown.sum()), truncated)
+        outputs = [self._run(self._checked(batch)) for batch in self._calls(rows)]
+        result = self._result(sample, rows, outputs)
+        truncated = bool(rows.truncated.any()) and self._manifest.task is not Task.QUESTION_ANSWERING
+        return Prediction(sample, result, int(rows.attention_mask.sum()), int(rows.unknown.sum()), truncated)
 
-    def run(self, batch: Batch) -> dict[str, Float32]:
-        """Raw outputs by name. Raises UsageError for arrays that the model does not take."""
-        batches.check(
-            batch,
-            rank=self._manifest.task.rank,
-            vocab_size=self._config.vocab_size,
-            type_vocab_size=self._config.type_vocab_size,
-            max_length=self._artifact.max_length,
+    def _encode(self, sample: Sample) -> Encoded:
+        """Rows of tokens: one for each option, and for each window of a context that is too long."""
+        windows = self._manifest.task is Task.QUESTION_ANSWERING
+        length = self._artifact.max_length
+        return self._tokenizer(
+            [sample.text] * len(sample.options) or sample.text,
+            list(sample.options) or sample.text_pair,
+            max_length=length,
+            padding="longest",
+            truncation="only_second" if windows else True,
+            stride=window_stride(length) if windows else 0,
+            return_overflowing_tokens=windows,
         )
-        return self._session.run(batch)
 
     def _calls(self, rows: Encoded) -> list[Batch]:
         """Every window alone and unpadded; the options of a choice in one call, which is the model's input."""
@@ -130,82 +105,56 @@ class Predictor:
             return [batch.of_choices()]
         return [batch.row(n) for n in range(len(rows))]
 
-    @property
-    def _windowed(self) -> bool:
-        return self._manifest.task is Task.QUESTION_ANSWERING
+    def _checked(self, batch: Batch) -> Batch:
+        batches.check(
+            batch,
+            rank=self._manifest.task.rank,
+            vocab_size=self._config.vocab_size,
+            type_vocab_size=self._config.type_vocab_size,
+            max_length=self._artifact.max_length,
+        )
+        return batch
 
-    def _require_fitting(self, sample: Sample) -> None:
-        task = self._manifest.task
-        if task is Task.QUESTION_ANSWERING and sample.text_pair is None:
-            raise UsageError("TEXT_PAIR", "is missing", fix="give the question, then the context")
-        if task is Task.MULTIPLE_CHOICE and len(sample.options) < 2:
-            raise UsageError("--option", "needs two or more", found=len(sample.options), fix="repeat --option")
-        if task is not Task.MULTIPLE_CHOICE and sample.options:
-            raise UsageError("--option", "is for multiple choice", found=str(task), fix="leave it out")
-        if task is Task.MULTIPLE_CHOICE and sample.text_pair is not None:
-            raise UsageError("TEXT_PAIR", "has no place beside options", fix="give the text and its --option values")
-        if task is Task.FILL_MASK and "[MASK]" not in sample.text + (sample.text_pair or ""):
-            raise UsageError("TEXT", "has no [MASK] to fill", fix="write [MASK] where the word is missing")
-
-    def _encode(self, sample: Sample) -> Encoded:
-        length = self._artifact.max_length
-        if self._manifest.task is Task.MULTIPLE_CHOICE:
-            texts = [sample.text] * len(sample.options)
-            return self._tokenizer(texts, list(sample.options), max_length=length, padding="longest")
-        if self._windowed:
-            return self._tokenizer(
-                sample.text,
-                sample.text_pair,
-                max_length=length,
-                truncation="only_second",
-                stride=window_stride(length),
-                return_overflowing_tokens=True,
-                padding="longest",
-            )
-        return self._tokenizer(sample.text, sample.text_pair, max_length=length)
-
-    def _result(self, sample: Sample, rows: Encoded, calls: list[dict[str, Float32]]) -> Result:
-        labels, outputs = self._manifest.labels, calls[0]
+    def _result(self, sample: Sample, rows: Encoded, outputs: Sequence[Mapping[str, Float32]]) -> Result:
+        labels, pieces = self._manifest.labels, self._tokenizer.pieces
+        values = {name: array[0] for name, array in outputs[0].items()}
         match self._manifest.postprocessing:
             case "softmax":
-                return postprocess.classify(outputs["logits"][0], labels)
+                return postprocess.classify(values["logits"], labels)
             case "sigmoid":
-                return postprocess.classify_multi(outputs["logits"][0], labels)
+                return postprocess.classify_multi(values["logits"], labels)
             case "regression":
-                return postprocess.regress(outputs["logits"][0], labels)
+                return postprocess.regress(values["logits"], labels)
             case "entity-spans":
-                return self._entities(sample, rows, outputs["logits"][0])
+                special = (rows.sequence_ids[0] != 0).astype(np.int64)
+                continues = [token < len(pieces) and pieces[token].startswith("##") for token in rows.input_ids[0]]
+                return postprocess.entities(values["logits"], labels, rows.offsets[0], special, continues, sample.text)
             case "answer-span":
-                return self._answer(sample, rows, calls)
+                windows = [
+                    SpanLogits(each["start_logits"][0], each["end_logits"][0], offsets, texts == 1)
+                    for each, offsets, texts in zip(outputs, rows.offsets, rows.sequence_ids, strict=True)
+                ]
+                return postprocess.answer(windows, sample.text_pair or "")
             case "mask-fillings":
-                return self._fillings(rows, outputs["logits"][0])
+                masks = np.flatnonzero(rows.input_ids[0] == self._manifest.tokenizer.mask_token_id)
+                return tuple(postprocess.fill_mask(values["logits"][mask], pieces, self._top_k) for mask in masks)
             case "choice":
-                return postprocess.choose(outputs["logits"][0])
+                return postprocess.choose(values["logits"])
             case "none":
-                return Embedding(tuple(map(float, outputs["pooler_output"][0])))
+                return Embedding(tuple(map(float, values["pooler_output"])))
 
-    def _entities(self, sample: Sample, rows: Encoded, logits: Float32) -> tuple[Entity, ...]:
-        first = (rows.sequence_ids[0] != 0).astype(np.int64)
-        continues = self._continues[np.minimum(rows.input_ids[0], len(self._continues) - 1)]
-        return postprocess.entities(logits, self._manifest.labels, rows.offsets[0], first, continues, sample.text)
 
-    def _answer(self, sample: Sample, rows: Encoded, calls: list[dict[str, Float32]]) -> Answer:
-        windows = []
-        for n, outputs in enumerate(calls):
-            start, end = outputs["start_logits"][0], outputs["end_logits"][0]
-            windows.append(Window(start, end, rows.offsets[n, : len(start)], rows.sequence_ids[n, : len(start)] == 1))
-        return postprocess.answer(windows, sample.text_pair or "")
-
-    def _fillings(self, rows: Encoded, logits: Float32) -> tuple[tuple[MaskFilling, ...], ...]:
-        masks = np.flatnonzero(rows.input_ids[0] == self._manifest.tokenizer.mask_token_id)
-        vocabulary = logits[:, : len(self._pieces)]
-        return tuple(
-            tuple(
-                MaskFilling(self._pieces[filling.token_id], filling.token_id, filling.score)
-                for filling in postprocess.fill_mask(vocabulary[position], self._top_k)
-            )
-            for position in masks
-        )
+def _require_fitting(task: Task, sample: Sample) -> None:
+    if task is Task.QUESTION_ANSWERING and sample.text_pair is None:
+        raise UsageError("TEXT_PAIR", "is missing", fix="give the question, then the context")
+    if task is Task.MULTIPLE_CHOICE and len(sample.options) < 2:
+        raise UsageError("--option", "needs two or more", found=len(sample.options), fix="repeat --option")
+    if task is not Task.MULTIPLE_CHOICE and sample.options:
+        raise UsageError("--option", "is for multiple choice", found=str(task), fix="leave it out")
+    if task is Task.MULTIPLE_CHOICE and sample.text_pair is not None:
+        raise UsageError("TEXT_PAIR", "has no place beside options", fix="give the text and its --option values")
+    if task is Task.FILL_MASK and "[MASK]" not in sample.text + (sample.text_pair or ""):
+        raise UsageError("TEXT", "has no [MASK] to fill", fix="write [MASK] where the word is missing")
 
 
 def predict(

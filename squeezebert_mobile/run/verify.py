@@ -44,19 +44,18 @@ def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | No
     ids differ, or answers by more than `Artifact.allowed_differences`.
     """
     with archive.opened(source) as bundle:
+        signature: Literal["holds", "not checked", "none"] = "none"
         if public_key is not None:
             signing.require_signed(bundle, public_key)
-        return _verify(str(source), bundle, run=run, signed=public_key is not None)
-
-
-def _verify(source: str, bundle: Bundle, *, run: bool, signed: bool) -> Verification:
-    data = (bundle.folder / GOLDEN_NAME).read_bytes()
-    cases = golden.parse(data, str(bundle.folder / GOLDEN_NAME))
-    _check_ids(bundle, cases)
-    checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
-    files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
-    unchecked: Literal["not checked", "none"] = "not checked" if (bundle.folder / SIGNATURE_NAME).exists() else "none"
-    return Verification(source, bundle.digest, files, "holds" if signed else unchecked, checks)
+            signature = "holds"
+        elif (bundle.folder / SIGNATURE_NAME).exists():
+            signature = "not checked"
+        golden_path = bundle.folder / GOLDEN_NAME
+        cases = golden.parse(golden_path.read_bytes(), str(golden_path))
+        _check_ids(bundle, cases)
+        checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
+        files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
+        return Verification(str(source), bundle.digest, files, signature, checks)
 
 
 def _check_ids(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:

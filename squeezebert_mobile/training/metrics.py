@@ -200,10 +200,10 @@ def _f1_counts(counts: Float64) -> float:
 def _question_metrics(
     examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
 ) -> tuple[Metric, ...]:
-    windows: list[list[postprocess.Window]] = [[] for _ in examples]
+    windows: list[list[postprocess.SpanLogits]] = [[] for _ in examples]
     for feature, (start, end) in zip(features, observed, strict=True):
         assert feature.offsets is not None and feature.is_context is not None
-        window = postprocess.Window(
+        window = postprocess.SpanLogits(
             start.astype(np.float32), end.astype(np.float32), feature.offsets, feature.is_context
         )
         windows[feature.example].append(window)

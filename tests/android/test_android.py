@@ -25,8 +25,8 @@ from tiny import SAMPLES, SMALL
 from squeezebert_mobile.bundle import manifest
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export.pipeline import ExportOptions, export
-from squeezebert_mobile.run.postprocess import Answer, Choice, Entity, LabelScore
-from squeezebert_mobile.run.predict import Embedding, Result, Sample, predict
+from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, Entity, LabelScore, Result
+from squeezebert_mobile.run.predict import Sample, predict
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def shown(result: Result, sample: Sample) -> tuple[list[tuple[str, float]], list
         case Embedding(vector):
             facts = [("dimensions", len(vector)), ("length of the vector", math.hypot(*vector))]
             return [*facts, *((f"[{i}]", value) for i, value in enumerate(vector[:8]))], []
-        case Answer(text, score):
+        case AnswerSpan(text, score):
             return [(text, 100 * score)], [text]
         case Choice(_, scores):
             ranked = sorted(zip(sample.options, scores, strict=True), key=lambda option: -option[1])

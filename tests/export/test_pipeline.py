@@ -18,8 +18,8 @@ from squeezebert_mobile.errors import GateError, UnsupportedModelError, UsageErr
 from squeezebert_mobile.export import description
 from squeezebert_mobile.export.pipeline import ExportOptions, count_steps, export
 from squeezebert_mobile.export.reference import load_reference
-from squeezebert_mobile.run.postprocess import Answer, Choice, LabelScore
-from squeezebert_mobile.run.predict import Embedding, Predictor, Sample
+from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, LabelScore
+from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.run.verify import verify
 from squeezebert_mobile.tasks import Task
 
@@ -39,7 +39,7 @@ def assert_fits(task: Task, sample: Sample, result: object) -> None:
             assert isinstance(result, tuple)
             assert all(entity.text == sample.text[entity.start : entity.end] for entity in result)
         case Task.QUESTION_ANSWERING:
-            assert isinstance(result, Answer)
+            assert isinstance(result, AnswerSpan)
             assert result.text == (sample.text_pair or "")[result.start : result.end] != ""
         case Task.MULTIPLE_CHOICE:
             assert isinstance(result, Choice)
@@ -64,7 +64,7 @@ def test_every_task_becomes_a_bundle_that_answers_alike_in_both_runtimes(task: T
         assert_fits(task, sample, prediction.result)
         answers.append(prediction.result)
     assert type(answers[0]) is type(answers[1])
-    if isinstance(answers[0], Answer) and isinstance(answers[1], Answer):
+    if isinstance(answers[0], AnswerSpan) and isinstance(answers[1], AnswerSpan):
         assert answers[0].text == answers[1].text
 
 

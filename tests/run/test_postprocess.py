@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from squeezebert_mobile.run import postprocess
-from squeezebert_mobile.run.postprocess import Window
+from squeezebert_mobile.run.postprocess import SpanLogits
 
 LOGITS = hnp.arrays(np.float32, st.integers(1, 20), elements=st.floats(-80, 80, width=32))
 
@@ -40,7 +40,7 @@ def test_many_ties_keep_their_order() -> None:
     logits = np.arange(1000, dtype=np.float32) % 2
     expected = [*range(1, 1000, 2), *range(0, 1000, 2)]
     assert [int(item.label) for item in postprocess.classify(logits, names)] == expected
-    assert [filling.token_id for filling in postprocess.fill_mask(logits, 1000)] == expected
+    assert [filling.token_id for filling in postprocess.fill_mask(logits, names, 1000)] == expected
 
 
 def test_exclusive_labels_share_one_probability_and_independent_labels_have_their_own() -> None:
@@ -108,8 +108,8 @@ def test_special_tokens_are_never_entities() -> None:
     assert entities(["B-PER", "O", "B-LOC"]) == []
 
 
-def window(start: list[float], end: list[float], context: list[int], offsets: list[tuple[int, int]]) -> Window:
-    return Window(
+def window(start: list[float], end: list[float], context: list[int], offsets: list[tuple[int, int]]) -> SpanLogits:
+    return SpanLogits(
         np.array(start, np.float32), np.array(end, np.float32), np.array(offsets), np.array(context, np.bool_)
     )
 
@@ -142,7 +142,7 @@ def test_scores_of_all_spans_of_all_windows_never_exceed_one() -> None:
 
 def test_no_context_has_no_answer() -> None:
     empty = window([1, 2], [1, 2], [0, 0], [(0, 0), (0, 0)])
-    assert postprocess.answer([empty], "") == postprocess.Answer("", 0.0, 0, 0)
+    assert postprocess.answer([empty], "") == postprocess.AnswerSpan("", 0.0, 0, 0)
 
 
 @pytest.mark.parametrize(("over", "length"), [(0, postprocess.MAX_ANSWER_TOKENS), (1, 1)])
@@ -155,10 +155,24 @@ def test_answers_have_a_longest_length(over: int, length: int) -> None:
     assert found.end - found.start == length
 
 
+def test_spare_rows_of_the_vocabulary_fill_no_mask() -> None:
+    logits = np.log(np.array([1, 3, 100], np.float32))
+    assert postprocess.fill_mask(logits, "ab", 5)[0] == postprocess.MaskFilling("b", 1, pytest.approx(0.75))  # type: ignore[arg-type]
+    assert len(postprocess.fill_mask(logits, "ab", 5)) == 2
+
+
+def test_logits_of_a_window_may_be_fewer_than_its_row_has_tokens_with_its_padding() -> None:
+    padded = SpanLogits(
+        np.array([0, 6], np.float32), np.array([0, 6], np.float32),
+        np.array([(0, 3), (4, 8), (0, 0)]), np.array([True, True, False]),
+    )  # fmt: skip
+    assert postprocess.answer([padded], "the long day").text == "long"
+
+
 def test_fillings_and_choices() -> None:
     logits = np.log(np.array([1, 5, 2], np.float32))
-    fillings = postprocess.fill_mask(logits, 2)
-    assert [(filling.token_id, filling.score) for filling in fillings] == [
-        (1, pytest.approx(5 / 8)), (2, pytest.approx(2 / 8)),
+    fillings = postprocess.fill_mask(logits, "abc", 2)
+    assert [(filling.token, filling.token_id, filling.score) for filling in fillings] == [
+        ("b", 1, pytest.approx(5 / 8)), ("c", 2, pytest.approx(2 / 8)),
     ]  # fmt: skip
     assert postprocess.choose(logits) == postprocess.Choice(1, pytest.approx((1 / 8, 5 / 8, 2 / 8)))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import EnvironmentFault, SqueezeBertMobileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.model import model_class
-from squeezebert_mobile.run.postprocess import Answer
+from squeezebert_mobile.run.postprocess import AnswerSpan
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training.finetune import PLOT_NAME, REPORT_NAME, FinetuneOptions, finetune
@@ -118,7 +118,7 @@ def answer(task: Task, bundle: Bundle, runtime: str) -> object:
         sample = Sample("Where is Alan?", "Alan is in Rome now.")
     with Predictor(bundle, runtime=runtime) as predictor:
         result = predictor(sample).result
-    return result.text if isinstance(result, Answer) else [(entity.label, entity.text) for entity in result]
+    return result.text if isinstance(result, AnswerSpan) else [(entity.label, entity.text) for entity in result]
 
 
 @pytest.mark.slow
