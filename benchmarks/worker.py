@@ -3,12 +3,10 @@
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, fields
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, Checkpoint, PlainFile
@@ -19,50 +17,22 @@ from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.child import Answer, Arrays, serve
-from squeezebert_mobile.run.engines import Engine, OnnxEngine, load_engine
-from squeezebert_mobile.run.predict import Predictor, Sample
+from squeezebert_mobile.run.engines import ExecuTorchEngine, OnnxEngine, load_engine
+from squeezebert_mobile.run.predict import Predictor, Run, Sample
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
-if TYPE_CHECKING:
-    from torch import nn
 
-
-class TorchEngine:
-    """A PyTorch module of the three inputs that returns logits, or the reference model with its named outputs."""
-
-    def __init__(self, module: "nn.Module") -> None:
-        self._module = module
-
-    def run(self, batch: Batch) -> dict[str, Float32]:
-        """The outputs, numbered."""
-        import torch
-
-        with torch.inference_mode():
-            outputs = self._module(*(torch.from_numpy(array) for array in batch.arrays().values()))
-        values = outputs if isinstance(outputs, tuple) else (outputs,)
-        return {("logits", "pooler_output")[index]: value.numpy() for index, value in enumerate(values)}
-
-
-class PlainPteEngine:
+class PlainPteEngine(ExecuTorchEngine):
     """A peer's .pte: three inputs of a fixed length, to which shorter rows are padded, as its users must."""
 
-    def __init__(self, data: bytes, threads: int, tokens: int) -> None:
-        from executorch.extension.pybindings import _portable_lib
-
-        _portable_lib._unsafe_reset_threadpool(threads)
-        # The module reads from these bytes until it is gone, and does not hold them itself.
-        self._data = data
-        self._module = _portable_lib._load_for_executorch_from_buffer(data)
+    def __init__(self, model: bytes, threads: int, tokens: int) -> None:
+        super().__init__(model, threads, ())
         self._tokens = tokens
 
     def run(self, batch: Batch) -> dict[str, Float32]:
         """The logits [1, labels]."""
-        import torch
-
-        missing = self._tokens - batch.input_ids.shape[1]
-        arrays = (np.pad(array, ((0, 0), (0, missing))) for array in batch.arrays().values())
-        outputs = self._module.forward([torch.from_numpy(array) for array in arrays])
-        return {"logits": outputs[0].numpy().copy()}
+        (logits,) = self.forward(*batch.padded(self._tokens).arrays().values())
+        return {"logits": logits}
 
 
 class Loader:
@@ -70,15 +40,15 @@ class Loader:
 
     def __init__(self, candidate: Candidate, threads: int, bundle: Bundle | None) -> None:
         self._engine = _engine(candidate, threads, bundle)
-        self._pipeline = _pipeline(candidate, self, bundle)
+        self._pipeline = _pipeline(candidate, self.run, bundle)
         self._spans: list[tuple[int, int]] = []
         self._batch: Batch | None = None
 
-    def run(self, batch: Batch) -> dict[str, Float32]:
+    def run(self, batch: Batch) -> Mapping[str, Float32]:
         """The engine's outputs; when the call began and ended, in nanoseconds, and the batch are remembered."""
         self._batch = batch
         start = time.perf_counter_ns()
-        outputs = self._engine.run(batch)
+        outputs = self._engine(batch)
         self._spans.append((start, time.perf_counter_ns()))
         return outputs
 
@@ -101,49 +71,41 @@ class Loader:
         return Timing(start, tokens, infer, before, end - start - infer - before)
 
 
-class PlainPipeline:
-    """Text to label scores with a peer: what a `Predictor` is for a bundle."""
-
-    def __init__(self, tokenizer: SqueezeBertTokenizerFast, engine: Loader, max_tokens: int) -> None:
-        self._tokenizer, self._engine, self._max_tokens = tokenizer, engine, max_tokens
-
-    def __call__(self, sample: Sample) -> object:
-        """The scores of two labels."""
-        rows = self._tokenizer(sample.text, sample.text_pair, max_length=self._max_tokens)
-        outputs = self._engine.run(rows.batch())
-        logits = outputs["logits"][0]
-        return postprocess.classify(logits, [str(index) for index in range(len(logits))])
-
-
-def _engine(candidate: Candidate, threads: int, bundle: Bundle | None) -> Engine:
+def _engine(candidate: Candidate, threads: int, bundle: Bundle | None) -> Run:
     match candidate.source:
         case BundleFile(folder, path) if bundle is not None:
             artifact = next(a for a in bundle.manifest.artifacts if a.path == path)
-            return load_engine(artifact.runtime, (folder / path).read_bytes(), threads, artifact.outputs)
+            return load_engine(artifact.runtime, (folder / path).read_bytes(), threads, artifact.outputs).run
         case PlainFile(path, None):
-            return OnnxEngine(path.read_bytes(), threads)
+            return OnnxEngine(path.read_bytes(), threads).run
         case PlainFile(path, int(tokens)):
-            return PlainPteEngine(path.read_bytes(), threads, tokens)
+            return PlainPteEngine(path.read_bytes(), threads, tokens).run
         case Checkpoint(folder):
-            return TorchEngine(_reference(folder, candidate))
+            from squeezebert_mobile.model import model_class, run_module
+
+            reference = model_class(candidate.task).from_pretrained(folder)
+            return partial(run_module, reference, names=candidate.task.output_names)
         case PeerModel() as peer:
-            return TorchEngine(logits_of(peer.build()))
+            from squeezebert_mobile.model import run_module
+
+            return partial(run_module, logits_of(peer.build()), names=("logits",))
     raise AssertionError(f"{candidate.source} has no bundle")
 
 
-def _reference(folder: Path, candidate: Candidate) -> "nn.Module":
-    from squeezebert_mobile.model import model_class
-
-    return model_class(candidate.task).from_pretrained(folder)
-
-
-def _pipeline(candidate: Candidate, engine: Loader, bundle: Bundle | None) -> Predictor | PlainPipeline | None:
+def _pipeline(candidate: Candidate, run: Run, bundle: Bundle | None) -> Callable[[Sample], object] | None:
+    """From a text to its result, None where there is no tokenizer; for a peer it is label scores."""
     if bundle is not None:
-        return Predictor(bundle, runtime=candidate.runtime, precision=candidate.precision, run=engine.run)
+        return Predictor(bundle, runtime=candidate.runtime, precision=candidate.precision, run=run)
     if candidate.tokenizer is None:
         return None
     tokenizer = SqueezeBertTokenizerFast.from_pretrained(candidate.tokenizer)
-    return PlainPipeline(tokenizer, engine, candidate.max_tokens)
+
+    def classify(sample: Sample) -> object:
+        rows = tokenizer(sample.text, sample.text_pair, max_length=candidate.max_tokens)
+        logits = run(rows.batch())["logits"][0]
+        return postprocess.classify(logits, [str(index) for index in range(len(logits))])
+
+    return classify
 
 
 def peak_bytes() -> int:
@@ -168,6 +130,8 @@ def _import_runtime(candidate: Candidate, threads: int) -> None:
     torch.set_num_threads(threads)
     if candidate.runtime == "executorch":
         from executorch.extension.pybindings import _portable_lib  # noqa: F401
+    else:
+        from squeezebert_mobile import model  # noqa: F401
     if isinstance(candidate.source, PeerModel):
         candidate.source.model_class()
 

@@ -161,10 +161,13 @@ class Child:
 
     def _death(self, file: str | Path, request: str) -> SqueezeBertMobileError:
         """What the process died of: by a signal, the file is taken to be corrupt."""
-        code, peak = _ended(self._process)
+        _, status, usage = os.wait4(self._process.pid, 0)
+        code = self._process.returncode = os.waitstatus_to_exitcode(status)
         if code == -signal.SIGKILL:
             fix = "close other programs, or use a machine with more memory"
             stage = "loaded" if request == "load" else "ran"
+            # The kernel counts what the child shared with this process before it became its own program.
+            peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             what = f"the runtime was killed while it {stage} the model, most likely for memory"
             return EnvironmentFault(file, what, found=f"a peak of at most {peak / 1e6:.0f} MB", fix=fix)
         if code < 0:
@@ -185,13 +188,3 @@ def _rebuilt(
     """The error that the child raised."""
     classes = {cls.exit_code: cls for cls in SqueezeBertMobileError.__subclasses__()}
     return classes[exit_code](file, what, fix=fix, found=found, expected=expected)
-
-
-def _ended(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
-    """The exit code of a process that is about to end, and its peak of resident bytes.
-
-    The kernel counts what the child shared with this process before it became its own program, so it is an upper bound.
-    """
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -3,16 +3,17 @@
 Both can die on a damaged file, so a file that may be one is opened in a child process (`session`).
 """
 
+import importlib
 import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.batch import Batch, Float32, Int64
 from squeezebert_mobile.bundle.manifest import Artifact, TensorSpec
 from squeezebert_mobile.errors import (
     EnvironmentFault,
@@ -46,10 +47,7 @@ class OnnxEngine:
     def __init__(self, model: bytes, threads: int) -> None:
         # Upstream's switch; it must be set before the first use of the library.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        try:
-            import onnxruntime
-        except ImportError:
-            raise missing_package("onnxruntime") from None
+        onnxruntime = _require("onnxruntime", "onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -69,14 +67,11 @@ class ExecuTorchEngine:
     """ExecuTorch with XNNPACK: one unpadded row (or choice) a call, so a batch is a loop."""
 
     def __init__(self, model: bytes, threads: int, outputs: Sequence[TensorSpec]) -> None:
-        try:
-            from executorch.extension.pybindings import _portable_lib
-        except ImportError:
-            raise missing_package("executorch") from None
-        _portable_lib._unsafe_reset_threadpool(threads)
+        runtime = _require("executorch", "executorch.extension.pybindings._portable_lib")
+        runtime._unsafe_reset_threadpool(threads)
         # The module reads from these bytes until it is gone, and does not hold them itself.
         self._model = model
-        self._module = _portable_lib._load_for_executorch_from_buffer(model)
+        self._module = runtime._load_for_executorch_from_buffer(model)
         self._outputs = tuple(outputs)
 
     def run(self, batch: Batch) -> dict[str, Float32]:
@@ -95,12 +90,15 @@ class ExecuTorchEngine:
         return {name: value.reshape(n, choices) for name, value in self.run(flat).items()}
 
     def _run_row(self, row: Batch) -> list[Float32]:
-        import torch
-
         if not row.attention_mask.all():
             raise UsageError("attention_mask", "has padding before a real token", fix="pad on the right for ExecuTorch")
-        inputs = [torch.from_numpy(row.input_ids), torch.from_numpy(row.token_type_ids)]
-        return [value[0].numpy().copy() for value in self._module.forward(inputs)]
+        return [value[0] for value in self.forward(row.input_ids, row.token_type_ids)]
+
+    def forward(self, *inputs: Int64) -> list[Float32]:
+        """The program's outputs for its own inputs, in their order."""
+        import torch
+
+        return [value.numpy().copy() for value in self._module.forward([torch.from_numpy(array) for array in inputs])]
 
 
 def _pad(row: Float32, spec: TensorSpec, width: int) -> Float32:
@@ -119,11 +117,13 @@ def load_engine(runtime: Runtime, model: bytes, threads: int, outputs: Sequence[
             return ExecuTorchEngine(model, threads, outputs)
 
 
-def missing_package(name: str) -> EnvironmentFault:
-    """The error for a package that is not installed."""
-    return EnvironmentFault(
-        name, "is not installed", fix=f"pip install {name}, or pip install --force-reinstall squeezebert-mobile"
-    )
+def _require(package: str, module: str) -> Any:
+    """A runtime's module. Raises EnvironmentFault where its package is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        fix = f"pip install {package}, or pip install --force-reinstall squeezebert-mobile"
+        raise EnvironmentFault(package, "is not installed", fix=fix) from None
 
 
 def open_artifact(path: Path, artifact: Artifact, threads: int) -> Engine:

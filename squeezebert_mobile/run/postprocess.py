@@ -119,7 +119,7 @@ def regress(logits: Float32, labels: Sequence[str]) -> tuple[LabelScore, ...]:
 
 
 def entities(
-    logits: Float32, labels: Sequence[str], offsets: Int64, special: Int64, continues: Sequence[bool], text: str
+    logits: Float32, labels: Sequence[str], offsets: Int64, special: Int64, continues: NDArray[np.bool_], text: str
 ) -> tuple[Entity, ...]:
     """Spans from [W, labels] logits with BIO or plain labels; "O" is outside.
 

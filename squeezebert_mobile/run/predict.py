@@ -127,7 +127,7 @@ class Predictor:
                 return postprocess.regress(values["logits"], labels)
             case "entity-spans":
                 special = (rows.sequence_ids[0] != 0).astype(np.int64)
-                continues = [token < len(pieces) and pieces[token].startswith("##") for token in rows.input_ids[0]]
+                continues = np.array([id_ < len(pieces) and pieces[id_].startswith("##") for id_ in rows.input_ids[0]])
                 return postprocess.entities(values["logits"], labels, rows.offsets[0], special, continues, sample.text)
             case "answer-span":
                 windows = [

@@ -12,6 +12,8 @@ from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.run.options import VerifyOptions
 from squeezebert_mobile.run.session import Session
 
+Signature = Literal["holds", "not checked", "none"]
+
 
 @dataclass(frozen=True)
 class ArtifactCheck:
@@ -32,7 +34,7 @@ class Verification:
     folder: str
     digest: str
     files: int
-    signature: Literal["holds", "not checked", "none"]
+    signature: Signature
     artifacts: tuple[ArtifactCheck, ...]
 
 
@@ -44,18 +46,15 @@ def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | No
     ids differ, or answers by more than `Artifact.allowed_differences`.
     """
     with archive.opened(source) as bundle:
-        signature: Literal["holds", "not checked", "none"] = "none"
         if public_key is not None:
             signing.require_signed(bundle, public_key)
-            signature = "holds"
-        elif (bundle.folder / SIGNATURE_NAME).exists():
-            signature = "not checked"
+        unchecked: Signature = "not checked" if (bundle.folder / SIGNATURE_NAME).exists() else "none"
         golden_path = bundle.folder / GOLDEN_NAME
         cases = golden.parse(golden_path.read_bytes(), str(golden_path))
         _check_ids(bundle, cases)
         checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
         files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
-        return Verification(str(source), bundle.digest, files, signature, checks)
+        return Verification(str(source), bundle.digest, files, "holds" if public_key else unchecked, checks)
 
 
 def _check_ids(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:

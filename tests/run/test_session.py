@@ -163,7 +163,7 @@ def test_the_childs_error_arrives_with_all_that_it_says(tmp_path: Path) -> None:
 
 
 def test_row_50_a_missing_runtime_is_named_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind, module in (("onnx", "onnxruntime"), ("executorch", "executorch.extension.pybindings")):
+    for kind, module in (("onnx", "onnxruntime"), ("executorch", "executorch.extension.pybindings._portable_lib")):
         monkeypatch.setitem(sys.modules, module, None)
         made = artifact(tmp_path, b"", kind)
         with pytest.raises(EnvironmentFault, match=f"pip install {kind}"):
