@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from squeezebert_mobile.errors import InputFileError, IntegrityError
-from squeezebert_mobile.files import dump_json, read_file, read_json, read_verified, sha256, sha256_file
+from squeezebert_mobile.files import (
+    SourceFile,
+    dump_json,
+    read_file,
+    read_json,
+    read_verified,
+    require_digest,
+    sha256,
+    sha256_file,
+)
 
 DATA = b"some bytes"
 
@@ -27,6 +36,59 @@ def test_verified_bytes_are_handed_out_and_others_refused_by_file(path: Path) ->
         read_verified(path, sha256(b"other bytes"))
     assert (caught.value.file, caught.value.found) == (str(path), sha256(DATA))
     assert caught.value.expected == sha256(b"other bytes")
+
+
+def test_a_missing_digest_is_no_match() -> None:
+    with pytest.raises(IntegrityError, match=r"^bundle\.json: SHA-256 mismatch with its seal \(expected abc\)"):
+        require_digest("bundle.json", None, "abc", what="SHA-256 mismatch with its seal")
+
+
+def test_what_is_read_comes_with_its_name_digest_and_size(path: Path) -> None:
+    assert read_file(path) == (DATA, SourceFile("file", sha256(DATA), len(DATA)))
+
+
+@pytest.mark.parametrize(
+    "line", ["{digest}  file", "{digest} *file", "{upper}  file", "{digest}  other\n{digest}  file"]
+)
+def test_a_digest_in_sha256sums_has_to_match(path: Path, line: str) -> None:
+    def listed(data: bytes) -> str:
+        return line.format(digest=sha256(data), upper=sha256(data).upper())
+
+    sums = path.with_name("SHA256SUMS")
+    sums.write_text(listed(DATA))
+    assert read_file(path)[0] == DATA
+    sums.write_text(listed(b"other bytes"))
+    with pytest.raises(IntegrityError, match="SHA-256 mismatch with SHA256SUMS") as caught:
+        read_file(path)
+    assert (caught.value.found, caught.value.expected) == (sha256(DATA), sha256(b"other bytes"))
+
+
+def test_a_file_that_sha256sums_does_not_list_is_read(path: Path) -> None:
+    path.with_name("SHA256SUMS").write_text(f"{sha256(b'other bytes')}  other")
+    assert read_file(path)[0] == DATA
+
+
+def test_a_line_of_sha256sums_without_a_digest_is_named(path: Path) -> None:
+    path.with_name("SHA256SUMS").write_text(f"{sha256(DATA)}  other\nfile\n")
+    with pytest.raises(InputFileError, match="SHA256SUMS: line 2 is not a digest and a name"):
+        read_file(path)
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["git object id", "SHA-256"])
+def test_a_file_of_the_hub_has_the_digest_that_names_its_blob(tmp_path: Path, small: bool) -> None:
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    digest = hashlib.sha1(b"blob 10\0" + DATA).hexdigest() if small else sha256(DATA)
+    for name, fits in ((digest, True), (digest[::-1], False), ("etag", True)):
+        (blobs / name).write_bytes(DATA)
+        (tmp_path / "file").unlink(missing_ok=True)
+        (tmp_path / "file").symlink_to(blobs / name)
+        if fits:
+            assert read_file(tmp_path / "file")[0] == DATA
+        else:
+            with pytest.raises(IntegrityError, match="digest mismatch with the hub") as caught:
+                read_file(tmp_path / "file")
+            assert (caught.value.found, caught.value.expected) == (digest, digest[::-1])
 
 
 def test_objects_are_written_sorted_indented_and_in_utf_8() -> None:
