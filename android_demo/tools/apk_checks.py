@@ -119,7 +119,7 @@ def _bundle(apk: Path, bundle: Path) -> str:
     with zipfile.ZipFile(apk) as opened:
         for entry in entries:
             found = sha256(opened.read(f"assets/bundle/{entry['path']}")).hexdigest()
-            _require(found == entry["sha256"], f"{entry['path']} has other bytes than its digest says")
+            _require(found == entry["sha256"], f"{entry['path']}: SHA-256 mismatch")
     return f"bundle: {len(entries)} files equal to their digests"
 
 

@@ -96,6 +96,6 @@ def _pinned(path: Path, digest: str) -> Path:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != digest:
         raise SystemExit(
-            f"error: {path}: has other bytes (found {found}, expected {digest}); fix: delete it, run again"
+            f"error: {path}: SHA-256 mismatch (found {found}, expected {digest}); fix: delete it, run again"
         )
     return path

@@ -73,7 +73,7 @@ public final class Bundle {
             throw new DemoException(DemoException.Kind.INTEGRITY, entry.path, "is cut off", copied.bytes + " bytes", entry.bytes, FIX);
         }
         if (!copied.sha256.equals(entry.sha256)) {
-            throw new DemoException(DemoException.Kind.INTEGRITY, entry.path, "has other bytes than its digest says", copied.sha256, entry.sha256, FIX);
+            throw new DemoException(DemoException.Kind.INTEGRITY, entry.path, "SHA-256 mismatch", copied.sha256, entry.sha256, FIX);
         }
     }
 

@@ -34,7 +34,7 @@ final class BundlePaths {
     static void checkOne(String path) throws DemoException {
         if (path.startsWith("/")) throw refused(path, "is absolute");
         if (path.codePoints().anyMatch(c -> c < 0x20 || c == 0x7f || c >= 0xD800 && c <= 0xDFFF || FORBIDDEN.indexOf(c) >= 0)) {
-            throw refused(path, "has a character that not every system allows");
+            throw refused(path, "has a non-portable character");
         }
         if (!Normalizer.isNormalized(path, Normalizer.Form.NFC)) throw refused(path, "is not in normalization form C");
         for (String part : path.split("/", -1)) {

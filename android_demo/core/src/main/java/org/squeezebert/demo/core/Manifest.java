@@ -57,7 +57,7 @@ public final class Manifest {
         int at = text.indexOf(line);
         String unsealed = text.replace(line, UNSEALED);
         String found = at < 0 || text.indexOf(line, at + 1) >= 0 ? null : Digests.sha256(unsealed.getBytes(StandardCharsets.UTF_8));
-        if (!seal.equals(found)) throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "has other bytes than its seal says", found, seal, FIX);
+        if (!seal.equals(found)) throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "SHA-256 mismatch with its seal", found, seal, FIX);
     }
 
     private Manifest(JsonValue json, String digest) throws JsonException, DemoException {

@@ -61,7 +61,7 @@ class BundleTest {
         Path model = folder.resolve("onnx/model.onnx");
         byte[] good = Files.readAllBytes(model);
         Files.write(model, TestBundle.utf8("not A model"));
-        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "onnx/model.onnx: has other bytes");
+        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "onnx/model.onnx: SHA-256 mismatch");
         Files.write(model, Arrays.copyOf(good, 4));
         assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "is cut off");
         Files.write(model, Arrays.copyOf(good, 40));
