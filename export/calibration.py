@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError
+from squeezebert_mobile.export.emulation import Emulation, emulate
 from squeezebert_mobile.export.options import Method
-from squeezebert_mobile.export.ort.form import GroupAttention, GroupedLinear, OrtModel, PerHeadLinear
+from squeezebert_mobile.export.ort.form import GroupAttention, GroupedLinear, PerHeadLinear
 from squeezebert_mobile.export.quantization import Ranges
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
@@ -155,28 +156,27 @@ def calibrate(
     ``batches`` is read once for minmax and twice for percentiles, and never held whole. Raises InputFileError where it
     has no rows, UsageError for a percentile outside of 50 to 100.
     """
-    form = OrtModel(model, model.config.max_position_embeddings).eval()
+    fp32 = emulate(model)
     observers: dict[str, Observer] = {}
-    with _watching(form, lambda name, x: observers.setdefault(name, Observer()).see_extremes(x)):
-        rows = _run(form, batches)
+    with _watching(fp32.form, lambda name, x: observers.setdefault(name, Observer()).see_extremes(x)):
+        rows = _run(fp32, batches)
     if rows == 0:
         raise InputFileError("the calibration texts", "are empty", fix=f"give at least {ROWS_FLOOR} texts")
     if method != "minmax":
-        with _watching(form, lambda name, x: observers[name].see_values(x)):
-            _run(form, batches)
+        with _watching(fp32.form, lambda name, x: observers[name].see_values(x)):
+            _run(fp32, batches)
     by_name = {name: observer.range(method, percentile) for name, observer in observers.items()}
     shown = f"percentile {percentile:g}" if method == "percentile" else method
     return Ranges(by_name, shown, rows)
 
 
-def _run(form: OrtModel, batches: Iterable[Batch]) -> int:
+def _run(fp32: Emulation, batches: Iterable[Batch]) -> int:
     rows = 0
-    with torch.inference_mode():
-        for batch in batches:
-            for index in range(len(batch.input_ids)):
-                # The form drops masked tokens itself; a row alone has none that are masked and kept.
-                form(*(torch.from_numpy(array) for array in batch.row(index).arrays().values()))
-                rows += 1
+    for batch in batches:
+        for index in range(len(batch.input_ids)):
+            # The form drops masked tokens itself; a row alone has none that are masked and kept.
+            fp32.run(batch.row(index))
+            rows += 1
     return rows
 
 

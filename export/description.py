@@ -18,50 +18,14 @@ from squeezebert_mobile.bundle.manifest import (
     Producer,
     RecommendedCall,
     Source,
-    TensorSpec,
     TokenizerFacts,
 )
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.export import parity
 from squeezebert_mobile.export.reference import Reference
 from squeezebert_mobile.files import dump_json
-from squeezebert_mobile.tasks import Runtime, Task
+from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
-
-
-def inputs(runtime: Runtime, task: Task) -> tuple[TensorSpec, ...]:
-    """Name, type and axes of every input; a .pte needs no mask, because it takes one unpadded text."""
-    if runtime == "executorch":
-        return tuple(
-            TensorSpec(name=name, dtype="int64", axes=(1, "sequence_length"))
-            for name in ("input_ids", "token_type_ids")
-        )
-    choices = ("num_choices",) if task is Task.MULTIPLE_CHOICE else ()
-    axes = ("batch_size", *choices, "sequence_length")
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    return tuple(TensorSpec(name=name, dtype="int64", axes=axes) for name in names)
-
-
-def outputs(runtime: Runtime, task: Task, config: SqueezeBertConfig) -> tuple[TensorSpec, ...]:
-    """Name and axes of every output; a .pte answers one row, or one option of a choice."""
-    batch: str | int = "batch_size" if runtime == "onnx" else 1
-    per_token = (batch, "sequence_length")
-    match task:
-        case Task.FEATURE_EXTRACTION:
-            axes = [(*per_token, config.hidden_size), (batch, config.hidden_size)]
-        case Task.FILL_MASK:
-            axes = [(*per_token, config.vocab_size)]
-        case Task.TOKEN_CLASSIFICATION:
-            axes = [(*per_token, config.num_labels)]
-        case Task.QUESTION_ANSWERING:
-            axes = [per_token, per_token]
-        case Task.TEXT_CLASSIFICATION:
-            axes = [(batch, config.num_labels)]
-        case Task.MULTIPLE_CHOICE:
-            axes = [(batch, "num_choices" if runtime == "onnx" else 1)]
-    return tuple(
-        TensorSpec(name=name, dtype="float32", axes=shape) for name, shape in zip(task.output_names, axes, strict=True)
-    )
 
 
 def describe(

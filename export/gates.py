@@ -2,23 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from time import perf_counter
 
 import numpy as np
-import torch
 
-from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import GateError, UsageError
+from squeezebert_mobile.export.emulation import emulate
 from squeezebert_mobile.export.inventory import TOKENS
 from squeezebert_mobile.export.options import ExportOptions
-from squeezebert_mobile.export.ort.form import OrtModel
-from squeezebert_mobile.export.ort.quantize import quantize
 from squeezebert_mobile.export.quantization import Dynamic, Static
 from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.model import PreTrained
-from squeezebert_mobile.run.engines import Engine, load_engine
+from squeezebert_mobile.run.engines import load_engine
+from squeezebert_mobile.run.timing import interleaved
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
@@ -64,14 +64,14 @@ class AccuracyGate:
     ) -> frozenset[str]:
         """The units to keep float so that the drop is allowed: of ``rank``'s, those that do the most damage a byte.
 
-        Found by bisection over how many, judged in PyTorch with one activation scale a tensor; ExecuTorch's scale a
+        Found by bisection over how many, judged by emulation with one activation scale a tensor; ExecuTorch's scale a
         token is finer. The largest set is returned where none is enough, and the artifact then misses the gate.
         """
 
         def holds(kept: frozenset[str]) -> bool:
             report(f"Judging int8 with {len(kept)} units in float")
-            form = _FormSession(self._model, replace(scheme, keep_float=kept))
-            return self.drop(form.run) <= self._max_drop
+            int8 = emulate(self._model, replace(scheme, keep_float=kept))
+            return self.drop(int8.run) <= self._max_drop
 
         if holds(scheme.keep_float):
             return scheme.keep_float
@@ -98,51 +98,23 @@ def _features(
     return [row for feature in features for row in hide_each(feature, tokenizer.mask_token_id)]
 
 
-class _FormSession:
-    """An int8 form behind the call that runtimes have."""
-
-    def __init__(self, model: PreTrained, scheme: Dynamic | Static) -> None:
-        self._form = OrtModel(model, model.config.max_position_embeddings).eval()
-        self._names = model.task.output_names
-        quantize(self._form, scheme)
-
-    def run(self, batch: Batch) -> dict[str, Float32]:
-        """Outputs by name."""
-        with torch.inference_mode():
-            outputs = self._form(*(torch.from_numpy(array) for array in batch.arrays().values()))
-        return {name: value.numpy() for name, value in zip(self._names, outputs, strict=True)}
-
-
 _WARM_UP, _ROUNDS, _SECONDS = 3, 21, 2.0
 
 
 def slowdown(base: bytes, other: bytes, artifact: Artifact, batch: Batch) -> float:
     """The median time of ``other`` over that of ``base``, one thread; both have ``artifact``'s runtime and outputs.
 
-    At least 21 rounds and 2 seconds, the two calls of a round back to back, the first of them in turn.
+    At least 21 rounds and 2 seconds.
     """
     engines = [load_engine(artifact.runtime, data, 1, artifact.outputs) for data in (base, other)]
-    for _ in range(_WARM_UP):
-        for engine in engines:
-            engine.run(batch)
-    seconds: tuple[list[float], list[float]] = ([], [])
-    started = perf_counter()
-    while len(seconds[0]) < _ROUNDS or perf_counter() - started < _SECONDS:
-        order = (0, 1) if len(seconds[0]) % 2 == 0 else (1, 0)
-        for index in order:
-            seconds[index].append(_time(engines[index], batch))
+    calls = [partial(engine.run, batch) for engine in engines]
+    seconds = interleaved(calls, rounds=_ROUNDS, seconds=_SECONDS, warmup=_WARM_UP, clock=perf_counter)
     return median(seconds[1]) / median(seconds[0])
-
-
-def _time(engine: Engine, batch: Batch) -> float:
-    started = perf_counter()
-    engine.run(batch)
-    return perf_counter() - started
 
 
 def snippet(task: Task, vocab_size: int, max_length: int) -> Batch:
     """One input of 128 tokens, or of the longest length that is shorter; times do not depend on the ids."""
-    shape = (1, 2, min(TOKENS, max_length)) if task is Task.MULTIPLE_CHOICE else (1, min(TOKENS, max_length))
+    shape = (*(1, 2)[: task.rank - 1], min(TOKENS, max_length))
     ids = np.random.default_rng(0).integers(0, vocab_size, shape)
     return Batch.of_ids(ids)
 

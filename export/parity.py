@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import golden
@@ -15,7 +14,7 @@ from squeezebert_mobile.bundle.golden import GoldenCase
 from squeezebert_mobile.bundle.manifest import Parity
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.export import golden_texts
-from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.tasks import Precision, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -66,10 +65,7 @@ def default_tolerance(precision: Precision) -> Tolerance:
 
 def reference(model: PreTrained, batch: Batch) -> Outputs:
     """The reference's outputs by name."""
-    with torch.inference_mode():
-        result = model(*(torch.from_numpy(array) for array in batch.arrays().values()))
-    values = (result,) if isinstance(result, torch.Tensor) else result
-    return {name: value.numpy() for name, value in zip(model.task.output_names, values, strict=True)}
+    return run_module(model, batch, model.task.output_names)
 
 
 def build_cases(model: PreTrained, tokenizer: SqueezeBertTokenizerFast, max_length: int) -> tuple[Case, ...]:

@@ -18,6 +18,7 @@ from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.ort.lower import lower_onnx
 from squeezebert_mobile.export.quantization import Dynamic, Scheme, Static
 from squeezebert_mobile.export.reference import Reference, load_reference
+from squeezebert_mobile.export.signature import signature
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
 from squeezebert_mobile.files import sha256
 from squeezebert_mobile.run.session import Session
@@ -124,7 +125,8 @@ def _prove(
 ) -> Artifact:
     """The artifact's entry for the manifest, after its bytes answered every golden case in a child process."""
     path = _PATHS[runtime, precision]
-    config, task = reference.model.config, reference.model.task
+    task = reference.model.task
+    interface = signature(task, reference.model.config, runtime)
     artifact = Artifact(
         path=path,
         sha256=sha256(lowered.data),
@@ -134,8 +136,8 @@ def _prove(
         version=lowered.version,
         batch=None if runtime == "onnx" else 1,
         max_length=reference.max_length,
-        inputs=description.inputs(runtime, task),
-        outputs=description.outputs(runtime, task, config),
+        inputs=interface.inputs,
+        outputs=interface.outputs,
         inventory=lowered.inventory,
         parity=(),
         oldest_runtime=_OLDEST[runtime],

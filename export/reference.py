@@ -5,8 +5,8 @@ from pathlib import Path
 
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL, Source
-from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.signature import checked_length
 from squeezebert_mobile.export.trimming import trim_vocabulary
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -35,15 +35,7 @@ def load_reference(options: ExportOptions) -> Reference:
     fitted = checkpoint.load_model(loaded, options.task)
     tokenizer = loaded.tokenizer()
     limit = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
-    max_length = limit if options.max_seq_len is None else options.max_seq_len
-    if not 3 <= max_length <= limit:
-        raise UsageError(
-            "--max-seq-len",
-            "does not fit the model",
-            found=max_length,
-            expected=f"3 to {limit}",
-            fix="choose one in that range",
-        )
+    max_length = checked_length(options.max_seq_len, limit)
     reference = Reference(fitted.model, tokenizer, max_length, loaded.source, fitted.notes)
     return reference if options.trim_vocab is None else _trimmed(reference, options.trim_vocab)
 

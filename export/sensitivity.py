@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from squeezebert_mobile.atomic import replace_file, staged_file
-from squeezebert_mobile.batch import Batch
+from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.errors import EnvironmentFault
-from squeezebert_mobile.export.ort.form import OrtModel
-from squeezebert_mobile.export.ort.quantize import quantize, units
+from squeezebert_mobile.export.emulation import Emulation, emulate
+from squeezebert_mobile.export.ort.quantize import units
 from squeezebert_mobile.export.quantization import Dynamic, Static
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained
@@ -42,37 +41,30 @@ class Effect:
 def rank(
     model: PreTrained, scheme: Dynamic | Static, batches: Sequence[Batch], report: Callable[[str], None]
 ) -> tuple[Effect, ...]:
-    """The effect of every unit that ``scheme`` quantizes, the largest first.
-
-    Measured in PyTorch, whose int8 operators here round as ONNX Runtime's do.
-    """
-    length = model.config.max_position_embeddings
-    plain = OrtModel(model, length).eval()
+    """The effect of every unit that ``scheme`` quantizes, the largest first, by emulation."""
+    plain = emulate(model)
     expected = [_outputs(plain, batch) for batch in batches]
-    names = units(plain)
+    names = units(plain.form)
     effects = []
     for unit in _quantized_units(model, scheme):
         report(f"Measuring {unit} in int8")
-        form = OrtModel(model, length).eval()
-        parts = quantize(form, replace(scheme, keep_float=frozenset(names) - {unit}))
-        errors = [_outputs(form, batch) - whole for batch, whole in zip(batches, expected, strict=True)]
-        values = torch.cat([error.flatten() for error in errors]).double()
-        quantized = sum(part.parameters for part in parts if part.reason is None)
-        effects.append(Effect(unit, float(values.square().mean().sqrt()), float(values.abs().max()), quantized))
+        int8 = emulate(model, replace(scheme, keep_float=frozenset(names) - {unit}))
+        errors = [_outputs(int8, batch) - whole for batch, whole in zip(batches, expected, strict=True)]
+        values = np.concatenate(errors).astype(np.float64)
+        quantized = sum(part.parameters for part in int8.parts if part.reason is None)
+        effects.append(Effect(unit, float(np.sqrt(np.square(values).mean())), float(np.abs(values).max()), quantized))
     return tuple(sorted(effects, key=lambda effect: -effect.rms))
 
 
 def _quantized_units(model: PreTrained, scheme: Dynamic | Static) -> list[str]:
     """The units of which ``scheme`` puts something into int8."""
-    form = OrtModel(model, model.config.max_position_embeddings)
-    parts = [part.name for part in quantize(form, scheme) if part.reason is None]
-    return [unit for unit in units(form) if any(f"{name}.".startswith(f"{unit}.") for name in parts)]
+    int8 = emulate(model, scheme)
+    parts = [part.name for part in int8.parts if part.reason is None]
+    return [unit for unit in units(int8.form) if any(f"{name}.".startswith(f"{unit}.") for name in parts)]
 
 
-def _outputs(form: OrtModel, batch: Batch) -> Tensor:
-    with torch.inference_mode():
-        values = form(*(torch.from_numpy(array) for array in batch.arrays().values()))
-    return torch.cat([value.flatten() for value in values])
+def _outputs(emulation: Emulation, batch: Batch) -> Float32:
+    return np.concatenate([value.ravel() for value in emulation.run(batch).values()])
 
 
 def write(rankings: Mapping[str, Sequence[Effect]], path: Path) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from squeezebert_mobile.batch import Float32
 from squeezebert_mobile.errors import GateError, InputFileError
 from squeezebert_mobile.export.calibration import Row, draw, encode, read_rows
-from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.tokenizer.vocabulary import Trimmed, trim
@@ -71,15 +73,14 @@ def _require_the_same(
     before = encode(tokenizer, rows, model.task, length)
     after = encode(trimmed.tokenizer, rows, model.task, length)
     for row, old, new in zip(rows, before, after, strict=True):
-        expected, found = (_answer(m, batch.arrays().values()) for m, batch in ((model, old), (smaller, new)))
+        expected, found = (run_module(m, batch, m.task.output_names) for m, batch in ((model, old), (smaller, new)))
         if model.task is Task.FILL_MASK:
-            expected = expected[..., trimmed.kept_ids]
-        if expected.shape != found.shape or not torch.allclose(expected, found, atol=_ATOL, rtol=0):
+            expected = {name: value[..., trimmed.kept_ids] for name, value in expected.items()}
+        same = (_equal(value, found[name]) for name, value in expected.items())
+        if not all(same):
             fix = "leave --trim-vocab out, and report the text"
             raise GateError(file, f"the trimmed model answers {row[0][:80]!r} otherwise", fix=fix)
 
 
-def _answer(model: PreTrained, arrays: object) -> torch.Tensor:
-    with torch.inference_mode():
-        result = model(*(torch.from_numpy(array) for array in arrays))  # type: ignore[attr-defined]
-    return result if isinstance(result, torch.Tensor) else result[0]
+def _equal(expected: Float32, found: Float32) -> bool:
+    return expected.shape == found.shape and np.allclose(found, expected, atol=_ATOL, rtol=0)

@@ -2,14 +2,14 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import onnx
 import onnx_ir as ir
 import torch
 
-from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.bundle.manifest import TensorSpec
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.inventory import Lowered, summarize
 from squeezebert_mobile.export.ort import passes as onnx_passes
@@ -17,9 +17,9 @@ from squeezebert_mobile.export.ort.form import OrtModel
 from squeezebert_mobile.export.ort.ops import TRANSLATIONS
 from squeezebert_mobile.export.ort.quantize import approximate_units, float_parts, quantize
 from squeezebert_mobile.export.quantization import Scheme, Static
+from squeezebert_mobile.export.signature import checked_length, signature
 from squeezebert_mobile.export.weights import fallback_notes
 from squeezebert_mobile.model import PreTrained
-from squeezebert_mobile.tasks import Task
 
 # LayerNormalization came with 17; the exporter translates to 18 and newer. ONNX Runtime 1.20, the oldest that artifacts
 # are tried with, knows opset 21 and IR 10.
@@ -38,7 +38,8 @@ def lower_onnx(
 
     Raises UsageError for an opset or length outside of what the runtimes and the model take.
     """
-    length = _checked_length(model.config, max_seq_len)
+    length = checked_length(max_seq_len, model.config.max_position_embeddings)
+    interface = signature(model.task, model.config, "onnx")
     if opset not in OPSETS:
         raise UsageError(
             "--opset", "is not supported", found=opset, expected=f"{OPSETS[0]} to {OPSETS[-1]}", fix="leave --opset out"
@@ -51,11 +52,11 @@ def lower_onnx(
         what = "finds no Gelu in integers to replace"
         raise UsageError("--approximate-gelu", what, found=model.config.hidden_act, fix="leave it out")
     # 2. Capture and translate
-    translated = _translate(_capture(form, length), opset)
+    translated = _translate(_capture(form, interface.inputs, length), opset)
     # 3. Passes
     onnx_passes.keep_residuals_apart(translated)
     onnx_passes.skip_idle_masks(translated)
-    onnx_passes.name_the_interface(translated, model.task, _input_axes(model.task), output_axes(model))
+    onnx_passes.name_the_interface(translated, interface)
     onnx_passes.forget_the_origin(translated)
     translated.ir_version = IR_VERSION
     data = ir.serde.serialize_model(translated).SerializeToString(deterministic=True)
@@ -67,52 +68,16 @@ def lower_onnx(
     return Lowered(data, inventory, f"opset {opset}")
 
 
-def _checked_length(config: SqueezeBertConfig, asked: int | None) -> int:
-    length = config.max_position_embeddings if asked is None else asked
-    if not 1 <= length <= config.max_position_embeddings:
-        expected = f"1 to {config.max_position_embeddings}"
-        raise UsageError(
-            "--max-seq-len", "is out of range", found=length, expected=expected, fix="give a length in range"
-        )
-    return length
-
-
-def _input_axes(task: Task) -> tuple[str | int, ...]:
-    choices = ("num_choices",) if task is Task.MULTIPLE_CHOICE else ()
-    return ("batch_size", *choices, "sequence_length")
-
-
-def output_axes(model: PreTrained) -> tuple[tuple[str | int, ...], ...]:
-    """The axes of each output, in the order of ``task.output_names``."""
-    rows: tuple[str | int, ...] = ("batch_size",)
-    tokens = (*rows, "sequence_length")
-    config = model.config
-    match model.task:
-        case Task.FEATURE_EXTRACTION:
-            return (*tokens, config.hidden_size), (*rows, config.hidden_size)
-        case Task.FILL_MASK:
-            return ((*tokens, config.vocab_size),)
-        case Task.TEXT_CLASSIFICATION:
-            return ((*rows, config.num_labels),)
-        case Task.TOKEN_CLASSIFICATION:
-            return ((*tokens, config.num_labels),)
-        case Task.QUESTION_ANSWERING:
-            return tokens, tokens
-        case Task.MULTIPLE_CHOICE:
-            return ((*rows, "num_choices"),)
-
-
-def _capture(form: OrtModel, length: int) -> torch.export.ExportedProgram:
-    axes = _input_axes(form.task)
+def _capture(form: OrtModel, inputs: Sequence[TensorSpec], length: int) -> torch.export.ExportedProgram:
+    axes = inputs[0].axes
     # An axis of size 1 would be captured as a constant, so the example has more where the model allows it.
     sizes = [min(2 + index, length) if axis == "sequence_length" else 2 for index, axis in enumerate(axes)]
     dims = {
         index: torch.export.Dim(str(axis), max=length) if axis == "sequence_length" else torch.export.Dim(str(axis))
         for index, axis in enumerate(axes)
-        if axis != "sequence_length" or length > 1
     }
     # Three tensors: capture takes one tensor given twice for one input.
-    example = tuple(torch.ones(sizes, dtype=torch.int64) for _ in onnx_passes.INPUT_NAMES)
+    example = tuple(torch.ones(sizes, dtype=torch.int64) for _ in inputs)
     with torch.no_grad(), _quiet():
         return torch.export.export(form, example, dynamic_shapes=(dims,) * len(example), strict=False)
 

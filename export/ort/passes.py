@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from squeezebert_mobile.tasks import Task
-
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+from squeezebert_mobile.export.signature import Signature
 
 
 def keep_residuals_apart(model: ir.Model) -> None:
@@ -71,14 +69,11 @@ def _branch(name: str, nodes: Sequence[ir.Node]) -> ir.Graph:
     return ir.Graph([], [output], nodes=nodes, name=name)
 
 
-def name_the_interface(
-    model: ir.Model, task: Task, sizes: tuple[str | int, ...], outputs: tuple[tuple[str | int, ...], ...]
-) -> None:
-    """Give inputs, outputs and their axes the names that optimum and transformers.js look for."""
-    for value, name in zip(model.graph.inputs, INPUT_NAMES, strict=True):
-        value.name, value.shape = name, ir.Shape(sizes)
-    for value, name, shape in zip(model.graph.outputs, task.output_names, outputs, strict=True):
-        value.name, value.shape = name, ir.Shape(shape)
+def name_the_interface(model: ir.Model, interface: Signature) -> None:
+    """Give inputs, outputs and their axes the names of ``interface``."""
+    for values, specs in ((model.graph.inputs, interface.inputs), (model.graph.outputs, interface.outputs)):
+        for value, spec in zip(values, specs, strict=True):
+            value.name, value.shape = spec.name, ir.Shape(spec.axes)
 
 
 def forget_the_origin(model: ir.Model) -> None:

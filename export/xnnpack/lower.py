@@ -14,9 +14,9 @@ from torch import nn
 
 from squeezebert_mobile.bundle.manifest import Note
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.inventory import Lowered, Part, summarize
 from squeezebert_mobile.export.quantization import Dynamic, Half, Scheme, Static
+from squeezebert_mobile.export.signature import checked_length
 from squeezebert_mobile.export.weights import fallback_notes
 from squeezebert_mobile.export.xnnpack.form import ConvAttention, ConvFeedForward, XnnpackModel, convolve
 from squeezebert_mobile.export.xnnpack.int8 import float_parts, quantize
@@ -131,7 +131,7 @@ def lower_pte(model: PreTrained, *, scheme: Scheme | None = None, max_seq_len: i
     [1, 1]. Raises UsageError for a length outside of what the model takes, EnvironmentFault for another ExecuTorch.
     """
     require_release()
-    length = _checked_length(model.config, max_seq_len)
+    length = checked_length(max_seq_len, model.config.max_position_embeddings)
     # 1. Rewrite
     form = XnnpackModel(model, length).eval()
     # 2. Quantize
@@ -167,17 +167,6 @@ def _report(form: XnnpackModel, config: SqueezeBertConfig) -> tuple[tuple[str, .
     fast, slow = fallback_notes(config)
     convolved = {kept for kept in slow if isinstance(form.get_submodule(kept.name), ConvAttention | ConvFeedForward)}
     return (*fast, *(kept.name for kept in slow if kept in convolved)), tuple(k for k in slow if k not in convolved)
-
-
-def _checked_length(config: SqueezeBertConfig, asked: int | None) -> int:
-    length = config.max_position_embeddings if asked is None else asked
-    # A text has at least [CLS] and [SEP], and a free axis of at most 1 is none; calls with one token work all the same.
-    if not 2 <= length <= config.max_position_embeddings:
-        expected = f"2 to {config.max_position_embeddings}"
-        raise UsageError(
-            "--max-seq-len", "is out of range", found=length, expected=expected, fix="give a length in range"
-        )
-    return length
 
 
 def _capture(form: nn.Module, length: int) -> torch.export.ExportedProgram:

@@ -16,6 +16,7 @@ from squeezebert_mobile.export.gates import AccuracyGate
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.export.quantization import Dynamic
 from squeezebert_mobile.export.sensitivity import Effect
+from squeezebert_mobile.model import run_module
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
 
@@ -37,7 +38,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for text in TEXTS:
         encoded = tokenizer(text, max_length=64)
-        logits = trimming._answer(model, (encoded.input_ids, encoded.attention_mask, encoded.token_type_ids))
+        logits = run_module(model, encoded.batch(), ("logits",))["logits"]
         rows.append({"text": text, "label": int(logits.argmax())})
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
@@ -128,7 +129,7 @@ def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypat
 
 
 def _feeds_forward_in_float(predict: object) -> bool:
-    form = predict.__self__._form  # type: ignore[attr-defined]
+    form = predict.__self__.form  # type: ignore[attr-defined]
     return type(form.get_submodule("layers.0.feed_forward.wide.groups.0")).__name__ == "Linear"
 
 

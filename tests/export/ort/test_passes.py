@@ -15,6 +15,7 @@ import torch
 from squeezebert_mobile.export.ort import passes
 from squeezebert_mobile.export.ort.form import MASKED, compact, expand
 from squeezebert_mobile.export.ort.lower import lower_onnx
+from squeezebert_mobile.export.signature import INPUT_NAMES, signature
 from squeezebert_mobile.tasks import Task
 
 HEADER = '<ir_version: 10, opset_import: ["" : 18]>'
@@ -92,7 +93,7 @@ def optimized(data: bytes, folder: Path) -> Counter[str]:
 
 
 def name_a_classifier(model: ir.Model) -> None:
-    passes.name_the_interface(model, Task.TEXT_CLASSIFICATION, AXES, (("batch_size", 2),))
+    passes.name_the_interface(model, signature(Task.TEXT_CLASSIFICATION, tiny.CONFIG, "onnx"))
 
 
 def test_a_residual_is_written_as_sum_and_nothing_else_changes() -> None:
@@ -178,14 +179,14 @@ def test_the_interface_gets_its_names_and_the_graph_its_old_answers() -> None:
     assert operators(model.graph) == operators(read(CLASSIFIER).graph)
     arrays = [np.full((1, 2), n) for n in (1, 10, 100)]
     before = run(written(read(CLASSIFIER)), dict(zip(("arg0", "arg1", "arg2"), arrays, strict=True)))
-    after = run(written(model), dict(zip(passes.INPUT_NAMES, arrays, strict=True)))
+    after = run(written(model), dict(zip(INPUT_NAMES, arrays, strict=True)))
     np.testing.assert_array_equal(after, before)
 
 
 @pytest.mark.parametrize(("task", "text"), [(Task.QUESTION_ANSWERING, CLASSIFIER), (Task.TEXT_CLASSIFICATION, PLAIN)])
 def test_a_graph_with_other_inputs_or_outputs_than_the_task_is_refused(task: Task, text: str) -> None:
     with pytest.raises(ValueError, match="longer"):
-        passes.name_the_interface(read(text), task, AXES, (AXES,) * len(task.output_names))
+        passes.name_the_interface(read(text), signature(task, tiny.CONFIG, "onnx"))
 
 
 def with_origin(text: str, home: str) -> ir.Model:
@@ -295,6 +296,6 @@ def test_the_export_drops_hidden_tokens_before_the_first_layer(exported: onnx.Mo
     watched.graph.output.append(onnx.helper.make_tensor_value_info(norm.output[0], onnx.TensorProto.FLOAT, None))
     mask = np.array([[1, 1, 0, 0, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0]])
     arrays = (np.ones_like(mask), mask, np.zeros_like(mask))
-    _, embedded = run(watched.SerializeToString(), dict(zip(passes.INPUT_NAMES, arrays, strict=True)))
+    _, embedded = run(watched.SerializeToString(), dict(zip(INPUT_NAMES, arrays, strict=True)))
     # Both rows are as wide as the longer one.
     assert embedded.shape == (2 * 3, tiny.CONFIG.hidden_size)

@@ -1,0 +1,60 @@
+"""How an exported model is called: names, element types and axes of its inputs and outputs, and its longest input."""
+
+from dataclasses import dataclass
+
+from squeezebert_mobile.bundle.manifest import TensorSpec
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.tasks import Runtime, Task
+
+# The names that optimum and transformers.js look for.
+INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+Axes = tuple[str | int, ...]
+# [CLS], one token of text and [SEP].
+_SHORTEST = 3
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs and outputs in the order of the call; a named axis has a free length."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+def signature(task: Task, config: SqueezeBertConfig, runtime: Runtime) -> Signature:
+    """The signature of a task's file; a .pte has neither batch nor mask: it takes one unpadded text, or one choice."""
+    onnx = runtime == "onnx"
+    names = INPUT_NAMES if onnx else ("input_ids", "token_type_ids")
+    rows: Axes = ("batch_size",) if onnx else (1,)
+    choices: Axes = ("num_choices",) if onnx else (1,)
+    texts = (*rows, *choices) if onnx and task is Task.MULTIPLE_CHOICE else rows
+    inputs = tuple(TensorSpec(name=name, dtype="int64", axes=(*texts, "sequence_length")) for name in names)
+    outputs = zip(task.output_names, _output_axes(task, config, rows, choices), strict=True)
+    return Signature(inputs, tuple(TensorSpec(name=name, dtype="float32", axes=axes) for name, axes in outputs))
+
+
+def _output_axes(task: Task, config: SqueezeBertConfig, rows: Axes, choices: Axes) -> tuple[Axes, ...]:
+    tokens = (*rows, "sequence_length")
+    match task:
+        case Task.FEATURE_EXTRACTION:
+            return (*tokens, config.hidden_size), (*rows, config.hidden_size)
+        case Task.FILL_MASK:
+            return ((*tokens, config.vocab_size),)
+        case Task.TEXT_CLASSIFICATION:
+            return ((*rows, config.num_labels),)
+        case Task.TOKEN_CLASSIFICATION:
+            return ((*tokens, config.num_labels),)
+        case Task.QUESTION_ANSWERING:
+            return tokens, tokens
+        case Task.MULTIPLE_CHOICE:
+            return ((*rows, *choices),)
+
+
+def checked_length(asked: int | None, longest: int) -> int:
+    """The longest input in tokens: by default ``longest``. Raises UsageError outside of 3 to ``longest``."""
+    length = longest if asked is None else asked
+    if not _SHORTEST <= length <= longest:
+        expected, fix = f"{_SHORTEST} to {longest}", "choose one in that range"
+        raise UsageError("--max-seq-len", "does not fit the model", found=length, expected=expected, fix=fix)
+    return length
