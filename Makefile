@@ -72,7 +72,7 @@ mutation: install
 
 # The app, its APKs and phones, as far as the tools are there; of these `make test` runs the app on the JVM.
 android-test: install
-	$(BIN)/python -m pytest tests/android tests/benchmarks/test_devices.py
+	$(BIN)/python -m pytest tests/android tests/benchmarks/test_phones.py
 
 # The screens again on the oldest Android, on one in between and on the newest that Robolectric has for Java 17.
 ANDROID_SDKS := 26=8.0.0_r4-robolectric-r1-i7 29=10-robolectric-5803371-i7 35=15-robolectric-13954326-i7

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from squeezebert_mobile.benchmarks import candidates, measure, peers, samples, workload
+from squeezebert_mobile.benchmarks import candidates, measure, peers, results, workload
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.children import Item
 from squeezebert_mobile.benchmarks.measure import Job, Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.benchmarks.samples import Result
+from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.checkpoint.source import DEMO_SENTENCES
 from squeezebert_mobile.errors import UsageError
 
@@ -61,7 +61,7 @@ def execute(chosen: Plan, output: Path | None, report: Report = lambda _: None) 
     """Measure a plan."""
     result = measure.run(chosen.jobs, report)
     if output is not None:
-        samples.write(output, result)
+        results.write(output, result)
     return BenchmarkResult(result, output, chosen.skipped)
 
 

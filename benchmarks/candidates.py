@@ -7,7 +7,7 @@ from pathlib import Path
 from squeezebert_mobile.benchmarks import environment, peers
 from squeezebert_mobile.benchmarks.peers import Form, Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.benchmarks.samples import Case
+from squeezebert_mobile.benchmarks.results import Case
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.files import sha256_file

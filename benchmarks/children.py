@@ -55,7 +55,7 @@ class MeasuringProcess(Child):
 
     def __init__(self, threads: int) -> None:
         # Without these, libraries would start threads of their own beside the ones that the protocol names.
-        # numpy's, which take the product that shows the machine's pace, would wait for the next one busily.
+        # numpy's, which run the reference kernel, would wait for the next one busily.
         quiet = {
             "OMP_NUM_THREADS": str(threads),
             "OPENBLAS_THREAD_TIMEOUT": "4",
@@ -92,6 +92,6 @@ class MeasuringProcess(Child):
         return int(answer)
 
     def pace(self) -> int:
-        """Nanoseconds of the product that shows the machine's pace."""
-        answer, _ = self.ask("the machine's pace", "pace", {})
+        """Nanoseconds of the reference kernel."""
+        answer, _ = self.ask("the reference kernel", "pace", {})
         return int(answer)

@@ -1,7 +1,7 @@
 """`compare`: two result files of one machine, case by case, with a noise band and a gate.
 
 A shared machine is faster in one minute than in the next, for all that runs on it. So every latency is taken in units
-of the machine's pace, as read before its turn (`pace`), and what is compared is how many of those a case takes.
+of a reference kernel's time, as read before its turn (`ReferenceKernel`), and those numbers are compared.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,21 @@ from typing import Literal
 
 import numpy as np
 
-from squeezebert_mobile.benchmarks import samples, statistics, table
+from squeezebert_mobile import console
+from squeezebert_mobile.benchmarks import results, statistics, tables
 from squeezebert_mobile.benchmarks.options import CompareOptions
-from squeezebert_mobile.benchmarks.samples import Case, Environment, Result
+from squeezebert_mobile.benchmarks.results import Case, Environment, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio
 from squeezebert_mobile.errors import GateError, UsageError
 
 # Other programs and tenants of the machine only ever add time, so the low end of the latencies is what repeats, and
-# that of the pace goes with it. Fifteen runs of the same thing: the medians had a standard deviation of 1.9 %, this
-# quantile in units of the pace one of 0.6 %, lower ones up to 0.8.
+# that of the reference kernel goes with it. Fifteen runs of the same thing: the medians had a standard deviation of
+# 1.9 %, this quantile in units of the kernel's one of 0.6 %, lower ones up to 0.8.
 QUANTILE = 0.25
 # Half the interval. Of less certain a ratio neither a slowdown nor its absence is known.
 MAX_DOUBT = 0.03
-# Beyond it the machine was another one, which the pace may not cover.
-MAX_PACE_CHANGE = 0.1
+# Beyond it the machine was another one, for which the reference kernel may not answer.
+MAX_KERNEL_CHANGE = 0.1
 
 Verdict = Literal["same", "slower", "faster", "invalid"]
 
@@ -32,7 +33,7 @@ Verdict = Literal["same", "slower", "faster", "invalid"]
 @dataclass(frozen=True)
 class Change:
     """A case in both files: the `QUANTILE` quantile of its latencies in milliseconds; the slowdown, in units of the
-    machine's pace where both runs read it; and what that means.
+    reference kernel's time where both runs have it; and what that means.
     """
 
     case: str
@@ -59,7 +60,7 @@ def compare(options: CompareOptions) -> Comparison:
     above it), or where a case of the gate is invalid or gone; UsageError for files of two machines or without a case in
     common; IntegrityError for a damaged file.
     """
-    before, after = samples.read(options.before), samples.read(options.after)
+    before, after = results.read(options.before), results.read(options.after)
     _require_same_machine(before.run.environment, after.run.environment, options.after)
     old, new = {_key(case): case for case in before.cases}, {_key(case): case for case in after.cases}
     shared = [key for key in old if key in new]
@@ -100,8 +101,8 @@ class _Pair:
     after: Result
 
     @cached_property
-    def share_a_pace(self) -> bool:
-        """Whether both read the machine's pace, and by the same product: it is numpy's."""
+    def share_a_kernel(self) -> bool:
+        """Whether both timed the reference kernel, and the same one: it is numpy's."""
 
         def product(run: Result) -> str | None:
             return next((v.version for v in run.run.environment.versions if v.name == "numpy"), None)
@@ -110,14 +111,14 @@ class _Pair:
 
     @cached_property
     def faults(self) -> tuple[str, ...]:
-        """Why the runs cannot be compared: the machine's pace was too different throughout."""
-        if not self.share_a_pace:
+        """Why the runs cannot be compared: the reference kernel's time was too different throughout."""
+        if not self.share_a_kernel:
             return ()
         old, new = (np.quantile([pace.product_ns for pace in run.paces], QUANTILE) for run in (self.before, self.after))
         change = float(new / old) - 1
-        if abs(change) <= MAX_PACE_CHANGE:
+        if abs(change) <= MAX_KERNEL_CHANGE:
             return ()
-        return (f"the machine itself took {change:+.0%} for the same product throughout the second run",)
+        return (f"the reference kernel took {change:+.0%} throughout the second run: the machine was another one",)
 
 
 def _change(pair: _Pair, old: Case, new: Case, noise: float) -> Change:
@@ -125,7 +126,7 @@ def _change(pair: _Pair, old: Case, new: Case, noise: float) -> Change:
     faults = tuple(f"before: {fault}" for fault in before.faults(old.name))
     faults += tuple(f"after: {fault}" for fault in after.faults(new.name))
     faults += pair.faults
-    pace_after, pace_before = (after.pace(new.name), before.pace(old.name)) if pair.share_a_pace else ((), ())
+    pace_after, pace_before = (after.pace(new.name), before.pace(old.name)) if pair.share_a_kernel else ((), ())
     slowdown = statistics.slowdown(
         after.by_case[new.name],
         before.by_case[old.name],
@@ -147,7 +148,7 @@ def _change(pair: _Pair, old: Case, new: Case, noise: float) -> Change:
         float(np.quantile(latencies, QUANTILE)) / 1e6
         for latencies in (before.latencies(old.name), after.latencies(new.name))
     )
-    name = f"{table.name_of(new)}, {table.conditions_of(new)}"
+    name = f"{tables.name_of(new)}, {tables.conditions_of(new)}"
     return Change(name, before_ms, after_ms, slowdown, verdict, faults)
 
 
@@ -167,3 +168,25 @@ def gate(found: Comparison, max_slowdown: float, file: Path) -> None:
     if found.only_before:
         fix = "measure every case that the gate holds"
         raise GateError(file, f"lacks {found.only_before[0]}", fix=fix)
+
+
+def text(found: Comparison) -> str:
+    """Two runs, case by case, for people."""
+    rows = [
+        (
+            change.case,
+            tables.number(change.before_ms),
+            tables.number(change.after_ms),
+            tables.interval(change.slowdown),
+            change.verdict,
+        )
+        for change in found.changes
+    ]
+    shown = f"p{100 * QUANTILE:g}"
+    header = ("case", f"before {shown} ms", f"after {shown} ms", "after / before, by the reference kernel", "verdict")
+    lines = [console.table(header, rows)]
+    reasons = dict.fromkeys(fault for change in found.changes for fault in change.faults)
+    lines += [f"invalid: {reason}" for reason in reasons]
+    lines += [f"only before: {name}" for name in found.only_before]
+    lines += [f"only after: {name}" for name in found.only_after]
+    return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""What machine and software a run was made with, and what the machine did meanwhile; read from Linux's /proc and /sys.
+"""What machine and software a run was made with, and what the machine did meanwhile: read from Linux's /proc and /sys,
+and from a reference kernel.
 
 On systems without them the fields are null: a missing figure is no proof of quiet, and the report says so.
 """
@@ -11,10 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import cycle
 from pathlib import Path
 
+import numpy as np
+
 from squeezebert_mobile.benchmarks.protocol import Conditions
-from squeezebert_mobile.benchmarks.samples import Environment, Version
+from squeezebert_mobile.benchmarks.results import Environment, Version
 from squeezebert_mobile.run import huge_pages
 
 _PACKAGES = ("squeezebert-mobile", "torch", "onnxruntime", "executorch", "transformers", "onnx", "numpy", "tokenizers")
@@ -38,6 +42,11 @@ _CPU_PARTS = {
     "0xd40": "Neoverse V1",
     "0xd4f": "Neoverse V2",
 }
+
+# Of a text of 128 tokens with the widest layer of BERT-base's size: 9.4 MB of weights, one after the other of 47 MB.
+# For each megabyte read it computes as much as an encoder does.
+_TOKENS, _CHANNELS, _WIDE = 128, 768, 3072
+_WEIGHTS, _TAKEN = 5, 2
 
 
 def describe() -> Environment:
@@ -192,3 +201,26 @@ def _throttle_events() -> int | None:
     files = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
     counts = [int(text) for file in files if (text := _read(str(file)))]
     return sum(counts) if counts else None
+
+
+class ReferenceKernel:
+    """How fast the machine is from moment to moment, by a product that no change to a model touches; about 10 ms.
+
+    On a shared machine other tenants take memory bandwidth and clock for seconds to minutes. The product is of the
+    models' own kind, on as many threads, with weights that no cache keeps, so it suffers what they suffer; `compare`
+    divides by it.
+    """
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self._rows = rng.standard_normal((_TOKENS, _CHANNELS), np.float32)
+        self._weights = cycle([rng.standard_normal((_CHANNELS, _WIDE), np.float32) for _ in range(_WEIGHTS)])
+        self._product = np.empty((_TOKENS, _WIDE), np.float32)
+
+    def measure_ns(self) -> int:
+        """Nanoseconds of the product with the next weights."""
+        weights = [next(self._weights) for _ in range(_TAKEN)]
+        start = time.perf_counter_ns()
+        for each in weights:
+            np.matmul(self._rows, each, out=self._product)
+        return time.perf_counter_ns() - start

@@ -19,7 +19,7 @@ from squeezebert_mobile.benchmarks.children import Item, MeasuringProcess
 from squeezebert_mobile.benchmarks.environment import Watch
 from squeezebert_mobile.benchmarks.peers import PeerModel
 from squeezebert_mobile.benchmarks.protocol import ALONE, Conditions, Protocol
-from squeezebert_mobile.benchmarks.samples import Case, Cold, Pace, Result, Run, Sample
+from squeezebert_mobile.benchmarks.results import Case, Cold, Pace, Result, Run, Sample
 from squeezebert_mobile.run.timing import order
 
 Report = Callable[[str], None]

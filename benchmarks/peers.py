@@ -130,7 +130,7 @@ def parse(names: Sequence[str]) -> dict[Peer, Path | None]:
             found[known[name.lower()]] = Path(folder) if folder else None
         else:
             expected = f"all, {', '.join(known)}"
-            raise UsageError("--peer", "is not one", found=text, expected=expected, fix="give NAME or NAME=FOLDER")
+            raise UsageError("--peer", "unknown peer", found=text, expected=expected, fix="give NAME or NAME=FOLDER")
     return found
 
 
@@ -244,8 +244,6 @@ def _quantize(source: Path, path: Path, *, unsigned: bool = False, per_channel: 
 
 
 def _best(model: PeerModel, path: Path) -> None:
-    from squeezebert_mobile.benchmarks.first_token import first_token_form
-
     module = first_token_form(model.build(), model.peer)
     _onnx(module, path, model.max_length)
     # MobileBERT's layers are none of those that the optimizer knows: it finds nothing to fuse there.
@@ -269,3 +267,67 @@ def _pte(module: "nn.Module", path: Path, tokens: int) -> None:
     program = torch.export.export(module, _example(tokens))
     lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     path.write_bytes(lowered.to_executorch().buffer)
+
+
+def first_token_form(model: "nn.Module", peer: Peer) -> "nn.Module":
+    """``model`` (changed in place) as a module of the three inputs whose last layer computes the first token alone: all
+    that a classifier reads, and the same answer. Our exports get this treatment, so a fair comparison gives it to BERT
+    and MobileBERT too. Raises UsageError for SqueezeBERT.
+    """
+    from torch import nn
+
+    class FirstTokenBertLayer(nn.Module):
+        def __init__(self, layer: Any) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: "Tensor", attention_mask: "Tensor | None" = None, *_: object, **__: object) -> "Tensor":
+            first, layer = x[:, :1], self.layer  # [N, 1, C]
+            y = layer.attention.output(_attend(layer.attention.self, first, x, x, attention_mask), first)
+            out: Tensor = layer.output(layer.intermediate(y), y)
+            return out
+
+    class FirstTokenMobileBertLayer(nn.Module):
+        def __init__(self, layer: Any) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: "Tensor", attention_mask: "Tensor | None" = None, *_: object, **__: object) -> "Tensor":
+            first, layer = x[:, :1], self.layer  # [N, 1, C]
+            query, key, value, narrow = layer.bottleneck(x)
+            context = _attend(layer.attention.self, query[:, :1], key, value, attention_mask)
+            y = layer.attention.output(context, narrow[:, :1])
+            for block in layer.ffn:
+                y = block(y)
+            out: Tensor = layer.output(layer.intermediate(y), y, first)
+            return out
+
+    match peer:
+        case Peer.BERT_BASE:
+            layers = model.get_submodule("bert.encoder.layer")
+            wrapped: nn.Module = FirstTokenBertLayer(layers[-1])  # type: ignore[index]
+        case Peer.MOBILEBERT:
+            layers = model.get_submodule("mobilebert.encoder.layer")
+            wrapped = FirstTokenMobileBertLayer(layers[-1])  # type: ignore[index]
+        case Peer.SQUEEZEBERT:
+            raise UsageError(peer, "has its best form in a bundle", fix="squeezebert-mobile export")
+    layers[-1] = wrapped  # type: ignore[operator]
+    return logits_of(model.eval())
+
+
+def _attend(attention: Any, query: "Tensor", key: "Tensor", value: "Tensor", mask: "Tensor | None") -> "Tensor":
+    """Attention of the rows of ``query`` [N, R, C] over all tokens of ``key`` and ``value`` [N, W, C]: [N, R, C]."""
+    from torch.nn import functional as F
+
+    def heads(x: "Tensor") -> "Tensor":
+        return x.view(*x.shape[:2], -1, attention.attention_head_size).transpose(1, 2)  # [N, heads, W, head_size]
+
+    rows = None if mask is None else mask[:, :, : query.shape[1]]
+    context = F.scaled_dot_product_attention(
+        heads(attention.query(query)),
+        heads(attention.key(key)),
+        heads(attention.value(value)),
+        attn_mask=rows,
+        scale=attention.scaling,
+    )
+    return context.transpose(1, 2).flatten(2)

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from squeezebert_mobile.benchmarks.drift import Drift
 from squeezebert_mobile.benchmarks.options import Scenario
+from squeezebert_mobile.benchmarks.statistics import Drift
 
 # Of a core, used by other programs while ours ran. A desktop's own housekeeping stays below it.
 MAX_OTHER_LOAD = 0.15

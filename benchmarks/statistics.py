@@ -1,20 +1,35 @@
-"""From raw latencies to figures: percentiles, and ratios with an interval that repeats what was really varied."""
+"""From raw latencies to figures: percentiles, ratios with an interval that repeats what was really varied, and drift.
+
+A shared machine's speed wanders by more than any bound worth setting, and interleaving gives that to all cases alike:
+ratios stand. What a ratio does not survive is one case that changes alone, so a case's drift is taken beside the others
+of the same rounds.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezebert_mobile.benchmarks.samples import Sample
+from squeezebert_mobile.bootstrap import draw, interval
+
+if TYPE_CHECKING:
+    from squeezebert_mobile.benchmarks.results import Sample
 
 _RESAMPLES = 2000
 _SEED = 0
-_CONFIDENCE = 0.95
 _MEDIAN = 0.5
 # Numbers that are held at once.
 _BLOCK = 4_000_000
+# Repeat runs on an idle machine agreed within 3 %; a change of 5 % within one run is not chance.
+MAX_DRIFT = 0.05
+# Below three turns a third, a third's median is one turn's luck.
+MIN_TURNS = 9
+
+# The median latency of each turn, in any unit.
+Turns = Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +57,7 @@ def summarize(nanoseconds: Sequence[int]) -> Summary:
     return Summary(float(p50), float(p90), float(p99), len(nanoseconds))
 
 
-def turns(samples: Sequence[Sample]) -> list[list[int]]:
+def turns(samples: "Sequence[Sample]") -> list[list[int]]:
     """Inference latencies in nanoseconds, grouped by the turn that they were measured in."""
     groups: dict[int, list[int]] = {}
     for sample in samples:
@@ -50,7 +65,7 @@ def turns(samples: Sequence[Sample]) -> list[list[int]]:
     return [groups[turn] for turn in sorted(groups)]
 
 
-def ratio(above: Sequence[Sample], below: Sequence[Sample]) -> Ratio:
+def ratio(above: "Sequence[Sample]", below: "Sequence[Sample]") -> Ratio:
     """The median latency of ``above`` over that of ``below``, in one run: how many times faster the second is.
 
     Whole turns are resampled, because the runs of one turn share the machine's state of that moment; the same turns for
@@ -58,22 +73,22 @@ def ratio(above: Sequence[Sample], below: Sequence[Sample]) -> Ratio:
     """
     a, b = turns(above), turns(below)
     rng = np.random.default_rng(_SEED)
-    draws = _draw(rng, len(a))
-    same = draws if len(a) == len(b) else _draw(rng, len(b))
+    draws = draw(rng, len(a), _RESAMPLES)
+    same = draws if len(a) == len(b) else draw(rng, len(b), _RESAMPLES)
     return _over(_resampled(a, draws, _MEDIAN), _resampled(b, same, _MEDIAN))
 
 
 def slowdown(
-    after: Sequence[Sample],
-    before: Sequence[Sample],
+    after: "Sequence[Sample]",
+    before: "Sequence[Sample]",
     *,
     pace_after: Sequence[int] = (),
     pace_before: Sequence[int] = (),
     quantile: float,
 ) -> Ratio:
-    """A quantile of one run's latencies over another's, each in units of the machine's pace where that is given.
+    """A quantile of one run's latencies over another's, each in units of the reference kernel's time where given.
 
-    The pace is a reading for each turn, and the same quantile is taken of it.
+    ``pace_*`` is a reading for each turn, and the same quantile is taken of it.
     """
     rng = np.random.default_rng(_SEED)
     new = _in_paces(turns(after), pace_after, quantile, rng)
@@ -83,8 +98,8 @@ def slowdown(
 def _in_paces(
     groups: list[list[int]], pace: Sequence[int], quantile: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """`_resampled` latencies, in units of the pace where that is given: the same turns drawn for both."""
-    draws = _draw(rng, len(groups))
+    """`_resampled` latencies, in units of the reference kernel where that is given: the same turns drawn for both."""
+    draws = draw(rng, len(groups), _RESAMPLES)
     latencies = _resampled(groups, draws, quantile)
     return latencies / _resampled([[reading] for reading in pace], draws, quantile) if pace else latencies
 
@@ -97,12 +112,8 @@ def _resampled(groups: list[list[int]], draws: NDArray[np.int64], quantile: floa
 def _over(above: NDArray[np.float64], below: NDArray[np.float64]) -> Ratio:
     """The ratio of two figures that are `_resampled`."""
     ratios = above / below
-    low, high = np.quantile(ratios[1:], [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
-    return Ratio(float(ratios[0]), float(low), float(high))
-
-
-def _draw(rng: np.random.Generator, count: int) -> NDArray[np.int64]:
-    return rng.integers(0, count, (_RESAMPLES, count))
+    found = interval(ratios[1:])
+    return Ratio(float(ratios[0]), found.low, found.high)
 
 
 def _quantiles(groups: list[list[int]], draws: NDArray[np.int64], quantile: float) -> NDArray[np.float64]:
@@ -122,3 +133,54 @@ def _quantiles(groups: list[list[int]], draws: NDArray[np.int64], quantile: floa
         first, second = (values[np.argmax(below > rank[:, None], axis=1)] for rank in (lower, upper))
         found.append(first + (place - lower) * (second - first))
     return np.concatenate(found)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The median of the last third of the turns over that of the first, less one, with its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_proven(self) -> bool:
+        """True where the whole interval lies beyond 5 %."""
+        return self.low > MAX_DRIFT or self.high < -MAX_DRIFT
+
+
+def case_drift(own: Turns, others: Sequence[Turns]) -> Drift | None:
+    """A case's drift beside that of the others; by itself where there are none. None for too few turns to tell."""
+    pace = machine_pace(others)
+    return _drift([own[turn] / pace.get(turn, 1.0) for turn in sorted(own) if turn in pace or not pace])
+
+
+def machine_drift(cases: Sequence[Turns]) -> Drift | None:
+    """What all cases have in common; None for too few turns to tell."""
+    pace = machine_pace(cases)
+    return _drift([pace[turn] for turn in sorted(pace)])
+
+
+def machine_pace(cases: Sequence[Turns]) -> dict[int, float]:
+    """For each turn the median, over the cases that had it, of its latency in units of the case's usual one."""
+    shares: dict[int, list[float]] = {}
+    for case in cases:
+        usual = float(np.median(list(case.values())))
+        for turn, latency in case.items():
+            shares.setdefault(turn, []).append(latency / usual)
+    return {turn: float(np.median(values)) for turn, values in shares.items()}
+
+
+def _drift(latencies: Sequence[float]) -> Drift | None:
+    if len(latencies) < MIN_TURNS:
+        return None
+    third = len(latencies) // 3
+    first, last = np.asarray(latencies[:third]), np.asarray(latencies[-third:])
+    rng = np.random.default_rng(_SEED)
+    found = interval(_medians(last, rng) / _medians(first, rng) - 1)
+    return Drift(float(np.median(last) / np.median(first)) - 1, found.low, found.high)
+
+
+def _medians(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    medians: NDArray[np.float64] = np.median(values[draw(rng, len(values), _RESAMPLES)], axis=1)
+    return medians

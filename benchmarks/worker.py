@@ -11,7 +11,7 @@ from pathlib import Path
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, Checkpoint, PlainFile
 from squeezebert_mobile.benchmarks.children import LOAD, Item, Timing
-from squeezebert_mobile.benchmarks.pace import Probe
+from squeezebert_mobile.benchmarks.environment import ReferenceKernel
 from squeezebert_mobile.benchmarks.peers import PeerModel, logits_of
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
@@ -141,7 +141,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._loaded: dict[int, tuple[Loader, list[Item]]] = {}
-        self._probe: Probe | None = None
+        self._kernel: ReferenceKernel | None = None
 
     def load(self, arrays: Arrays, number: int, request: object) -> Answer:
         """Load a candidate; the answer is what `Loaded` holds."""
@@ -168,10 +168,10 @@ class Worker:
         return peak_bytes(), {}
 
     def pace(self, _: Arrays) -> Answer:
-        """Nanoseconds of the product of `pace`."""
+        """Nanoseconds of the reference kernel."""
         # Not before it is asked for: a process that loads a model cold holds that model alone.
-        self._probe = self._probe or Probe()
-        return self._probe.product_ns(), {}
+        self._kernel = self._kernel or ReferenceKernel()
+        return self._kernel.measure_ns(), {}
 
 
 def main() -> None:

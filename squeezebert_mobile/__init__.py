@@ -3,7 +3,7 @@
 The classes that users of transformers know are here. Each command is a function that returns a typed result:
 `export.pipeline.export`, `run.verify.verify`, `run.predict.predict`, `training.finetune.finetune`,
 `training.evaluate.evaluate`, `benchmarks.benchmark.benchmark`, `benchmarks.compare.compare`,
-`benchmarks.reproduce.reproduce`, `info.info` and `doctor.doctor`.
+`benchmarks.paper.reproduce`, `info.info` and `doctor.doctor`.
 """
 
 import importlib

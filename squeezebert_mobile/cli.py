@@ -139,42 +139,40 @@ def evaluate(options: EvaluateOptions, screen: Screen) -> None:
 def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
     """Measure the latency of bundles, checkpoints and peers side by side."""
     from squeezebert_mobile.benchmarks import benchmark as library
-    from squeezebert_mobile.benchmarks import fleet, report, text
+    from squeezebert_mobile.benchmarks import page, phones, tables
 
     with screen.progress("measuring") as step:
         device = options.device
-        found = fleet.benchmark(device, options, step) if device else (library.benchmark(options, step),)
-    report.write([run.result for run in found], report.Outputs(options.markdown, options.html, options.png))
-    screen.show([text.summarize(run) for run in found], lambda _: text.benchmark(found))
+        found = phones.benchmark(device, options, step) if device else (library.benchmark(options, step),)
+    page.write([run.result for run in found], page.Outputs(options.markdown, options.html, options.png))
+    screen.show([tables.summarize_run(run) for run in found], lambda _: tables.text(found))
 
 
 @command(ReproduceCommandOptions, quiet=True)
 def reproduce(options: ReproduceCommandOptions, screen: Screen) -> None:
     """Repeat the paper's comparison with BERT-base and MobileBERT, and say what came out."""
-    from squeezebert_mobile.benchmarks import reproduce as library
-    from squeezebert_mobile.benchmarks import text
+    from squeezebert_mobile.benchmarks import paper
 
     with screen.progress("reproducing") as step:
-        found = library.reproduce(options, step)
-    library.write(found, markdown=options.markdown, html=options.html)
-    screen.show(text.reproduction_summary(found), lambda _: text.reproduction(found))
+        found = paper.reproduce(options, step)
+    paper.write(found, markdown=options.markdown, html=options.html)
+    screen.show(paper.summarize_reproduction(found), lambda _: paper.text(found))
 
 
 @command(CompareOptions)
 def compare(options: CompareOptions, screen: Screen) -> None:
     """Compare two result files of one machine, case by case."""
     from squeezebert_mobile.benchmarks import compare as library
-    from squeezebert_mobile.benchmarks import text
 
-    screen.show(library.compare(options), text.comparison)
+    screen.show(library.compare(options), library.text)
 
 
 @command(Options)
 def devices(_: Options, screen: Screen) -> None:
     """List the phones that benchmark --device can name."""
-    from squeezebert_mobile.benchmarks import adb, text
+    from squeezebert_mobile.benchmarks import phones
 
-    screen.show(adb.listed(), text.devices)
+    screen.show(phones.listed(), phones.text)
 
 
 @dataclass(frozen=True)

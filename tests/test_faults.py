@@ -114,7 +114,10 @@ ROWS: dict[int, tuple[str, ...]] = {
         "export/test_parity.test_one_value_that_is_not_finite_*",
         "bundle/test_golden_bundles.test_a_model_that_answers_otherwise_*",
     ),
-    56: ("benchmarks/test_samples.test_any_changed_or_missing_byte_*", "benchmarks/test_samples.test_runs_of_two_*"),
+    56: (
+        "benchmarks/test_results.test_any_changed_or_missing_byte_*",
+        "benchmarks/test_compare.test_nothing_in_common_*",
+    ),
     57: ("checkpoint/test_hub.test_row_57_*", "checkpoint/test_hub.test_a_damaged_cache_is_not_used"),
     58: ("test_faults.test_row_58_*", "test_cli.test_output_needs_no_utf8_locale"),
     59: ("test_faults.test_row_59_*", "test_cli.test_a_closed_pipe_is_no_error"),

@@ -20,14 +20,14 @@ from pydantic import ValidationError
 from squeezebert_mobile import console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.batch import Float32
-from squeezebert_mobile.benchmarks import candidates, environment, table, workload
+from squeezebert_mobile.benchmarks import candidates, environment, tables, workload
 from squeezebert_mobile.benchmarks.candidates import BundleFile, Candidate, PlainFile
 from squeezebert_mobile.benchmarks.lab import arm_guest, arm_machine
 from squeezebert_mobile.benchmarks.lab.arm_machine import CPUS, Cpu, Machine
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Protocol, Record
-from squeezebert_mobile.benchmarks.samples import Version
+from squeezebert_mobile.benchmarks.results import Version
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.folder import Bundle
@@ -210,8 +210,7 @@ def text(run: ArmRun) -> str:
 
 def markdown(run: ArmRun) -> str:
     """The answers as a Markdown table."""
-    lines = [heads(run), ("---",) * len(heads(run)), *(cells(run, answer) for answer in run.answers)]
-    return "".join(f"{table.line(line)}\n" for line in lines)
+    return "\n".join(tables.lines(heads(run), [cells(run, answer) for answer in run.answers])) + "\n"
 
 
 def write(path: Path, run: ArmRun) -> None:

@@ -6,10 +6,12 @@ folder holds ``system`` (the file system), a folder of packages for each runtime
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,7 +19,6 @@ from pathlib import Path
 
 import squeezebert_mobile
 from squeezebert_mobile.atomic import staged_folder
-from squeezebert_mobile.benchmarks.lab import arm_cuda
 from squeezebert_mobile.benchmarks.peers import cache_folder
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
 from squeezebert_mobile.tasks import Runtime
@@ -31,6 +32,50 @@ _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_1
 _OURS = ("numpy", "pydantic")
 # A full-size fp32 file takes twenty minutes for its golden texts on a busy core; this only ends what hangs.
 _LIMIT_SECONDS = 7200
+_STUBS = "cuda-stubs"
+_TOOLS = "aarch64-linux-gnu-"
+_LIBRARY = re.compile(r"\(NEEDED\).*\[(lib(?:cu|nv|nccl)\S*)\]")
+_SYMBOL = re.compile(r" UND (\w+)(?:@(\S+) \(\d+\))?$", re.MULTILINE)
+_UNVERSIONED = re.compile(r"_*(cu|nv|nccl)")
+# Asked for without a version, a symbol may come from any of them.
+_COMMON = "libcudart"
+
+Call = Callable[[Sequence[str]], str]
+
+
+def write_stubs(libraries: Path, target: Path, call: Call) -> None:
+    """Write to ``target`` a stub for each CUDA library that those in ``libraries`` need and do not have beside them.
+
+    PyPI's torch for 64-bit ARM is the CUDA build, linked to two gigabytes of libraries of which an inference on the
+    processor calls none. Each stub has the names and the symbol versions that torch's own libraries ask for. ``call``
+    runs a command and returns what it prints; its errors are passed on.
+    """
+    needed: set[str] = set()
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    present = sorted(libraries.glob("*.so*"))
+    for library in present:
+        said = call([f"{_TOOLS}readelf", "--wide", "--dynamic", "--dyn-syms", str(library)])
+        needed |= set(_LIBRARY.findall(said))
+        for symbol, version in _SYMBOL.findall(said):
+            wanted[version].add(symbol)
+    target.mkdir()
+    for name in sorted(needed - {library.name for library in present}):
+        # NVSHMEM alone does not name its version after its file.
+        version = "NVSHMEM" if "nvshmem" in name else name
+        common = {s for s in wanted[""] if _UNVERSIONED.match(s)} if name.startswith(_COMMON) else set()
+        _link(target / name, wanted[version], version, common, call)
+
+
+def _link(path: Path, versioned: set[str], version: str, common: set[str], call: Call) -> None:
+    """A shared library whose functions all return 1, an error in each of those interfaces."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source, script, built = (str(Path(scratch) / name) for name in ("stub.s", "stub.map", "stub.o"))
+        labels = "".join(f".globl {s}\n.type {s}, %function\n{s}:\n" for s in sorted(versioned | common))
+        Path(source).write_text(f"{labels} mov x0, 1\n ret\n")
+        Path(script).write_text(f"{version} {{ global: {''.join(f'{s}; ' for s in sorted(versioned))}}};\n")
+        versions = ["--version-script", script] if versioned else []
+        call([f"{_TOOLS}as", source, "-o", built])
+        call([f"{_TOOLS}ld", "-shared", *versions, "-soname", path.name, built, "-o", str(path)])
 
 
 @dataclass(frozen=True)
@@ -96,7 +141,7 @@ class Machine:
             settings = {
                 "PYTHONPATH": f"{ours}:{packages}",
                 "PYTHONDONTWRITEBYTECODE": "1",
-                "LD_LIBRARY_PATH": str(packages / arm_cuda.FOLDER),
+                "LD_LIBRARY_PATH": str(packages / _STUBS),
                 "OMP_NUM_THREADS": "1",
             }
             try:
@@ -198,7 +243,7 @@ def _fetch_executorch(stage: Path) -> None:
     _require("aarch64-linux-gnu-ld", "apt-get install binutils-aarch64-linux-gnu, or --runtime onnx")
     _install(stage, *_OURS)
     _install(stage, "--no-deps", "torch", "executorch")
-    arm_cuda.write_stubs(stage / "torch/lib", stage / arm_cuda.FOLDER, _call)
+    write_stubs(stage / "torch/lib", stage / _STUBS, _call)
 
 
 def _install(stage: Path, *names: str) -> None:

@@ -15,13 +15,13 @@ from typing import Annotated
 
 from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import benchmark as library
-from squeezebert_mobile.benchmarks import measure, samples, table
+from squeezebert_mobile.benchmarks import measure, results, tables
 from squeezebert_mobile.benchmarks.benchmark import Plan
 from squeezebert_mobile.benchmarks.candidates import BundleFile, PlainFile
-from squeezebert_mobile.benchmarks.compare import Change, compare, gate
+from squeezebert_mobile.benchmarks.compare import Change, Comparison, compare, gate
 from squeezebert_mobile.benchmarks.measure import Job, Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, CompareOptions
-from squeezebert_mobile.benchmarks.samples import Result
+from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio
 from squeezebert_mobile.errors import GateError
 
@@ -29,11 +29,12 @@ _PRECISION = "fp32"
 _SIDE = 64
 _TRIAL_PRODUCTS = 512
 _ATTEMPTS = 4
+_GATE = {True: "stopped", False: "passed"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `compare` said of one pair: the case's change, and whether the gate stopped the pair."""
+    """What `compare` said of one case of a pair: its change, and whether the gate stops this case."""
 
     pair: str
     change: Change
@@ -83,7 +84,7 @@ def _pair(folder: Path, number: int, plain: Plan, planned: Plan, slowdown: float
     paths = {name: folder / f"{name}-{number}.jsonl" for name in ("first", "second", "slower", "multiplied")}
     for name, chosen in (("first", plain), ("second", plain), ("slower", planned)):
         library.execute(chosen, paths[name])
-    samples.write(paths["multiplied"], _multiplied(samples.read(paths["second"]), 1 + slowdown))
+    results.write(paths["multiplied"], _multiplied(results.read(paths["second"]), 1 + slowdown))
     verdicts = []
     for name in ("second", "slower", "multiplied"):
         verdicts += _verdicts(f"first and {name} {number}", paths["first"], paths[name], max_slowdown)
@@ -138,34 +139,41 @@ def _multiplied(result: Result, factor: float) -> Result:
 
 def _verdicts(pair: str, before: Path, after: Path, max_slowdown: float) -> list[Verdict]:
     """A verdict for each case that both files have."""
-    found = compare(CompareOptions(before, after))
-    stopped = False
+    return [
+        Verdict(pair, change, _is_stopped(change, max_slowdown, after))
+        for change in compare(CompareOptions(before, after)).changes
+    ]
+
+
+def _is_stopped(change: Change, max_slowdown: float, file: Path) -> bool:
     try:
-        gate(found, max_slowdown, after)
+        gate(Comparison((change,), (), ()), max_slowdown, file)
     except GateError:
-        stopped = True
-    return [Verdict(pair, change, stopped) for change in found.changes]
+        return True
+    return False
 
 
 def markdown(found: Check) -> str:
     """The verdicts as a Markdown table."""
+    rows = [
+        (v.pair, v.change.case, tables.interval(v.change.slowdown), v.change.verdict, _GATE[v.stopped])
+        for v in found.verdicts
+    ]
     lines = [
-        f"The slower file takes {table.interval(found.planted)} as long, measured in turns with the other.",
+        f"The slower file takes {tables.interval(found.planted)} as long, measured in turns with the other.",
         f"Pairs that were measured again because a run was not valid: {found.repeated}.",
         "",
-        table.line(("pair", "case", "after / before", "verdict", "gate")),
-        table.line(("---",) * 5),
+        *tables.lines(("pair", "case", "after / before", "verdict", "gate on this case"), rows),
     ]
-    for verdict in found.verdicts:
-        change = verdict.change
-        gate = "stopped" if verdict.stopped else "passed"
-        lines.append(table.line((verdict.pair, change.case, table.interval(change.slowdown), change.verdict, gate)))
     return "\n".join(lines) + "\n"
 
 
 def as_expected(verdicts: Sequence[Verdict]) -> bool:
     """Whether the gate let every pair of the same thing pass and stopped every other."""
-    return all(verdict.stopped != verdict.pair.startswith("first and second") for verdict in verdicts)
+    stopped = {verdict.pair: False for verdict in verdicts}
+    for verdict in verdicts:
+        stopped[verdict.pair] |= verdict.stopped
+    return all(found != pair.startswith("first and second") for pair, found in stopped.items())
 
 
 def main() -> None:

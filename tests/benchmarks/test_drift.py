@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from results import make_result
 
-from squeezebert_mobile.benchmarks import drift, table
-from squeezebert_mobile.benchmarks.drift import Drift
+from squeezebert_mobile.benchmarks import statistics, tables
 from squeezebert_mobile.benchmarks.protocol import DRIFTING, Protocol
+from squeezebert_mobile.benchmarks.statistics import Drift
 
 
 def by_turn(latencies: Sequence[float]) -> dict[int, float]:
@@ -20,7 +20,7 @@ def by_turn(latencies: Sequence[float]) -> dict[int, float]:
 
 
 def alone(latencies: Sequence[float]) -> Drift:
-    found = drift.case_drift(by_turn(latencies), [])
+    found = statistics.case_drift(by_turn(latencies), [])
     assert found is not None
     return found
 
@@ -63,7 +63,7 @@ def test_a_case_that_becomes_faster_drifts_below_zero() -> None:
 
 def test_turns_are_in_the_order_of_their_numbers() -> None:
     latencies = by_turn([10.0] * 6 + [12.0] * 6)
-    assert drift.case_drift(dict(reversed(latencies.items())), []) == drift.case_drift(latencies, [])
+    assert statistics.case_drift(dict(reversed(latencies.items())), []) == statistics.case_drift(latencies, [])
 
 
 def test_a_third_is_its_median_turn_and_one_bad_turn_is_no_drift() -> None:
@@ -73,10 +73,10 @@ def test_a_third_is_its_median_turn_and_one_bad_turn_is_no_drift() -> None:
 
 
 def test_fewer_than_nine_turns_tell_nothing() -> None:
-    assert drift.case_drift(by_turn([10.0] * 8), []) is None
-    assert drift.machine_drift([by_turn([10.0] * 8)]) is None
-    assert drift.case_drift(by_turn([10.0] * 9), []) == Drift(0, 0, 0)
-    assert drift.machine_drift([by_turn([10.0] * 9)]) == Drift(0, 0, 0)
+    assert statistics.case_drift(by_turn([10.0] * 8), []) is None
+    assert statistics.machine_drift([by_turn([10.0] * 8)]) is None
+    assert statistics.case_drift(by_turn([10.0] * 9), []) == Drift(0, 0, 0)
+    assert statistics.machine_drift([by_turn([10.0] * 9)]) == Drift(0, 0, 0)
 
 
 @pytest.mark.parametrize("turns", [9, 31, 100])
@@ -101,28 +101,28 @@ def test_a_drift_is_the_same_each_time() -> None:
 
 
 def test_the_machines_pace_is_the_median_over_cases_in_units_of_each_ones_usual_latency() -> None:
-    found = drift.machine_pace([{0: 10, 1: 20, 2: 30}, {0: 2000, 1: 2000, 3: 1000}, {0: 7, 1: 7, 2: 70}])
+    found = statistics.machine_pace([{0: 10, 1: 20, 2: 30}, {0: 2000, 1: 2000, 3: 1000}, {0: 7, 1: 7, 2: 70}])
     # Each case's usual latency is 20, 2000 and 7.
     assert found == {0: 1.0, 1: 1.0, 2: pytest.approx((1.5 + 10) / 2), 3: 0.5}
 
 
 def test_one_case_of_three_does_not_move_the_pace() -> None:
     calm = by_turn([10.0] * 12)
-    assert set(drift.machine_pace([calm, calm, by_turn([10.0] * 6 + [90.0] * 6)]).values()) == {1.0}
+    assert set(statistics.machine_pace([calm, calm, by_turn([10.0] * 6 + [90.0] * 6)]).values()) == {1.0}
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.4])
 def test_what_the_machine_did_to_all_is_no_cases_drift(factor: float) -> None:
     machine = np.linspace(1, factor, 12)
     own, other = by_turn((20 * machine).tolist()), by_turn((3000 * machine).tolist())
-    found = drift.case_drift(own, [other])
+    found = statistics.case_drift(own, [other])
     assert found is not None
     assert (found.value, found.low, found.high) == tuple(pytest.approx(0, abs=1e-12) for _ in range(3))
 
 
 @pytest.mark.parametrize(("own", "others", "value"), [(1.2, 1.0, 0.2), (1.0, 1.25, -0.2), (0.8, 1.0, -0.2)])
 def test_a_case_is_judged_beside_the_others(own: float, others: float, value: float) -> None:
-    found = drift.case_drift(by_turn([50.0] * 6 + [50 * own] * 6), [by_turn([7.0] * 6 + [7 * others] * 6)] * 2)
+    found = statistics.case_drift(by_turn([50.0] * 6 + [50 * own] * 6), [by_turn([7.0] * 6 + [7 * others] * 6)] * 2)
     assert found is not None
     assert (found.value, found.low, found.high) == tuple(pytest.approx(value) for _ in range(3))
     assert found.is_proven
@@ -130,15 +130,15 @@ def test_a_case_is_judged_beside_the_others(own: float, others: float, value: fl
 
 def test_turns_that_no_other_case_had_are_left_out() -> None:
     own = by_turn([10.0] * 9 + [50.0] * 9)
-    found = drift.case_drift(own, [by_turn([10.0] * 9)])
+    found = statistics.case_drift(own, [by_turn([10.0] * 9)])
     assert found == Drift(0, 0, 0)
-    assert drift.case_drift(own, [by_turn([10.0] * 8)]) is None
+    assert statistics.case_drift(own, [by_turn([10.0] * 8)]) is None
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.2])
 def test_the_machines_drift_is_what_all_cases_have_in_common(factor: float) -> None:
     cases = [by_turn([scale] * 6 + [scale * factor] * 6) for scale in (3.0, 50.0, 4000.0)]
-    found = drift.machine_drift(cases)
+    found = statistics.machine_drift(cases)
     assert found is not None
     assert found.value == pytest.approx(factor - 1)
     assert found.is_proven
@@ -146,7 +146,7 @@ def test_the_machines_drift_is_what_all_cases_have_in_common(factor: float) -> N
 
 def test_the_machines_turns_are_in_the_order_of_their_numbers() -> None:
     case = by_turn([10.0] * 6 + [12.0] * 6)
-    found = drift.machine_drift([dict(reversed(case.items()))])
+    found = statistics.machine_drift([dict(reversed(case.items()))])
     assert found is not None
     assert found.value == pytest.approx(0.2)
 
@@ -227,7 +227,7 @@ def test_a_machine_that_slows_down_for_all_leaves_ratios_standing_and_says_so(se
     assert [result.faults(name) for name in noisy] == [()] * 4
     (note,) = result.notes
     assert "the machine's own speed changed" in note
-    assert note in table.markdown(result)
+    assert note in tables.markdown(result)
 
 
 @given(st.integers(0, 100), st.floats(0.2, 1.0))

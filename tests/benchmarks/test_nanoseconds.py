@@ -13,11 +13,12 @@ from clock import Clock
 from results import make_result
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.benchmarks import devices, pace, table, worker
+from squeezebert_mobile.benchmarks import environment, tables, worker
 from squeezebert_mobile.benchmarks.candidates import Candidate, PlainFile
 from squeezebert_mobile.benchmarks.children import Item, Loaded, MeasuringProcess, Timing
+from squeezebert_mobile.benchmarks.phones import _Measured, _result
 from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.benchmarks.samples import Cold, Pace, Result
+from squeezebert_mobile.benchmarks.results import Cold, Pace, Result
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.run.child import Answer, Arrays
 from squeezebert_mobile.run.predict import Sample
@@ -152,7 +153,7 @@ def test_the_peak_is_read_when_it_is_asked_for(candidate: Candidate) -> None:
     assert [process.peak_bytes(), process.peak_bytes()] == [2000, 3000]
 
 
-def test_the_pace_is_two_products_with_weights_that_no_cache_kept(
+def test_the_reference_kernel_is_two_products_with_weights_that_no_cache_kept(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
@@ -162,7 +163,7 @@ def test_the_pace_is_two_products_with_weights_that_no_cache_kept(
         read.append(id(weights))
         clock.work(50)
 
-    monkeypatch.setattr(pace.np, "matmul", matmul)
+    monkeypatch.setattr(environment.np, "matmul", matmul)
     process = Process()
     assert [process.pace() for _ in range(5)] == [100] * 5
     assert len(set(read[:5])) == 5
@@ -190,8 +191,8 @@ def of_phone(before: dict[str, object], after: dict[str, object]) -> Result:
         "before": good | before,
         "after": good | after,
     }
-    measured = devices._Measured.model_validate_json(json.dumps(reply))
-    return devices._result(measured, "2026-01-01T00:00:00+00:00", opened, artifact, Protocol(tokens=8), 8)
+    measured = _Measured.model_validate_json(json.dumps(reply))
+    return _result(measured, "2026-01-01T00:00:00+00:00", opened, artifact, Protocol(tokens=8), 8)
 
 
 def test_a_phones_nanoseconds_become_samples_end_to_end() -> None:
@@ -230,21 +231,21 @@ def test_a_table_shows_the_median_of_each_stage_in_milliseconds() -> None:
     cold = Cold(load_ns=7_000_000, first_ns=80_000_000, base_bytes=1_000_000, peak_bytes=5_000_000)
     case = made.cases[0].model_copy(update={"cold": cold, "file_bytes": 3_000_000})
     made = replace(made, samples=(*taken, *made.samples[3:]), cases=(case, made.cases[1]))
-    staged, plain = table.rows(made, "b")
+    staged, plain = tables.rows(made, "b")
     assert (staged.infer.p50, staged.tokenize_ms, staged.postprocess_ms) == (20.0, 2.0, 2.0)
     # End to end they take 11, 26 and 66 ms.
     assert staged.total_ms == 26.0
     assert (plain.tokenize_ms, plain.postprocess_ms, plain.total_ms) == (None, None, 5.0)
     assert staged.speedup is not None and staged.speedup.value == pytest.approx(0.25)
     assert plain.speedup is None
-    shown = dict(zip(table.heads(), table.cells(staged), strict=True))
+    shown = dict(zip(tables.HEADS, tables.cells(staged), strict=True))
     assert [shown[name] for name in ("tokenise ms", "post-process ms", "end to end ms")] == ["2.00", "2.00", "26.0"]
     assert [shown[f"{name} ms"] for name in ("p50", "p90", "p99", "load", "first")] == [
         *("20.0", "52.0", "59.2"),
         *("7.00", "80.0"),
     ]
     assert (shown["peak MB"], shown["file MB"], shown["runs"]) == ("4.00", "3.00", "3")
-    assert table.by_tokens(made.by_case["a"]) == {8: 20.0}
+    assert tables.by_tokens(made.by_case["a"]) == {8: 20.0}
 
 
 def test_a_cases_pace_is_in_the_order_of_its_turns() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from results import make_result
 
-from squeezebert_mobile.benchmarks import report
-from squeezebert_mobile.benchmarks.charts import charts
-from squeezebert_mobile.benchmarks.samples import Result, Sample
+from squeezebert_mobile.benchmarks import page as pages
+from squeezebert_mobile.benchmarks.page import charts
+from squeezebert_mobile.benchmarks.results import Result, Sample
 
 WIDTHS = (1280, 390)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -108,7 +108,7 @@ def test_every_chart_is_drawn_at_both_widths(tmp_path: Path, scheme: str) -> Non
     wanted = [chart.name for result in results for chart in charts(result)]
     assert set(wanted) == {"latency", "speed-up", "length", "threads", "size", "sustained"}
     page = tmp_path / "page.html"
-    page.write_text(report.page("Latency per snippet", results), encoding="utf-8")
+    page.write_text(pages.page("Latency per snippet", results), encoding="utf-8")
     dark = ("--blink-settings=preferredColorScheme=0",) if scheme == "dark" else ()
     for width, found in zip(WIDTHS, look(page, *dark), strict=True):
         assert found["faults"] == []
@@ -140,7 +140,7 @@ def test_padded_input_is_no_point_of_its_length() -> None:
 
 
 def test_the_page_fetches_nothing() -> None:
-    page = report.page("Latency per snippet", [wide_result()])
+    page = pages.page("Latency per snippet", [wide_result()])
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page.replace('xlink:href="#', ""))
     assert "@import" not in page and "url(http" not in page
 

@@ -6,9 +6,10 @@ import pytest
 from pydantic import ValidationError
 from results import make_result
 
-from squeezebert_mobile.benchmarks import report, table
-from squeezebert_mobile.benchmarks.drift import Drift
+from squeezebert_mobile.benchmarks import tables
+from squeezebert_mobile.benchmarks.page import page
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, Scenario, case_faults, machine_faults
+from squeezebert_mobile.benchmarks.statistics import Drift
 
 SLOWER, FASTER = Drift(0.1, 0.08, 0.12), Drift(-0.1, -0.12, -0.08)
 ANY = Protocol(min_runs=1, min_seconds=0)
@@ -80,16 +81,16 @@ def test_what_a_host_kept_is_said_and_leaves_ratios_standing() -> None:
     result = make_result({"a": [100] * 20, "b": [50] * 20}, stolen=0.2)
     assert result.faults("a") == ()
     assert "the host kept 0.20 cores" in result.notes[0]
-    assert "Note: the host kept 0.20 cores" in report.page("t", [result])
-    assert table.rows(result, "a")[1].speedup is not None
+    assert "Note: the host kept 0.20 cores" in page("t", [result])
+    assert tables.rows(result, "a")[1].speedup is not None
 
 
 def test_an_invalid_run_has_no_speed_up() -> None:
     slow, fast = [100] * 20, [50] * 20
-    assert table.rows(make_result({"a": slow, "b": fast}), "a")[1].speedup is not None
+    assert tables.rows(make_result({"a": slow, "b": fast}), "a")[1].speedup is not None
     invalid = make_result({"a": slow, "b": fast}, charging=True)
-    assert all(row.speedup is None for row in table.rows(invalid, "a"))
-    text = table.markdown(invalid)
+    assert all(row.speedup is None for row in tables.rows(invalid, "a"))
+    text = tables.markdown(invalid)
     assert "invalid: charging" in text
     assert "2.00x" not in text
 

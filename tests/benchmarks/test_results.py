@@ -1,88 +1,74 @@
-"""The measured tables of the documents equal the runs that they name."""
-
-import re
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from arm_runs import RUN
-from checkout import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
 from results import make_result
 
-from squeezebert_mobile.benchmarks import samples, table
-from squeezebert_mobile.benchmarks.lab import arm
-
-RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = (ROOT / "README.md", RESULTS / "README.md")
-MARK = re.compile(r"^<!-- result: (\S+) -->\n((?:\|.*\n)+)", re.MULTILINE)
-
-Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+from squeezebert_mobile.benchmarks import results
+from squeezebert_mobile.benchmarks.protocol import Protocol
+from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
 
 
-def split(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+def test_a_natural_length_is_read_as_one() -> None:
+    result = make_result({"a": [1]})
+    protocol = Protocol(scenario="natural-length", tokens=None)
+    natural = replace(result, cases=(result.cases[0].model_copy(update={"protocol": protocol}),))
+    assert results.parse(results.dump(natural), "file") == natural
 
 
-def kept(path: Path) -> Table:
-    """The heads and rows of a kept run: latencies as JSON lines, a run on ARM as JSON."""
-    if path.suffix == ".json":
-        run = arm.read(path)
-        return arm.heads(run), [arm.cells(run, answer) for answer in run.answers]
-    result = samples.read(path)
-    return table.heads(), [table.cells(row) for row in table.rows(result, table.find_baseline(result))]
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    result = make_result({"a": [1, 2, 3], "b": [4]})
+    results.write(tmp_path / "r.jsonl", result)
+    assert results.read(tmp_path / "r.jsonl") == result
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 
 
-def check(text: str, known: Table) -> None:
-    """Every line stands in the run, under the same heads; a document may leave columns and rows out."""
-    heads, rows = known
-    shown, _, *lines = text.splitlines()
-    columns = [heads.index(head) for head in split(shown)]
-    assert lines
-    for line in lines:
-        assert split(line) in [[row[column] for column in columns] for row in rows], line
+def test_every_line_is_json_of_a_known_record() -> None:
+    lines = results.dump(make_result({"a": [1]})).splitlines()
+    assert [json.loads(line)["record"] for line in lines] == ["run", "case", "sample", "conditions", "end"]
 
 
-TABLES = [
-    pytest.param(ROOT / path, text, id=f"{document.parent.name}-{path}")
-    for document in DOCUMENTS
-    if document.exists()
-    for path, text in MARK.findall(document.read_text(encoding="utf-8"))
-]
+@given(st.data())
+def test_any_changed_or_missing_byte_is_an_integrity_error(data: st.DataObject) -> None:
+    whole = bytearray(results.dump(make_result({"a": [10, 20], "b": [30]})))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        del whole[at]
+    else:
+        whole[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(IntegrityError, match=r"^r\.jsonl: "):
+        results.parse(bytes(whole), "r.jsonl")
 
 
-@pytest.mark.parametrize(("path", "text"), TABLES)
-def test_a_marked_table_equals_its_run(path: Path, text: str) -> None:
-    check(text, kept(path))
+@pytest.mark.parametrize("keep", [0, 1, 2, 3])
+def test_a_cut_file_is_refused(keep: int) -> None:
+    lines = results.dump(make_result({"a": [1, 2]})).splitlines(keepends=True)
+    with pytest.raises(IntegrityError):
+        results.parse(b"".join(lines[:keep]), "r.jsonl")
 
 
-def test_no_mark_is_overlooked() -> None:
-    marks = sum(document.read_text(encoding="utf-8").count("\n<!-- result: ") for document in DOCUMENTS)
-    assert len(TABLES) == marks > 0
+def test_a_forged_seal_does_not_hide_what_does_not_hold_together() -> None:
+    lines = results.dump(make_result({"a": [1, 2]})).splitlines(keepends=True)
+
+    def sealed(body: list[bytes]) -> bytes:
+        end = json.loads(lines[-1]) | {"sha256": hashlib.sha256(b"".join(body)).hexdigest()}
+        return b"".join(body) + json.dumps(end).encode() + b"\n"
+
+    results.parse(sealed(lines[:-1]), "f")
+    for body, words in (
+        (lines[:1] + lines[2:-1], "unknown case"),
+        (lines[:-3] + lines[-2:-1], "lacks samples"),
+        ([lines[0], lines[1], *lines[1:-1]], "case twice"),
+        (lines[1:-1], "one run"),
+    ):
+        with pytest.raises(IntegrityError, match=words):
+            results.parse(sealed(body), "f")
 
 
-def test_every_kept_run_is_sealed_and_valid() -> None:
-    for path in RESULTS.glob("*.jsonl"):
-        result = samples.read(path)
-        assert [result.faults(case.name) for case in result.cases] == [()] * len(result.cases), path
-
-
-def test_every_kept_run_on_arm_answered_as_the_reference() -> None:
-    for path in RESULTS.glob("*.json"):
-        answers = arm.read(path).answers
-        assert any(answer.holds for answer in answers), path
-        assert all(answer.holds is not False for answer in answers), path
-
-
-def test_a_figure_that_differs_is_found() -> None:
-    result = make_result({"a": [10_000_000], "b": [20_000_000]})
-    known = table.heads(), [table.cells(row) for row in table.rows(result)]
-    cells = known[1][0]
-    check(f"| case | p50 ms |\n| --- | --- |\n| {cells[0]} | {cells[2]} |\n", known)
-    with pytest.raises(AssertionError):
-        check(f"| case | p50 ms |\n| --- | --- |\n| {cells[0]} | 11.0 |\n", known)
-
-
-def test_an_arm_table_is_compared_too() -> None:
-    known = arm.heads(RUN), [arm.cells(RUN, answer) for answer in RUN.answers]
-    check(arm.markdown(RUN), known)
-    with pytest.raises(AssertionError):
-        check(arm.markdown(RUN).replace("2.5", "2.4"), known)
+def test_a_missing_file_is_the_environments_fault(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="cannot be read"):
+        results.read(tmp_path / "none.jsonl")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from results import make_result
 
 from squeezebert_mobile.benchmarks import statistics
-from squeezebert_mobile.benchmarks.samples import Sample
+from squeezebert_mobile.benchmarks.results import Sample
 
 # Twelve turns of a machine whose speed changes from turn to turn, far more than any model differs from another.
 MACHINE = (100, 700, 300, 900, 200, 1300, 500, 150, 1100, 400, 800, 600)

@@ -14,7 +14,7 @@ from squeezebert_mobile.benchmarks.children import Item, Loaded, Timing
 from squeezebert_mobile.benchmarks.measure import Job
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, Scenario
-from squeezebert_mobile.benchmarks.samples import Result
+from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.run.predict import Sample
 
 MS = 1_000_000

@@ -3,7 +3,7 @@
 import numpy as np
 
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
-from squeezebert_mobile.benchmarks.samples import Case, Environment, Result, Run, Sample
+from squeezebert_mobile.benchmarks.results import Case, Environment, Result, Run, Sample
 
 ENVIRONMENT = Environment(
     cpu="test",

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from arm_runs import ANSWER, PEER, RUN, WRONG, require_qemu
 
-from squeezebert_mobile.benchmarks.lab import arm, arm_cuda, arm_machine
+from squeezebert_mobile.benchmarks.lab import arm, arm_machine
 from squeezebert_mobile.benchmarks.lab.arm import ArmOptions
-from squeezebert_mobile.benchmarks.lab.arm_machine import CPUS, Cpu
+from squeezebert_mobile.benchmarks.lab.arm_machine import CPUS, Cpu, write_stubs
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
@@ -76,7 +76,7 @@ def test_a_stub_has_the_names_and_versions_that_are_asked_for(tmp_path: Path) ->
             written[command[command.index("-soname") + 1]] = f"{written['source']}{versions}"
         return ""
 
-    arm_cuda.write_stubs(tmp_path, tmp_path / "stubs", call)
+    write_stubs(tmp_path, tmp_path / "stubs", call)
     assert set(written) == {"source", "libcudart.so.13", "libnvshmem_host.so.3"}
     assert "cuInit:" in written["libcudart.so.13"]
     assert "libcudart.so.13 { global: cudaFree; };" in written["libcudart.so.13"]

@@ -7,7 +7,7 @@ import pytest
 from checkout import ROOT
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.benchmarks.lab.demo_words import nearest_words, vary, word_table
+from squeezebert_mobile.benchmarks.lab.demo_recipe import nearest_words, vary, word_table
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL
 from squeezebert_mobile.model import SqueezeBertForSequenceClassification

@@ -5,7 +5,7 @@ from dataclasses import replace
 from results import make_result
 
 from squeezebert_mobile.benchmarks.lab import int8_table
-from squeezebert_mobile.benchmarks.samples import Case, Result
+from squeezebert_mobile.benchmarks.results import Case, Result
 
 BERT = "ONNX int8 against BERT-base fp32"
 

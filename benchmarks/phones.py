@@ -1,21 +1,33 @@
-"""Measure a bundle's artifact on an Android phone through the demo app, into the result format of the desktop.
+"""Measure a bundle on Android phones through the demo app over adb, into the result format of the desktop.
 
 The contract with the app (android_demo/README.md): files under the app's external folder, ``pushed/DIGEST/`` for
 bundles, ``runs/ID.status.json`` while it measures and ``runs/ID.json`` with raw nanoseconds when it is done.
 """
 
+import shlex
+import shutil
+import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import accumulate
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from squeezebert_mobile.benchmarks.adb import Adb
+from squeezebert_mobile import console
+from squeezebert_mobile.benchmarks import benchmark as library
+from squeezebert_mobile.benchmarks import results
+from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult
+from squeezebert_mobile.benchmarks.measure import Report
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
-from squeezebert_mobile.benchmarks.samples import Case, Cold, Environment, Result, Run, Sample, Version
+from squeezebert_mobile.benchmarks.results import Case, Cold, Environment, Result, Run, Sample, Version
+from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
@@ -26,12 +38,131 @@ ROOT = f"/sdcard/Android/data/{PACKAGE}/files"
 RUNS = f"{ROOT}/runs"
 MIN_API_LEVEL = 26
 ABIS = ("arm64-v8a", "x86_64")
+_PREFIX = "adb:"
 
 Progress = Callable[[float], None]
 _POLL_SECONDS = 1.0
 # A slow phone reads and digests 200 MB before its first word.
 _START_SECONDS = 120.0
 _LOG_LINES = 40
+_COMMAND_SECONDS = 60
+_PUSH_SECONDS = 1800
+# What adb says when the cable or the device is gone, as opposed to a command that failed on the device.
+_GONE = ("not found", "offline", "no devices", "closed", "protocol fault", "connection reset", "broken pipe")
+_STEPS = {
+    "unauthorized": "unlock the device and allow this computer's key",
+    "offline": "plug the device in again, or restart it",
+    "no permissions": "add a udev rule for the device, or run adb as its user",
+    "recovery": "start Android on the device",
+    "bootloader": "start Android on the device",
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of ``adb devices -l``: serial, state and the model where adb knows it."""
+
+    serial: str
+    state: str
+    model: str | None
+
+
+@dataclass(frozen=True)
+class Adb:
+    """One device, ready for commands. Every method raises EnvironmentFault where the device is gone."""
+
+    serial: str
+
+    @classmethod
+    def connect(cls, serial: str) -> Self:
+        """The device of that serial number. Raises EnvironmentFault where it is not attached or not ready."""
+        found = {device.serial: device for device in listed()}
+        if serial not in found:
+            have = ", ".join(found) or "none"
+            raise _fault(serial, "is not attached", found=have, fix="plug it in, or choose one of those found")
+        _require_ready(found[serial])
+        return cls(serial)
+
+    def shell(self, *command: str) -> str:
+        """What a command on the device writes; its words are quoted for the device's shell.
+
+        Raises EnvironmentFault where it fails.
+        """
+        return self._run("shell", shlex.join(command)).decode(errors="replace")
+
+    def succeeds(self, *command: str) -> bool:
+        """Whether a command on the device exits with 0."""
+        return self.shell("sh", "-c", f"{shlex.join(command)} >/dev/null 2>&1 && echo yes || echo no").strip() == "yes"
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file on the device, None where there is none."""
+        if not self.succeeds("test", "-f", path):
+            return None
+        return self._run("exec-out", shlex.join(("cat", path)))
+
+    def push(self, source: Path, target: str) -> None:
+        """Copy a file to a path on the device."""
+        self._run("push", str(source), target, seconds=_PUSH_SECONDS)
+
+    def _run(self, *arguments: str, seconds: float = _COMMAND_SECONDS) -> bytes:
+        done = _adb("-s", self.serial, *arguments, seconds=seconds)
+        if done.returncode == 0:
+            return done.stdout
+        message = " ".join((done.stderr + done.stdout).decode(errors="replace").split())[-300:]
+        if any(sign in message.lower() for sign in _GONE):
+            fix = "plug it in again and repeat the command, which also removes what was left on it"
+            raise _fault(self.serial, f"was lost: {message}", fix=fix)
+        if "no space left" in message.lower():
+            raise _fault(self.serial, "has no space left", fix="free storage on the device")
+        raise _fault(self.serial, f"refused {arguments[0]}: {message}", fix="see what the device says")
+
+
+def listed() -> list[Listed]:
+    """All devices that adb sees, ready or not. Raises EnvironmentFault without adb."""
+    done = _adb("devices", "-l", seconds=_COMMAND_SECONDS)
+    if done.returncode:
+        what = f"cannot list devices: {done.stderr.decode(errors='replace').strip()[-200:]}"
+        raise _fault("adb", what, fix="adb kill-server, then again")
+    return [_parse(line) for line in done.stdout.decode(errors="replace").splitlines()[1:] if line.strip()]
+
+
+def ready() -> list[Adb]:
+    """Every attached device. Raises EnvironmentFault where there is none, or one that is not ready."""
+    found = listed()
+    if not found:
+        raise _fault("adb", "sees no device", fix="plug in a phone with USB debugging switched on")
+    for device in found:
+        _require_ready(device)
+    return [Adb(device.serial) for device in found]
+
+
+def _parse(line: str) -> Listed:
+    serial, _, rest = line.partition(" ")
+    state = "no permissions" if rest.strip().startswith("no permissions") else rest.split()[0]
+    models = [word.removeprefix("model:") for word in rest.split() if word.startswith("model:")]
+    return Listed(serial, state, models[0] if models else None)
+
+
+def _require_ready(device: Listed) -> None:
+    if device.state != "device":
+        step = _STEPS.get(device.state, "look at the device's screen")
+        raise _fault(device.serial, "is not ready", found=device.state, expected="device", fix=step)
+
+
+def _adb(*arguments: str, seconds: float) -> subprocess.CompletedProcess[bytes]:
+    if shutil.which("adb") is None:
+        raise _fault("adb", "is not installed", fix="install Android's platform-tools, or Debian's package adb")
+    try:
+        return subprocess.run(["adb", *arguments], capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        fix = "plug the device in again"
+        raise _fault("adb", f"gave no answer to {arguments[-1][:80]!r} in {seconds:g} s", fix=fix) from None
+
+
+def _fault(
+    file: str, what: str, *, fix: str, found: str | None = None, expected: str | None = None
+) -> EnvironmentFault:
+    return EnvironmentFault(file, what, fix=fix, found=found, expected=expected)
 
 
 class _Reply(BaseModel):
@@ -281,15 +412,104 @@ def _result(
 
 def _conditions(measured: _Measured) -> Conditions:
     """The worse of before and after."""
-    states = (measured.before, measured.after)
-    thermal = [state.thermal_status for state in states if state.thermal_status is not None]
-    battery = [state.battery_percent for state in states if state.battery_percent is not None]
+    jump = measured.clock_jump_ms / 1000
+    before = Conditions(seconds=measured.seconds, clock_jump_seconds=jump, **measured.before.model_dump())
+    return _worst([before, Conditions(seconds=0.0, cancelled=measured.cancelled, **measured.after.model_dump())])
+
+
+def connect(device: str) -> list[Adb]:
+    """The devices that ``adb:SERIAL`` or ``adb:all`` names.
+
+    Raises UsageError for another form, EnvironmentFault where a device is not there or not ready.
+    """
+    if not device.startswith(_PREFIX) or device == _PREFIX:
+        fix = "squeezebert-mobile devices lists what is attached"
+        raise UsageError("--device", "unknown device", found=device, expected="adb:SERIAL or adb:all", fix=fix)
+    serial = device.removeprefix(_PREFIX)
+    return ready() if serial == "all" else [Adb.connect(serial)]
+
+
+def benchmark(device: str, options: BenchmarkOptions, report: Report = lambda _: None) -> tuple[BenchmarkResult, ...]:
+    """Measure one bundle on each device, one device after the other.
+
+    With ``output`` each device's result is kept, under that name where there is one device, else with the serial before
+    the ending. Raises as `connect` and `measure`; UsageError for what a phone does not run.
+    """
+    bundle = _require_bundle(options)
+    artifacts = bundle.artifacts(options.runtimes, options.precisions)
+    attached = connect(device)
+    protocols = library.protocols(options)
+    return tuple(
+        _keep(_measure(adb, bundle, artifacts, protocols, report), _path(options.output, adb, len(attached)))
+        for adb in attached
+    )
+
+
+def _require_bundle(options: BenchmarkOptions) -> Bundle:
+    if len(options.bundles) != 1 or options.checkpoints or options.peers:
+        raise UsageError("--device", "measures one bundle", fix="give one bundle, and no checkpoint or peer")
+    if options.scenario not in ("fixed-length", "length-sweep"):
+        fix = "use the scenario fixed-length or length-sweep"
+        raise UsageError("--device", "does not run this scenario", found=options.scenario, fix=fix)
+    return bundles.read(options.bundles[0])
+
+
+def _measure(
+    adb: Adb, bundle: Bundle, artifacts: Sequence[Artifact], protocols: Sequence[Protocol], report: Report
+) -> Result:
+    """One device's result. The app runs one case at a time, so nothing is interleaved there."""
+    found = []
+    for protocol in protocols:
+        for artifact in artifacts:
+            what = f"{adb.serial}: {artifact.runtime} {artifact.precision}"
+            report(what)
+            found.append(measure(adb, bundle, artifact, protocol, partial(_show, report, what)))
+    return join(found)
+
+
+def _show(report: Report, what: str, done: float) -> None:
+    report(f"{what} {done:.0%}")
+
+
+def join(found: Sequence[Result]) -> Result:
+    """The runs of one device as one: its cases side by side, under the worst conditions that any of them saw."""
+    first = found[0]
+    return replace(
+        first,
+        cases=tuple(case for result in found for case in result.cases),
+        samples=tuple(sample for result in found for sample in result.samples),
+        conditions=_worst([result.conditions for result in found]),
+    )
+
+
+def _worst(found: Sequence[Conditions]) -> Conditions:
+    thermal = [c.thermal_status for c in found if c.thermal_status is not None]
+    battery = [c.battery_percent for c in found if c.battery_percent is not None]
     return Conditions(
-        seconds=measured.seconds,
-        clock_jump_seconds=measured.clock_jump_ms / 1000,
+        seconds=sum(c.seconds for c in found),
+        clock_jump_seconds=max((c.clock_jump_seconds for c in found), key=abs),
         thermal_status=max(thermal, default=None),
         battery_percent=min(battery, default=None),
-        charging=any(state.charging for state in states),
-        screen_on=all(state.screen_on for state in states),
-        cancelled=measured.cancelled,
+        charging=any(c.charging for c in found),
+        screen_on=all(c.screen_on for c in found),
+        cancelled=any(c.cancelled for c in found),
     )
+
+
+def _path(output: Path | None, adb: Adb, count: int) -> Path | None:
+    if output is None or count == 1:
+        return output
+    serial = "".join(letter if letter.isalnum() else "-" for letter in adb.serial)
+    return output.with_name(f"{output.stem}-{serial}{output.suffix}")
+
+
+def _keep(result: Result, path: Path | None) -> BenchmarkResult:
+    if path is not None:
+        results.write(path, result)
+    return BenchmarkResult(result, path, ())
+
+
+def text(found: Sequence[Listed]) -> str:
+    """The attached devices, for people."""
+    rows = [(f"{_PREFIX}{device.serial}", device.state, device.model or "-") for device in found]
+    return console.table(("device", "state", "model"), rows) if rows else "no device is attached"

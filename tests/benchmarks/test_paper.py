@@ -1,11 +1,8 @@
 import pytest
 
-from squeezebert_mobile.benchmarks import device_model, reproduce
-from squeezebert_mobile.benchmarks.costs import Cost, Operation, count
-from squeezebert_mobile.benchmarks.device_model import Chip
+from squeezebert_mobile.benchmarks import paper
+from squeezebert_mobile.benchmarks.paper import STAGES, Chip, Cost, Line, Operation, bert_stages, chips, count, ideal_ms
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
-from squeezebert_mobile.benchmarks.reproduce import Line
-from squeezebert_mobile.benchmarks.stages import STAGES, bert_stages
 from squeezebert_mobile.benchmarks.statistics import Ratio
 
 CHIP = Chip(
@@ -37,14 +34,14 @@ def test_a_small_model_counts_as_by_hand() -> None:
 def test_an_operation_takes_the_larger_of_compute_and_memory() -> None:
     computing = Cost(0, 0, (Operation("a", 8_000_000, 4, 0),))
     moving = Cost(0, 0, (Operation("a", 8, 4_000_000, 0),))
-    assert device_model.ideal_ms(computing, CHIP, int8=False) == pytest.approx(8)
-    assert device_model.ideal_ms(computing, CHIP, int8=True) == pytest.approx(2)
-    assert device_model.ideal_ms(moving, CHIP, int8=False) == pytest.approx(4)
-    assert device_model.ideal_ms(moving, CHIP, int8=True) == pytest.approx(1)
+    assert ideal_ms(computing, CHIP, int8=False) == pytest.approx(8)
+    assert ideal_ms(computing, CHIP, int8=True) == pytest.approx(2)
+    assert ideal_ms(moving, CHIP, int8=False) == pytest.approx(4)
+    assert ideal_ms(moving, CHIP, int8=True) == pytest.approx(1)
 
 
 def test_the_chips_file_is_well_formed() -> None:
-    assert any("Pixel 3" in chip.name for chip in device_model.chips())
+    assert any("Pixel 3" in chip.name for chip in chips())
 
 
 def test_the_stages_are_the_papers_and_make_a_whole() -> None:
@@ -60,8 +57,8 @@ def line(value: float, *faults: str) -> Line:
 
 def test_the_paragraph_follows_the_data() -> None:
     costs = {peer: Cost(0, flops, ()) for peer, flops in zip(Peer, (302, 73, 100), strict=True)}
-    assert "did not reproduce" in reproduce.paragraph(costs, (line(2.9),))
-    assert "4.3x reproduced" in reproduce.paragraph(costs, (line(4.4),))
-    invalid = reproduce.paragraph(costs, (line(4.4, "charging"),))
+    assert "did not reproduce" in paper.paragraph(costs, (line(2.9),))
+    assert "4.3x reproduced" in paper.paragraph(costs, (line(4.4),))
+    invalid = paper.paragraph(costs, (line(4.4, "charging"),))
     assert "not valid" in invalid
     assert "4.40x" not in invalid

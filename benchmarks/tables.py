@@ -1,11 +1,14 @@
-"""The figures of a run as rows, and the rows as Markdown."""
+"""The figures of a run as rows, and the rows as Markdown for files and as columns for people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from squeezebert_mobile.benchmarks.samples import Case, Result, Sample
+from squeezebert_mobile import console
+from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Skipped
+from squeezebert_mobile.benchmarks.results import Case, Result, Run, Sample
 from squeezebert_mobile.benchmarks.statistics import Ratio, Summary, ratio, summarize
 
 _RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
@@ -87,7 +90,7 @@ def interval(found: Ratio | None) -> str:
     return "–" if found is None else f"{found.value:.2f}x ({found.low:.2f} to {found.high:.2f})"
 
 
-_HEADS = (
+HEADS = (
     *(
         "case",
         "threads, batch, tokens",
@@ -119,21 +122,16 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def heads() -> tuple[str, ...]:
-    """The names of the table's columns."""
-    return _HEADS
-
-
 def markdown(result: Result) -> str:
     """The whole run as Markdown: where, what, the table, and the faults."""
     baseline = find_baseline(result)
     found = rows(result, baseline)
-    lines = [where(result), ""]
+    out = [where(result), ""]
     if baseline is not None:
-        lines += [f"Speed-up over: {baseline}, with a 95 % interval; none where a run is invalid.", ""]
-    lines += [line(_HEADS), line(["---"] * len(_HEADS)), *(line(cells(row)) for row in found)]
-    lines += ["", *(f"- invalid: {reason}" for reason in faults(found)), *(f"- note: {note}" for note in result.notes)]
-    return "\n".join(lines).rstrip() + "\n"
+        out += [f"Speed-up over: {baseline}, with a 95 % interval; none where a run is invalid.", ""]
+    out += lines(HEADS, [cells(row) for row in found])
+    out += ["", *(f"- invalid: {reason}" for reason in faults(found)), *(f"- note: {note}" for note in result.notes)]
+    return "\n".join(out).rstrip() + "\n"
 
 
 def where(result: Result) -> str:
@@ -174,12 +172,61 @@ def side_by_side(results: Sequence[Result]) -> list[tuple[str, ...]]:
     return [("p50 ms", *machines), *((name, *(cells.get(n, "–") for n in places)) for name, cells in found.items())]
 
 
-def line(values: Sequence[str]) -> str:
-    """A row of a Markdown table."""
-    return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
+def lines(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table, line by line."""
+    every = (header, ["---"] * len(header), *body)
+    return ["| " + " | ".join(value.replace("|", "\\|") for value in row) + " |" for row in every]
 
 
 def by_tokens(samples: Sequence[Sample]) -> dict[int, float]:
     """The median milliseconds of each length."""
     lengths = sorted({sample.tokens for sample in samples})
     return {n: float(np.median([s.infer_ns for s in samples if s.tokens == n])) / 1e6 for n in lengths}
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run without its samples, which are in ``output`` where one was named; speed-ups are over ``baseline``."""
+
+    run: Run
+    baseline: str | None
+    rows: tuple[Row, ...]
+    skipped: tuple[Skipped, ...]
+    output: Path | None
+
+
+def summarize_run(found: BenchmarkResult) -> RunSummary:
+    """The figures of a run."""
+    baseline = find_baseline(found.result)
+    return RunSummary(found.result.run, baseline, rows(found.result, baseline), found.skipped, found.output)
+
+
+def text(runs: Sequence[BenchmarkResult]) -> str:
+    """The runs one after the other, as many as there were machines; then the machines beside each other. For people."""
+    blocks = [_text(found) for found in runs]
+    if len(runs) > 1:
+        header, *compared = side_by_side([found.result for found in runs])
+        blocks.append(console.table(header, compared))
+    return "\n\n".join(blocks)
+
+
+def _text(found: BenchmarkResult) -> str:
+    summary = summarize_run(found)
+    shared = {conditions_of(row.case) for row in summary.rows}
+    out = [where(found.result), *(shared if len(shared) == 1 else ()), ""]
+    header = ("case", "p50 ms", "p90 ms", "p99 ms", "end to end ms", "speed-up", "runs")
+    out.append(console.table(header, [_short_cells(row, alone=len(shared) == 1) for row in summary.rows]))
+    if any(row.speedup for row in summary.rows):
+        out.append(f"speed-up over {summary.baseline}, with a 95 % interval")
+    out += [f"invalid: {reason}" for reason in faults(summary.rows)]
+    out += [f"note: {note}" for note in found.result.notes]
+    out += [f"left out: {left.candidate}: {left.reason}" for left in summary.skipped]
+    out += [f"samples: {found.output}"] if found.output else []
+    return "\n".join(out)
+
+
+def _short_cells(row: Row, *, alone: bool) -> tuple[str, ...]:
+    name = name_of(row.case) + ("" if alone else f", {conditions_of(row.case)}")
+    figures = (row.infer.p50, row.infer.p90, row.infer.p99, row.total_ms)
+    invalid = " (invalid)" if row.faults else ""
+    return (name + invalid, *map(number, figures), interval(row.speedup), str(row.infer.count))

@@ -14,10 +14,10 @@ from android_tools import load
 from command import run
 from fake_adbd import FakePhone, adb_server
 
-from squeezebert_mobile.benchmarks import adb, devices, samples
-from squeezebert_mobile.benchmarks.adb import Adb
+from squeezebert_mobile.benchmarks import phones, results
+from squeezebert_mobile.benchmarks.phones import Adb
 from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.benchmarks.samples import Result
+from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
@@ -25,7 +25,7 @@ from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageErr
 java_and_python = load("java_and_python")
 
 PROTOCOL = Protocol(tokens=8, warmup=1, min_runs=12, min_seconds=0)
-PHONE_ROOT, RUNS = devices.ROOT.lstrip("/"), devices.RUNS.lstrip("/")
+PHONE_ROOT, RUNS = phones.ROOT.lstrip("/"), phones.RUNS.lstrip("/")
 
 pytestmark = pytest.mark.slow
 
@@ -45,10 +45,10 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePhone
         port = free.getsockname()[1]
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(devices, "_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(phones, "_POLL_SECONDS", 0.1)
     with adb_server(tmp_path / "home", port), FakePhone(tmp_path) as made:
         script(made, "getprop", "case $1 in *sdk) echo 34;; *abilist) echo arm64-v8a,armeabi-v7a;; *) echo Fake;; esac")
-        script(made, "pm", f"echo package:/data/app/{devices.PACKAGE}/base.apk")
+        script(made, "pm", f"echo package:/data/app/{phones.PACKAGE}/base.apk")
         script(made, "pidof", 'cat "$PHONE/pid" 2>/dev/null')
         script(made, "logcat", "echo FATAL EXCEPTION: pool-1-thread-1; echo java.lang.OutOfMemoryError")
         script(made, "am", 'echo 42 > "$PHONE/pid"; echo Status: ok')
@@ -84,14 +84,14 @@ echo Status: ok
 
 
 def measure(phone: FakePhone, bundle: Bundle) -> Result:
-    return devices.measure(Adb.connect(phone.serial), bundle, bundle.artifact("onnx", "fp32"), PROTOCOL)
+    return phones.measure(Adb.connect(phone.serial), bundle, bundle.artifact("onnx", "fp32"), PROTOCOL)
 
 
 def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opened: Bundle, class_path: str) -> None:
     script(phone, "am", AM.format(class_path=class_path, root=PHONE_ROOT))
     fractions: list[float] = []
     artifact = opened.artifact("onnx", "fp32")
-    result = devices.measure(Adb.connect(phone.serial), opened, artifact, PROTOCOL, fractions.append)
+    result = phones.measure(Adb.connect(phone.serial), opened, artifact, PROTOCOL, fractions.append)
     case = result.cases[0]
     assert (case.runtime, case.precision, case.file_sha256) == ("onnx", "fp32", artifact.sha256)
     assert case.runtime_version == "1.29.0" and case.cold is not None and case.cold.first_ns > 0
@@ -114,7 +114,7 @@ def test_the_command_measures_a_phone_and_prints_its_table(
     assert done.returncode == 0, done.stderr
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("SqueezeBERT, ONNX Runtime 1.29.0, fp32")]
     assert row.split()[-1] == "12"
-    found = samples.read(kept)
+    found = results.read(kept)
     assert [case.bundle_sha256 for case in found.cases] == [opened.digest]
     assert found.run.environment.device == "unknown JVM"  # a desktop stands in for the phone
 
@@ -139,20 +139,20 @@ def test_all_phones_stand_in_one_table(phone: FakePhone, opened: Bundle, class_p
 def test_a_bundle_is_pushed_once(phone: FakePhone, opened: Bundle) -> None:
     connected = Adb.connect(phone.serial)
     (phone.root / PHONE_ROOT / "pushing").mkdir(parents=True)
-    assert devices.push(connected, opened)
+    assert phones.push(connected, opened)
     target = phone.root / PHONE_ROOT / "pushed" / opened.digest
     assert bundles.read(target).digest == opened.digest
     assert not (phone.root / PHONE_ROOT / "pushing").exists()
-    assert not devices.push(connected, opened)
+    assert not phones.push(connected, opened)
     (target / "vocab.txt").write_bytes(b"cut")
-    assert devices.push(connected, opened), "a damaged copy is replaced"
+    assert phones.push(connected, opened), "a damaged copy is replaced"
 
 
 def test_a_full_phone_is_named_and_left_clean(phone: FakePhone, opened: Bundle) -> None:
     (phone.root / "sdcard").mkdir()
     (phone.root / "sdcard/full").touch()
     with pytest.raises(EnvironmentFault, match="has no space left; fix: free storage"):
-        devices.push(Adb.connect(phone.serial), opened)
+        phones.push(Adb.connect(phone.serial), opened)
     assert not (phone.root / PHONE_ROOT / "pushing").exists()
 
 
@@ -200,10 +200,10 @@ printf '{{"run_id":"%s","state":"done","fraction":1.0,"error":null}}' $id > "$PH
 
 def test_an_unplugged_phone_is_an_error_with_the_next_step(phone: FakePhone, opened: Bundle) -> None:
     connected = Adb.connect(phone.serial)
-    devices.push(connected, opened)
+    phones.push(connected, opened)
     phone.unplug()
     with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
-        devices.push(connected, opened)
+        phones.push(connected, opened)
 
 
 def test_a_phone_that_is_unplugged_while_it_measures_is_cleaned_at_the_next_run(
@@ -217,7 +217,7 @@ echo 42 > "$PHONE/pid"
 """
     script(phone, "am", body)
     with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
-        devices.measure(
+        phones.measure(
             Adb.connect(phone.serial), opened, opened.artifact("onnx", "fp32"), PROTOCOL, lambda _: phone.unplug()
         )
     (left,) = (phone.root / RUNS).iterdir()
@@ -230,7 +230,7 @@ echo 42 > "$PHONE/pid"
 
 def test_an_old_phone_a_foreign_abi_and_a_missing_app_are_refused(phone: FakePhone, opened: Bundle) -> None:
     script(phone, "pm", "exit 1")
-    with pytest.raises(EnvironmentFault, match=f"lacks the app {devices.PACKAGE}"):
+    with pytest.raises(EnvironmentFault, match=f"lacks the app {phones.PACKAGE}"):
         measure(phone, opened)
     script(phone, "getprop", "case $1 in *sdk) echo 34;; *) echo x86;; esac")
     with pytest.raises(EnvironmentFault, match="has no ABI of the app"):
@@ -244,7 +244,7 @@ def test_a_protocol_that_a_phone_does_not_run_is_refused(phone: FakePhone, opene
     artifact = opened.artifact("onnx", "fp32")
     for protocol in (Protocol(batch=2), Protocol(tokens=None, scenario="natural-length")):
         with pytest.raises(UsageError, match="--device: measures single texts"):
-            devices.measure(Adb.connect(phone.serial), opened, artifact, protocol)
+            phones.measure(Adb.connect(phone.serial), opened, artifact, protocol)
 
 
 def fake_client(folder: Path, monkeypatch: pytest.MonkeyPatch, listing: str) -> None:
@@ -269,13 +269,13 @@ def test_devices_that_are_not_ready(
 ) -> None:
     fake_client(tmp_path / "client", monkeypatch, listing)
     with pytest.raises(EnvironmentFault, match=message):
-        adb.ready()
+        phones.ready()
 
 
 def test_devices_are_listed_and_chosen_by_serial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_client(tmp_path / "client", monkeypatch, "A device product:x model:Pixel_3 device:y\nB device")
-    assert [(device.serial, device.model) for device in adb.listed()] == [("A", "Pixel_3"), ("B", None)]
-    assert Adb.connect("B").serial == "B" and len(adb.ready()) == 2
+    assert [(device.serial, device.model) for device in phones.listed()] == [("A", "Pixel_3"), ("B", None)]
+    assert Adb.connect("B").serial == "B" and len(phones.ready()) == 2
     with pytest.raises(EnvironmentFault, match=r"C: is not attached .found A, B"):
         Adb.connect("C")
 
@@ -283,7 +283,7 @@ def test_devices_are_listed_and_chosen_by_serial(tmp_path: Path, monkeypatch: py
 def test_a_machine_without_adb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(EnvironmentFault, match="adb: is not installed; fix: install Android's platform-tools"):
-        adb.ready()
+        phones.ready()
 
 
 def test_java_answers_as_python_does(tiny_bundle: Path, class_path: str, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """A result file: JSON lines with the run, its cases, every raw sample, and a last line that seals them.
 
 The lines are, in this order: one ``run``, a ``case`` for each thing measured, a ``sample`` for each inference, a
-``pace`` for each turn where the machine's was read, the ``conditions``, and one ``end`` with the SHA-256 of all bytes
-before it. Hosts write this format; what a phone reports is turned into it (`devices`).
+``pace`` for each turn where the reference kernel was timed, the ``conditions``, and one ``end`` with the SHA-256 of all
+bytes before it. Hosts write this format; what a phone reports is turned into it (`phones`).
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from squeezebert_mobile.atomic import replace_file
-from squeezebert_mobile.benchmarks.drift import Drift, Turns, case_drift, machine_drift
 from squeezebert_mobile.benchmarks.protocol import (
     ALONE,
     DRIFTING,
@@ -27,6 +26,7 @@ from squeezebert_mobile.benchmarks.protocol import (
     case_faults,
     machine_faults,
 )
+from squeezebert_mobile.benchmarks.statistics import Drift, Turns, case_drift, machine_drift
 from squeezebert_mobile.bundle.manifest import Sha256
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
 
@@ -125,7 +125,7 @@ class Sample(Record):
 
 
 class Pace(Record):
-    """The machine's own speed just before a turn of a case: nanoseconds of the product in `pace`."""
+    """The machine's own speed just before a turn of a case: nanoseconds of the `ReferenceKernel`."""
 
     record: Literal["pace"] = "pace"
     case: str
@@ -165,7 +165,7 @@ class Result:
         return tuple(sample.infer_ns for sample in self.by_case[name])
 
     def pace(self, name: str) -> tuple[int, ...]:
-        """Nanoseconds of the machine's product before each turn of a case; empty where it was not read."""
+        """Nanoseconds of the reference kernel before each turn of a case; empty where it was not read."""
         readings = sorted((pace.turn, pace.product_ns) for pace in self.paces if pace.case == name)
         return tuple(product_ns for _, product_ns in readings)
 
@@ -273,7 +273,7 @@ def parse(data: bytes, file: str | Path) -> Result:
     if stray := ({s.case for s in samples} | {p.case for p in paces}) - set(names):
         raise IntegrityError(file, f"has samples of an unknown case {min(stray)!r}", fix=_FIX)
     if paces and {(p.case, p.turn) for p in paces} != {(s.case, s.turn) for s in samples}:
-        raise IntegrityError(file, "does not know the machine's pace at every turn", fix=_FIX)
+        raise IntegrityError(file, "lacks the reference kernel's time before some turns", fix=_FIX)
     if len(samples) != end.samples:
         raise IntegrityError(file, "lacks samples", found=len(samples), expected=end.samples, fix=_FIX)
     return Result(runs[0], cases, samples, conditions, paces)

@@ -1,0 +1,534 @@
+"""`reproduce`: the paper's comparison rebuilt, with what of it came out and what did not.
+
+SqueezeBERT (Iandola et al. 2020, arXiv 2006.11316) was timed on a Pixel 3: BERT-base 1.7 s, SqueezeBERT 4.3 times as
+fast, MobileBERT about 0.6 s. The paper gives no full protocol.
+
+What a phone should give before one is at hand is estimated: for each operation the larger of compute time and memory
+time (a roofline), over the share of that ideal which the same model reached on the measured machine. It knows nothing
+of caches, heat or the schedulers of phones.
+"""
+
+import html
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from squeezebert_mobile import console
+from squeezebert_mobile.atomic import replace_file
+from squeezebert_mobile.benchmarks import benchmark as library
+from squeezebert_mobile.benchmarks import tables
+from squeezebert_mobile.benchmarks.measure import Report
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceOptions
+from squeezebert_mobile.benchmarks.page import html_table, page
+from squeezebert_mobile.benchmarks.peers import Peer, PeerModel, logits_of
+from squeezebert_mobile.benchmarks.protocol import Record
+from squeezebert_mobile.benchmarks.results import Case, Result, Run
+from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PUBLISHED_SPEEDUP = 4.3
+PUBLISHED_SECONDS = {Peer.BERT_BASE: 1.7, Peer.MOBILEBERT: 0.6, Peer.SQUEEZEBERT: 1.7 / PUBLISHED_SPEEDUP}
+INDEPENDENT = (1.5, 2.8)
+FP32 = "fp32, as in the paper"
+ESTIMATES = "Estimates, not measurements: one big core at the share of its ideal speed that was reached here"
+_SETTINGS = {
+    FP32: (("plain", "fp32"),),
+    "int8, as users get it": (("quantize_dynamic", "int8"), ("quantize_dynamic, unsigned", "int8")),
+    "best of each": (
+        ("best", "fp32"),
+        ("best int8", "int8"),
+        ("bundle", "fp32"),
+        ("bundle", "int8"),
+        ("bundle", "int8-static"),
+    ),
+}
+STAGES = ("embedding", "attention products", "fully-connected layers", "classifier", "normalization and activation")
+_TIMES = ("setting", "model", "fastest file", "p50 ms", "speed-up", "published s", "published speed-up")
+_FLOAT_BYTES = 4
+_MATRIX = 1024
+_COPIED_BYTES = 256 * 2**20
+_RUNS = 7
+CHIPS = Path(__file__).with_name("chips.json")
+Positive = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One layer of an inference: FLOPs (two for each multiply-add), and fp32 bytes of its weights and activations."""
+
+    name: str
+    flops: int
+    weight_bytes: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A whole inference of batch 1; the last operation is the attention products."""
+
+    parameters: int
+    flops: int
+    operations: tuple[Operation, ...]
+
+
+def count(model: PeerModel, tokens: int) -> Cost:
+    """Count a model by running it once; its mask code reads values, so shapes alone would not do."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    module = model.build_for_counting()
+    ids = torch.ones((1, tokens), dtype=torch.long)
+    operations: list[Operation] = []
+    handles = [layer.register_forward_hook(_recorder(name, operations)) for name, layer in _layers(module)]
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        logits_of(module)(ids, torch.ones_like(ids), torch.zeros_like(ids))
+    for handle in handles:
+        handle.remove()
+    total = counter.get_total_flops()
+    attention = total - sum(operation.flops for operation in operations)
+    products = Operation("attention products", attention, 0, 0)
+    return Cost(sum(p.numel() for p in module.parameters()), total, (*operations, products))
+
+
+def _layers(module: "nn.Module") -> "list[tuple[str, nn.Module]]":
+    from torch import nn
+
+    return [(name, layer) for name, layer in module.named_modules() if isinstance(layer, (nn.Linear, nn.Conv1d))]
+
+
+def _recorder(name: str, operations: list[Operation]) -> Callable[[Any, Any, Any], None]:
+    def record(layer: Any, inputs: Any, output: Any) -> None:
+        weights = layer.weight.numel()
+        channels = layer.weight.shape[0]
+        positions = output.numel() // channels
+        moved = inputs[0].numel() + output.numel()
+        operations.append(Operation(name, 2 * positions * weights, _FLOAT_BYTES * weights, _FLOAT_BYTES * moved))
+
+    return record
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's share of the time of one inference, 0 to 1."""
+
+    name: str
+    share: float
+
+
+def bert_stages(tokens: int, *, runs: int = 10, model: PeerModel | None = None) -> tuple[Stage, ...]:
+    """Where BERT's time goes in PyTorch eager, in the stages of the paper's first table: the shares over ``runs``
+    inferences on one thread, after one that is not counted.
+    """
+    import torch
+    from torch import nn
+
+    module = (model or PeerModel(Peer.BERT_BASE)).build()
+    spent: dict[str, float] = {}
+    starts: dict[str, float] = {}
+
+    def follow(name: str, layer: nn.Module) -> None:
+        def before(_layer: Any, _inputs: Any) -> None:
+            starts[name] = time.perf_counter()
+
+        def after(_layer: Any, _inputs: Any, _output: Any) -> None:
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - starts[name]
+
+        layer.register_forward_pre_hook(before)
+        layer.register_forward_hook(after)
+
+    follow("embedding", module.get_submodule("bert.embeddings"))
+    for number, layer in enumerate(module.get_submodule("bert.encoder.layer").children()):
+        follow(f"self {number}", layer.get_submodule("attention.self"))
+        for name in ("query", "key", "value"):
+            follow(f"projection {number} {name}", layer.get_submodule(f"attention.self.{name}"))
+        for name in ("attention.output.dense", "intermediate.dense", "output.dense"):
+            follow(f"dense {number} {name}", layer.get_submodule(name))
+    for name in ("bert.pooler", "classifier"):
+        follow(f"head {name}", module.get_submodule(name))
+    ids = torch.arange(1, tokens + 1)[None] % 900
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            whole = logits_of(module)
+            whole(ids, torch.ones_like(ids), torch.zeros_like(ids))
+            spent.clear()
+            start = time.perf_counter()
+            for _ in range(runs):
+                whole(ids, torch.ones_like(ids), torch.zeros_like(ids))
+            total = time.perf_counter() - start
+    finally:
+        torch.set_num_threads(threads)
+
+    def part(prefix: str) -> float:
+        return sum(value for name, value in spent.items() if name.startswith(prefix))
+
+    projections = part("projection")
+    named = [part("embedding"), part("self") - projections, projections + part("dense"), part("head")]
+    shares = [*named, total - sum(named)]
+    return tuple(Stage(name, value / total) for name, value in zip(STAGES, shares, strict=True))
+
+
+class Chip(Record):
+    """Published figures of one core of a chip with their sources.
+
+    ``ghz`` is the core's highest clock. Operations per cycle are the core's peak, a multiply-add counted as two.
+    ``memory_gb_per_s`` is 10^9 bytes a second and belongs to the whole chip.
+    """
+
+    name: str
+    core: str
+    ghz: Positive
+    fp32_ops_per_cycle: Positive
+    int8_ops_per_cycle: Positive
+    memory_gb_per_s: Positive
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Chips(Record):
+    """The file chips.json."""
+
+    note: str
+    chips: tuple[Chip, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Milliseconds of one inference on one core of a chip, and the share of the ideal speed that was assumed."""
+
+    chip: str
+    fp32_ms: float
+    int8_ms: float
+    share: float
+
+
+def chips() -> tuple[Chip, ...]:
+    """The chips of the package's file."""
+    return TypeAdapter(Chips).validate_json(CHIPS.read_bytes()).chips
+
+
+def ideal_ms(cost: Cost, chip: Chip, *, int8: bool) -> float:
+    """The time at the chip's peaks. In int8 the attention products stay fp32, and weights take a byte each."""
+    fp32_peak = chip.ghz * 1e9 * chip.fp32_ops_per_cycle
+    int8_peak = chip.ghz * 1e9 * chip.int8_ops_per_cycle
+    seconds = 0.0
+    for operation in cost.operations:
+        quantized = int8 and operation.weight_bytes > 0
+        moved = operation.weight_bytes / (4 if quantized else 1) + operation.activation_bytes
+        compute = operation.flops / (int8_peak if quantized else fp32_peak)
+        seconds += max(compute, moved / (chip.memory_gb_per_s * 1e9))
+    return 1000 * seconds
+
+
+def share_of_ideal(cost: Cost, machine: Chip, measured_ms: float) -> float:
+    """The share of a machine's ideal fp32 speed that a measured inference reached on it."""
+    return ideal_ms(cost, machine, int8=False) / measured_ms
+
+
+def estimate(cost: Cost, chip: Chip, share: float) -> Estimate:
+    """The chip's times at a ``share`` of its ideal speed, 0 to 1."""
+    return Estimate(chip.name, ideal_ms(cost, chip, int8=False) / share, ideal_ms(cost, chip, int8=True) / share, share)
+
+
+def this_machine() -> Chip:
+    """One thread of this machine, measured: the best of several large matrix products and of several large copies.
+
+    Its int8 peak is not measured; the fp32 one stands for it.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        a = torch.ones(_MATRIX, _MATRIX)
+        source, target = torch.ones(2, _COPIED_BYTES // 4)
+        product_seconds = _shortest_seconds(lambda: a @ a)
+        copy_seconds = _shortest_seconds(lambda: target.copy_(source))
+    finally:
+        torch.set_num_threads(threads)
+    peak = 2 * float(_MATRIX) ** 3 / product_seconds / 1e9
+    # Each byte of a copy is read and written.
+    bandwidth = 2 * _COPIED_BYTES / copy_seconds / 1e9
+    return Chip(
+        name="this machine",
+        core="one thread",
+        ghz=1.0,
+        fp32_ops_per_cycle=peak,
+        int8_ops_per_cycle=peak,
+        memory_gb_per_s=bandwidth,
+        sources=("measured",),
+    )
+
+
+def _shortest_seconds(work: Callable[[], object]) -> float:
+    """Seconds of the fastest of several runs."""
+    times = []
+    for _ in range(_RUNS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A model in a setting: its fastest case in ONNX Runtime, and BERT-base's median in that setting over its own."""
+
+    setting: str
+    model: str
+    form: str
+    case: str
+    p50_ms: float
+    speedup: Ratio | None
+    published_seconds: float
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Counted costs, measured lines, BERT's stages, estimates for phones, and what they mean.
+
+    ``check`` says how well the estimates' model foretells this machine.
+    """
+
+    costs: tuple[tuple[str, Cost], ...]
+    lines: tuple[Line, ...]
+    stages: tuple[Stage, ...]
+    estimates: tuple[tuple[str, Estimate], ...]
+    check: str
+    paragraph: str
+    result: Result
+
+
+def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> Reproduction:
+    """Count, measure in one interleaved run, and say what came out.
+
+    Raises EnvironmentFault without the benchmark extra, IntegrityError for a changed bundle.
+    """
+    progress("count operations")
+    models = {peer: PeerModel(peer) for peer in Peer}
+    costs = {peer: count(model, options.tokens) for peer, model in models.items()}
+    progress("stages of BERT")
+    stages = bert_stages(options.tokens, runs=3 if options.quick else 10, model=models[Peer.BERT_BASE])
+    measured = library.benchmark(
+        BenchmarkOptions(
+            bundles=() if options.bundle is None else (options.bundle,),
+            peers=("all",),
+            best_peers=True,
+            runtimes=("onnx",),
+            threads=(options.threads,),
+            tokens=(options.tokens,),
+            quick=options.quick,
+            output=options.output,
+        ),
+        progress,
+    ).result
+    lines = paper_lines(measured)
+    progress("device model")
+    machine = this_machine()
+    return Reproduction(
+        costs=tuple((str(peer), cost) for peer, cost in costs.items()),
+        lines=lines,
+        stages=stages,
+        estimates=_estimates(costs, lines, machine),
+        check=_check(costs, lines, machine),
+        paragraph=paragraph(costs, lines),
+        result=measured,
+    )
+
+
+def paper_lines(result: Result) -> tuple[Line, ...]:
+    """Each model's fastest case in each setting, beside the published time."""
+    lines = []
+    for setting, forms in _SETTINGS.items():
+        chosen = {peer: _fastest(result, peer, forms) for peer in Peer}
+        bert = chosen[Peer.BERT_BASE]
+        lines += [_line(result, setting, peer, case, bert) for peer, case in chosen.items() if case is not None]
+    return tuple(lines)
+
+
+def _fastest(result: Result, peer: Peer, forms: tuple[tuple[str, str], ...]) -> Case | None:
+    cases = [case for case in result.cases if case.model == peer and (case.form, case.precision) in forms]
+    return min(cases, key=lambda case: summarize(result.latencies(case.name)).p50, default=None)
+
+
+def _line(result: Result, setting: str, peer: Peer, case: Case, bert: Case | None) -> Line:
+    faults = result.faults(case.name)
+    speedup = None
+    if bert is not None and bert is not case and not faults and not result.faults(bert.name):
+        speedup = ratio(result.by_case[bert.name], result.by_case[case.name])
+    p50 = summarize(result.latencies(case.name)).p50
+    form = f"{case.precision}, {case.form}"
+    return Line(setting, str(peer), form, case.name, p50, speedup, PUBLISHED_SECONDS[peer], faults)
+
+
+def _plain(lines: Sequence[Line]) -> dict[Peer, Line]:
+    """The lines of the plain fp32 exports."""
+    return {Peer(line.model): line for line in lines if line.setting == FP32}
+
+
+def _estimates(costs: dict[Peer, Cost], lines: Sequence[Line], machine: Chip) -> tuple[tuple[str, Estimate], ...]:
+    """The chips' times, at the share of this machine's ideal speed that each model's fp32 run reached on it."""
+    found = []
+    for peer, line in _plain(lines).items():
+        share = min(1.0, share_of_ideal(costs[peer], machine, line.p50_ms))
+        found += [(line.model, estimate(costs[peer], chip, share)) for chip in chips()]
+    return tuple(found)
+
+
+def _check(costs: dict[Peer, Cost], lines: Sequence[Line], machine: Chip) -> str:
+    """What the device model says of this machine, from BERT-base's run alone, beside what was measured."""
+    plain = _plain(lines)
+    share = share_of_ideal(costs[Peer.BERT_BASE], machine, plain[Peer.BERT_BASE].p50_ms)
+    others = (Peer.MOBILEBERT, Peer.SQUEEZEBERT)
+    told = {peer: ideal_ms(costs[peer], machine, int8=False) / share for peer in others}
+    parts = [
+        f"{peer} {tables.number(told[peer])} ms, measured {tables.number(plain[peer].p50_ms)} ms "
+        f"({told[peer] / plain[peer].p50_ms - 1:+.0%})"
+        for peer in others
+    ]
+    return (
+        f"The same model checked on this machine ({machine.fp32_ops_per_cycle:.0f} GFLOP/s and "
+        f"{machine.memory_gb_per_s:.0f} GB/s measured, {share:.0%} of that ideal reached by BERT-base): "
+        f"it predicts {'; '.join(parts)}."
+    )
+
+
+def paragraph(costs: dict[Peer, Cost], lines: tuple[Line, ...]) -> str:
+    """What reproduced, what did not and why, from the data alone; no speed-up is named for an invalid run."""
+    arithmetic = costs[Peer.BERT_BASE].flops / costs[Peer.SQUEEZEBERT].flops
+    head = f"SqueezeBERT needs {arithmetic:.2f} times less arithmetic than BERT-base. "
+    shared = [fault for fault in lines[0].faults if all(fault in line.faults for line in lines)] if lines else []
+    faults = [*shared, *(f"{line.case}: {fault}" for line in lines for fault in line.faults if fault not in shared)]
+    if faults:
+        reasons = "; ".join(dict.fromkeys(faults))
+        return head + f"The run is not valid, so it neither confirms nor refutes the paper: {reasons}."
+    found = {
+        line.setting: line.speedup for line in lines if line.model == Peer.SQUEEZEBERT and line.speedup is not None
+    }
+    sentences = [f"{setting}: {tables.interval(speedup)}" for setting, speedup in found.items()]
+    plain = found.get(FP32)
+    verdict = ""
+    if plain is not None:
+        reached = plain.high >= PUBLISHED_SPEEDUP
+        verdict = f"The paper's {PUBLISHED_SPEEDUP}x {'reproduced' if reached else 'did not reproduce'} in fp32. "
+    reason = (
+        f"A speed-up above {arithmetic:.2f}x owes the rest to kernels, which differ by year, machine and threads; "
+        f"independent CPU repeats found {INDEPENDENT[0]}x to {INDEPENDENT[1]}x."
+    )
+    return f"{head}Measured speed-up over BERT-base in the same setting: {'; '.join(sentences)}. {verdict}{reason}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of text."""
+
+    name: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def _published(line: Line) -> tuple[str, str]:
+    """The paper's seconds and speed-up, which it gives for fp32; what follows from its figures says how."""
+    if line.setting != FP32:
+        return "–", "–"
+    bert, mobile = PUBLISHED_SECONDS[Peer.BERT_BASE], PUBLISHED_SECONDS[Peer.MOBILEBERT]
+    match Peer(line.model):
+        case Peer.BERT_BASE:
+            return f"{bert}", "–"
+        case Peer.MOBILEBERT:
+            return f"{mobile}", f"{bert / mobile:.1f}x (from {bert} / {mobile})"
+        case Peer.SQUEEZEBERT:
+            return f"{line.published_seconds:.2f} (from {bert} / {PUBLISHED_SPEEDUP})", f"{PUBLISHED_SPEEDUP}x"
+
+
+def sections(found: Reproduction) -> tuple[Table, Table, Table, Table]:
+    """Costs, times, stages and estimates."""
+    costs = [(name, f"{cost.parameters / 1e6:.1f}M", f"{cost.flops / 1e9:.2f}") for name, cost in found.costs]
+    lines = [
+        (
+            line.setting,
+            line.model + (" (invalid)" if line.faults else ""),
+            line.form,
+            tables.number(line.p50_ms),
+            tables.interval(line.speedup),
+            *_published(line),
+        )
+        for line in found.lines
+    ]
+    stages = [(stage.name, f"{stage.share:.1%}") for stage in found.stages]
+    chips = [(model, e.chip, f"{e.fp32_ms:.0f}", f"{e.int8_ms:.0f}", f"{e.share:.0%}") for model, e in found.estimates]
+    return (
+        Table("What an inference takes", ("model", "parameters", "GFLOPs"), tuple(costs)),
+        Table("Times, and the paper's on a Pixel 3", _TIMES, tuple(lines)),
+        Table("Where BERT-base's time goes (PyTorch eager, 1 thread)", ("stage", "share"), tuple(stages)),
+        Table(ESTIMATES, ("model", "chip", "fp32 ms", "int8 ms", "share of ideal"), tuple(chips)),
+    )
+
+
+def write(found: Reproduction, *, markdown: Path | None = None, html: Path | None = None) -> None:
+    """Write the reports that have a path. Raises EnvironmentFault where a path cannot be written."""
+    if markdown is not None:
+        replace_file(markdown, to_markdown(found).encode())
+    if html is not None:
+        replace_file(html, to_page(found).encode())
+
+
+def to_markdown(found: Reproduction) -> str:
+    """The reproduction as Markdown."""
+    out = [tables.where(found.result), "", found.paragraph, ""]
+    for part in sections(found):
+        out += [f"## {part.name}", "", *tables.lines(part.header, part.rows), ""]
+    return "\n".join([*out, found.check]) + "\n"
+
+
+def to_page(found: Reproduction) -> str:
+    """The reproduction as a page, with the plots of its run."""
+    parts = [f"<p>{html.escape(found.paragraph)}</p>"]
+    for part in sections(found):
+        parts += [f"<h2>{html.escape(part.name)}</h2>", html_table(part.name, part.header, part.rows)]
+    parts.append(f"<p>{html.escape(found.check)}</p>")
+    return page("SqueezeBERT's published speed-up, measured again", [found.result], "\n".join(parts))
+
+
+def text(found: Reproduction) -> str:
+    """What of the paper came out, for people."""
+    blocks = [tables.where(found.result), found.paragraph]
+    blocks += [f"{part.name}\n{console.table(part.header, part.rows)}" for part in sections(found)]
+    return "\n\n".join([*blocks, found.check])
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """What an inference of a model takes."""
+
+    model: str
+    parameters: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class ReproductionSummary:
+    """A reproduction without the samples of its run."""
+
+    costs: tuple[ModelCost, ...]
+    lines: tuple[Line, ...]
+    stages: tuple[Stage, ...]
+    estimates: tuple[tuple[str, Estimate], ...]
+    check: str
+    paragraph: str
+    run: Run
+
+
+def summarize_reproduction(found: Reproduction) -> ReproductionSummary:
+    """The figures of a reproduction."""
+    costs = tuple(ModelCost(name, cost.parameters, cost.flops) for name, cost in found.costs)
+    figures = (found.lines, found.stages, found.estimates, found.check, found.paragraph)
+    return ReproductionSummary(costs, *figures, found.result.run)

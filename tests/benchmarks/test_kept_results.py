@@ -1,0 +1,88 @@
+"""The measured tables of the documents equal the runs that they name."""
+
+import re
+from pathlib import Path
+
+import pytest
+from arm_runs import RUN
+from checkout import ROOT
+from results import make_result
+
+from squeezebert_mobile.benchmarks import results, tables
+from squeezebert_mobile.benchmarks.lab import arm
+
+RESULTS = ROOT / "benchmarks" / "results"
+DOCUMENTS = (ROOT / "README.md", RESULTS / "README.md")
+MARK = re.compile(r"^<!-- result: (\S+) -->\n((?:\|.*\n)+)", re.MULTILINE)
+
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def split(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def kept(path: Path) -> Table:
+    """The heads and rows of a kept run: latencies as JSON lines, a run on ARM as JSON."""
+    if path.suffix == ".json":
+        run = arm.read(path)
+        return arm.heads(run), [arm.cells(run, answer) for answer in run.answers]
+    result = results.read(path)
+    return tables.HEADS, [tables.cells(row) for row in tables.rows(result, tables.find_baseline(result))]
+
+
+def check(text: str, known: Table) -> None:
+    """Every line stands in the run, under the same heads; a document may leave columns and rows out."""
+    heads, rows = known
+    shown, _, *lines = text.splitlines()
+    columns = [heads.index(head) for head in split(shown)]
+    assert lines
+    for line in lines:
+        assert split(line) in [[row[column] for column in columns] for row in rows], line
+
+
+TABLES = [
+    pytest.param(ROOT / path, text, id=f"{document.parent.name}-{path}")
+    for document in DOCUMENTS
+    if document.exists()
+    for path, text in MARK.findall(document.read_text(encoding="utf-8"))
+]
+
+
+@pytest.mark.parametrize(("path", "text"), TABLES)
+def test_a_marked_table_equals_its_run(path: Path, text: str) -> None:
+    check(text, kept(path))
+
+
+def test_no_mark_is_overlooked() -> None:
+    marks = sum(document.read_text(encoding="utf-8").count("\n<!-- result: ") for document in DOCUMENTS)
+    assert len(TABLES) == marks > 0
+
+
+def test_every_kept_run_is_sealed_and_valid() -> None:
+    for path in RESULTS.glob("*.jsonl"):
+        result = results.read(path)
+        assert [result.faults(case.name) for case in result.cases] == [()] * len(result.cases), path
+
+
+def test_every_kept_run_on_arm_answered_as_the_reference() -> None:
+    for path in RESULTS.glob("*.json"):
+        answers = arm.read(path).answers
+        assert any(answer.holds for answer in answers), path
+        assert all(answer.holds is not False for answer in answers), path
+
+
+def test_a_figure_that_differs_is_found() -> None:
+    result = make_result({"a": [10_000_000], "b": [20_000_000]})
+    known = tables.HEADS, [tables.cells(row) for row in tables.rows(result)]
+    cells = known[1][0]
+    check(f"| case | p50 ms |\n| --- | --- |\n| {cells[0]} | {cells[2]} |\n", known)
+    with pytest.raises(AssertionError):
+        check(f"| case | p50 ms |\n| --- | --- |\n| {cells[0]} | 11.0 |\n", known)
+
+
+def test_an_arm_table_is_compared_too() -> None:
+    known = arm.heads(RUN), [arm.cells(RUN, answer) for answer in RUN.answers]
+    check(arm.markdown(RUN), known)
+    with pytest.raises(AssertionError):
+        check(arm.markdown(RUN).replace("2.5", "2.4"), known)
