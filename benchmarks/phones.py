@@ -199,7 +199,18 @@ class _Device(_Reply):
     max_core_clocks_khz: tuple[int, ...] = ()
 
 
-class _Measured(_Reply):
+class Facts(_Reply):
+    """What a run's validity is judged by: raw nanoseconds, the clock, and the phone before and after."""
+
+    latencies_ns: tuple[int, ...]
+    seconds: float
+    clock_jump_ms: int
+    cancelled: bool
+    before: _State
+    after: _State
+
+
+class _Measured(Facts):
     schema_version: Literal[1]
     run_id: str
     bundle_digest: str
@@ -208,12 +219,6 @@ class _Measured(_Reply):
     device: _Device
     cold_load_ns: int
     first_ns: int
-    latencies_ns: tuple[int, ...]
-    seconds: float
-    clock_jump_ms: int
-    cancelled: bool
-    before: _State
-    after: _State
 
 
 def _require_fitting(adb: Adb) -> None:
@@ -400,17 +405,18 @@ def _result(
         bundle_sha256=bundle.digest,
         cold=Cold(load_ns=measured.cold_load_ns, first_ns=measured.first_ns),
     )
-    # The app runs back to back and keeps durations only, so each start is the sum of those before.
+    # The app runs back to back and keeps durations only, so each start is the sum of those before. Runs in a row share
+    # the phone's state, as those of a turn do on a host.
     starts = (0, *accumulate(measured.latencies_ns))  # one more than there are samples
     samples = tuple(
-        Sample(case=name, turn=0, at_ns=start, tokens=tokens, infer_ns=latency)
-        for start, latency in zip(starts, measured.latencies_ns, strict=False)
+        Sample(case=name, turn=number // protocol.turn_runs, at_ns=start, tokens=tokens, infer_ns=latency)
+        for number, (start, latency) in enumerate(zip(starts, measured.latencies_ns, strict=False))
     )
     run = Run(run_id=measured.run_id, started=started, environment=environment)
-    return Result(run=run, cases=(case,), samples=samples, conditions=_conditions(measured))
+    return Result(run=run, cases=(case,), samples=samples, conditions=conditions(measured))
 
 
-def _conditions(measured: _Measured) -> Conditions:
+def conditions(measured: Facts) -> Conditions:
     """The worse of before and after."""
     jump = measured.clock_jump_ms / 1000
     before = Conditions(seconds=measured.seconds, clock_jump_seconds=jump, **measured.before.model_dump())

@@ -198,7 +198,9 @@ class Result:
 
     @cached_property
     def _shared(self) -> Mapping[str, Turns]:
-        """The turns of the cases that were measured in the same rounds."""
+        """The turns of the cases that were measured in the same rounds: none on a phone, which has no rounds."""
+        if self.run.environment.device is not None:
+            return {}
         return {case.name: self._turns(case.name) for case in self.cases if case.protocol.scenario not in ALONE}
 
     @cached_property

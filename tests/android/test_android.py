@@ -37,7 +37,7 @@ def test_the_character_tables_are_the_librarys() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["answer_vectors", "tokenizer_vectors"])
+@pytest.mark.parametrize("name", ["answer_vectors", "tokenizer_vectors", "validity_vectors"])
 def test_the_shared_vectors_are_current(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = load(name)
     committed = module.OUTPUT.read_bytes()

@@ -241,6 +241,16 @@ def test_a_case_that_slows_down_alone_is_a_fault(seed: int, slowdown: float) -> 
     assert [result.faults(name) for name in "abc"] == [()] * 3
 
 
+def test_a_phones_cases_run_one_after_another_so_each_is_judged_by_itself() -> None:
+    slower = [10**7] * 20 + [13 * 10**6] * 10
+    made = make_result({"a": slower, "b": slower})
+    assert made.faults("a") == made.faults("b") == ()
+    environment = made.run.environment.model_copy(update={"device": "Pixel"})
+    phone = replace(made, run=made.run.model_copy(update={"environment": environment}))
+    assert [phone.faults(name)[0][:30] for name in "ab"] == ["the last third took +30.0% of "] * 2
+    assert phone.notes == ()
+
+
 def test_drift_needs_enough_turns() -> None:
     result = make_result({"a": [100] * 6 + [200] * 2})
     assert result.faults("a") == ()

@@ -170,7 +170,7 @@ def test_the_reference_kernel_is_two_products_with_weights_that_no_cache_kept(
     assert read[5:] == read[:5]
 
 
-def of_phone(before: dict[str, object], after: dict[str, object]) -> Result:
+def of_phone(before: dict[str, object], after: dict[str, object], latencies_ns: Sequence[int] = (30, 50, 40)) -> Result:
     """What a phone's reply becomes; a state that is not given is that of a good one."""
     opened = bundles.read(BUNDLE)
     artifact = opened.artifact("onnx", "fp32")
@@ -184,7 +184,7 @@ def of_phone(before: dict[str, object], after: dict[str, object]) -> Result:
         "device": {"max_core_clocks_khz": [1_800_000, 2_400_000]},
         "cold_load_ns": 111,
         "first_ns": 222,
-        "latencies_ns": [30, 50, 40],
+        "latencies_ns": list(latencies_ns),
         "seconds": 2.5,
         "clock_jump_ms": -250,
         "cancelled": False,
@@ -204,6 +204,13 @@ def test_a_phones_nanoseconds_become_samples_end_to_end() -> None:
         (case.name, 0, 30, 50, None, 8),
         (case.name, 0, 80, 40, None, 8),
     ]
+
+
+@pytest.mark.parametrize(("last", "faults"), [(10, 0), (11, 1), (9, 1)])
+def test_the_host_judges_a_phones_drift(last: int, faults: int) -> None:
+    result = of_phone({}, {}, [10**7] * 80 + [last * 10**6] * 40)
+    assert len(result.faults(result.cases[0].name)) == faults
+    assert result.notes == ()
 
 
 def test_a_phones_conditions_are_the_worse_of_before_and_after() -> None:

@@ -1,11 +1,15 @@
 package org.squeezebert.demo.core;
 
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /** Raw nanoseconds of one measurement and what makes them unfit for a claim. */
 public final class BenchmarkResult {
@@ -13,9 +17,7 @@ public final class BenchmarkResult {
     private static final int LEAST_BATTERY = 20;
     private static final int THERMAL_MODERATE = 2;
     private static final long CLOCK_TOLERANCE_MS = 1000;
-    /** The last third's median over the first's; benchmarks/drift.py asks for a proven difference beside other cases. */
-    private static final double MAX_SLOWDOWN = 1.05;
-    private static final int LEAST_FOR_SLOWDOWN = 9;
+    private static final int SIGNIFICANT_DIGITS = 6;
 
     public final BenchmarkProtocol protocol;
     public final long coldLoadNanos;
@@ -27,7 +29,7 @@ public final class BenchmarkResult {
     public final DeviceState after;
     public final boolean cancelled;
     public final long clockJumpMillis;
-    /** Empty where the result is valid. */
+    /** The host's rules (benchmarks/protocol.py) in its words, empty where none is broken; drift is judged by the host alone, which draws resamples. */
     public final List<String> invalid;
 
     BenchmarkResult(BenchmarkProtocol protocol, long coldLoadNanos, long firstNanos, long[] latenciesNanos, double seconds, long clockJumpMillis,
@@ -52,32 +54,33 @@ public final class BenchmarkResult {
     private List<String> reasons() {
         List<String> reasons = new ArrayList<>();
         if (cancelled) reasons.add("cancelled");
+        if (Math.abs(clockJumpMillis) > CLOCK_TOLERANCE_MS) reasons.add("the clock jumped by " + fixed(clockJumpMillis / 1e3, 1) + " s");
+        addState(reasons);
+        double inferring = Arrays.stream(latenciesNanos).sum() / 1e9;
         if (latenciesNanos.length < protocol.minRuns) reasons.add(latenciesNanos.length + " runs of at least " + protocol.minRuns);
-        if (seconds < protocol.minSeconds) reasons.add(Math.round(seconds) + " s of at least " + protocol.minSeconds + " s");
-        if (Math.abs(clockJumpMillis) > CLOCK_TOLERANCE_MS) reasons.add("the clock jumped by " + clockJumpMillis + " ms");
+        if (inferring < protocol.minSeconds) reasons.add(fixed(inferring, 2) + " s of at least " + shortest(protocol.minSeconds) + " s");
         if (Arrays.stream(latenciesNanos).anyMatch(sample -> sample <= 0)) reasons.add("a latency is not above zero");
-        if (slowdown() > MAX_SLOWDOWN) reasons.add("it slowed down by " + Math.round(100 * (slowdown() - 1)) + " % during the run (throttling or other load)");
-        addState(reasons, before, " before the run");
-        addState(reasons, after, " after the run");
         return reasons;
     }
 
-    private static void addState(List<String> reasons, DeviceState state, String when) {
-        if (state.thermalStatus >= THERMAL_MODERATE) reasons.add("thermal status " + state.thermalName() + when);
-        if (state.batteryPercent != DeviceState.UNKNOWN && state.batteryPercent < LEAST_BATTERY) {
-            reasons.add("battery at " + state.batteryPercent + " %" + when);
-        }
-        if (state.charging) reasons.add("charging" + when);
-        if (!state.screenOn) reasons.add("screen off" + when);
+    /** The worse of before and after. */
+    private void addState(List<String> reasons) {
+        int thermal = Math.max(before.thermalStatus, after.thermalStatus);
+        int battery = IntStream.of(before.batteryPercent, after.batteryPercent).filter(percent -> percent != DeviceState.UNKNOWN).min().orElse(LEAST_BATTERY);
+        if (thermal >= THERMAL_MODERATE) reasons.add("thermal status " + thermal + ", moderate or worse");
+        if (battery < LEAST_BATTERY) reasons.add("battery at " + battery + " %, at least " + LEAST_BATTERY + " % needed");
+        if (before.charging || after.charging) reasons.add("charging");
+        if (!before.screenOn || !after.screenOn) reasons.add("screen off");
     }
 
-    /** The median of the last third over that of the first, 1 where there are too few runs to tell. */
-    double slowdown() {
-        int third = latenciesNanos.length / 3;
-        if (latenciesNanos.length < LEAST_FOR_SLOWDOWN) return 1;
-        double first = Percentiles.of(Arrays.copyOf(latenciesNanos, third), 50);
-        double last = Percentiles.of(Arrays.copyOfRange(latenciesNanos, latenciesNanos.length - third, latenciesNanos.length), 50);
-        return last / first;
+    /** As Python's {@code :.Nf}: of the exact value, halves to even. */
+    private static String fixed(double value, int decimals) {
+        return new BigDecimal(value).setScale(decimals, RoundingMode.HALF_EVEN).toPlainString();
+    }
+
+    /** As Python's {@code :g}. */
+    private static String shortest(double value) {
+        return new BigDecimal(value).round(new MathContext(SIGNIFICANT_DIGITS)).stripTrailingZeros().toPlainString();
     }
 
     /** The members that a result file has besides run, bundle and device. */

@@ -44,20 +44,21 @@ public final class BenchmarkRunner {
         int count = 0;
         long wallStart = clock.wallMillis();
         long start = clock.nanos();
-        double seconds = 0;
+        long inferring = 0;
         boolean cancelled = progress == null;
-        while (!cancelled && (count < protocol.minRuns || seconds < protocol.minSeconds)) {
+        while (!cancelled && (count < protocol.minRuns || inferring / 1e9 < protocol.minSeconds)) {
             long begin = clock.nanos();
             engine.run(ids, types);
             long end = clock.nanos();
             if (count == samples.length) samples = Arrays.copyOf(samples, 2 * count);
             samples[count++] = end - begin;
-            seconds = (end - start) / 1e9;
-            double bySeconds = protocol.minSeconds == 0 ? 1 : seconds / protocol.minSeconds;
+            inferring += end - begin;
+            double bySeconds = protocol.minSeconds == 0 ? 1 : inferring / 1e9 / protocol.minSeconds;
             cancelled = !progress.update(Math.min(1, Math.min((double) count / protocol.minRuns, bySeconds)), end - begin);
         }
-        long jump = clock.wallMillis() - wallStart - (clock.nanos() - start) / 1_000_000;
-        return new BenchmarkResult(protocol, cold[0], cold[1], Arrays.copyOf(samples, count), seconds, jump, before, device.state(), cancelled);
+        long spent = clock.nanos() - start;
+        long jump = clock.wallMillis() - wallStart - spent / 1_000_000;
+        return new BenchmarkResult(protocol, cold[0], cold[1], Arrays.copyOf(samples, count), spent / 1e9, jump, before, device.state(), cancelled);
     }
 
     /** [CLS], then ids spread over the vocabulary, then [SEP]: embedding rows are read from all over the table, as with real text. */
