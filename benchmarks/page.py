@@ -1,12 +1,12 @@
-"""The plots of a run, each drawn once: as SVG for the page and as PNG for everything else.
+"""The reports of a run: Markdown, one self-contained HTML page, and a PNG for each plot.
 
-They are drawn at the width of a phone's screen, with every label beside its mark and a shape or hatch for each colour,
+Plots are drawn at the width of a phone's screen, with every label beside its mark and a shape or hatch for each colour,
 so that they can be read small and without colour.
 """
 
 import html
 import io
-import re
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,12 +42,11 @@ _TINTS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot: a short name for files, a title, a sentence that says the same in words, and both renderings."""
+    """A plot: a short name for files, a title, a sentence that says the same in words, and the drawing."""
 
     name: str
     title: str
     words: str
-    svg: str
     png: bytes
 
 
@@ -291,7 +290,7 @@ def _chart(
     except ImportError:
         fix = "pip install 'squeezebert-mobile[benchmark]'"
         raise EnvironmentFault("matplotlib", "is not installed", fix=fix) from None
-    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": name, "hatch.linewidth": 0.5, "font.size": 8}
+    settings: dict[Any, Any] = {"hatch.linewidth": 0.5, "font.size": 8}
     plot, below, left = (_ROW * rows, 0.45, 0.03) if rows else (_PLOT, 0.5 + _LEGEND_LINE * legend, 0.14)
     height = plot + below + 0.1
     with mpl.rc_context(settings):
@@ -300,7 +299,7 @@ def _chart(
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=7.5)
         draw(axes)
-        return Chart(name, title, words, _svg(figure, f"{title}. {words}"), _png(figure))
+        return Chart(name, title, words, _png(figure))
 
 
 def _png(figure: "Figure") -> bytes:
@@ -309,47 +308,16 @@ def _png(figure: "Figure") -> bytes:
     return buffer.getvalue()
 
 
-def _svg(figure: "Figure", description: str) -> str:
-    """The drawing as an element for a page: transparent, its black parts in the page's text colour."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = text.replace("#000000", "currentColor").replace("'DejaVu Sans'", "system-ui")
-    # The height follows from the view box, so that the drawing fits any width.
-    text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", text.replace("\n", " "), count=1)
-    return re.sub(r"<svg [^>]*?(?=viewBox)", f'<svg role="img" aria-label="{_escaped(description)}" ', text, count=1)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-
-
-# Cards flow beside each other where there is room. Tables scroll inside themselves, never the page.
+# Charts flow beside each other where there is room. Tables scroll inside themselves, never the page.
 _STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #1b1b1f; --soft: #5b5b66; --line: #d7d7de; --card: #f6f6f9; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #121216; --ink: #ececf1; --soft: #a5a5b2; --line: #3a3a45; --card: #1c1c22; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper); color: var(--ink); }
-body { font: 1rem/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.25; }
-h2 { font-size: 1.1rem; margin: 0 0 .5rem; }
-p, li, figcaption { overflow-wrap: anywhere; }
-.where, figcaption { color: var(--soft); font-size: .875rem; }
+:root { color-scheme: light dark; }
+body { margin: 0 auto; max-width: 76rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 .charts { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
-figure { margin: 0; max-width: 40rem; padding: 1rem; background: var(--card); }
-figure { border: 1px solid var(--line); border-radius: .5rem; }
-svg { display: block; width: 100%; height: auto; color: var(--ink); }
-svg text { fill: currentColor; }
-.scroll { overflow-x: auto; margin: 1rem 0; border: 1px solid var(--line); border-radius: .5rem; }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 14rem; }
-@media (min-width: 40rem) { th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); } }
-.invalid { margin: 1rem 0; border-left: .3rem solid currentColor; padding: .1rem .8rem; }
+figure { margin: 0; max-width: 40rem; }
+img { width: 100%; }
+.scroll { overflow-x: auto; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid GrayText; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
 """
 
 
@@ -407,35 +375,34 @@ def html_table(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) 
     """A table that scrolls inside itself where the page is narrow."""
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"""<div class="scroll" role="region" aria-label="{html.escape(name)}" tabindex="0"><table>
+    return f"""<details open><summary>{html.escape(name)}</summary><div class="scroll" tabindex="0"><table>
 <thead><tr>{head}</tr></thead>
 <tbody>
 {body}
 </tbody>
-</table></div>"""
+</table></div></details>"""
 
 
 def _section(result: Result, number: int) -> str:
     baseline = tables.find_baseline(result)
     found = tables.rows(result, baseline)
     figures = "\n".join(
-        f'<figure id="{_id(chart, number)}"><h2>{html.escape(chart.title)}</h2>{chart.svg}'
+        f'<figure id="{_id(chart, number)}"><h2>{html.escape(chart.title)}</h2>'
+        f'<img alt="{html.escape(chart.title)}" src="data:image/png;base64,{b64encode(chart.png).decode()}">'
         f"<figcaption>{html.escape(chart.words)}</figcaption></figure>"
         for chart in charts(result)
     )
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in tables.faults(found))
-    notice = (
-        f'<div class="invalid" role="note"><p>(!) Not valid as a claim:</p><ul>{reasons}</ul></div>' if reasons else ""
-    )
-    notes = "".join(f'<p class="where">Note: {html.escape(note)}</p>' for note in result.notes)
+    notice = f'<div role="note"><p>(!) Not valid as a claim:</p><ul>{reasons}</ul></div>' if reasons else ""
+    notes = "".join(f"<p>Note: {html.escape(note)}</p>" for note in result.notes)
     return f"""<section>
-<p class="where">{html.escape(tables.where(result))}</p>
+<p>{html.escape(tables.where(result))}</p>
 {notice}{notes}
 <div class="charts">
 {figures}
 </div>
 {html_table("All figures", tables.HEADS, [tables.cells(row) for row in found])}
-<p class="where">Speed-up over {html.escape(baseline or "nothing")}, 95 % bootstrap interval; none for invalid runs.</p>
+<p>Speed-up over {html.escape(baseline or "nothing")}, 95 % bootstrap interval; none for invalid runs.</p>
 </section>"""
 
 

@@ -493,7 +493,7 @@ def to_page(found: Reproduction) -> str:
     """The reproduction as a page, with the plots of its run."""
     parts = [f"<p>{html.escape(found.paragraph)}</p>"]
     for part in sections(found):
-        parts += [f"<h2>{html.escape(part.name)}</h2>", html_table(part.name, part.header, part.rows)]
+        parts.append(html_table(part.name, part.header, part.rows))
     parts.append(f"<p>{html.escape(found.check)}</p>")
     return page("SqueezeBERT's published speed-up, measured again", [found.result], "\n".join(parts))
 
