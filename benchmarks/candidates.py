@@ -81,10 +81,8 @@ class Candidate:
 
     def case(self, protocol: Protocol) -> Case:
         """The line of the result file for this candidate under ``protocol``."""
-        tokens = protocol.length
-        threads = "1 thread" if protocol.threads == 1 else f"{protocol.threads} threads"
         return Case(
-            name=f"{self.label}, {threads}, batch {protocol.batch}, {tokens}",
+            name=f"{self.label}, {protocol.conditions}",
             model=self.model,
             form=self.form,
             runtime=self.runtime,

@@ -148,7 +148,7 @@ def _change(pair: _Pair, old: Case, new: Case, noise: float) -> Change:
         float(np.quantile(latencies, QUANTILE)) / 1e6
         for latencies in (before.latencies(old.name), after.latencies(new.name))
     )
-    name = f"{tables.name_of(new)}, {tables.conditions_of(new)}"
+    name = f"{tables.name_of(new)}, {new.protocol.conditions}"
     return Change(name, before_ms, after_ms, slowdown, verdict, faults)
 
 

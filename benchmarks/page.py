@@ -76,10 +76,10 @@ def charts(result: Result) -> tuple[Chart, ...]:
 
 def _main(found: Sequence[Row]) -> list[Row]:
     """The rows under the conditions that most have, as only those can be compared; none where no conditions lead."""
-    counted = Counter(tables.conditions_of(row.case) for row in found).most_common(2)
+    counted = Counter(row.case.protocol.conditions for row in found).most_common(2)
     if len(counted) == 2 and counted[0][1] == counted[1][1]:
         return []
-    return [row for row in found if tables.conditions_of(row.case) == counted[0][0]]
+    return [row for row in found if row.case.protocol.conditions == counted[0][0]]
 
 
 def _of_several_lengths(found: Sequence[Row]) -> list[Row]:
@@ -106,7 +106,7 @@ def _distribution(result: Result, found: Sequence[Row]) -> Chart:
         axes.set_xlabel("ms: bar to the median, thick quartiles, thin 5 to 95 %")
 
     best = min(found, key=lambda row: row.infer.p50)
-    conditions = tables.conditions_of(best.case)
+    conditions = best.case.protocol.conditions
     words = f"{conditions}. Fastest by median: {_short(best)}, {tables.number(best.infer.p50)} ms."
     return _chart("latency", "Latency", words, draw, rows=len(found))
 

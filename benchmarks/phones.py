@@ -340,7 +340,7 @@ def _status(adb: Adb, run_id: str) -> _Status | None:
         return _Status.model_validate_json(data)
     except ValidationError:
         fix = "install the app that belongs to this version"
-        raise IntegrityError(adb.serial, "the app's status is not one", found=repr(data[:80]), fix=fix) from None
+        raise IntegrityError(adb.serial, "malformed status from the app", found=repr(data[:80]), fix=fix) from None
 
 
 def _last_words(adb: Adb, process: str) -> str:

@@ -10,9 +10,9 @@ from squeezebert_mobile.benchmarks.statistics import Drift
 
 # Of a core, used by other programs while ours ran. A desktop's own housekeeping stays below it.
 MAX_OTHER_LOAD = 0.15
-# In cores, kept from a virtual machine by its host. Every case suffers that alike, so ratios of interleaved cases stand
-# and only the milliseconds grow, which a note says; beyond the larger bound little of the machine is left.
-NOTED_STOLEN, MAX_STOLEN = 0.05, 1.0
+# Steal time in cores, kept from a virtual machine by its host. Every case suffers that alike, so ratios of interleaved
+# cases stand and only the milliseconds grow, which a note says; beyond the larger bound little of the machine is left.
+NOTED_STEAL, MAX_STEAL = 0.05, 1.0
 MAX_CLOCK_JUMP_SECONDS = 1.0
 MIN_BATTERY_PERCENT = 20
 # Android's PowerManager: 0 none, 1 light, 2 moderate, from which on the clocks are lowered.
@@ -48,6 +48,12 @@ class Protocol(Record):
     min_runs: Annotated[int, Field(ge=1)] = 100
     min_seconds: Annotated[float, Field(ge=0)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def conditions(self) -> str:
+        """Threads, batch and tokens in words."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{threads}, batch {self.batch}, {self.length}"
 
     @property
     def length(self) -> str:
@@ -106,7 +112,7 @@ def machine_faults(conditions: Conditions) -> tuple[str, ...]:
         (c.cancelled, "cancelled"),
         (abs(c.clock_jump_seconds) > MAX_CLOCK_JUMP_SECONDS, f"the clock jumped by {c.clock_jump_seconds:.1f} s"),
         ((c.other_load or 0) > MAX_OTHER_LOAD, f"other programs used {c.other_load or 0:.2f} cores"),
-        ((c.stolen or 0) > MAX_STOLEN, f"the host kept {c.stolen or 0:.2f} cores from this virtual machine"),
+        ((c.stolen or 0) > MAX_STEAL, f"steal time of {c.stolen or 0:.2f} cores"),
         ((c.throttle_events or 0) > 0, f"the processor throttled {c.throttle_events} times"),
         ((c.thermal_status or 0) >= THERMAL_MODERATE, f"thermal status {c.thermal_status}, moderate or worse"),
         (

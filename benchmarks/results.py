@@ -19,7 +19,7 @@ from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks.protocol import (
     ALONE,
     DRIFTING,
-    NOTED_STOLEN,
+    NOTED_STEAL,
     Conditions,
     Protocol,
     Record,
@@ -179,10 +179,10 @@ class Result:
         """What a reader of the figures has to know although they count."""
         notes = []
         stolen = self.conditions.stolen or 0
-        if stolen > NOTED_STOLEN:
+        if stolen > NOTED_STEAL:
             notes.append(
-                f"the host kept {stolen:.2f} cores from this virtual machine: milliseconds are longer than on one of "
-                "one's own. Ratios stand, because the cases took turns."
+                f"steal time of {stolen:.2f} cores: milliseconds are longer than on a machine of one's own. "
+                "Ratios stand, because the cases took turns."
             )
         shared = list(self._shared.values())
         found = machine_drift(shared) if len(shared) > 1 else None

@@ -70,13 +70,6 @@ def name_of(case: Case) -> str:
     return f"{case.model}, {_RUNTIMES[case.runtime]} {case.runtime_version}, {case.precision}, {case.form}"
 
 
-def conditions_of(case: Case) -> str:
-    """Threads, batch and tokens."""
-    protocol = case.protocol
-    threads = "1 thread" if protocol.threads == 1 else f"{protocol.threads} threads"
-    return f"{threads}, batch {protocol.batch}, {protocol.length}"
-
-
 def number(value: float | None) -> str:
     """A figure with three significant digits and no exponent; a dash for none."""
     if value is None:
@@ -113,7 +106,7 @@ def cells(row: Row) -> tuple[str, ...]:
     size = None if row.case.file_bytes is None else row.case.file_bytes / 1e6
     return (
         name_of(row.case) + (" (invalid)" if row.faults else ""),
-        conditions_of(row.case),
+        row.case.protocol.conditions,
         *(number(value) for value in (row.infer.p50, row.infer.p90, row.infer.p99)),
         *(number(value) for value in (row.tokenize_ms, row.postprocess_ms, row.total_ms)),
         *(number(value) for value in (load, None if cold is None else cold.first_ns / 1e6, memory, size)),
@@ -152,7 +145,7 @@ def faults(found: Sequence[Row]) -> tuple[str, ...]:
     reasons: dict[str, list[str]] = {}
     for row in found:
         for fault in row.faults:
-            reasons.setdefault(fault, []).append(f"{name_of(row.case)}, {conditions_of(row.case)}")
+            reasons.setdefault(fault, []).append(f"{name_of(row.case)}, {row.case.protocol.conditions}")
     return tuple(
         reason if len(concerned) == len(found) else f"{'; '.join(concerned)}: {reason}"
         for reason, concerned in reasons.items()
@@ -165,7 +158,9 @@ def side_by_side(results: Sequence[Result]) -> list[tuple[str, ...]]:
     found: dict[str, dict[int, str]] = {}
     for place, result in enumerate(results):
         for row in rows(result):
-            name = f"{row.case.model}, {_RUNTIMES[row.case.runtime]}, {row.case.precision}, {conditions_of(row.case)}"
+            name = (
+                f"{row.case.model}, {_RUNTIMES[row.case.runtime]}, {row.case.precision}, {row.case.protocol.conditions}"
+            )
             mark = " (invalid)" if row.faults else ""
             found.setdefault(name, {})[place] = number(row.infer.p50) + mark
     places = range(len(results))
@@ -212,7 +207,7 @@ def text(runs: Sequence[BenchmarkResult]) -> str:
 
 def _text(found: BenchmarkResult) -> str:
     summary = summarize_run(found)
-    shared = {conditions_of(row.case) for row in summary.rows}
+    shared = {row.case.protocol.conditions for row in summary.rows}
     out = [where(found.result), *(shared if len(shared) == 1 else ()), ""]
     header = ("case", "p50 ms", "p90 ms", "p99 ms", "end to end ms", "speed-up", "runs")
     out.append(console.table(header, [_short_cells(row, alone=len(shared) == 1) for row in summary.rows]))
@@ -226,7 +221,7 @@ def _text(found: BenchmarkResult) -> str:
 
 
 def _short_cells(row: Row, *, alone: bool) -> tuple[str, ...]:
-    name = name_of(row.case) + ("" if alone else f", {conditions_of(row.case)}")
+    name = name_of(row.case) + ("" if alone else f", {row.case.protocol.conditions}")
     figures = (row.infer.p50, row.infer.p90, row.infer.p99, row.total_ms)
     invalid = " (invalid)" if row.faults else ""
     return (name + invalid, *map(number, figures), interval(row.speedup), str(row.infer.count))

@@ -114,7 +114,7 @@ def cpu_named(name: str) -> Cpu:
         if cpu.name == name:
             return cpu
     expected = ", ".join(cpu.name for cpu in CPUS)
-    raise UsageError("--cpu", "is not one", found=name, expected=expected, fix="name one of them")
+    raise UsageError("--cpu", "unknown CPU", found=name, expected=expected, fix="name one of them")
 
 
 def counts(said: str) -> list[int]:

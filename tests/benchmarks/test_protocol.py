@@ -22,7 +22,7 @@ ANY = Protocol(min_runs=1, min_seconds=0)
         ("clock_jump_seconds", [0.0, 1.0, -1.0], 1.01, "the clock jumped by 1.0 s"),
         ("clock_jump_seconds", [], -1.26, "the clock jumped by -1.3 s"),
         ("other_load", [None, 0.0, 0.15], 0.151, "other programs used 0.15 cores"),
-        ("stolen", [None, 0.0, 1.0], 1.01, "the host kept 1.01 cores from this virtual machine"),
+        ("stolen", [None, 0.0, 1.0], 1.01, "steal time of 1.01 cores"),
         ("throttle_events", [None, 0], 1, "the processor throttled 1 times"),
         ("thermal_status", [None, 0, 1], 2, "thermal status 2, moderate or worse"),
         ("thermal_status", [], 6, "thermal status 6, moderate or worse"),
@@ -61,7 +61,7 @@ def test_every_broken_rule_is_named() -> None:
         "cancelled",
         "the clock jumped by 9.0 s",
         "other programs used 2.00 cores",
-        "the host kept 2.00 cores from this virtual machine",
+        "steal time of 2.00 cores",
         "the processor throttled 4 times",
         "thermal status 3, moderate or worse",
         "battery at 5 %, at least 20 % needed",
@@ -71,17 +71,17 @@ def test_every_broken_rule_is_named() -> None:
 
 
 @pytest.mark.parametrize(("stolen", "noted"), [(None, False), (0.05, False), (0.051, True), (1.0, True)])
-def test_what_a_host_kept_is_noted_from_a_twentieth_of_a_core(stolen: float | None, noted: bool) -> None:
+def test_steal_time_is_noted_from_a_twentieth_of_a_core(stolen: float | None, noted: bool) -> None:
     result = make_result({"a": [100] * 9}, stolen=stolen)
     assert result.faults("a") == ()
-    assert any("from this virtual machine" in note for note in result.notes) is noted
+    assert any("steal time" in note for note in result.notes) is noted
 
 
-def test_what_a_host_kept_is_said_and_leaves_ratios_standing() -> None:
+def test_steal_time_is_said_and_leaves_ratios_standing() -> None:
     result = make_result({"a": [100] * 20, "b": [50] * 20}, stolen=0.2)
     assert result.faults("a") == ()
-    assert "the host kept 0.20 cores" in result.notes[0]
-    assert "Note: the host kept 0.20 cores" in page("t", [result])
+    assert "steal time of 0.20 cores" in result.notes[0]
+    assert "Note: steal time of 0.20 cores" in page("t", [result])
     assert tables.rows(result, "a")[1].speedup is not None
 
 
