@@ -15,7 +15,7 @@ from squeezebert_mobile.run.child import Answer, Arrays, Child, read_frame, serv
 
 # A module that a child can be: it answers, prints where native code would, and fails.
 SCRIPT = """
-import os, sys
+import os, struct, sys
 import numpy as np
 from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.run.child import serve
@@ -33,7 +33,11 @@ def refuse(arrays):
 def crash(arrays):
     raise RuntimeError("no such thing")
 
-serve(int(sys.argv[1]), {name: globals()[name] for name in ("double", "shout", "refuse", "crash")})
+def babble(arrays):
+    os.write(int(sys.argv[1]), struct.pack("<4sI", b"call", 8) + b"[[], []]")
+    return None, {}
+
+serve(int(sys.argv[1]), {name: globals()[name] for name in ("double", "shout", "refuse", "crash", "babble")})
 """
 
 
@@ -165,6 +169,11 @@ def test_an_error_of_the_child_is_raised_in_the_parent_and_the_child_stays(proce
 def test_a_child_that_ends_is_reported_with_the_last_line_that_it_printed(process: Child) -> None:
     with pytest.raises(SqueezeBertMobileError, match=r"model: .* ended with 1: RuntimeError: no such thing"):
         process.ask("model", "crash", {})
+
+
+def test_a_child_that_asks_instead_of_answering_talks_nonsense(process: Child) -> None:
+    with pytest.raises(InputFileError, match="model: is corrupt: the runtime's process answered nonsense"):
+        process.ask("model", "babble", {})
 
 
 def test_an_answer_larger_than_any_buffer_arrives_whole(process: Child) -> None:
