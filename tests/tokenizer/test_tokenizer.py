@@ -270,6 +270,8 @@ def test_a_token_that_was_added_is_one_id_past_the_vocabulary() -> None:
     assert tokenizer("a new word").input_ids.tolist() == [[2, 5, 6, 3]]
     assert tokenizer.convert_tokens_to_ids(["[PAD]", "a", "b", "new word"]) == [0, 5, 1, 6]
     assert tokenizer.convert_ids_to_tokens([0, 5, 1, 6]) == ["[PAD]", "a", "[UNK]", "new word"]
+    with pytest.raises(UsageError, match=r"\(found 7, expected 0 to 6\)"):
+        tokenizer.convert_ids_to_tokens([7])
 
 
 def test_threads_do_not_disturb_each_other(small: SqueezeBertTokenizerFast) -> None:
