@@ -43,6 +43,14 @@ SKIPS_THAT_CI_ALLOWS = (
 )
 
 
+def pytest_runtest_setup(item: pytest.Function) -> None:
+    """In mutation tests, forget what the module's cached functions kept from code that is another now."""
+    if "MUTANT_UNDER_TEST" in os.environ:
+        for member in vars(item.module).values():
+            if hasattr(member, "cache_clear"):
+                member.cache_clear()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that was skipped in CI for a reason that is not on the list."""

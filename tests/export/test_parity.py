@@ -294,6 +294,12 @@ def test_psnr_is_over_all_values_of_all_calls(pairs: tuple[tuple[float, float], 
     assert found.psnr_db == round(20 * np.log10(2 / 0.02**0.5), 1)
 
 
+def test_psnr_is_of_squares_that_fp32_cannot_hold() -> None:
+    large = (Case("a", (), batch(1), {"logits": np.full((1, 2), 1e30, np.float32)}),)
+    (found,) = measure(lambda _: {"logits": np.zeros((1, 2), np.float32)}, large, Tolerance(None, -1.0))
+    assert found.psnr_db == 0.0
+
+
 def test_the_peak_is_the_largest_absolute_value() -> None:
     negative = (Case("a", (), batch(1), {"logits": np.array([[-10, 1]], np.float32)}),)
     (found,) = measure(lambda _: {"logits": np.array([[-9, 2]], np.float32)}, negative)
@@ -487,5 +493,6 @@ def test_a_golden_file_of_another_task_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GateError, match="output start_logits for golden text 'empty' differs"):
         parity.check_reference(tiny.model(Task.TEXT_CLASSIFICATION), file)
     file.write_text("{}")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError) as caught:
         parity.check_reference(tiny.model(Task.TEXT_CLASSIFICATION), file)
+    assert caught.value.file == str(file)
