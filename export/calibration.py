@@ -17,7 +17,8 @@ from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.export.emulation import Emulation, emulate
 from squeezebert_mobile.export.options import Method
-from squeezebert_mobile.export.ort.form import GroupAttention, GroupedLinear, PerHeadLinear
+from squeezebert_mobile.export.ort.form import GroupAttention, PerHeadLinear
+from squeezebert_mobile.export.parts import GroupedLinear
 from squeezebert_mobile.export.quantization import Ranges
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task

@@ -10,7 +10,6 @@ from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.export.emulation import Emulation, emulate
-from squeezebert_mobile.export.ort.quantize import units
 from squeezebert_mobile.export.quantization import Dynamic, Static
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained
@@ -44,7 +43,7 @@ def rank(
     """The effect of every unit that ``scheme`` quantizes, the largest first, by emulation."""
     plain = emulate(model)
     expected = [_outputs(plain, batch) for batch in batches]
-    names = units(plain.form)
+    names = plain.form.units()
     effects = []
     for unit in _quantized_units(model, scheme):
         report(f"Measuring {unit} in int8")
@@ -60,7 +59,7 @@ def _quantized_units(model: PreTrained, scheme: Dynamic | Static) -> list[str]:
     """The units of which ``scheme`` puts something into int8."""
     int8 = emulate(model, scheme)
     parts = [part.name for part in int8.parts if part.reason is None]
-    return [unit for unit in units(int8.form) if any(f"{name}.".startswith(f"{unit}.") for name in parts)]
+    return [unit for unit in int8.form.units() if any(f"{name}.".startswith(f"{unit}.") for name in parts)]
 
 
 def _outputs(emulation: Emulation, batch: Batch) -> Float32:

@@ -4,7 +4,6 @@ N batch, W tokens a row as given, K tokens a row as kept, T = N * K, C channels,
 Matrix products are two-dimensional, because ONNX Runtime packs only two-dimensional weights ahead of time.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,7 +13,17 @@ from torch.nn import functional as F
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
-from squeezebert_mobile.model import ACTIVATION, Layer, LMHead, PreTrained, SqueezeBertModel
+from squeezebert_mobile.export.parts import (
+    Block,
+    FeedForward,
+    Form,
+    GroupedLinear,
+    join,
+    linear,
+    make_head,
+    share_linear,
+)
+from squeezebert_mobile.model import ACTIVATION, Layer, PreTrained, SqueezeBertModel
 from squeezebert_mobile.tasks import Task
 
 # exp(-1e4) is 0 in fp32 as exp(-3.4e38) is, and unlike that it survives quantization and fp16.
@@ -39,6 +48,15 @@ class Rows:
         """Token 0 of each row, [T, C] -> [N, C]."""
         return x.view(self.n, self.k, -1)[:, 0]
 
+    def expand(self, x: Tensor) -> Tensor:
+        """Values of kept tokens [T, L] at their positions again, [N, W, L]; a dropped one repeats the one before it."""
+        start = torch.arange(self.n)[:, None] * self.k
+        return F.embedding(self.back + start, x)
+
+    def columns(self, x: Tensor) -> tuple[Tensor, ...]:
+        """`expand`, each column apart, [N, W]."""
+        return self.expand(x).unbind(-1)
+
 
 def compact(mask: Tensor) -> Rows:
     """The rows that an attention mask [N, W] keeps."""
@@ -62,42 +80,14 @@ def compact(mask: Tensor) -> Rows:
     )
 
 
-def expand(x: Tensor, rows: Rows) -> Tensor:
-    """Per-token values [T, L] at their positions again, [N, W, L]; a dropped position repeats the token before it."""
-    start = torch.arange(rows.n)[:, None] * rows.k
-    return F.embedding(rows.back + start, x)
+def grouped(weights: mobile.Grouped) -> GroupedLinear:
+    """One linear layer per group, on slices [T, in]."""
+    return GroupedLinear(map(linear, weights.weight, weights.bias), split)
 
 
-class GroupedLinear(nn.Module):
-    """One linear layer per group, on a list of per-group slices [T, in]."""
-
-    def __init__(self, weights: mobile.Grouped) -> None:
-        super().__init__()
-        self.groups = nn.ModuleList(map(linear, weights.weight, weights.bias))
-
-    def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        return [layer(part) for layer, part in zip(self.groups, parts, strict=True)]
-
-    def split(self, x: Tensor) -> list[Tensor]:
-        """The map's outputs per group, from undivided channels [T, C]."""
-        parts: list[Tensor] = self(x.chunk(len(self.groups), -1) if len(self.groups) > 1 else [x])
-        return parts
-
-    def whole(self, x: Tensor) -> Tensor:
-        """The same map on and to undivided channels, [T, C] -> [T, out]."""
-        return join(self.split(x))
-
-
-def join(parts: Sequence[Tensor]) -> Tensor:
-    """The channels of all groups side by side, [T, C]."""
-    return torch.cat(list(parts), -1) if len(parts) > 1 else parts[0]
-
-
-def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    """A linear layer that holds these values."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0])
-    layer.weight, layer.bias = nn.Parameter(weight.clone(), False), nn.Parameter(bias.clone(), False)
-    return layer
+def split(x: Tensor, groups: int) -> list[Tensor]:
+    """The slices of ``x`` along its channels."""
+    return list(x.chunk(groups, -1)) if groups > 1 else [x]
 
 
 class Embeddings(nn.Module):
@@ -121,11 +111,11 @@ class GroupAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.heads, self.head_size = config.num_attention_heads // config.q_groups, config.head_size
-        self.qkv = GroupedLinear(mobile.fused_qkv(weights))
-        self.output = GroupedLinear(weights.output)
+        self.qkv = grouped(mobile.fused_qkv(weights))
+        self.output = grouped(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
-        return self.output.whole(join([self._attend(part, rows) for part in self.qkv.split(x)]))
+        return self.output.whole(join([self._attend(part, rows) for part in self.qkv([x])]))
 
     def _attend(self, qkv: Tensor, rows: Rows) -> Tensor:
         split = qkv.view(rows.n, rows.k, 3, self.heads, self.head_size).permute(2, 0, 3, 1, 4)
@@ -145,8 +135,8 @@ class PlainAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.heads, self.head_size = config.num_attention_heads, config.head_size
-        self.query, self.key, self.value = map(GroupedLinear, (weights.query, weights.key, weights.value))
-        self.output = GroupedLinear(weights.output)
+        self.query, self.key, self.value = map(grouped, (weights.query, weights.key, weights.value))
+        self.output = grouped(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         q, k, v = (self._heads(layer.whole(x), rows) for layer in (self.query, self.key, self.value))
@@ -176,12 +166,12 @@ class FirstTokenAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.heads, self.head_size, self.groups = config.num_attention_heads, config.head_size, config.q_groups
-        self.query = GroupedLinear(weights.query)
+        self.query = grouped(weights.query)
         per_head = (self.heads, self.head_size, -1)
         self.key: nn.Module = PerHeadLinear(weights.key.weight.reshape(per_head))
         # Contiguous as it is used: a transposed matrix would be packed at every run.
         self.value: nn.Module = PerHeadLinear(weights.value.weight.reshape(per_head).transpose(1, 2).contiguous())
-        self.output = GroupedLinear(weights.output)
+        self.output = grouped(weights.output)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         q = self.query.whole(rows.first(x)).view(rows.n, self.heads, 1, self.head_size)
@@ -201,63 +191,22 @@ class PlainFirstTokenAttention(PlainAttention):
         return self.output.whole(attend(q, k, v, rows))
 
 
-class FeedForward(nn.Module):
-    """The two feed-forward maps; they chain inside a group where both have the same groups."""
-
-    def __init__(self, weights: mobile.FeedForwardWeights, config: SqueezeBertConfig) -> None:
-        super().__init__()
-        self.wide, self.narrow = GroupedLinear(weights.wide), GroupedLinear(weights.narrow)
-        self.activation = ACTIVATION[config.hidden_act]
-        self.chained = mobile.feed_forward_fallback(config) is None
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = [self.activation(part) for part in self.wide.split(x)]
-        return join(self.narrow(wide)) if self.chained else self.narrow.whole(join(wide))
+def _block(layer: Layer, config: SqueezeBertConfig, first_only: bool) -> Block:
+    fast = mobile.attention_fallback(config) is None
+    kinds = (PlainFirstTokenAttention, FirstTokenAttention) if first_only else (PlainAttention, GroupAttention)
+    weights = mobile.feed_forward_weights(layer)
+    feed_forward = FeedForward(grouped(weights.wide), grouped(weights.narrow), ACTIVATION[config.hidden_act])
+    attention = kinds[fast](mobile.attention_weights(layer, config), config)
+    return Block(layer, attention, feed_forward, first_only=first_only)
 
 
-class Block(nn.Module):
-    """One encoder layer, [T, C] -> [T, C], or -> [N, C] where ``first_only``."""
-
-    def __init__(self, layer: Layer, config: SqueezeBertConfig, *, first_only: bool) -> None:
-        super().__init__()
-        fast = mobile.attention_fallback(config) is None
-        kinds = (PlainFirstTokenAttention, FirstTokenAttention) if first_only else (PlainAttention, GroupAttention)
-        self.attention: nn.Module = kinds[fast](mobile.attention_weights(layer, config), config)
-        self.attention_norm = norm(layer.post_attention.layernorm)
-        self.feed_forward: nn.Module = FeedForward(mobile.feed_forward_weights(layer), config)
-        self.feed_forward_norm = norm(layer.output.layernorm)
-        self.first_only = first_only
-
-    def forward(self, x: Tensor, rows: Rows) -> Tensor:
-        residual = rows.first(x) if self.first_only else x
-        y = self.attention_norm(self.attention(x, rows) + residual)
-        z: Tensor = self.feed_forward_norm(self.feed_forward(y) + y)
-        return z
-
-
-def norm(source: nn.LayerNorm) -> nn.LayerNorm:
-    """The reference's normalization over the last axis."""
-    layer = nn.LayerNorm(source.normalized_shape, source.eps)
-    layer.weight, layer.bias = source.weight, source.bias
-    return layer
-
-
-class OrtModel(nn.Module):
-    """The whole mobile form, inputs and outputs as exported."""
+class OrtModel(Form):
+    """The whole mobile form, inputs and outputs as exported; layers take [T, C], or [1, T, C] with static scales."""
 
     def __init__(self, model: PreTrained, max_length: int) -> None:
-        super().__init__()
-        config, base = model.config, mobile.base_model(model)
-        self.task = model.task
-        self.embeddings: nn.Module = Embeddings(base, max_length)
-        count = config.num_hidden_layers
-        self.layers = nn.ModuleList(
-            Block(layer, config, first_only=self.task.reads_first_token_only and index == count - 1)
-            for index, layer in enumerate(base.encoder.layers)
-        )
-        self.head = head(model)
-        # Whether the layers take [1, T, C], as ONNX Runtime's integer convolution wants it.
-        self.rank4 = False
+        embeddings = Embeddings(mobile.base_model(model), max_length)
+        head = make_head(model, share_linear, ACTIVATION[model.config.hidden_act])
+        super().__init__(model, embeddings, _block, head)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
         if self.task is not Task.MULTIPLE_CHOICE:
@@ -274,82 +223,3 @@ class OrtModel(nn.Module):
             x = layer(x, rows)
         outputs: tuple[Tensor, ...] = self.head(x.flatten(0, -2), rows)  # [T, C] or [N, C]
         return outputs
-
-
-def head(model: PreTrained) -> nn.Module:
-    """The part after the encoder."""
-    pooler = mobile.base_model(model).pooler.dense
-    match model.task:
-        case Task.TEXT_CLASSIFICATION | Task.MULTIPLE_CHOICE:
-            return ClassifierHead(copy_linear(pooler), copy_linear(model.get_submodule("classifier")))
-        case Task.TOKEN_CLASSIFICATION:
-            return TokenHead(copy_linear(model.get_submodule("classifier")))
-        case Task.QUESTION_ANSWERING:
-            return SpanHead(copy_linear(model.get_submodule("qa_outputs")))
-        case Task.FILL_MASK:
-            return VocabularyHead(model.get_submodule("cls.predictions"))
-        case Task.FEATURE_EXTRACTION:
-            return FeatureHead(copy_linear(pooler))
-
-
-def copy_linear(source: nn.Module) -> nn.Linear:
-    """A linear layer on the same weights, whose names follow the form's own structure."""
-    assert isinstance(source, nn.Linear)
-    layer = nn.Linear(source.in_features, source.out_features)
-    layer.weight, layer.bias = source.weight, source.bias
-    return layer
-
-
-class ClassifierHead(nn.Module):
-    """Token 0, already alone [N, C], to logits [N, labels]."""
-
-    def __init__(self, pooler: nn.Linear, classifier: nn.Linear) -> None:
-        super().__init__()
-        self.pooler, self.classifier = pooler, classifier
-
-    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, ...]:  # noqa: ARG002  one signature for all heads
-        return (self.classifier(torch.tanh(self.pooler(x))),)
-
-
-class TokenHead(nn.Module):
-    """Logits [N, W, labels] of every token."""
-
-    def __init__(self, classifier: nn.Linear) -> None:
-        super().__init__()
-        self.classifier = classifier
-
-    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, ...]:
-        return (expand(self.classifier(x), rows),)
-
-
-class SpanHead(TokenHead):
-    """Start and end logits, [N, W] each."""
-
-    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, ...]:
-        return expand(self.classifier(x), rows).unbind(-1)
-
-
-class VocabularyHead(nn.Module):
-    """Vocabulary logits [N, W, V]; the decoder runs over kept tokens only."""
-
-    def __init__(self, source: nn.Module) -> None:
-        super().__init__()
-        transform = source.transform
-        assert isinstance(transform, LMHead)
-        self.dense, self.norm = copy_linear(transform.dense), norm(transform.LayerNorm)
-        self.activation = transform.act
-        self.decoder = copy_linear(source.get_submodule("decoder"))
-
-    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, ...]:
-        return (expand(self.decoder(self.norm(self.activation(self.dense(x)))), rows),)
-
-
-class FeatureHead(nn.Module):
-    """Hidden states [N, W, C] and the pooled first token [N, C]."""
-
-    def __init__(self, pooler: nn.Linear) -> None:
-        super().__init__()
-        self.pooler = pooler
-
-    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, ...]:
-        return expand(x, rows), torch.tanh(self.pooler(rows.first(x)))

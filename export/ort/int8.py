@@ -1,4 +1,4 @@
-"""The int8 counterparts of the parts of `onnx_form`, over the operators of `onnx_ops`.
+"""The int8 counterparts of the parts of `form`, over the operators of `ops`.
 
 Weights: s8, symmetric, one scale per output channel. Activations: u8 with a zero point, one scale per tensor.
 """
@@ -13,14 +13,13 @@ from squeezebert_mobile.export.options import GeluApproximation
 from squeezebert_mobile.export.ort import ops as onnx_ops
 from squeezebert_mobile.export.ort.form import (
     Embeddings,
-    FeedForward,
     GroupAttention,
-    GroupedLinear,
     OrtModel,
     PerHeadLinear,
     Rows,
-    join,
+    split,
 )
+from squeezebert_mobile.export.parts import FeedForward, GroupedLinear, join
 from squeezebert_mobile.export.quantization import EmbeddingBits, QRange, quantize_per_channel
 from squeezebert_mobile.model import ACTIVATION
 
@@ -80,13 +79,15 @@ class StaticConv(nn.Module):
     ) -> None:
         super().__init__()
         weight, scale = quantize_per_channel(source.weight.detach())
-        x_scale, x_zero = x.unsigned()
-        self.x_scale, self.x_zero = nn.Buffer(x_scale), nn.Buffer(x_zero)
+        self.x_scale, self.x_zero = map(nn.Buffer, x.unsigned())
         self.y_scale, self.y_zero = map(nn.Buffer, y)
         self.weight = nn.Buffer(weight[:, :, None])
         # fold scales a channel's real output, and its bias with it, so the integer bias is the same.
         self.bias = nn.Buffer(
-            ((source.bias.detach() + shift) / (scale * x_scale)).round().clamp(-(2**31), 2**31 - 129).to(torch.int32)
+            ((source.bias.detach() + shift) / (scale * self.x_scale))
+            .round()
+            .clamp(-(2**31), 2**31 - 129)
+            .to(torch.int32)
         )
         self.scale = nn.Buffer(scale if fold is None else scale * fold)
         self.w_zero = nn.Buffer(torch.zeros(len(scale), dtype=torch.int8))
@@ -95,10 +96,6 @@ class StaticConv(nn.Module):
         return onnx_ops.qlinear_conv(
             x, self.x_scale, self.x_zero, self.weight, self.scale, self.w_zero, self.y_scale, self.y_zero, self.bias
         )
-
-
-def _parts(x: Tensor, groups: int) -> list[Tensor]:
-    return list(x.chunk(groups, -1)) if groups > 1 else [x]
 
 
 class StaticJoin(nn.Module):
@@ -141,10 +138,8 @@ class StaticGroupAttention(nn.Module):
         middle = (torch.tensor(q), torch.tensor(128, dtype=torch.uint8))
         self.qkv = nn.ModuleList(StaticConv(layer, x, middle, fold, shift) for layer in linears(source.qkv))
         self.output = StaticJoin(source.output, context, y)
-        x_scale, x_zero = x.unsigned()
-        c_scale, c_zero = context.unsigned()
-        self.x_scale, self.x_zero = nn.Buffer(x_scale), nn.Buffer(x_zero)
-        self.c_scale, self.c_zero = nn.Buffer(c_scale), nn.Buffer(c_zero)
+        self.x_scale, self.x_zero = map(nn.Buffer, x.unsigned())
+        self.c_scale, self.c_zero = map(nn.Buffer, context.unsigned())
         self.q_scale, self.k_scale, self.v_scale = (nn.Buffer(torch.tensor(value)) for value in (q, k, v))
         self.middle = nn.Buffer(torch.tensor(128, dtype=torch.uint8))
         self.value_zero = nn.Buffer(torch.tensor(_MIDDLE, dtype=torch.int8))
@@ -154,9 +149,9 @@ class StaticGroupAttention(nn.Module):
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         whole = onnx_ops.quantize(x, self.x_scale, self.x_zero)
-        parts = [layer(part) for layer, part in zip(self.qkv, _parts(whole, self.groups), strict=True)]
+        parts = [layer(part) for layer, part in zip(self.qkv, split(whole, self.groups), strict=True)]
         context = self._attend(parts, rows)
-        return self.output(_parts(context, self.output.groups))
+        return self.output(split(context, self.output.groups))
 
     def _attend(self, parts: list[Tensor], rows: Rows) -> Tensor:
         joined = torch.cat(parts).view(self.groups, rows.n, rows.k, 3, self.heads, self.head_size)
@@ -193,7 +188,7 @@ class StaticFeedForward(nn.Module):
         self.narrow = StaticJoin(source.narrow, active, y)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = _parts(onnx_ops.quantize(x, self.x_scale, self.x_zero), len(self.wide))
+        parts = split(onnx_ops.quantize(x, self.x_scale, self.x_zero), len(self.wide))
         return self.narrow([wide(part) for wide, part in zip(self.wide, parts, strict=True)])
 
 
@@ -239,14 +234,7 @@ class ApproximateGelu(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         wide = self.map(x)
         return onnx_ops.qlinear_mul(
-            wide,
-            self.w_scale,
-            self.w_zero,
-            self.gate(wide),
-            self.gate.scale,
-            self.gate.zero,
-            self.y_scale,
-            self.y_zero,
+            wide, self.w_scale, self.w_zero, self.gate(wide), self.gate.scale, self.gate.zero, self.y_scale, self.y_zero
         )
 
 

@@ -1,9 +1,6 @@
 """From the reference model to the bytes of an ONNX file: mobile form, int8, capture, translation, passes, check."""
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import onnx
 import onnx_ir as ir
@@ -16,6 +13,7 @@ from squeezebert_mobile.export.ort import passes as onnx_passes
 from squeezebert_mobile.export.ort.form import OrtModel
 from squeezebert_mobile.export.ort.ops import TRANSLATIONS
 from squeezebert_mobile.export.ort.quantize import approximate_units, float_parts, quantize
+from squeezebert_mobile.export.parts import quiet
 from squeezebert_mobile.export.quantization import Scheme, Static
 from squeezebert_mobile.export.signature import checked_length, signature
 from squeezebert_mobile.export.weights import fallback_notes
@@ -78,12 +76,12 @@ def _capture(form: OrtModel, inputs: Sequence[TensorSpec], length: int) -> torch
     }
     # Three tensors: capture takes one tensor given twice for one input.
     example = tuple(torch.ones(sizes, dtype=torch.int64) for _ in inputs)
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         return torch.export.export(form, example, dynamic_shapes=(dims,) * len(example), strict=False)
 
 
 def _translate(program: torch.export.ExportedProgram, opset: int) -> ir.Model:
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         translated = torch.onnx.export(
             program,
             dynamo=True,
@@ -94,17 +92,3 @@ def _translate(program: torch.export.ExportedProgram, opset: int) -> ir.Model:
         )
     assert translated is not None
     return translated.model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter warns of its own deprecations and of torchvision, which nothing here needs."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)

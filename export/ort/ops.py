@@ -5,8 +5,6 @@ Sources: docs/ContribOperators.md of onnxruntime (domain com.microsoft, version 
 u8 activations go with s8 weights everywhere: MLAS has its fast kernels for that pair on both x86-64 and ARM.
 """
 
-# ruff: noqa: ARG001  an operator's fake has the signature of the operator, and reads shapes only
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,31 +63,16 @@ def quantize(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
     return _saturate((x / scale).round() + zero, zero.dtype)
 
 
-@quantize.register_fake
-def _(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    return torch.empty_like(x, dtype=zero.dtype)
-
-
 @torch.library.custom_op("squeezebert_mobile::dequantize", mutates_args=())
 def dequantize(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
     """DequantizeLinear: integers to float; scale and zero scalar."""
     return (x.to(torch.int32) - zero.to(torch.int32)) * scale
 
 
-@dequantize.register_fake
-def _(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    return torch.empty_like(x, dtype=torch.float32)
-
-
 @torch.library.custom_op("squeezebert_mobile::dequantize_rows", mutates_args=())
 def dequantize_rows(x: Tensor, scale: Tensor) -> Tensor:
     """DequantizeLinear of s8 rows [T, C] with a scale for each [T]."""
     return x.to(torch.float32) * scale[:, None]
-
-
-@dequantize_rows.register_fake
-def _(x: Tensor, scale: Tensor) -> Tensor:
-    return torch.empty_like(x, dtype=torch.float32)
 
 
 @torch.library.custom_op("squeezebert_mobile::dynamic_matmul", mutates_args=())
@@ -101,11 +84,6 @@ def dynamic_matmul(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor) -> Te
     return integer_matmul(quantize(x, x_scale, zero), weight, x_scale, scale, zero, bias)
 
 
-@dynamic_matmul.register_fake
-def _(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    return x.new_empty((*x.shape[:-1], weight.shape[-1]))
-
-
 @torch.library.custom_op("squeezebert_mobile::integer_matmul", mutates_args=())
 def integer_matmul(
     a: Tensor, b: Tensor, a_scale: Tensor, b_scale: Tensor, a_zero: Tensor, bias: Tensor | None
@@ -113,11 +91,6 @@ def integer_matmul(
     """MatMulIntegerToFloat: u8 by s8 to float; ``b_scale`` and ``bias`` scalar or per column of ``b``."""
     product = _product(a, a_zero, b) * (a_scale * b_scale)
     return product if bias is None else product + bias
-
-
-@integer_matmul.register_fake
-def _(a: Tensor, b: Tensor, a_scale: Tensor, b_scale: Tensor, a_zero: Tensor, bias: Tensor | None) -> Tensor:
-    return a.new_empty((*a.shape[:-1], b.shape[-1]), dtype=torch.float32)
 
 
 @torch.library.custom_op("squeezebert_mobile::qlinear_matmul", mutates_args=())
@@ -136,20 +109,6 @@ def qlinear_matmul(
     return _saturate((product * (a_scale * b_scale / y_scale)).round() + y_zero, torch.uint8)
 
 
-@qlinear_matmul.register_fake
-def _(
-    a: Tensor,
-    a_scale: Tensor,
-    a_zero: Tensor,
-    b: Tensor,
-    b_scale: Tensor,
-    b_zero: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor,
-) -> Tensor:
-    return a.new_empty((*a.shape[:-1], b.shape[-1]))
-
-
 @torch.library.custom_op("squeezebert_mobile::qlinear_conv", mutates_args=())
 def qlinear_conv(
     x: Tensor,
@@ -157,7 +116,7 @@ def qlinear_conv(
     x_zero: Tensor,
     weight: Tensor,
     w_scale: Tensor,
-    w_zero: Tensor,
+    w_zero: Tensor,  # noqa: ARG001  always 0
     y_scale: Tensor,
     y_zero: Tensor,
     bias: Tensor,
@@ -167,21 +126,6 @@ def qlinear_conv(
     return _saturate((sums * (x_scale * w_scale / y_scale)).round() + y_zero, torch.uint8)
 
 
-@qlinear_conv.register_fake
-def _(
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor,
-    weight: Tensor,
-    w_scale: Tensor,
-    w_zero: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor,
-    bias: Tensor,
-) -> Tensor:
-    return x.new_empty((*x.shape[:-1], weight.shape[0]))
-
-
 @torch.library.custom_op("squeezebert_mobile::qlinear_sigmoid", mutates_args=())
 def qlinear_sigmoid(x: Tensor, x_scale: Tensor, x_zero: Tensor, y_scale: Tensor, y_zero: Tensor) -> Tensor:
     """QLinearSigmoid, u8 to u8."""
@@ -189,20 +133,10 @@ def qlinear_sigmoid(x: Tensor, x_scale: Tensor, x_zero: Tensor, y_scale: Tensor,
     return _saturate((y / y_scale).round() + y_zero, torch.uint8)
 
 
-@qlinear_sigmoid.register_fake
-def _(x: Tensor, x_scale: Tensor, x_zero: Tensor, y_scale: Tensor, y_zero: Tensor) -> Tensor:
-    return torch.empty_like(x)
-
-
 @torch.library.custom_op("squeezebert_mobile::clip", mutates_args=())
 def clip(x: Tensor, top: Tensor) -> Tensor:
     """Clip of u8 from above; `torch.clamp` would become Min, which ONNX Runtime 1.20 has not for u8."""
     return x.minimum(top)
-
-
-@clip.register_fake
-def _(x: Tensor, top: Tensor) -> Tensor:
-    return torch.empty_like(x)
 
 
 @torch.library.custom_op("squeezebert_mobile::qlinear_mul", mutates_args=())
@@ -221,18 +155,17 @@ def qlinear_mul(
     return _saturate((y / y_scale).round() + y_zero, torch.uint8)
 
 
-@qlinear_mul.register_fake
-def _(
-    a: Tensor,
-    a_scale: Tensor,
-    a_zero: Tensor,
-    b: Tensor,
-    b_scale: Tensor,
-    b_zero: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor,
-) -> Tensor:
-    return torch.empty_like(a)
+# What capture knows of a result: its shape and type.
+quantize.register_fake(lambda x, _scale, zero: torch.empty_like(x, dtype=zero.dtype))
+dequantize.register_fake(lambda x, *_: torch.empty_like(x, dtype=torch.float32))
+dequantize_rows.register_fake(lambda x, _scale: torch.empty_like(x, dtype=torch.float32))
+dynamic_matmul.register_fake(lambda x, weight, *_: x.new_empty((*x.shape[:-1], weight.shape[-1])))
+integer_matmul.register_fake(lambda a, b, *_: a.new_empty((*a.shape[:-1], b.shape[-1]), dtype=torch.float32))
+qlinear_matmul.register_fake(lambda a, _scale, _zero, b, *_: a.new_empty((*a.shape[:-1], b.shape[-1])))
+qlinear_conv.register_fake(lambda x, _scale, _zero, weight, *_: x.new_empty((*x.shape[:-1], weight.shape[0])))
+qlinear_sigmoid.register_fake(lambda x, *_: torch.empty_like(x))
+clip.register_fake(lambda x, _top: torch.empty_like(x))
+qlinear_mul.register_fake(lambda a, *_: torch.empty_like(a))
 
 
 def _product(a: Tensor, a_zero: Tensor, b: Tensor) -> Tensor:

@@ -1,22 +1,15 @@
 """The tree walk from the float ONNX form to int8 or fp16, unit by unit, with the account of what changed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 from torch import nn
 from torch.nn import functional as F
 
 from squeezebert_mobile.bundle.manifest import Note
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.export import inventory
 from squeezebert_mobile.export.inventory import TOKENS, Part
-from squeezebert_mobile.export.ort.form import (
-    Block,
-    ClassifierHead,
-    FeatureHead,
-    FeedForward,
-    GroupAttention,
-    OrtModel,
-    PerHeadLinear,
-)
+from squeezebert_mobile.export.ort.form import GroupAttention, OrtModel, PerHeadLinear
 from squeezebert_mobile.export.ort.int8 import (
     DynamicLinear,
     IntEmbeddings,
@@ -27,6 +20,7 @@ from squeezebert_mobile.export.ort.int8 import (
     StaticPerHeadLinear,
     halve,
 )
+from squeezebert_mobile.export.parts import ClassifierHead, FeatureHead, FeedForward
 from squeezebert_mobile.export.quantization import Dynamic, Half, QRange, Scheme, Static
 
 
@@ -34,42 +28,30 @@ def linear_part(form: OrtModel, name: str, reason: str | None) -> Part:
     """The account of the linear layer or weight ``name`` of the float form."""
     module = form.get_submodule(name)
     parameters = sum(parameter.numel() for parameter in module.parameters())
+    return Part(name, parameters, 2 * _weights(module) * _rows(form, name), reason)
+
+
+def _weights(module: nn.Module) -> int:
     weight = module.values if isinstance(module, PerHeadLinear) else module.weight
     assert isinstance(weight, nn.Parameter)
-    return Part(name, parameters, 2 * weight.numel() * _rows(form, name), reason)
+    return weight.numel()
 
 
-def product_part(form: OrtModel, index: int, reason: str | None) -> Part:
-    """The two products inside the attention of layer ``index``."""
-    block = form.layers[index]
-    rows = 1 if block.first_only else TOKENS
-    channels = block.attention_norm.normalized_shape[0]
-    return Part(f"layers.{index}.attention.products", 0, 2 * 2 * rows * TOKENS * channels, reason)
-
-
-def small_parts(form: OrtModel) -> Iterator[Part]:
-    """Token types and normalizations, which no scheme changes."""
-    yield Part("embeddings.types", form.embeddings.types.numel(), 0, "two rows")
-    norms = [module for module in form.modules() if isinstance(module, nn.LayerNorm)]
-    count = sum(parameter.numel() for norm in norms for parameter in norm.parameters())
-    yield Part("normalizations", count, 0, "float keeps the statistics exact, and costs 7 % of an int8 run")
-
-
-def table_part(form: OrtModel, reason: str | None) -> Part:
-    """Word and position embeddings."""
-    return Part("embeddings", form.embeddings.words.numel() + form.embeddings.positions.numel(), 0, reason)
-
-
-def linear_names(form: nn.Module) -> tuple[str, ...]:
-    """Every linear layer and product per head, by name."""
-    return tuple(name for name, module in form.named_modules() if isinstance(module, (nn.Linear, PerHeadLinear)))
+def _linear_names(form: nn.Module, unit: str) -> list[str]:
+    """Every linear layer and product per head of a unit, or of all for "", by name."""
+    modules = form.named_modules()
+    return [n for n, module in modules if n.startswith(unit) and isinstance(module, (nn.Linear, PerHeadLinear))]
 
 
 def float_parts(form: OrtModel, reason: str) -> tuple[Part, ...]:
     """The account of a form in which everything is float for one reason."""
-    linear = (linear_part(form, name, reason) for name in linear_names(form))
-    products = (product_part(form, index, reason) for index in range(len(form.layers)))
-    return (table_part(form, reason), *linear, *products, *small_parts(form))
+    linear = (linear_part(form, name, reason) for name in _linear_names(form, ""))
+    products = (inventory.product_part(form, index, reason) for index in range(len(form.layers)))
+    return (_table(form, reason), *linear, *products, *inventory.always_float(form, form.embeddings.types))
+
+
+def _table(form: OrtModel, reason: str | None) -> Part:
+    return inventory.table_part(form.embeddings.words, form.embeddings.positions, reason)
 
 
 def _rows(form: OrtModel, name: str) -> int:
@@ -83,19 +65,6 @@ def _rows(form: OrtModel, name: str) -> int:
     return 1 if block.first_only and not everyone else TOKENS
 
 
-ASKED = "kept float as asked"
-# Below this many parameters a layer costs more to quantize its input for than its product saves.
-WORTH_PARAMETERS = 64 * 64
-_TOO_SMALL = "too small to pay for quantizing its input"
-_FLOAT_PRODUCTS = "softmax attention over float queries and keys"
-
-
-def units(form: OrtModel) -> tuple[str, ...]:
-    """The names that ``keep_float`` takes, in the order of the data."""
-    layers = [f"layers.{n}.{part}" for n in range(len(form.layers)) for part in ("attention", "feed_forward")]
-    return ("embeddings", *layers, "head")
-
-
 def quantize(form: OrtModel, scheme: Scheme) -> tuple[Part, ...]:
     """Put ``form`` into the precision of ``scheme``, in place, and account for every part.
 
@@ -106,16 +75,11 @@ def quantize(form: OrtModel, scheme: Scheme) -> tuple[Part, ...]:
         parts = float_parts(form, "stored as fp16; the runtime computes in fp32")
         halve(form)
         return parts
-    unknown = sorted(scheme.keep_float - set(units(form)))
-    if unknown:
-        raise UsageError(
-            "--keep-float", "names no unit", found=unknown[0], expected=", ".join(units(form)), fix="correct it"
-        )
-    walk = _Walk(form, scheme)
+    inventory.require_units(form, scheme.keep_float)
     form.rank4 = isinstance(scheme, Static)
-    parts = (walk.embeddings(), *walk.layers(), *walk.head(), *small_parts(form))
-    if all(part.reason is not None for part in parts):
-        raise UsageError("--keep-float", "leaves nothing to quantize", fix="keep fewer units float, or export fp32")
+    parts = (_embeddings(form, scheme), *_layers(form, scheme), *_linears(form, scheme, "head."))
+    parts = (*parts, *inventory.always_float(form, form.embeddings.types))
+    inventory.require_int8(parts)
     return parts
 
 
@@ -126,87 +90,67 @@ def approximate_units(form: OrtModel) -> tuple[Note, ...]:
     return tuple(Note(name=name, reason=reason) for name, reason in units.items() if reason is not None)
 
 
-class _Walk:
-    """One pass over a form."""
+def _embeddings(form: OrtModel, scheme: Dynamic | Static) -> Part:
+    if "embeddings" in scheme.keep_float:
+        return _table(form, inventory.ASKED)
+    part = _table(form, None)
+    form.embeddings = IntEmbeddings(form.embeddings, scheme.embedding_bits)
+    return part
 
-    def __init__(self, form: OrtModel, scheme: Dynamic | Static) -> None:
-        self._form, self._scheme = form, scheme
 
-    def embeddings(self) -> Part:
-        if "embeddings" in self._scheme.keep_float:
-            return table_part(self._form, ASKED)
-        part = table_part(self._form, None)
-        self._form.embeddings = IntEmbeddings(self._form.embeddings, self._scheme.embedding_bits)
-        return part
+def _layers(form: OrtModel, scheme: Dynamic | Static) -> Iterator[Part]:
+    for unit in form.units()[1:-1]:
+        index, kept = int(unit.split(".")[1]), unit in scheme.keep_float
+        whole = None if kept or isinstance(scheme, Dynamic) else _whole(form, unit, scheme)
+        if whole is None:
+            yield from _linears(form, scheme, f"{unit}.")
+        else:
+            yield from [linear_part(form, name, None) for name in _linear_names(form, f"{unit}.")]
+            form.set_submodule(unit, whole)
+        if unit.endswith(".attention"):
+            reason = inventory.ASKED if kept else inventory.FLOAT_PRODUCTS
+            yield inventory.product_part(form, index, reason if whole is None else None)
 
-    def layers(self) -> list[Part]:
-        parts: list[Part] = []
-        for index, block in enumerate(self._form.layers):
-            assert isinstance(block, Block)
-            parts += self._attention(index, block)
-            parts += self._feed_forward(index, block)
-        return parts
 
-    def head(self) -> list[Part]:
-        return self._linears("head")
+def _whole(form: OrtModel, unit: str, scheme: Static) -> nn.Module | None:
+    """The static counterpart of a unit of all tokens, None where its linear layers are exchanged one by one."""
+    source, spans = form.get_submodule(unit), partial(_span, scheme, unit)
+    if isinstance(source, GroupAttention):
+        return StaticGroupAttention(source, spans)
+    if isinstance(source, FeedForward) and source.chained and not form.layers[int(unit.split(".")[1])].first_only:
+        return StaticFeedForward(source, spans, scheme.approximate_gelu if source.activation is F.gelu else None)
+    return None
 
-    def _attention(self, index: int, block: Block) -> list[Part]:
-        unit, scheme = f"layers.{index}.attention", self._scheme
-        kept = unit in scheme.keep_float
-        if not kept and isinstance(scheme, Static) and isinstance(block.attention, GroupAttention):
-            parts = [linear_part(self._form, name, None) for name in self._names(unit)]
-            parts.append(product_part(self._form, index, None))
-            block.attention = StaticGroupAttention(block.attention, self._spans(unit))
-            return parts
-        products = product_part(self._form, index, ASKED if kept else _FLOAT_PRODUCTS)
-        return [*self._linears(unit), products]
 
-    def _feed_forward(self, index: int, block: Block) -> list[Part]:
-        unit, scheme = f"layers.{index}.feed_forward", self._scheme
-        source = block.feed_forward
-        assert isinstance(source, FeedForward)
-        whole = isinstance(scheme, Static) and source.chained and not block.first_only
-        if unit in scheme.keep_float or not whole:
-            return self._linears(unit)
-        assert isinstance(scheme, Static)
-        parts = [linear_part(self._form, name, None) for name in self._names(unit)]
-        gate = scheme.approximate_gelu if source.activation is F.gelu else None
-        block.feed_forward = StaticFeedForward(source, self._spans(unit), gate)
-        return parts
+def _span(scheme: Static, owner: str, name: str) -> QRange:
+    return QRange(*scheme.ranges[f"{owner}.{name}"])
 
-    def _linears(self, unit: str) -> list[Part]:
-        """Exchange the linear layers of ``unit`` one by one."""
-        parts = []
-        for name in self._names(unit):
-            small = self._form.get_submodule(name).weight.numel() < WORTH_PARAMETERS if unit == "head" else False
-            reason = ASKED if unit in self._scheme.keep_float else _TOO_SMALL if small else None
-            parts.append(linear_part(self._form, name, reason))
-            if reason is None:
-                self._form.set_submodule(name, self._exchanged(name))
-        return parts
 
-    def _exchanged(self, name: str) -> nn.Module:
-        source = self._form.get_submodule(name)
-        if isinstance(source, PerHeadLinear):
-            static = isinstance(self._scheme, Static)
-            return StaticPerHeadLinear(source, self._spans(name)("input")) if static else IntPerHeadLinear(source)
-        assert isinstance(source, nn.Linear)
-        table = self._table(source)
-        if isinstance(self._scheme, Dynamic):
-            return DynamicLinear(source, table)
-        owner = name.rsplit(".groups.", 1)[0]
-        return StaticLinear(source, self._spans(owner)("input"), table)
+def _linears(form: OrtModel, scheme: Dynamic | Static, unit: str) -> list[Part]:
+    """Exchange the linear layers of ``unit`` one by one."""
+    parts = []
+    for name in _linear_names(form, unit):
+        reason = inventory.float_reason(name, _weights(form.get_submodule(name)), scheme.keep_float)
+        parts.append(linear_part(form, name, reason))
+        if reason is None:
+            form.set_submodule(name, _exchanged(form, scheme, name))
+    return parts
 
-    def _table(self, source: nn.Linear) -> IntEmbeddings | None:
-        """The quantized word table where ``source`` is a decoder tied to it."""
-        table = self._form.embeddings
-        shared = isinstance(table, IntEmbeddings) and table.bits == 8 and table.made_from[0] is source.weight
-        return table if shared else None
 
-    def _names(self, unit: str) -> list[str]:
-        return [name for name in linear_names(self._form) if name.startswith(f"{unit}.")]
+def _exchanged(form: OrtModel, scheme: Dynamic | Static, name: str) -> nn.Module:
+    source = form.get_submodule(name)
+    if isinstance(source, PerHeadLinear):
+        dynamic = isinstance(scheme, Dynamic)
+        return IntPerHeadLinear(source) if dynamic else StaticPerHeadLinear(source, _span(scheme, name, "input"))
+    assert isinstance(source, nn.Linear)
+    table = _shared_table(form, source)
+    if isinstance(scheme, Dynamic):
+        return DynamicLinear(source, table)
+    return StaticLinear(source, _span(scheme, name.rsplit(".groups.", 1)[0], "input"), table)
 
-    def _spans(self, owner: str) -> Callable[[str], QRange]:
-        assert isinstance(self._scheme, Static)
-        ranges = self._scheme.ranges
-        return lambda name: QRange(*ranges[f"{owner}.{name}"])
+
+def _shared_table(form: OrtModel, source: nn.Linear) -> IntEmbeddings | None:
+    """The quantized word table where ``source`` is a decoder tied to it."""
+    table = form.embeddings
+    shared = isinstance(table, IntEmbeddings) and table.bits == 8 and table.made_from[0] is source.weight
+    return table if shared else None

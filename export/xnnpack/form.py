@@ -2,11 +2,11 @@
 
 W tokens, C channels, D channels a head. XNNPACK takes slices, views with one free axis and three-dimensional products
 inside its delegate; splits, expands and four-dimensional products fall out of it and cost a copy each. The layers also
-take [1, 1, W, C], for `pte_conv_form`.
+take [1, 1, W, C], as grouped convolutions (`convolve`).
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,22 @@ from torch.nn import functional as F
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
-from squeezebert_mobile.model import ACTIVATION, Layer, LMHead, PreTrained, SqueezeBertModel
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.export.parts import (
+    Block,
+    FeedForward,
+    Form,
+    GroupedLinear,
+    join,
+    linear,
+    make_head,
+    norm,
+    share_linear,
+)
+from squeezebert_mobile.model import ACTIVATION, Layer, PreTrained, SqueezeBertModel
 
 
 class Maps(nn.Module):
-    """Linear maps that read one input, which an int8 form then quantizes once for all of them."""
+    """Linear maps that read one input, which an int8 form then quantizes once for all; one alone gives its tensor."""
 
     def __init__(self, maps: Iterable[nn.Linear]) -> None:
         super().__init__()
@@ -29,29 +39,23 @@ class Maps(nn.Module):
         """The maps."""
         return [layer for layer in self.maps if isinstance(layer, nn.Linear)]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        return [layer(x) for layer in self.maps]
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        return one_or_all([layer(x) for layer in self.maps])
 
 
-class GroupedLinear(nn.Module):
-    """One linear map per group, on the list of the groups' slices."""
-
-    def __init__(self, weights: mobile.Grouped) -> None:
-        super().__init__()
-        self.groups = nn.ModuleList(Maps([linear(w, b)]) for w, b in zip(weights.weight, weights.bias, strict=True))
-
-    def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        pieces = regroup(parts, len(self.groups))
-        return [maps(piece)[0] for maps, piece in zip(self.groups, pieces, strict=True)]
+def one_or_all(outputs: list[Tensor]) -> Tensor | list[Tensor]:
+    """A single output itself."""
+    return outputs[0] if len(outputs) == 1 else outputs
 
 
-def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+def grouped(weights: mobile.Grouped) -> GroupedLinear:
+    """One linear map per group, on slices [W, in]."""
+    return GroupedLinear((Maps([lean(*pair)]) for pair in zip(weights.weight, weights.bias, strict=True)), split)
+
+
+def lean(weight: Tensor, bias: Tensor) -> nn.Linear:
     """A linear map [out, in]; without a bias where that is all zero."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bool(bias.any()))
-    layer.weight = nn.Parameter(weight.clone(), requires_grad=False)
-    if layer.bias is not None:
-        layer.bias = nn.Parameter(bias.clone(), requires_grad=False)
-    return layer
+    return linear(weight, bias if bias.any() else None)
 
 
 def split(x: Tensor, groups: int) -> list[Tensor]:
@@ -62,19 +66,20 @@ def split(x: Tensor, groups: int) -> list[Tensor]:
     return [x[..., g * size : (g + 1) * size] for g in range(groups)]
 
 
-def join(parts: Sequence[Tensor]) -> Tensor:
-    """The parts side by side along the channels."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts), -1)
+class OneText:
+    """The layout of the form: the tokens of one text [.., W, C]."""
 
+    def first(self, x: Tensor) -> Tensor:
+        """Token 0 alone, [.., W, C] -> [.., 1, C]."""
+        return x[..., :1, :]
 
-def regroup(parts: Sequence[Tensor], groups: int) -> Sequence[Tensor]:
-    """The same channels in ``groups`` parts; nothing moves where they are so already."""
-    return parts if len(parts) == groups else split(join(parts), groups)
+    def expand(self, x: Tensor) -> Tensor:
+        """[W, L] as the batch of one that callers expect, [1, W, L]."""
+        return x.view(1, -1, x.shape[-1])
 
-
-def first(x: Tensor) -> Tensor:
-    """Token 0 alone, [.., W, C] -> [.., 1, C]."""
-    return x[..., :1, :]
+    def columns(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The two columns apart, [1, W] each."""
+        return x[:, :1].reshape(1, -1), x[:, 1:].reshape(1, -1)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -104,11 +109,11 @@ class GroupAttention(nn.Module):
         self.products: nn.Module = Products(config.num_attention_heads // config.q_groups)
         parts = (weights.query, weights.key, weights.value)
         self.qkv = nn.ModuleList(
-            Maps(linear(part.weight[g], part.bias[g]) for part in parts) for g in range(config.q_groups)
+            Maps(lean(part.weight[g], part.bias[g]) for part in parts) for g in range(config.q_groups)
         )
-        self.output = GroupedLinear(weights.output)
+        self.output = grouped(weights.output)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: OneText) -> Tensor:  # noqa: ARG002  one signature for all attentions
         pieces = split(x, len(self.qkv))
         context = [self.products(*maps(piece)) for maps, piece in zip(self.qkv, pieces, strict=True)]
         return join(self.output(context))
@@ -120,12 +125,12 @@ class PlainAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig, *, first_only: bool) -> None:
         super().__init__()
         self.heads, self.first_only = config.num_attention_heads, first_only
-        self.query, self.key, self.value = map(GroupedLinear, (weights.query, weights.key, weights.value))
-        self.output = GroupedLinear(weights.output)
+        self.query, self.key, self.value = map(grouped, (weights.query, weights.key, weights.value))
+        self.output = grouped(weights.output)
 
-    def forward(self, x: Tensor) -> Tensor:
-        q = join(self.query([first(x) if self.first_only else x]))
-        return join(self.output([attend(q, join(self.key([x])), join(self.value([x])), self.heads)]))
+    def forward(self, x: Tensor, rows: OneText) -> Tensor:
+        q = self.query.whole(rows.first(x) if self.first_only else x)
+        return self.output.whole(attend(q, self.key.whole(x), self.value.whole(x), self.heads))
 
 
 class FirstTokenAttention(nn.Module):
@@ -138,41 +143,27 @@ class FirstTokenAttention(nn.Module):
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
         groups, self.heads = config.q_groups, config.num_attention_heads // config.q_groups
-        self.query = GroupedLinear(weights.query)
+        self.query = grouped(weights.query)
         self.reach = nn.ModuleList(self._per_head(weights.key, g, transpose=True) for g in range(groups))
         self.value = nn.ModuleList(self._per_head(weights.value, g, transpose=False) for g in range(groups))
-        self.output = GroupedLinear(weights.output)
+        self.output = grouped(weights.output)
 
     def _per_head(self, part: mobile.Grouped, group: int, *, transpose: bool) -> nn.ModuleList:
         heads = part.weight[group].chunk(self.heads)  # [D, in] each
-        return nn.ModuleList(
-            Maps([linear(head.T.contiguous() if transpose else head, torch.zeros(1))]) for head in heads
-        )
+        return nn.ModuleList(Maps([lean(head.T.contiguous() if transpose else head, torch.zeros(1))]) for head in heads)
 
-    def forward(self, x: Tensor) -> Tensor:
-        pieces, queries = split(x, len(self.value)), self.query([first(x)])
+    def forward(self, x: Tensor, rows: OneText) -> Tensor:
+        pieces, queries = split(x, len(self.value)), self.query([rows.first(x)])
         context = [self._group(g, q, piece) for g, (q, piece) in enumerate(zip(queries, pieces, strict=True))]
         return join(self.output(context))
 
     def _group(self, group: int, q: Tensor, x: Tensor) -> Tensor:
-        reach = [maps(part)[0] for maps, part in zip(self.reach[group], split(q, self.heads), strict=True)]  # [1, in]
+        reach = [maps(part) for maps, part in zip(self.reach[group], split(q, self.heads), strict=True)]  # [1, in]
         size = x.shape[-1]
-        rows, tokens = join(reach).view(1, self.heads, size), x.view(1, -1, size)
-        probabilities = torch.bmm(rows, tokens.permute(0, 2, 1)).softmax(-1)  # [1, heads, W]
+        queries, tokens = join(reach).view(1, self.heads, size), x.view(1, -1, size)
+        probabilities = torch.bmm(queries, tokens.permute(0, 2, 1)).softmax(-1)  # [1, heads, W]
         seen = torch.bmm(probabilities, tokens).view(1, self.heads * size)
-        return join([maps(part)[0] for maps, part in zip(self.value[group], split(seen, self.heads), strict=True)])
-
-
-class FeedForward(nn.Module):
-    """The two feed-forward maps, which chain inside their group where both have the same groups."""
-
-    def __init__(self, weights: mobile.FeedForwardWeights, activation: str) -> None:
-        super().__init__()
-        self.wide, self.narrow = GroupedLinear(weights.wide), GroupedLinear(weights.narrow)
-        self.activation = activation_of(activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return join(self.narrow([self.activation(part) for part in self.wide([x])]))
+        return join([maps(part) for maps, part in zip(self.value[group], split(seen, self.heads), strict=True)])
 
 
 def activation_of(name: str) -> Callable[[Tensor], Tensor]:
@@ -184,35 +175,17 @@ def _gelu_tanh(x: Tensor) -> Tensor:
     return 0.5 * x * (1.0 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
 
 
-class Block(nn.Module):
-    """One encoder layer, [W, C] -> [W, C], or -> [1, C] where ``first_only``."""
-
-    def __init__(self, layer: Layer, config: SqueezeBertConfig, *, first_only: bool) -> None:
-        super().__init__()
-        self.first_only = first_only
-        self.attention = _attention(mobile.attention_weights(layer, config), config, first_only=first_only)
-        self.attention_norm = norm(layer.post_attention.layernorm)
-        self.feed_forward: nn.Module = FeedForward(mobile.feed_forward_weights(layer), config.hidden_act)
-        self.feed_forward_norm = norm(layer.output.layernorm)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual = first(x) if self.first_only else x
-        y = self.attention_norm(self.attention(x) + residual)
-        z: Tensor = self.feed_forward_norm(self.feed_forward(y) + y)
-        return z
+def _block(layer: Layer, config: SqueezeBertConfig, first_only: bool) -> Block:
+    attention = _attention(mobile.attention_weights(layer, config), config, first_only=first_only)
+    weights = mobile.feed_forward_weights(layer)
+    feed_forward = FeedForward(grouped(weights.wide), grouped(weights.narrow), activation_of(config.hidden_act))
+    return Block(layer, attention, feed_forward, first_only=first_only)
 
 
 def _attention(weights: mobile.AttentionWeights, config: SqueezeBertConfig, *, first_only: bool) -> nn.Module:
     if mobile.attention_fallback(config) is not None:
         return PlainAttention(weights, config, first_only=first_only)
     return FirstTokenAttention(weights, config) if first_only else GroupAttention(weights, config)
-
-
-def norm(source: nn.LayerNorm) -> nn.LayerNorm:
-    """The reference's normalization, over the last axis."""
-    layer = nn.LayerNorm(source.normalized_shape, source.eps)
-    layer.weight, layer.bias = source.weight, source.bias
-    return layer
 
 
 class FirstRows(nn.Module):
@@ -242,118 +215,32 @@ class Embeddings(nn.Module):
         return x
 
 
-class XnnpackModel(nn.Module):
-    """The whole mobile form: (input_ids, token_type_ids), int64 [1, W], to the outputs of the task."""
+class XnnpackModel(Form):
+    """The whole mobile form: (input_ids, token_type_ids), int64 [1, W], to the outputs of the task.
+
+    The layers take [W, C], or [1, 1, W, C] as grouped convolutions.
+    """
+
+    embeddings: Embeddings
 
     def __init__(self, model: PreTrained, max_length: int) -> None:
-        super().__init__()
-        config, base = model.config, mobile.base_model(model)
-        last = config.num_hidden_layers - 1
-        self.embeddings = Embeddings(base, max_length)
-        self.layers = nn.ModuleList(
-            Block(layer, config, first_only=model.task.reads_first_token_only and n == last)
-            for n, layer in enumerate(base.encoder.layers)
-        )
-        self.head = _head(model, base)
-        # Whether the layers take [1, 1, W, C], as XNNPACK's convolution wants it.
-        self.rank4 = False
-
-    def blocks(self) -> list[Block]:
-        """The encoder layers."""
-        return [layer for layer in self.layers if isinstance(layer, Block)]
+        embeddings = Embeddings(mobile.base_model(model), max_length)
+        head = make_head(model, _shared, activation_of(model.config.hidden_act))
+        super().__init__(model, embeddings, _block, head)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
         x = self.embeddings(input_ids.view(-1), token_type_ids.view(-1))
         if self.rank4:
             x = x.view(1, 1, -1, x.shape[-1])
+        text = OneText()
         for layer in self.layers:
-            x = layer(x)
-        outputs: tuple[Tensor, ...] = self.head(x.view(-1, x.shape[-1]) if self.rank4 else x)
+            x = layer(x, text)
+        outputs: tuple[Tensor, ...] = self.head(x.view(-1, x.shape[-1]) if self.rank4 else x, text)
         return tuple(output.float() for output in outputs)
 
 
-def _head(model: PreTrained, base: SqueezeBertModel) -> nn.Module:
-    pooler = base.pooler.dense
-    match model.task:
-        case Task.TEXT_CLASSIFICATION | Task.MULTIPLE_CHOICE:
-            return ClassifierHead(pooler, model.get_submodule("classifier"))
-        case Task.TOKEN_CLASSIFICATION:
-            return TokenHead(model.get_submodule("classifier"))
-        case Task.QUESTION_ANSWERING:
-            return SpanHead(model.get_submodule("qa_outputs"))
-        case Task.FILL_MASK:
-            return VocabularyHead(model.get_submodule("cls.predictions"), model.config.hidden_act)
-        case Task.FEATURE_EXTRACTION:
-            return FeatureHead(pooler)
-
-
-def rows(x: Tensor) -> Tensor:
-    """[W, C] as the batch of one that callers expect, [1, W, C]."""
-    return x.view(1, -1, x.shape[-1])
-
-
-def _copy(source: nn.Module) -> Maps:
-    """A linear map on the reference's own tensors, so that a tied decoder stays tied."""
-    assert isinstance(source, nn.Linear)
-    layer = nn.Linear(source.in_features, source.out_features)
-    layer.weight, layer.bias = source.weight, source.bias
-    return Maps([layer])
-
-
-class ClassifierHead(nn.Module):
-    """Token 0, alone already [1, C], to logits [1, labels]."""
-
-    def __init__(self, pooler: nn.Module, classifier: nn.Module) -> None:
-        super().__init__()
-        self.pooler, self.classifier = _copy(pooler), _copy(classifier)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (self.classifier(torch.tanh(self.pooler(x)[0]))[0],)
-
-
-class TokenHead(nn.Module):
-    """Logits [1, W, labels] of every token."""
-
-    def __init__(self, classifier: nn.Module) -> None:
-        super().__init__()
-        self.classifier = _copy(classifier)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (rows(self.classifier(x)[0]),)
-
-
-class SpanHead(TokenHead):
-    """Start and end logits, [1, W] each."""
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        logits = self.classifier(x)[0]
-        return logits[:, :1].reshape(1, -1), logits[:, 1:].reshape(1, -1)
-
-
-class VocabularyHead(nn.Module):
-    """Vocabulary logits [1, W, V] of every token."""
-
-    def __init__(self, source: nn.Module, activation: str) -> None:
-        super().__init__()
-        transform = source.get_submodule("transform")
-        assert isinstance(transform, LMHead)
-        self.dense, self.norm = _copy(transform.dense), norm(transform.LayerNorm)
-        self.activation = activation_of(activation)
-        self.decoder = _copy(source.get_submodule("decoder"))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (rows(self.decoder(self.norm(self.activation(self.dense(x)[0])))[0]),)
-
-
-class FeatureHead(nn.Module):
-    """Hidden states [1, W, C] and the pooled first token [1, C]."""
-
-    def __init__(self, pooler: nn.Module) -> None:
-        super().__init__()
-        self.pooler = _copy(pooler)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return rows(x), torch.tanh(self.pooler(first(x))[0])
+def _shared(source: nn.Module) -> Maps:
+    return Maps([share_linear(source)])
 
 
 @torch.library.custom_op("squeezebert_mobile::grouped_conv", mutates_args=())
@@ -391,7 +278,7 @@ class ConvAttention(nn.Module):
         parts = (weights.query, weights.key, weights.value, weights.output)
         self.query, self.key, self.value, self.output = map(GroupConv, parts)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: OneText) -> Tensor:  # noqa: ARG002
         context = attend(self.query(x), self.key(x), self.value(x), self.heads)
         y: Tensor = self.output(context.view(1, 1, -1, context.shape[-1]))
         return y

@@ -5,24 +5,23 @@ between the form and the delegate. Source: the node patterns of executorch.backe
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import UnsupportedModelError
+from squeezebert_mobile.export import inventory
 from squeezebert_mobile.export.inventory import TOKENS, Part
 from squeezebert_mobile.export.quantization import (
     SMALLEST_SCALE,
     Dynamic,
-    EmbeddingBits,
     QRange,
     Static,
     quantize_per_channel,
 )
-from squeezebert_mobile.export.xnnpack.form import FirstRows, Maps, Products, XnnpackModel
+from squeezebert_mobile.export.xnnpack.form import FirstRows, Maps, Products, XnnpackModel, one_or_all
 
 _OPS = torch.ops.quantized_decomposed
 _LOW, _HIGH = -128, 127
@@ -54,11 +53,11 @@ class DynamicMaps(nn.Module):
         super().__init__()
         self.maps = nn.ModuleList(IntWeight(layer) for layer in source.linears())
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         scale, zero = _OPS.choose_qparams_per_token_asymmetric.default(x, torch.int8)
         integers = _OPS.quantize_per_token.default(x, scale, zero, _LOW, _HIGH, torch.int8)
         x = _OPS.dequantize_per_token.default(integers, scale, zero, _LOW, _HIGH, torch.int8, torch.float32)
-        return [layer(x) for layer in self.maps]
+        return one_or_all([layer(x) for layer in self.maps])
 
 
 class StaticProducts(nn.Module):
@@ -147,92 +146,50 @@ class Int4Embedding(nn.Module):
         return scaled.view(-1, self.scale.shape[1] * BLOCK)
 
 
-FLOAT_PRODUCTS = "softmax attention over float queries and keys"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """The linear maps at ``owner`` that read one input: (parameters, FLOPs) of each."""
-
-    owner: str
-    sizes: tuple[tuple[int, int], ...]
-
-    def parts(self, reason: str | None) -> list[Part]:
-        """Their account."""
-        return [Part(f"{self.owner}.maps.{n}", *size, reason) for n, size in enumerate(self.sizes)]
-
-
 def float_parts(form: XnnpackModel, reason: str) -> tuple[Part, ...]:
     """The account of a form in which everything is float."""
-    maps = [part for cost in map_costs(form) for part in cost.parts(reason)]
-    products = [product_part(form, n, reason) for n in range(len(form.layers))]
-    return (table_part(form, reason), *maps, *always_float(form), *products)
+    maps = [part for name, count in _rows(form).items() for part in _map_parts(form, name, count, reason)]
+    products = [inventory.product_part(form, n, reason) for n in range(len(form.layers))]
+    return (_table_part(form, reason), *maps, *inventory.always_float(form, form.embeddings.types.weight), *products)
 
 
-def table_part(form: XnnpackModel, reason: str | None) -> Part:
-    """The word and position embeddings of the float form."""
+def _table_part(form: XnnpackModel, reason: str | None) -> Part:
     words, positions = form.embeddings.words, form.embeddings.positions
     assert isinstance(words, nn.Embedding) and isinstance(positions, FirstRows)
-    return Part("embeddings", words.weight.numel() + positions.weight.numel(), 0, reason)
+    return inventory.table_part(words.weight, positions.weight, reason)
 
 
-def map_costs(form: XnnpackModel) -> Iterator[Cost]:
-    """What the maps of the float form hold and cost, in the order of the data."""
-    rows = _rows(form)
-    for name, module in form.named_modules():
-        if isinstance(module, Maps):
-            yield Cost(name, tuple(_size(layer, rows[name]) for layer in module.linears()))
+def _map_parts(form: XnnpackModel, name: str, rows: int, reason: str | None) -> Iterator[Part]:
+    """The account of the linear maps at ``name``, which see so many rows."""
+    for n, layer in enumerate(_maps(form, name).linears()):
+        parameters = sum(parameter.numel() for parameter in layer.parameters())
+        yield Part(f"{name}.maps.{n}", parameters, 2 * rows * layer.weight.numel(), reason)
 
 
-def always_float(form: XnnpackModel) -> Iterator[Part]:
-    """The small tables and the normalizations."""
-    yield Part("embeddings.types", form.embeddings.types.weight.numel(), 0, "small, never multiplied")
-    norms = [module for module in form.modules() if isinstance(module, nn.LayerNorm)]
-    parameters = sum(parameter.numel() for layer in norms for parameter in layer.parameters())
-    yield Part("normalizations", parameters, 0, "need float statistics")
-
-
-def product_part(form: XnnpackModel, layer: int, reason: str | None) -> Part:
-    """The products inside the attention of a layer."""
-    block = form.blocks()[layer]
-    rows = 1 if block.first_only else TOKENS
-    flops = 2 * 2 * rows * TOKENS * block.attention_norm.normalized_shape[0]
-    return Part(f"layers.{layer}.attention.products", 0, flops, reason)
-
-
-def _size(layer: nn.Linear, rows: int) -> tuple[int, int]:
-    return sum(p.numel() for p in layer.parameters()), 2 * rows * layer.weight.numel()
+def _maps(form: XnnpackModel, name: str) -> Maps:
+    maps = form.get_submodule(name)
+    assert isinstance(maps, Maps)
+    return maps
 
 
 def _rows(form: XnnpackModel) -> dict[str, int]:
     """How many rows the maps see in a text of `TOKENS` tokens: every token, or the first alone."""
-    rows: dict[str, int] = {}
+    maps = {name: module for name, module in form.named_modules() if isinstance(module, Maps)}
+    rows = dict.fromkeys(maps, TOKENS)
 
-    def watch(name: str, maps: Maps) -> torch.utils.hooks.RemovableHandle:
+    def watch(name: str, module: Maps) -> torch.utils.hooks.RemovableHandle:
         def note(_maps: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             rows[name] = 1 if len(inputs[0]) == 1 else TOKENS
 
-        return maps.register_forward_pre_hook(note)
+        return module.register_forward_pre_hook(note)
 
-    handles = [watch(name, module) for name, module in form.named_modules() if isinstance(module, Maps)]
+    handles = [watch(name, module) for name, module in maps.items()]
     two_tokens = torch.zeros(1, 2, dtype=torch.int64)
     with torch.inference_mode():
         form(two_tokens, two_tokens)
     for handle in handles:
         handle.remove()
     return rows
-
-
-# Below this many parameters a map of the head costs more to quantize its input for than its product saves.
-_WORTH_PARAMETERS = 64 * 64
-_ASKED = "kept float as asked"
-_TOO_SMALL = "too small to pay for quantizing its input"
-
-
-def units(form: XnnpackModel) -> tuple[str, ...]:
-    """The names that ``keep_float`` takes, in the order of the data."""
-    layers = [f"layers.{n}.{part}" for n in range(len(form.layers)) for part in ("attention", "feed_forward")]
-    return ("embeddings", *layers, "head")
 
 
 def quantize(form: XnnpackModel, scheme: Dynamic | Static) -> tuple[Part, ...]:
@@ -242,64 +199,44 @@ def quantize(form: XnnpackModel, scheme: Dynamic | Static) -> tuple[Part, ...]:
     token (1.04x, NOTES.md). Raises UsageError for a unit that does not exist or where nothing is left to quantize,
     UnsupportedModelError for a table that 4 bits do not fit or ranges of another model.
     """
-    unknown = sorted(scheme.keep_float - set(units(form)))
-    if unknown:
-        expected = ", ".join(units(form))
-        raise UsageError("--keep-float", "names no unit", found=unknown[0], expected=expected, fix="correct it")
-    costs = list(map_costs(form))
+    inventory.require_units(form, scheme.keep_float)
+    rows = _rows(form)
     parts = [_embeddings(form, scheme)]
-    for cost in costs:
-        maps = form.get_submodule(cost.owner)
-        assert isinstance(maps, Maps)
-        reason = _reason(cost.owner, maps, scheme.keep_float)
-        parts += cost.parts(reason)
+    for name, count in rows.items():
+        maps = _maps(form, name)
+        reason = inventory.float_reason(name, sum(layer.weight.numel() for layer in maps.linears()), scheme.keep_float)
+        parts += _map_parts(form, name, count, reason)
         if reason is None:
-            form.set_submodule(cost.owner, DynamicMaps(maps))
-    if all(part.reason is not None for part in parts):
-        raise UsageError("--keep-float", "leaves nothing to quantize", fix="keep fewer units float, or export fp32")
-    return (*parts, *always_float(form), *(_products(form, n, scheme) for n in range(len(form.layers))))
+            form.set_submodule(name, DynamicMaps(maps))
+    inventory.require_int8(parts)
+    products = (_products(form, n, scheme) for n in range(len(form.layers)))
+    return (*parts, *inventory.always_float(form, form.embeddings.types.weight), *products)
 
 
 def _products(form: XnnpackModel, layer: int, scheme: Dynamic | Static) -> Part:
     """The products of a layer's attention, in int8 where there are ranges for them."""
     unit = f"layers.{layer}.attention"
     if unit in scheme.keep_float:
-        return product_part(form, layer, _ASKED)
+        return inventory.product_part(form, layer, inventory.ASKED)
     source = getattr(form.get_submodule(unit), "products", None)
     if isinstance(scheme, Dynamic) or not isinstance(source, Products):
-        return product_part(form, layer, FLOAT_PRODUCTS)
+        return inventory.product_part(form, layer, inventory.FLOAT_PRODUCTS)
     ranges = scheme.ranges
     form.set_submodule(f"{unit}.products", StaticProducts(source, lambda name: QRange(*ranges[f"{unit}.{name}"])))
-    return product_part(form, layer, None)
-
-
-def _reason(owner: str, maps: Maps, keep_float: frozenset[str]) -> str | None:
-    """Why the maps at ``owner`` stay float; None where they become int8."""
-    if any(owner.startswith(f"{unit}.") for unit in keep_float):
-        return _ASKED
-    size = sum(layer.weight.numel() for layer in maps.linears())
-    return _TOO_SMALL if owner.startswith("head.") and size < _WORTH_PARAMETERS else None
+    return inventory.product_part(form, layer, None)
 
 
 def _embeddings(form: XnnpackModel, scheme: Dynamic | Static) -> Part:
     if "embeddings" in scheme.keep_float:
-        return table_part(form, _ASKED)
-    part = table_part(form, None)
+        return _table_part(form, inventory.ASKED)
+    part = _table_part(form, None)
     words = form.embeddings.words
     assert isinstance(words, nn.Embedding)
-    form.embeddings.words = _table(scheme.embedding_bits)(words)
+    form.embeddings.words = Int8Embedding(words) if scheme.embedding_bits == 8 else _nibbles(words)
     positions = form.embeddings.positions
     assert isinstance(positions, FirstRows)
     form.embeddings.positions = ByteRows(positions)
     return part
-
-
-def _table(bits: EmbeddingBits) -> Callable[[nn.Embedding], nn.Module]:
-    match bits:
-        case 8:
-            return Int8Embedding
-        case 4:
-            return _nibbles
 
 
 def _nibbles(words: nn.Embedding) -> nn.Module:

@@ -1,10 +1,7 @@
 """The mobile form to a .pte for XNNPACK: rewrite, capture, lower, write every weight once."""
 
 import copy
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -15,6 +12,7 @@ from torch import nn
 from squeezebert_mobile.bundle.manifest import Note
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export.inventory import Lowered, Part, summarize
+from squeezebert_mobile.export.parts import quiet
 from squeezebert_mobile.export.quantization import Dynamic, Half, Scheme, Static
 from squeezebert_mobile.export.signature import checked_length
 from squeezebert_mobile.export.weights import fallback_notes
@@ -137,7 +135,7 @@ def lower_pte(model: PreTrained, *, scheme: Scheme | None = None, max_seq_len: i
     # 2. Quantize
     form, parts = _in_precision(form, model, scheme)
     # 3. Capture and lower
-    with _quiet():
+    with quiet():
         data = _lower(_capture(form, length))
     # 4. Write every weight once
     fast, fallbacks = _report(form, model.config)
@@ -193,16 +191,3 @@ def _lower(program: torch.export.ExportedProgram) -> bytes:
         # Not to_edge_transform_and_lower: it decomposes three times over, for the same bytes and twice the time.
         edge = to_edge(program, compile_config=config)
         return bytes(edge.to_backend(partitioner).to_executorch().buffer)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what ExecuTorch and torch.export say about their own internals off the user's screen."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
-from squeezebert_mobile.export.ort.form import OrtModel, compact, expand
+from squeezebert_mobile.export.ort.form import OrtModel, compact
 from squeezebert_mobile.model import model_class
 from squeezebert_mobile.tasks import Task
 
@@ -80,7 +80,7 @@ def test_compaction_keeps_order_and_finds_the_way_back(masks: list[list[bool]]) 
     for n in range(len(masks)):
         kept = keep[n].nonzero().flatten()
         assert torch.equal(rows.order[n, : len(kept)], kept)
-    positions = expand(rows.order.flatten()[:, None].float(), rows)[..., 0]
+    positions = rows.expand(rows.order.flatten()[:, None].float())[..., 0]
     assert torch.equal(positions[keep], torch.arange(6.0).expand_as(positions)[keep])
 
 

@@ -13,7 +13,7 @@ import tiny
 import torch
 
 from squeezebert_mobile.export.ort import passes
-from squeezebert_mobile.export.ort.form import MASKED, compact, expand
+from squeezebert_mobile.export.ort.form import MASKED, compact
 from squeezebert_mobile.export.ort.lower import lower_onnx
 from squeezebert_mobile.export.signature import INPUT_NAMES, signature
 from squeezebert_mobile.tasks import Task
@@ -231,7 +231,7 @@ def test_compaction_drops_hidden_tokens_and_masks_what_is_left_over() -> None:
     assert rows.bias.squeeze().tolist() == [[0, 0, 0], [MASKED, 0, MASKED]]
     tokens = torch.arange(6.0)[:, None]  # three kept tokens of each row
     assert rows.first(tokens).flatten().tolist() == [0, 3]
-    assert expand(tokens, rows)[..., 0].tolist() == [[0, 0, 1, 2, 2], [3, 3, 3, 3, 4]]
+    assert rows.expand(tokens)[..., 0].tolist() == [[0, 0, 1, 2, 2], [3, 3, 3, 3, 4]]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.export.calibration import calibrate
 from squeezebert_mobile.export.quantization import Dynamic, Half, Ranges, Static, quantize_per_channel
 from squeezebert_mobile.export.xnnpack.form import Products, XnnpackModel
-from squeezebert_mobile.export.xnnpack.int8 import quantize, units
+from squeezebert_mobile.export.xnnpack.int8 import quantize
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
 from squeezebert_mobile.tasks import Task
 
@@ -51,7 +51,7 @@ def test_a_token_gets_the_same_answer_whatever_the_others_are():
     maps = int8_form(model, Dynamic()).get_submodule("layers.0.feed_forward.wide.groups.0")
     x = torch.randn(5, 16)
     with torch.inference_mode():
-        alone, together = maps(x[:1])[0], maps(torch.cat([x, 100 * x]))[0]
+        alone, together = maps(x[:1]), maps(torch.cat([x, 100 * x]))
     torch.testing.assert_close(together[:1], alone, rtol=0, atol=1e-6)
 
 
@@ -94,7 +94,7 @@ def test_every_parameter_is_accounted_for():
 def test_units_that_are_kept_stay_float_and_are_named():
     model = make(Task.TEXT_CLASSIFICATION, **WIDE)
     form = XnnpackModel(model, 40).eval()
-    parts = quantize(form, Dynamic(keep_float=frozenset(units(form)) - {"layers.1.feed_forward"}))
+    parts = quantize(form, Dynamic(keep_float=frozenset(form.units()) - {"layers.1.feed_forward"}))
     quantized = {part.name.split(".groups")[0] for part in parts if part.reason is None}
     assert quantized == {"layers.1.feed_forward.wide", "layers.1.feed_forward.narrow"}
 
@@ -103,7 +103,7 @@ def test_units_that_are_kept_stay_float_and_are_named():
 def test_units_that_cannot_be_kept_are_refused(kept, message):
     form = XnnpackModel(make(Task.FILL_MASK, **WIDE), 40).eval()
     with pytest.raises(UsageError, match=message):
-        quantize(form, Dynamic(keep_float=frozenset(units(form) if kept is None else kept)))
+        quantize(form, Dynamic(keep_float=frozenset(form.units() if kept is None else kept)))
 
 
 def test_four_bits_need_a_width_that_they_divide():
