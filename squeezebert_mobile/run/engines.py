@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -31,14 +31,6 @@ _UNSUPPORTED_TYPES = ("InvalidGraph", "NotImplemented")
 _UNSUPPORTED_WORDS = ("opset version", "IR version")
 # A protobuf message, whose sizes are signed and have 32 bits.
 _LARGEST_ONNX = 2**31 - 1
-
-
-class Engine(Protocol):
-    """A loaded model: inputs in, outputs by name out."""
-
-    def run(self, batch: Batch) -> dict[str, Float32]:
-        """Outputs by name."""
-        ...
 
 
 class OnnxEngine:
@@ -106,6 +98,9 @@ def _pad(row: Float32, spec: TensorSpec, width: int) -> Float32:
     if "sequence_length" not in spec.axes:
         return row
     return np.concatenate([row, np.repeat(row[-1:], width - len(row), axis=0)])
+
+
+Engine = OnnxEngine | ExecuTorchEngine
 
 
 def load_engine(runtime: Runtime, model: bytes, threads: int, outputs: Sequence[TensorSpec]) -> Engine:
