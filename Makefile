@@ -55,6 +55,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/vulture
+	$(BIN)/python tests/guards/budgets.py
 	rm -rf build/lib build/typed
 	$(UV) pip install --python $(BIN)/python $(PACKAGE) --target build/typed .
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p squeezebert_mobile
