@@ -62,12 +62,17 @@ def test_wheel_holds_the_tree(wheel: Path) -> None:
     assert shipped == tree
 
 
+def test_the_wheel_is_little_more_than_the_demo_model(wheel: Path) -> None:
+    assert wheel.stat().st_size <= 7_200_000
+
+
 def test_wheel_describes_itself(wheel: Path) -> None:
     info = f"squeezebert_mobile-{squeezebert_mobile.__version__}.dist-info"
     with zipfile.ZipFile(wheel) as archive:
         assert "squeezebert-mobile = squeezebert_mobile.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
         assert archive.read(f"{info}/top_level.txt").decode().split() == ["squeezebert_mobile"]
         assert "squeezebert_mobile/py.typed" in archive.namelist()
+        assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= set(archive.namelist())
 
 
 def declared(*extras: str) -> list[Requirement]:

@@ -25,6 +25,7 @@ HOSTS = {
     "static.docs.arm.com",  # where the chips' figures come from, as the next two
     "wccftech.com",
     "www.anandtech.com",
+    "www.apache.org",  # the licence
     "www.w3.org",
 }
 URL = re.compile(r"\b(?:https?|git|ssh|ftp)://(?:[^\s/@\"']*@)?(\[[0-9a-f:]+]|[\w.-]*\w)")
