@@ -119,6 +119,18 @@ def snippet(task: Task, vocab_size: int, max_length: int) -> Batch:
     return Batch.of_ids(ids)
 
 
+def require_small(artifacts: Sequence[Artifact], megabytes: float) -> None:
+    """Raise GateError for a runtime whose smallest artifact is larger than that."""
+    smallest: dict[str, Artifact] = {}
+    for artifact in sorted(artifacts, key=lambda artifact: artifact.bytes):
+        smallest.setdefault(artifact.runtime, artifact)
+    for artifact in smallest.values():
+        if artifact.bytes > megabytes * 1e6:
+            fix = "try --precision int8, --embeddings int4 or --trim-vocab"
+            found, expected = f"{artifact.bytes / 1e6:.1f} MB", f"at most {megabytes:g} MB"
+            raise GateError(artifact.path, "is over the size budget", found=found, expected=expected, fix=fix)
+
+
 def require_faster(artifacts: Sequence[Artifact], content: dict[str, bytes], batch: Batch) -> None:
     """Raise GateError for an artifact that is not faster than the fp32 one of its runtime."""
     base = {artifact.runtime: content[artifact.path] for artifact in artifacts if artifact.precision == "fp32"}

@@ -10,9 +10,8 @@ from squeezebert_mobile.bundle import archive, signing
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest
-from squeezebert_mobile.errors import GateError
 from squeezebert_mobile.export import description, parity, schemes
-from squeezebert_mobile.export.gates import AccuracyGate, cost_report, require_faster, snippet
+from squeezebert_mobile.export.gates import AccuracyGate, cost_report, require_faster, require_small, snippet
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.ort.lower import lower_onnx
@@ -100,7 +99,10 @@ def _build(stage: Path, options: ExportOptions, report: Report, note: Report) ->
                 throughout = _lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options)
                 back = len(scheme.keep_float - options.keep_float)
                 note(cost_report(throughout.data, lowered.data, artifact, back, _snippet(reference)))
-    _require_budgets(options, reference, artifacts, content)
+    if options.size_budget is not None:
+        require_small(artifacts, options.size_budget)
+    if options.require_faster:
+        require_faster(artifacts, content, _snippet(reference))
     # 4. Describe and write
     report("Writing the bundle")
     described, files = description.describe(reference, tuple(artifacts), cases)
@@ -159,20 +161,6 @@ def _prove(
             if gate is not None:
                 gate.require(session.run, path)
     return artifact.model_copy(update={"parity": measured})
-
-
-def _require_budgets(
-    options: ExportOptions, reference: Reference, artifacts: list[Artifact], content: dict[str, bytes]
-) -> None:
-    """Raise GateError for a runtime whose smallest artifact is too large, or one that is no faster than fp32."""
-    for runtime in options.runtimes:
-        smallest = min((a for a in artifacts if a.runtime == runtime), key=lambda artifact: artifact.bytes)
-        if options.size_budget is not None and smallest.bytes > options.size_budget * 1e6:
-            fix = "try --precision int8, --embeddings int4 or --trim-vocab"
-            found, expected = f"{smallest.bytes / 1e6:.1f} MB", f"at most {options.size_budget:g} MB"
-            raise GateError(smallest.path, "is over the size budget", found=found, expected=expected, fix=fix)
-    if options.require_faster:
-        require_faster(artifacts, content, _snippet(reference))
 
 
 def _snippet(reference: Reference) -> Batch:
