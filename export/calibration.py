@@ -155,7 +155,7 @@ def calibrate(
     """The ranges of every activation that static int8 quantizes, over all tokens of ``batches`` but padding.
 
     ``batches`` is read once for minmax and twice for percentiles, and never held whole. Raises InputFileError where it
-    has no rows, UsageError for a percentile outside of 50 to 100.
+    has no rows.
     """
     fp32 = emulate(model)
     observers: dict[str, Observer] = {}

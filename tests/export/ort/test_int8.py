@@ -219,8 +219,6 @@ def test_calibration_leaves_padding_out() -> None:
     assert calibrate(model, [row]).by_name == calibrate(model, [padded]).by_name
     with pytest.raises(InputFileError, match="empty"):
         calibrate(model, [])
-    with pytest.raises(UsageError, match="--percentile"):
-        calibrate(model, [row], method="percentile", percentile=20)
 
 
 def test_an_outlier_widens_the_range_of_minmax_alone() -> None:
