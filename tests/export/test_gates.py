@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Self
 
 import handmade
@@ -396,7 +396,12 @@ def test_as_few_units_go_back_to_float_as_the_accuracy_needs(
     """The most damaging a byte first, whatever their order and their effect; one of the seven stays int8."""
     ranking = [Effect(f"unit {number}", 1.0, 1.0, number) for number in (7, 3, 5, 1, 2, 6, 4)]
     judged: list[frozenset[str]] = []
-    monkeypatch.setattr(accuracy_gate, "quantize", lambda _, scheme: judged.append(scheme.keep_float))
+
+    def emulate(_model: object, scheme: Dynamic) -> SimpleNamespace:
+        judged.append(scheme.keep_float)
+        return SimpleNamespace(run=None)
+
+    monkeypatch.setattr(accuracy_gate, "emulate", emulate)
     tested = gate(labelled, 0.25)
     monkeypatch.setattr(tested, "drop", lambda _: 0.25 if len(judged[-1]) - 1 >= needed else 0.26)
     reports: list[str] = []
