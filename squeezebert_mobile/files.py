@@ -35,7 +35,7 @@ def sha256(data: bytes) -> str:
 def sha256_file(path: Path) -> str:
     """The hexadecimal SHA-256 of a file, read in blocks."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, hashlib.sha256).hexdigest()
 
 
 def require_digest(

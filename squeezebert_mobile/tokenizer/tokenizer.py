@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,6 +218,8 @@ class SqueezeBertTokenizerFast:
         which share ``stride`` tokens with the one before. ``padding`` True means to the longest row. An empty
         ``text_pair`` is a pair whose second text is empty. Raises UsageError for what cannot be honoured.
         """
+        _require_one_of("truncation", truncation, (True, False, *get_args(Strategy)))
+        _require_one_of("padding", padding, (True, False, *get_args(Padding)))
         texts, pairs = _batch(text, text_pair)
         first = self.encode_uncut(texts)
         second = self.encode_uncut(pairs) if pairs is not None else None
@@ -398,6 +400,12 @@ def _batch(text: str | Sequence[str], pair: str | Sequence[str] | None) -> tuple
         if not isinstance(value, str):
             raise UsageError("text", "is not a string", found=type(value).__name__, expected="str", fix="pass strings")
     return texts, pairs
+
+
+def _require_one_of(name: str, value: object, known: Sequence[object]) -> None:
+    if value not in known:
+        expected = " or ".join(map(str, known))
+        raise UsageError(name, "unknown strategy", found=value, expected=expected, fix=f"pass {name}=True")
 
 
 def _clean(text: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from squeezebert_mobile import files
 from squeezebert_mobile.errors import InputFileError, IntegrityError
 from squeezebert_mobile.files import (
     SourceFile,
@@ -28,6 +29,38 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_file_has_the_digest_of_its_bytes(path: Path) -> None:
     assert sha256(DATA) == sha256_file(path) == hashlib.sha256(DATA).hexdigest()
+
+
+def test_bytes_that_sha256sums_lists_otherwise_are_refused_by_file(path: Path) -> None:
+    (path.parent / "SHA256SUMS").write_bytes(b"0" * 64 + b"  caf\xe9\n" + b"1" * 64 + b"  file\n")
+    with pytest.raises(IntegrityError) as caught:
+        read_file(path)
+    error = caught.value
+    assert (error.file, error.what) == (str(path), "SHA-256 mismatch with SHA256SUMS")
+    assert (error.found, error.expected) == (sha256(DATA), "1" * 64)
+    assert error.fix == "download it again, or correct SHA256SUMS"
+
+
+def test_bytes_that_the_hub_names_otherwise_are_refused_by_file(tmp_path: Path) -> None:
+    blob, path = tmp_path / "blobs" / sha256(b"other"), tmp_path / "file"
+    blob.parent.mkdir()
+    blob.write_bytes(DATA)
+    path.symlink_to(blob)
+    with pytest.raises(IntegrityError) as caught:
+        read_file(path)
+    error = caught.value
+    assert (error.file, error.what) == (str(path), "digest mismatch with the hub")
+    assert (error.found, error.expected) == (sha256(DATA), blob.name)
+    assert error.fix == f"delete {blob} and download it again"
+
+
+def test_json_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.json").write_bytes(b'{"a": 1}')
+    monkeypatch.setattr(files, "MAX_JSON_BYTES", 8)
+    assert read_json(tmp_path / "a.json") == {"a": 1}
+    monkeypatch.setattr(files, "MAX_JSON_BYTES", 7)
+    with pytest.raises(InputFileError, match="too large"):
+        read_json(tmp_path / "a.json")
 
 
 def test_verified_bytes_are_handed_out_and_others_refused_by_file(path: Path) -> None:

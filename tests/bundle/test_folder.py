@@ -313,6 +313,18 @@ def test_asking_for_an_artifact_that_is_not_there_lists_what_is(folder: Path) ->
         bundle.artifact("executorch")
 
 
+@pytest.mark.parametrize(
+    ("max_abs", "atol", "allowed"), [(1.0, None, 2.0), (0.0, None, 1e-4), (1.0, 5.0, 5.0), (4.0, 5.0, 8.0)]
+)
+def test_other_machines_may_differ_by_twice_what_was_found_or_by_the_gate(
+    max_abs: float, atol: float | None, allowed: float
+) -> None:
+    (artifact,) = described().artifacts
+    (logits,) = artifact.parity
+    parity = logits.model_copy(update={"max_abs": max_abs, "atol": atol})
+    assert artifact.model_copy(update={"parity": (parity,)}).allowed_differences() == {"logits": allowed}
+
+
 def test_artifacts_are_chosen_by_runtime_and_precision() -> None:
     (one,) = described().artifacts
     other = one.model_copy(update={"precision": "int8"})

@@ -41,3 +41,9 @@ def test_paths_may_have_blanks_inside_any_letters_and_255_bytes() -> None:
 def test_two_paths_that_differ_in_case_alone_are_refused_by_name() -> None:
     with pytest.raises(InputFileError, match="names 'straße' and 'STRASSE', which differ only in case"):
         require_portable(["straße", "other", "STRASSE"], "bundle.json")
+
+
+def test_long_paths_are_named_by_their_first_100_characters() -> None:
+    with pytest.raises(InputFileError) as caught:
+        require_portable(["a" * 101, "A" * 101], "bundle.json")
+    assert f"{'a' * 100!r} and {'A' * 100!r}, which" in caught.value.what

@@ -250,6 +250,13 @@ def test_batch_of_nothing_has_no_rows_and_the_types_of_any(small: SqueezeBertTok
     }
 
 
+def test_an_unknown_strategy_is_refused_with_those_there_are(small: SqueezeBertTokenizerFast) -> None:
+    with pytest.raises(UsageError, match=r"padding: .*found no, expected True or False or longest or max_length"):
+        small("a", padding="no")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"truncation: .*expected True or False or longest_first or only_first or"):
+        small("a", truncation=None)  # type: ignore[arg-type]
+
+
 def test_the_pieces_of_an_empty_text_are_integers_too(small: SqueezeBertTokenizerFast) -> None:
     for pieces in small.encode_uncut(["", "on"]):
         assert (pieces.ids.dtype, pieces.offsets.dtype) == (np.int64, np.int64)
@@ -297,6 +304,8 @@ def test_threads_do_not_disturb_each_other(small: SqueezeBertTokenizerFast) -> N
         lambda t: t("the good phone " * 9, max_length=8, stride=-1),
         lambda t: t("the good " * 9, "the good " * 9, max_length=16, stride=2),
         lambda t: t("the good phone " * 9, "the", max_length=8, truncation="only_second"),
+        lambda t: t("a", padding="LONGEST"),
+        lambda t: t("a", truncation="longest"),
         lambda t: t.decode([10**6]),
         lambda t: t.convert_ids_to_tokens([-1]),
         lambda t: t.get_special_tokens_mask([1], [2], already_has_special_tokens=True),
