@@ -11,7 +11,7 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx_models import MAX, batch, oldest_runtime, ranges, run_oldest, worst
+from onnx_models import MAX, batch, ranges, run_oldest, worst
 from torch import nn
 from torch.nn import functional
 
@@ -28,8 +28,6 @@ from squeezebert_mobile.export.ort.quantize import quantize
 from squeezebert_mobile.export.quantization import Dynamic, Half, QRange, Ranges, Scheme, Static, quantize_per_channel
 from squeezebert_mobile.run.engines import OnnxEngine
 from squeezebert_mobile.tasks import Task
-
-__all__ = ["oldest_runtime"]
 
 
 def scheme(name: str, task: Task) -> Scheme:
