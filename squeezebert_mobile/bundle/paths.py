@@ -22,9 +22,10 @@ def require_portable(paths: Iterable[str], file: str | Path) -> None:
         problem = _problem(path)
         if problem:
             raise InputFileError(file, f"names the path {path[:100]!r}, which {problem}", fix="export the bundle again")
+        if seen.get(path.casefold()) == path:
+            raise InputFileError(file, f"names {path[:100]!r} twice", fix="export the bundle again")
         if path.casefold() in seen:
-            both = f"{seen[path.casefold()][:100]!r} and {path[:100]!r}, which differ only in case"
-            what = f"names {path[:100]!r} twice" if seen[path.casefold()] == path else f"names {both}"
+            what = f"names {seen[path.casefold()][:100]!r} and {path[:100]!r}, which differ only in case"
             raise InputFileError(file, what, fix="export the bundle again")
         seen[path.casefold()] = path
 

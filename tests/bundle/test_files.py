@@ -1,6 +1,7 @@
 """Digests of bytes and files, bytes that are handed out only with the right one, and JSON objects read strictly."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,15 @@ def test_verified_bytes_are_handed_out_and_others_refused_by_file(path: Path) ->
         read_verified(path, sha256(b"other bytes"))
     assert (caught.value.file, caught.value.found) == (str(path), sha256(DATA))
     assert caught.value.expected == sha256(b"other bytes")
+    assert (caught.value.what, caught.value.fix) == ("SHA-256 mismatch", "copy or export the bundle again")
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path, "folder"), (tmp_path / "pipe", "device or pipe")):
+        with pytest.raises(InputFileError) as caught:
+            read_file(path)
+        assert (caught.value.file, caught.value.what) == (str(path), f"is a {kind}, not a file")
 
 
 def test_a_missing_digest_is_no_match() -> None:
@@ -94,10 +104,12 @@ def test_a_digest_in_sha256sums_has_to_match(path: Path, line: str) -> None:
     with pytest.raises(IntegrityError, match="SHA-256 mismatch with SHA256SUMS") as caught:
         read_file(path)
     assert (caught.value.found, caught.value.expected) == (sha256(DATA), sha256(b"other bytes"))
+    assert caught.value.file == str(path)
+    assert "correct SHA256SUMS" in caught.value.fix
 
 
 def test_a_file_that_sha256sums_does_not_list_is_read(path: Path) -> None:
-    path.with_name("SHA256SUMS").write_text(f"{sha256(b'other bytes')}  other")
+    path.with_name("SHA256SUMS").write_bytes(f"{sha256(b'other bytes')}  caf\xe9".encode("latin-1"))
     assert read_file(path)[0] == DATA
 
 
@@ -119,9 +131,19 @@ def test_a_file_of_the_hub_has_the_digest_that_names_its_blob(tmp_path: Path, sm
         if fits:
             assert read_file(tmp_path / "file")[0] == DATA
         else:
-            with pytest.raises(IntegrityError, match="digest mismatch with the hub") as caught:
+            with pytest.raises(IntegrityError, match="file: digest mismatch with the hub ") as caught:
                 read_file(tmp_path / "file")
+            assert f"delete {blobs / name}" in caught.value.fix
             assert (caught.value.found, caught.value.expected) == (digest, digest[::-1])
+
+
+def test_json_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.json").write_bytes(b'{"a": 1}')
+    monkeypatch.setattr(files, "MAX_JSON_BYTES", 8)
+    assert read_json(tmp_path / "a.json") == {"a": 1}
+    monkeypatch.setattr(files, "MAX_JSON_BYTES", 7)
+    with pytest.raises(InputFileError, match="too large"):
+        read_json(tmp_path / "a.json")
 
 
 def test_objects_are_written_sorted_indented_and_in_utf_8() -> None:
