@@ -137,15 +137,6 @@ def test_a_file_of_the_hub_has_the_digest_that_names_its_blob(tmp_path: Path, sm
             assert (caught.value.found, caught.value.expected) == (digest, digest[::-1])
 
 
-def test_json_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.json").write_bytes(b'{"a": 1}')
-    monkeypatch.setattr(files, "MAX_JSON_BYTES", 8)
-    assert read_json(tmp_path / "a.json") == {"a": 1}
-    monkeypatch.setattr(files, "MAX_JSON_BYTES", 7)
-    with pytest.raises(InputFileError, match="too large"):
-        read_json(tmp_path / "a.json")
-
-
 def test_objects_are_written_sorted_indented_and_in_utf_8() -> None:
     assert dump_json({"b": [1], "a": "é"}) == '{\n  "a": "é",\n  "b": [\n    1\n  ]\n}\n'.encode()
 
