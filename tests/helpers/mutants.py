@@ -10,6 +10,7 @@ survivors are left in build/mutation/MODULE.diff. The exit status is 1 where one
 import argparse
 import contextlib
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,9 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="; ".join(config["modules"]))
     parser.add_argument("--children", type=int, default=1)
     arguments = parser.parse_args()
+    if sys.platform == "linux":
+        # A fault in a size asks for any memory; the largest real test takes half of this, most of it torch's.
+        resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
     lay_out()
     say("module", "mutants", "noticed", "by time", "no tests", "survived", "equivalent", "score")
     names = arguments.modules or list(config["modules"])
