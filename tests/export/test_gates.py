@@ -5,7 +5,7 @@ file's bytes. Nothing else of the export is replaced.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -31,8 +31,9 @@ from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.parity import Outputs, Run
 from squeezebert_mobile.export.quantization import Dynamic, Half, Scheme
 from squeezebert_mobile.export.sensitivity import Effect
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.training.features import Feature
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 PATHS = {
@@ -389,6 +390,23 @@ def test_embeddings_have_no_accuracy(labelled: str) -> None:
         gate(labelled, 0.0, Task.FEATURE_EXTRACTION)
 
 
+def test_a_long_context_is_judged_in_the_windows_of_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"question": "the film?", "context": "good " * 200, "answers": {"text": ["good"], "answer_start": [0]}}
+    (tmp_path / "dev.jsonl").write_text(json.dumps(row) + "\n")
+    windows: list[Feature] = []
+
+    def score(*given: Sequence[Feature], pad_token_id: int) -> SimpleNamespace:
+        windows.extend(given[-1])
+        assert pad_token_id == tokenizer().pad_token_id
+        return SimpleNamespace(metrics=[None])
+
+    monkeypatch.setattr(accuracy_gate, "score", score)
+    gate(str(tmp_path / "dev.jsonl"), 0.0, Task.QUESTION_ANSWERING)
+    assert max(window.length for window in windows) == 64
+    first, second = (window.offsets[window.is_context].tolist() for window in windows[:2])
+    assert first.index(second[0]) == len(first) - window_stride(64)
+
+
 @pytest.mark.parametrize("needed", [0, 1, 2, 3, 4, 5, 9])
 def test_as_few_units_go_back_to_float_as_the_accuracy_needs(
     labelled: str, monkeypatch: pytest.MonkeyPatch, needed: int
@@ -397,13 +415,17 @@ def test_as_few_units_go_back_to_float_as_the_accuracy_needs(
     ranking = [Effect(f"unit {number}", 1.0, 1.0, number) for number in (7, 3, 5, 1, 2, 6, 4)]
     judged: list[frozenset[str]] = []
 
-    def emulate(_model: object, scheme: Dynamic) -> SimpleNamespace:
+    def emulate(model: object, scheme: Dynamic) -> SimpleNamespace:
         judged.append(scheme.keep_float)
-        return SimpleNamespace(run=None)
+        return SimpleNamespace(run=(model, scheme.keep_float))
+
+    def drop(run: object) -> float:
+        assert run == (tested._model, judged[-1])
+        return 0.25 if len(judged[-1]) - 1 >= needed else 0.26
 
     monkeypatch.setattr(accuracy_gate, "emulate", emulate)
     tested = gate(labelled, 0.25)
-    monkeypatch.setattr(tested, "drop", lambda _: 0.25 if len(judged[-1]) - 1 >= needed else 0.26)
+    monkeypatch.setattr(tested, "drop", drop)
     reports: list[str] = []
     kept = tested.choose_keep_float(Dynamic(frozenset({"asked for"})), lambda: ranking, reports.append)
     assert kept == {"asked for", *(f"unit {number}" for number in range(1, min(needed, 6) + 1))}

@@ -174,6 +174,7 @@ def test_the_price_is_the_growth_in_megabytes_and_the_ratio_of_times(
     machine.paces = {throughout.decode(): constant(seconds[0]), settled.decode(): constant(seconds[1])}
     said = speed_gate.cost_report(throughout, settled, INT8, 3, BATCH)
     assert said == f"onnx/int8: 3 units in float for its accuracy, {cost} the time"
+    assert all(asked is BATCH for asked in machine.batches)
 
 
 # What runs
