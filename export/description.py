@@ -52,7 +52,7 @@ def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> di
 def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest:
     task, config, source = reference.model.task, reference.model.config, reference.source
     return Manifest(
-        schema_version=1,
+        schema_version=2,
         task=task,
         labels=config.id2label if task.has_labels else (),
         postprocessing=_postprocessing(task, config),

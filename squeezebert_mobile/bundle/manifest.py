@@ -17,10 +17,12 @@ from squeezebert_mobile.errors import IntegrityError
 from squeezebert_mobile.files import dump_json, parse_json, require_digest, sha256
 from squeezebert_mobile.tasks import Precision, Runtime, Task
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_NAME = "bundle.json"
 # Where no absolute gate says more: fp32 sums in another order.
 _ALLOWED = 1e-4
+# What schema 2 added, as pydantic's ``exclude``. Each of these fields has the default that schema 1 meant.
+_SINCE_2 = {"tokenizer": {"added_tokens", "single", "pair", "truncation_side"}}
 _SEAL = "seal"
 _UNSEALED = "0" * 64
 
@@ -58,19 +60,49 @@ class Source(Record):
     notes: tuple[str, ...]
 
 
+class AddedToken(Record):
+    """A token that is found in the text before WordPiece runs; flags as in ``tokenizers.AddedToken``."""
+
+    id: Count
+    content: Annotated[str, Field(min_length=1)]
+    special: bool
+    normalized: bool
+    single_word: bool
+    lstrip: bool
+    rstrip: bool
+
+
+class Slot(Record):
+    """A place in a row: the token ``token_id`` where ``sequence`` is -1, else all tokens of text 0 or 1."""
+
+    sequence: Literal[-1, 0, 1]
+    token_id: Count | None
+    type_id: Count
+
+
 class TokenizerFacts(Record):
-    """What a reader without `tokenizers` must know to reproduce the WordPiece ids."""
+    """What a reader without `tokenizers` must know to reproduce the ids.
+
+    ``vocab_size`` counts the pieces in vocab.txt. ``added_tokens`` stand in the order of their ids, special ones
+    included, and may lie beyond it; where none are listed the named tokens are found in the text as they stand.
+    ``single`` and ``pair`` are the rows for one text and for two; empty, they are ``[CLS] text [SEP]`` and
+    ``[CLS] text [SEP] pair [SEP]`` with type 1 for the pair and its [SEP]. An id is null where there is no such token.
+    """
 
     vocab_size: Count
     lowercase: bool
     strip_accents: bool
     tokenize_chinese_chars: bool
     max_length: Annotated[int, Field(ge=2)]
-    pad_token_id: Count
+    truncation_side: Literal["left", "right"] = "right"
+    pad_token_id: Count | None
     unk_token_id: Count
-    cls_token_id: Count
-    sep_token_id: Count
-    mask_token_id: Count
+    cls_token_id: Count | None
+    sep_token_id: Count | None
+    mask_token_id: Count | None
+    added_tokens: tuple[AddedToken, ...] = ()
+    single: tuple[Slot, ...] = ()
+    pair: tuple[Slot, ...] = ()
 
 
 class TensorSpec(Record):
@@ -179,7 +211,7 @@ class Producer(Record):
 class Manifest(Record):
     """The whole of bundle.json."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     task: Task = Field(strict=False)
     labels: tuple[str, ...]
     postprocessing: PostProcessing
@@ -205,12 +237,16 @@ def parse(data: bytes, file: str | Path) -> Manifest:
     values = parse_json(data, file)
     version = values.get("schema_version")
     # True and 1.0 equal 1 too.
-    if version != SCHEMA_VERSION or type(version) is not int:
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         fix = "read it with the version of squeezebert-mobile that wrote it, or export again"
         what, found = "has an unknown schema_version", repr(version)[:40]
-        raise IntegrityError(file, what, found=found, expected=SCHEMA_VERSION, fix=fix)
+        raise IntegrityError(file, what, found=found, expected=f"1 to {SCHEMA_VERSION}", fix=fix)
     _require_seal(data, values.pop(_SEAL, None), file)
-    return validated(Manifest, json.dumps(values), file, "a manifest")
+    described = validated(Manifest, json.dumps(values), file, "a manifest")
+    if described != Manifest.model_validate(_values(described)):
+        what = "is not a manifest: it says what schema_version 1 cannot"
+        raise IntegrityError(file, what, fix="export the bundle again")
+    return described
 
 
 def validated(kind: type[_R], data: bytes | str, file: str | Path, name: str) -> _R:
@@ -225,7 +261,7 @@ def validated(kind: type[_R], data: bytes | str, file: str | Path, name: str) ->
 
 def dump(manifest: Manifest) -> bytes:
     """The deterministic bytes of bundle.json."""
-    return sealed(manifest.model_dump())
+    return sealed(_values(manifest))
 
 
 def sealed(values: Mapping[str, object]) -> bytes:
@@ -240,6 +276,11 @@ def schema() -> bytes:
     values["properties"][_SEAL] = {"pattern": "^[0-9a-f]{64}$", "title": "Seal", "type": "string"}
     values["required"].append(_SEAL)
     return dump_json(values)
+
+
+def _values(manifest: Manifest) -> dict[str, object]:
+    """What the file of a manifest holds: only what its schema version knows, so that its digest stays."""
+    return manifest.model_dump(exclude=_SINCE_2 if manifest.schema_version == 1 else None)
 
 
 def _line(seal: str) -> bytes:

@@ -171,7 +171,13 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, object]], object], type[SqueezeBer
     "case collision": (rename_first("VOCAB.txt"), InputFileError, "differ only in case"),
     "twice": (rename_first("vocab.txt"), InputFileError, "twice"),
     "manifest itself": (rename_first("bundle.json"), InputFileError, "twice"),
-    "new schema": (lambda v: v.update(schema_version=2), IntegrityError, "unknown schema_version .found 2"),
+    "new schema": (lambda v: v.update(schema_version=3), IntegrityError, "schema_version .found 3, expected 1 to 2"),
+    "no version's schema": (lambda v: v.update(schema_version=0), IntegrityError, "unknown schema_version"),
+    "later than its schema": (
+        lambda v: (v.update(schema_version=1), v["tokenizer"].update(truncation_side="left")),  # type: ignore[index]
+        IntegrityError,
+        "it says what schema_version 1 cannot",
+    ),
     "schema of truth": (lambda v: v.update(schema_version=True), IntegrityError, "unknown schema_version"),
     "schema with a point": (lambda v: v.update(schema_version=1.0), IntegrityError, "unknown schema_version"),
     "no schema": (lambda v: v.pop("schema_version"), IntegrityError, "unknown schema_version"),

@@ -154,7 +154,7 @@ def contents(model: bytes) -> tuple[dict[str, bytes], Manifest]:
     files["config.json"] = dump_json(CONFIG.to_dict())
     files["golden.json"] = golden.dump(golden_cases(words))
     described = Manifest(
-        schema_version=1, task=Task.TEXT_CLASSIFICATION, labels=LABELS, postprocessing="softmax",
+        schema_version=2, task=Task.TEXT_CLASSIFICATION, labels=LABELS, postprocessing="softmax",
         tokenizer=TokenizerFacts(
             vocab_size=words.vocab_size, lowercase=words.do_lower_case, strip_accents=words.strip_accents,
             tokenize_chinese_chars=words.tokenize_chinese_chars, max_length=LENGTH,

@@ -35,7 +35,7 @@ def described(**changes: object) -> Manifest:
         oldest_runtime="1.20.0",
     )  # fmt: skip
     whole = Manifest(
-        schema_version=1,
+        schema_version=2,
         task=Task.TEXT_CLASSIFICATION,
         labels=("bad", "good"),
         postprocessing="softmax",

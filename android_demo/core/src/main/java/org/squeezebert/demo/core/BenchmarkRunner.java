@@ -61,15 +61,15 @@ public final class BenchmarkRunner {
         return new BenchmarkResult(protocol, cold[0], cold[1], Arrays.copyOf(samples, count), spent / 1e9, jump, before, device.state(), cancelled);
     }
 
-    /** [CLS], then ids spread over the vocabulary, then [SEP]: embedding rows are read from all over the table, as with real text. */
+    /** [CLS], then ids spread over the vocabulary, then [SEP], where there are such tokens: embedding rows are read from all over the table, as with real text. */
     static long[] syntheticIds(int tokens, TokenizerSpec tokenizer) throws DemoException {
         if (tokens > tokenizer.maxLength) {
             throw new DemoException(DemoException.Kind.USAGE, "tokens", "are too many", tokens, "at most " + tokenizer.maxLength, "measure fewer tokens");
         }
         long[] ids = new long[tokens];
         for (int i = 0; i < tokens; i++) ids[i] = 7919L * (i + 1) % tokenizer.vocabSize;
-        ids[0] = tokenizer.cls;
-        ids[tokens - 1] = tokenizer.sep;
+        if (tokenizer.cls != TokenizerSpec.NONE) ids[0] = tokenizer.cls;
+        if (tokenizer.sep != TokenizerSpec.NONE) ids[tokens - 1] = tokenizer.sep;
         return ids;
     }
 }

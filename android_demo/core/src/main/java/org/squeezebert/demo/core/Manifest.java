@@ -9,12 +9,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** bundle.json, schema version 1: the only source of meaning in a bundle. Refuses whatever it does not know. */
+/** bundle.json, schema versions 1 and 2: the only source of meaning in a bundle. Refuses whatever it does not know. */
 public final class Manifest {
     public static final String NAME = "bundle.json";
     /** As the Python side: larger is not a manifest. */
     static final int MAX_BYTES = 32 << 20;
-    private static final int SCHEMA_VERSION = 1;
+    private static final int SCHEMA_VERSION = 2;
     private static final String FIX = "export the bundle again";
     static final String UNSEALED = "\"seal\": \"" + String.join("", Collections.nCopies(64, "0")) + "\"";
 
@@ -38,8 +38,8 @@ public final class Manifest {
             String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8)).toString();
             JsonValue json = Json.parse(text);
             Object version = json.get("schema_version").raw();
-            if (!Long.valueOf(SCHEMA_VERSION).equals(version)) {
-                throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "has an unknown schema_version", version, SCHEMA_VERSION,
+            if (!(version instanceof Long) || (Long) version < 1 || (Long) version > SCHEMA_VERSION) {
+                throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "has an unknown schema_version", version, "1 to " + SCHEMA_VERSION,
                     "update the app, or export again with a version that it knows");
             }
             requireSeal(text, json.get("seal").string());

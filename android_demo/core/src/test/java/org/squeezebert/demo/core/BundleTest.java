@@ -93,7 +93,7 @@ class BundleTest {
     @Test
     void refusesAManifestThatItDoesNotKnowInFull() throws Exception {
         Object[][] changes = {
-            {"schema_version", 2, "unknown schema_version"}, {"schema_version", true, "unknown schema_version"}, {"later", 1, "unknown members [later]"},
+            {"schema_version", 3, "unknown schema_version"}, {"schema_version", true, "unknown schema_version"}, {"later", 1, "unknown members [later]"},
             {"task", "translation", "not one of"}, {"labels", "bad", "is text, not a list"}, {"postprocessing", 3, "not text"},
             {"files", Collections.singletonList(TestBundle.object("path", "x", "sha256", "00", "bytes", 1)), "64 lower-case hexadecimal"}};
         for (Object[] change : changes) {

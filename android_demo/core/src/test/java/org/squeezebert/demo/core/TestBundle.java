@@ -21,7 +21,7 @@ final class TestBundle {
         files.put("vocab.txt", utf8(String.join("\n", WORDS) + "\n"));
         files.put("golden.json", utf8("{\"schema_version\":1,\"cases\":[]}"));
         files.put("onnx/model.onnx", utf8("not a model"));
-        manifest.put("schema_version", 1);
+        manifest.put("schema_version", 2);
         manifest.put("task", task.id);
         manifest.put("labels", Arrays.asList(labels));
         manifest.put("postprocessing", kind.id);
