@@ -19,6 +19,8 @@ from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.run.engines import load_engine
 from squeezebert_mobile.run.timing import interleaved
+from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
@@ -37,8 +39,8 @@ class AccuracyGate:
         if model.task is Task.FEATURE_EXTRACTION:
             raise UsageError("--max-accuracy-drop", "needs a task with labels", fix="leave it out")
         assert options.data is not None and options.max_accuracy_drop is not None, "the options see to that"
-        table = dataset.read_table(options.data, limit=options.max_samples)
-        columns = dataset.find_columns(table, model.task, dict(options.columns))
+        table = read_table(options.data, limit=options.max_samples)
+        columns = find_columns(table, model.task, dict(options.columns))
         self._max_drop = options.max_accuracy_drop
         self._model, self._pad = model, tokenizer.pad_token_id
         self._examples: Sequence[Example] = dataset.examples(table, columns, model.config)

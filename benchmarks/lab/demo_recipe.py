@@ -32,9 +32,10 @@ from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import progress_bar
 from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.model import SqueezeBertForSequenceClassification
+from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
-from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate
 from squeezebert_mobile.training.finetune import FinetuneOptions, finetune
 
@@ -192,8 +193,8 @@ def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -
     exists.
     """
     encoder = Encoder(quiet=quiet)
-    table = dataset.read_table(data / "train.tsv")
-    columns = dataset.find_columns(table, Task.TEXT_CLASSIFICATION, {})
+    table = read_table(data / "train.tsv")
+    columns = find_columns(table, Task.TEXT_CLASSIFICATION, {})
     texts = [str(columns.get(row, "text")).strip() for row in table.rows]
     labels = [str(columns.get(row, "label")) for row in table.rows]
     target = staged_folder(output_dir, may_replace=lambda _: False, force=False)

@@ -19,6 +19,8 @@ from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import GateError, InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.run.session import Session
+from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
@@ -146,8 +148,8 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     """
     with _open(options) as subject, torch_threads(options.threads):
         _require_baseline(options, subject.candidates)
-        table = dataset.read_table(options.data, limit=options.max_samples)
-        columns = dataset.find_columns(table, subject.task, dict(options.columns))
+        table = read_table(options.data, limit=options.max_samples)
+        columns = find_columns(table, subject.task, dict(options.columns))
         examples = dataset.examples(table, columns, subject.config)
         features = _features(options, subject, table.name, examples)
         total = len(features) * len(subject.candidates)

@@ -14,10 +14,11 @@ from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained, model_class
+from squeezebert_mobile.tables.columns import Columns, find_columns
+from squeezebert_mobile.tables.files import Table, read_table
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
-from squeezebert_mobile.training.data import Table
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.options import FinetuneOptions
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
@@ -81,8 +82,8 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     """
     started = perf_counter()
     # 1. Read the data, and what training starts from.
-    table = dataset.read_table(options.data, limit=options.max_samples)
-    columns = dataset.find_columns(table, options.task, dict(options.columns))
+    table = read_table(options.data, limit=options.max_samples)
+    columns = find_columns(table, options.task, dict(options.columns))
     start = _start(options, table, columns)
     # 2. Turn texts into features.
     config, tokenizer = start.model.config, start.tokenizer
@@ -108,7 +109,7 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     return result
 
 
-def _start(options: FinetuneOptions, table: Table, columns: dataset.Columns) -> _Start:
+def _start(options: FinetuneOptions, table: Table, columns: Columns) -> _Start:
     torch.manual_seed(options.seed)
     names = options.labels or (dataset.label_names(table, columns) if options.task.has_labels else ())
     if options.from_scratch is not None:
@@ -139,7 +140,7 @@ def _with_labels(config: SqueezeBertConfig, options: FinetuneOptions, names: tup
     return replace(config, id2label=names or config.id2label, problem_type=problem)
 
 
-def _texts(table: Table, columns: dataset.Columns) -> list[str]:
+def _texts(table: Table, columns: Columns) -> list[str]:
     """Every text of the data, for a new vocabulary."""
     texts = []
     for row in table.rows:
@@ -165,8 +166,8 @@ def _eval_set(
 ) -> EvalSet | None:
     if options.eval_data is None:
         return None
-    table = dataset.read_table(options.eval_data)
-    columns = dataset.find_columns(table, options.task, dict(options.columns))
+    table = read_table(options.eval_data)
+    columns = find_columns(table, options.task, dict(options.columns))
     examples = dataset.examples(table, columns, config)
     features = _features(options, examples, config, tokenizer)
     if options.task is Task.FILL_MASK:

@@ -15,6 +15,7 @@ from checkout import ROOT
 ORDER = (
     ("errors", "bootstrap", "extras", "tasks", "config", "model", "batch", "atomic", "files", "console"),
     ("options",),
+    ("tables",),
     ("tokenizer",),
     ("checkpoint",),
     ("bundle",),

@@ -7,6 +7,8 @@ from tiny import tokenizer
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, UsageError
+from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
@@ -18,8 +20,8 @@ SENTIMENT = SqueezeBertConfig(id2label=("negative", "positive"))
 
 
 def load(path: Path, task: Task, config: SqueezeBertConfig = SENTIMENT, **columns: str) -> tuple[Example, ...]:
-    table = dataset.read_table(path)
-    return dataset.examples(table, dataset.find_columns(table, task, columns), config)
+    table = read_table(path)
+    return dataset.examples(table, find_columns(table, task, columns), config)
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -64,25 +66,25 @@ def test_bad_files_are_refused_with_the_place(tmp_path: Path, name: str, content
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="cannot be read"):
-        dataset.read_table(tmp_path / "none.tsv")
+        read_table(tmp_path / "none.tsv")
     with pytest.raises(UsageError, match="unknown type"):
-        dataset.read_table(write(tmp_path / "a.txt", "x"))
+        read_table(write(tmp_path / "a.txt", "x"))
     (tmp_path / "b.tsv").write_bytes(b"sentence\tlabel\n\xff\t1\n")
     with pytest.raises(InputFileError, match="is not UTF-8"):
-        dataset.read_table(tmp_path / "b.tsv")
+        read_table(tmp_path / "b.tsv")
     with pytest.raises(UsageError, match="has no colour"):
-        dataset.find_columns(dataset.read_table(write(tmp_path / "c.csv", "a\n1\n")), Task.FILL_MASK, {"colour": "a"})
+        find_columns(read_table(write(tmp_path / "c.csv", "a\n1\n")), Task.FILL_MASK, {"colour": "a"})
 
 
 def test_labels_are_found_in_the_data(tmp_path: Path) -> None:
-    numbers = dataset.read_table(write(tmp_path / "a.tsv", "text\tlabel\nx\t2\ny\t0\n"))
-    assert dataset.label_names(numbers, dataset.find_columns(numbers, Task.TEXT_CLASSIFICATION, {})) == (
+    numbers = read_table(write(tmp_path / "a.tsv", "text\tlabel\nx\t2\ny\t0\n"))
+    assert dataset.label_names(numbers, find_columns(numbers, Task.TEXT_CLASSIFICATION, {})) == (
         "LABEL_0",
         "LABEL_1",
         "LABEL_2",
     )
-    tags = dataset.read_table(write(tmp_path / "b.jsonl", {"tokens": ["a", "b"], "tags": ["O", "B-X"]}))
-    assert dataset.label_names(tags, dataset.find_columns(tags, Task.TOKEN_CLASSIFICATION, {})) == ("B-X", "O")
+    tags = read_table(write(tmp_path / "b.jsonl", {"tokens": ["a", "b"], "tags": ["O", "B-X"]}))
+    assert dataset.label_names(tags, find_columns(tags, Task.TOKEN_CLASSIFICATION, {})) == ("B-X", "O")
 
 
 def test_regression_and_several_labels(tmp_path: Path) -> None:

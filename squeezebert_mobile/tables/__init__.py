@@ -1,0 +1,1 @@
+"""Files of rows: their formats, their columns and what stands in a cell."""
