@@ -32,7 +32,7 @@ def describe(
     reference: Reference, artifacts: tuple[Artifact, ...], cases: tuple[parity.Case, ...]
 ) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest, and the files that go with the artifacts by their path."""
-    config = dataclasses.replace(reference.model.config, architectures=(reference.model.task.architecture,))
+    config = dataclasses.replace(reference.model.config, architectures=[reference.model.task.architecture])
     files = _tokenizer_files(reference.tokenizer, reference.max_length)
     files[CONFIG_NAME] = dump_json(config.to_dict())
     files[GOLDEN_NAME] = golden.dump(parity.golden_cases(cases, reference.max_length))
@@ -54,7 +54,7 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
     return Manifest(
         schema_version=2,
         task=task,
-        labels=config.id2label if task.has_labels else (),
+        labels=config.labels if task.has_labels else (),
         postprocessing=_postprocessing(task, config),
         tokenizer=_tokenizer_facts(reference.tokenizer, reference.max_length),
         files=(),

@@ -1,18 +1,22 @@
 """The SqueezeBERT configuration: Hugging Face's keys and defaults, every value checked, no torch."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from copy import copy
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from squeezebert_mobile.atomic import replace_file
-from squeezebert_mobile.errors import UnsupportedModelError
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.files import dump_json, parse_json, read_file
 
+TANH_GELUS = ("gelu_accurate", "gelu_fast", "gelu_new", "gelu_python_tanh", "gelu_pytorch_tanh")
 ACTIVATIONS = (
-    "gelu", "gelu_fast", "gelu_new", "gelu_pytorch_tanh", "hardswish", "leaky_relu", "linear", "mish", "quick_gelu",
-    "relu", "relu2", "relu6", "sigmoid", "silu", "swish", "tanh",
+    "gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_python_tanh", "gelu_pytorch_tanh",
+    "hardswish", "laplace", "leaky_relu", "linear", "mish", "quick_gelu", "relu", "relu2", "relu6", "sigmoid", "silu",
+    "sqrtsoftplus", "swish", "tanh",
 )  # fmt: skip
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 CONFIG_NAME = "config.json"
@@ -36,15 +40,21 @@ _REAL_NUMBERS = {
     "initializer_range": 100.0,
     "layer_norm_eps": 1.0,
 }
+_SWITCHES = ("tie_word_embeddings", "output_attentions", "output_hidden_states", "return_dict")
+_NULL_IS_DEFAULT = ("pad_token_id", *_SWITCHES[1:])
 
 
-@dataclass(frozen=True)
+@dataclass(init=False)
 class SqueezeBertConfig:
     """Sizes and switches of a SqueezeBERT (Iandola et al. 2020), under the names of Hugging Face's config.json.
 
-    ``id2label`` holds the labels in the order of their ids. Raises UnsupportedModelError for values that no
-    SqueezeBERT can have.
+    Called as transformers' class is: any key by name, ``num_labels`` and ``label2id`` included, ``id2label`` as a
+    mapping or as the labels in the order of their ids; keys that do not concern SqueezeBERT are ignored. Values may be
+    changed afterwards. Raises UnsupportedModelError for values that no SqueezeBERT can have: here, in `update`, and
+    where a model is made of them.
     """
+
+    model_type: ClassVar[str] = "squeezebert"
 
     vocab_size: int = 30522
     hidden_size: int = 768
@@ -59,6 +69,8 @@ class SqueezeBertConfig:
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
     pad_token_id: int = 0
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
     embedding_size: int = 768
     q_groups: int = 4
     k_groups: int = 4
@@ -67,18 +79,57 @@ class SqueezeBertConfig:
     intermediate_groups: int = 4
     output_groups: int = 4
     tie_word_embeddings: bool = True
+    output_attentions: bool = False
+    output_hidden_states: bool = False
+    return_dict: bool = True
     problem_type: str | None = None
-    id2label: tuple[str, ...] = ("LABEL_0", "LABEL_1")
-    architectures: tuple[str, ...] = ()
+    id2label: dict[int, str] = field(default_factory=lambda: _numbered(2))
+    architectures: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def __init__(self, **values: Any) -> None:
+        values |= {"id2label": _labels(values), "architectures": values.get("architectures") or []}
+        for name in _KEYS:
+            default = getattr(type(self), name, None)
+            value = values.get(name, default)
+            setattr(self, name, default if value is None and name in _NULL_IS_DEFAULT else value)
+        self.check()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # A mapping from JSON, whose keys are strings, and a list become what transformers keeps.
+        if name == "id2label":
+            value = dict(enumerate(_label_names(value)))
+        if name == "architectures":
+            value = list(_strings(value, name))
+        super().__setattr__(name, value)
+
+    def check(self) -> None:
+        """Raise UnsupportedModelError for the first value that no SqueezeBERT can have."""
         for key, found, expected in _faults(self):
-            _refuse(CONFIG_NAME, key, found, expected)
+            _refuse(key, found, expected)
 
     @property
     def num_labels(self) -> int:
-        """The number of labels, which is the width of a classifier."""
+        """The number of labels, which is the width of a classifier; another one names them LABEL_n."""
         return len(self.id2label)
+
+    @num_labels.setter
+    def num_labels(self, number: int) -> None:
+        if number != self.num_labels:
+            self.id2label = _numbered(_label_count(number))
+
+    @property
+    def label2id(self) -> dict[str, int]:
+        """The ids by label: `id2label` the other way round, whichever of them was set last."""
+        return {label: index for index, label in self.id2label.items()}
+
+    @label2id.setter
+    def label2id(self, ids: Mapping[str, int]) -> None:
+        self.id2label = dict(enumerate(_label_names(_inverted(ids))))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order of their ids."""
+        return tuple(self.id2label.values())
 
     @property
     def head_size(self) -> int:
@@ -96,6 +147,14 @@ class SqueezeBertConfig:
         feed_forward = c * wide // self.intermediate_groups + wide * c // self.output_groups
         return rows * c + self.num_hidden_layers * (square + feed_forward)
 
+    def update(self, values: Mapping[str, object]) -> None:
+        """Set every key of ``values``. Raises UnsupportedModelError as the constructor; nothing is changed then."""
+        changed = copy(self)
+        for key, value in values.items():
+            setattr(changed, key, value)
+        changed.check()
+        vars(self).update(vars(changed))
+
     @classmethod
     def from_dict(cls, values: Mapping[str, object], *, file: str | Path = CONFIG_NAME) -> Self:
         """The config that a parsed config.json describes; keys that do not concern SqueezeBERT are ignored.
@@ -103,14 +162,8 @@ class SqueezeBertConfig:
         Raises UnsupportedModelError for another model type, custom code or a value out of its range.
         """
         _require_squeezebert(values, file)
-        known = {field.name for field in fields(cls)} - {"id2label", "architectures"}
-        chosen = {key: value for key, value in values.items() if key in known}
-        if chosen.get("pad_token_id", 0) is None:
-            chosen["pad_token_id"] = 0
-        chosen["id2label"] = _labels(values, file)
-        chosen["architectures"] = _strings(values.get("architectures") or (), "architectures", file)
         try:
-            return cls(**chosen)  # type: ignore[arg-type]
+            return cls(**values)
         except UnsupportedModelError as error:
             raise UnsupportedModelError(
                 file, error.what, found=error.found, expected=error.expected, fix=error.fix
@@ -128,24 +181,36 @@ class SqueezeBertConfig:
         return cls.from_dict(parse_json(data, file), file=file)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
-        """The config of a checkpoint folder or hub repository. Raises as `hub.resolve` and `from_json_file`."""
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, **overrides: object) -> Self:
+        """The config of a checkpoint folder or hub repository, with the keys of ``overrides`` set to other values.
+
+        Raises as `hub.resolve`, `from_json_file` and `update`, and UsageError for an override that is no key.
+        """
         from squeezebert_mobile.checkpoint import hub
 
-        return cls.from_json_file(hub.resolve(source, revision=revision, weights=False) / CONFIG_NAME)
+        config = cls.from_json_file(hub.resolve(source, revision=revision, weights=False) / CONFIG_NAME)
+        if unknown := [name for name in overrides if name not in (*_KEYS, *_LABEL_KEYS)]:
+            expected = "a key of config.json"
+            raise UsageError(unknown[0], "is no setting of a config", expected=expected, fix="leave it out")
+        config.update(overrides)
+        return config
 
     def to_dict(self) -> dict[str, object]:
         """The content of a config.json that transformers reads."""
-        values = asdict(self)
-        values["id2label"] = {str(index): label for index, label in enumerate(self.id2label)}
-        values["label2id"] = {label: index for index, label in enumerate(self.id2label)}
-        values["architectures"] = list(self.architectures)
-        values["model_type"] = "squeezebert"
-        return values
+        return {name: copy(getattr(self, name)) for name in (*_KEYS, "label2id", "model_type")}
 
-    def save_pretrained(self, folder: Path) -> None:
+    def to_json_string(self) -> str:
+        """The text of a config.json, keys sorted."""
+        return dump_json(self.to_dict()).decode()
+
+    def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json into ``folder``, which is made where it is missing. Raises as `atomic.replace_file`."""
         replace_file(Path(folder) / CONFIG_NAME, dump_json(self.to_dict()))
+
+
+_KEYS = tuple(item.name for item in fields(SqueezeBertConfig))
+# Views of id2label, which are set and written but are no values of their own.
+_LABEL_KEYS = ("num_labels", "label2id")
 
 
 def _faults(config: SqueezeBertConfig) -> Iterator[tuple[str, object, str]]:
@@ -157,9 +222,7 @@ def _faults(config: SqueezeBertConfig) -> Iterator[tuple[str, object, str]]:
         value = getattr(config, key)
         if type(value) not in (int, float) or not 0 <= value <= most:
             yield key, repr(value), f"a number from 0.0 to {most}"
-    tied: Any = config.tie_word_embeddings
-    if type(tied) is not bool:
-        yield "tie_word_embeddings", repr(tied), "true or false"
+    yield from _of_another_type(config)
     if config.hidden_act not in ACTIVATIONS:
         yield "hidden_act", config.hidden_act, f"one of {', '.join(ACTIVATIONS)}"
     if config.problem_type not in (None, *PROBLEM_TYPES):
@@ -171,10 +234,21 @@ def _faults(config: SqueezeBertConfig) -> Iterator[tuple[str, object, str]]:
     for divisor, dividend in rules:
         if getattr(config, dividend) % getattr(config, divisor):
             yield divisor, getattr(config, divisor), f"a divisor of {dividend}, {getattr(config, dividend)}"
-    if twice := [label for label, count in Counter(config.id2label).items() if count > 1]:
+    if twice := [label for label, count in Counter(config.labels).items() if count > 1]:
         yield "id2label", f"{twice[0]!r} twice", "distinct names"
     if not config.id2label:
         yield "id2label", "no labels", "at least one"
+
+
+def _of_another_type(config: SqueezeBertConfig) -> Iterator[tuple[str, object, str]]:
+    for key in _SWITCHES:
+        if type(getattr(config, key)) is not bool:
+            yield key, repr(getattr(config, key)), "true or false"
+    # SqueezeBERT has neither token, so that their range says nothing.
+    for key, value in (("bos_token_id", config.bos_token_id), ("eos_token_id", config.eos_token_id)):
+        ids = value if isinstance(value, list) and key == "eos_token_id" else [value]
+        if any(type(id_) is not int and id_ is not None for id_ in ids):
+            yield key, repr(value), "null or a whole number"
 
 
 def _not_whole(config: SqueezeBertConfig, key: str, allowed: range) -> Iterator[tuple[str, object, str]]:
@@ -183,10 +257,11 @@ def _not_whole(config: SqueezeBertConfig, key: str, allowed: range) -> Iterator[
         yield key, repr(value), f"a whole number from {allowed[0]} to {allowed[-1]}"
 
 
-def _refuse(file: str | Path, key: str, found: object, expected: str) -> NoReturn:
+def _refuse(key: str, found: object, expected: str) -> NoReturn:
     text = str(found)
     shown = text if len(text) <= 80 else f"{text[:77]}..."
-    raise UnsupportedModelError(file, f"{key} is not valid", found=shown, expected=expected, fix=f"correct {key}")
+    what, fix = f"{key} is not valid", f"correct {key}"
+    raise UnsupportedModelError(CONFIG_NAME, what, found=shown, expected=expected, fix=fix)
 
 
 def _require_squeezebert(values: Mapping[str, object], file: str | Path) -> None:
@@ -199,29 +274,54 @@ def _require_squeezebert(values: Mapping[str, object], file: str | Path) -> None
         raise UnsupportedModelError(file, "is not SqueezeBERT", found=repr(model_type), expected="squeezebert", fix=fix)
 
 
-def _labels(values: Mapping[str, object], file: str | Path) -> tuple[str, ...]:
-    """The labels in id order; ``num_labels`` alone gives LABEL_n, as in transformers, whose default is two."""
-    mapping, count = values.get("id2label"), values.get("num_labels")
-    if mapping is None:
-        number = 2 if count is None else count
-        if type(number) is not int or not 1 <= number <= _CHANNELS[-1]:
-            _refuse(file, "num_labels", repr(number), f"a whole number from 1 to {_CHANNELS[-1]}")
-        return tuple(f"LABEL_{index}" for index in range(number))
-    if not isinstance(mapping, Mapping):
-        _refuse(file, "id2label", type(mapping).__name__, "an object of id and label")
-    by_id = {str(key): label for key, label in mapping.items()}
-    expected = [str(index) for index in range(len(mapping))]
+def _labels(values: Mapping[str, object]) -> object:
+    """What names the labels; ``num_labels`` alone gives LABEL_n, as in transformers, whose default is two."""
+    mapping, ids, count = (values.get(key) for key in ("id2label", "label2id", "num_labels"))
+    if mapping is None and ids is None:
+        return _numbered(2 if count is None else _label_count(count))
+    names = _label_names(_inverted(ids) if mapping is None else mapping)
+    if count is not None and count != len(names):
+        _refuse("num_labels", repr(count), f"the {len(names)} of id2label")
+    return names
+
+
+def _numbered(count: int) -> dict[int, str]:
+    return {index: f"LABEL_{index}" for index in range(count)}
+
+
+def _label_count(number: object) -> int:
+    if type(number) is not int or not 1 <= number <= _CHANNELS[-1]:
+        _refuse("num_labels", repr(number), f"a whole number from 1 to {_CHANNELS[-1]}")
+    return number
+
+
+def _label_names(value: object) -> tuple[str, ...]:
+    """The labels in id order, of a mapping from ids, which are strings in JSON, or of a sequence.
+
+    A label that is a number or a truth value, which transformers takes, is named as JSON writes it.
+    """
+    if isinstance(value, (list, tuple)):
+        value = dict(enumerate(value))
+    if not isinstance(value, Mapping):
+        _refuse("id2label", type(value).__name__, "an object of id and label")
+    by_id = {str(key): label for key, label in value.items()}
+    expected = [str(index) for index in range(len(value))]
     if set(by_id) != set(expected):
-        _refuse(file, "id2label", f"ids {', '.join(by_id)}", f"ids 0 to {len(mapping) - 1}, one label each")
-    if count is not None and count != len(mapping):
-        _refuse(file, "num_labels", repr(count), f"the {len(mapping)} of id2label")
-    return _strings([by_id[key] for key in expected], "id2label", file)
+        _refuse("id2label", f"ids {', '.join(by_id)}", f"ids 0 to {len(value) - 1}, one label each")
+    labels = [by_id[key] for key in expected]
+    return _strings([json.dumps(x) if isinstance(x, (int, float)) else x for x in labels], "id2label")
 
 
-def _strings(values: object, key: str, file: str | Path) -> tuple[str, ...]:
+def _inverted(ids: object) -> dict[object, object]:
+    if not isinstance(ids, Mapping):
+        _refuse("label2id", type(ids).__name__, "an object of label and id")
+    return {str(id_): label for label, id_ in ids.items()}
+
+
+def _strings(values: object, key: str) -> tuple[str, ...]:
     if not isinstance(values, (list, tuple)):
-        _refuse(file, key, type(values).__name__, "a list of strings")
+        _refuse(key, type(values).__name__, "a list of strings")
     others = [value for value in values if not isinstance(value, str)]
     if others:
-        _refuse(file, key, repr(others[0]), "strings")
+        _refuse(key, repr(others[0]), "strings")
     return tuple(values)

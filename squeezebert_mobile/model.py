@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.config import TANH_GELUS, SqueezeBertConfig
 from squeezebert_mobile.tasks import Task
 
 # None stands for a mask of ones and token types of zeros.
@@ -24,13 +24,13 @@ Maybe = Tensor | None
 Pair = tuple[Tensor, Tensor]
 
 _gelu_tanh = partial(F.gelu, approximate="tanh")
-# The names that transformers gives them; gelu_new, gelu_fast and gelu_pytorch_tanh are one function.
+# The names that transformers gives them, of which many are one function; its prelu and xielu have weights of their own.
 ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_fast": _gelu_tanh,
-    "gelu_new": _gelu_tanh,
-    "gelu_pytorch_tanh": _gelu_tanh,
+    **dict.fromkeys(("gelu", "gelu_python"), F.gelu),
+    **dict.fromkeys(TANH_GELUS, _gelu_tanh),
+    "gelu_10": lambda x: F.gelu(x).clamp(-10, 10),
     "hardswish": F.hardswish,
+    "laplace": lambda x: 0.5 + 0.5 * torch.erf((x - 0.707107) / (0.282095 * math.sqrt(2))),
     "leaky_relu": F.leaky_relu,
     "linear": lambda x: x,
     "mish": F.mish,
@@ -40,9 +40,13 @@ ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "relu6": F.relu6,
     "sigmoid": torch.sigmoid,
     "silu": F.silu,
+    "sqrtsoftplus": lambda x: F.softplus(x).sqrt(),
     "swish": F.silu,
     "tanh": torch.tanh,
 }
+
+# transformers' encoder reads no layer_norm_eps, only its embeddings and its masked-language head do.
+_CHANNEL_EPS = 1e-12
 
 
 class Embeddings(nn.Module):
@@ -76,7 +80,7 @@ class ConvDropoutLayerNorm(nn.Module):
     def __init__(self, cin: int, cout: int, groups: int, config: SqueezeBertConfig) -> None:
         super().__init__()
         self.conv1d = nn.Conv1d(cin, cout, kernel_size=1, groups=groups)
-        self.layernorm = ChannelNorm(cout, eps=config.layer_norm_eps)
+        self.layernorm = ChannelNorm(cout, eps=_CHANNEL_EPS)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
@@ -164,6 +168,7 @@ class PreTrained(nn.Module):
 
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
+        config.check()
         self.config = config
 
     def reset_parameters(self) -> None:

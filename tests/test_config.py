@@ -22,7 +22,8 @@ KEYS = {
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
     "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings", "type_vocab_size",
     "initializer_range", "layer_norm_eps", "pad_token_id", "embedding_size", "q_groups", "k_groups", "v_groups",
-    "post_attention_groups", "intermediate_groups", "output_groups", "tie_word_embeddings",
+    "post_attention_groups", "intermediate_groups", "output_groups", "tie_word_embeddings", "bos_token_id",
+    "eos_token_id", "output_attentions", "output_hidden_states", "return_dict", "problem_type", "id2label",
 }  # fmt: skip
 
 
@@ -60,7 +61,9 @@ def test_round_trip_through_transformers(tmp_path: Path) -> None:
         q_groups=2,
         id2label=("no", "yes", "può darsi"),
         problem_type="multi_label_classification",
-        architectures=("SqueezeBertForSequenceClassification",),
+        architectures=["SqueezeBertForSequenceClassification"],
+        eos_token_id=[3, 4],
+        output_hidden_states=True,
     )
     config.save_pretrained(tmp_path / "ours")
     transformers.SqueezeBertConfig.from_pretrained(tmp_path / "ours").save_pretrained(tmp_path / "theirs")
@@ -153,6 +156,11 @@ def test_a_pipe_that_nobody_fills(tmp_path: Path) -> None:
         ({"pad_token_id": 30522}, "pad_token_id is not valid (found 30522, expected a whole number from 0 to 30521)"),
         ({"layer_norm_eps": "small"}, "layer_norm_eps is not valid"),
         ({"hidden_dropout_prob": 1.5}, "hidden_dropout_prob is not valid"),
+        ({"output_attentions": "yes"}, "output_attentions is not valid (found 'yes', expected true or false)"),
+        ({"return_dict": 0}, "return_dict is not valid (found 0"),
+        ({"bos_token_id": "[CLS]"}, "bos_token_id is not valid (found '[CLS]', expected null or a whole number)"),
+        ({"bos_token_id": [1]}, "bos_token_id is not valid (found [1]"),
+        ({"eos_token_id": [1, "a"]}, "eos_token_id is not valid"),
         ({"tie_word_embeddings": 1}, "tie_word_embeddings is not valid (found 1, expected true or false)"),
         ({"problem_type": "ranking"}, "problem_type is not valid"),
         ({"architectures": "SqueezeBertModel"}, "architectures is not valid (found str"),
@@ -201,11 +209,14 @@ def test_unknown_activation(tmp_path: Path, activation: object) -> None:
     ("values", "word"),
     [
         ({"id2label": {"0": "a", "1": "a"}}, "id2label is not valid (found 'a' twice, expected distinct names)"),
-        ({"id2label": {"0": "a", "1": 1}}, "id2label is not valid (found 1, expected strings)"),
+        ({"id2label": {"0": "a", "1": ["b"]}}, "id2label is not valid (found ['b'], expected strings)"),
         ({"id2label": {"1": "a", "2": "b"}}, "id2label is not valid (found ids 1, 2, expected ids 0 to 1"),
         ({"id2label": {"0": "a", "x": "b"}}, "id2label is not valid (found ids 0, x"),
         ({"id2label": {}}, "id2label is not valid (found no labels, expected at least one)"),
-        ({"id2label": ["a", "b"]}, "id2label is not valid (found list"),
+        ({"id2label": "ab"}, "id2label is not valid (found str"),
+        ({"id2label": 3}, "id2label is not valid (found int"),
+        ({"label2id": ["a"]}, "label2id is not valid (found list"),
+        ({"label2id": {"a": 0, "b": "x"}}, "id2label is not valid (found ids 0, x"),
         ({"id2label": {"0": "a"}, "num_labels": 3}, "num_labels is not valid (found 3, expected the 1 of id2label)"),
         ({"num_labels": 0}, "num_labels is not valid"),
         ({"num_labels": 10**8}, "num_labels is not valid"),
@@ -219,13 +230,115 @@ def test_labels(tmp_path: Path, values: dict[str, object], word: str) -> None:
 def test_labels_are_in_the_order_of_their_ids(tmp_path: Path) -> None:
     labels = {str(index): f"label {index}" for index in reversed(range(12))}
     config = SqueezeBertConfig.from_json_file(write(tmp_path, {"id2label": labels}))
-    assert config.id2label == tuple(f"label {index}" for index in range(12))
+    assert config.labels == tuple(f"label {index}" for index in range(12))
 
 
 @pytest.mark.parametrize(("values", "count"), [({}, 2), ({"num_labels": 3}, 3), ({"id2label": None}, 2)])
 def test_missing_labels_are_numbered(tmp_path: Path, values: dict[str, object], count: int) -> None:
     config = SqueezeBertConfig.from_json_file(write(tmp_path, values))
-    assert config.id2label == tuple(f"LABEL_{index}" for index in range(count))
+    assert config.labels == tuple(f"LABEL_{index}" for index in range(count))
+
+
+# As transformers' config is called
+
+CALLS: dict[str, dict[str, object]] = {
+    "num_labels": {"num_labels": 3},
+    "id2label": {"id2label": {0: "no", 1: "yes", 2: "maybe"}},
+    "both ways": {"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 0, "yes": 1}},
+    "keys of JSON": {"id2label": {"1": "yes", "0": "no"}, "label2id": {"no": 0, "yes": 1}},
+    "everything": {"hidden_size": 48, "embedding_size": 48, "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 1},
+    "outputs": {"output_hidden_states": True, "output_attentions": True, "return_dict": False},
+    "problem": {"problem_type": "regression", "num_labels": 1},
+    "a key of another model": {"rope_theta": 1, "num_labels": 2},
+}
+
+
+def same(ours: SqueezeBertConfig, theirs: transformers.SqueezeBertConfig) -> None:
+    # Theirs keeps the keys of JSON as strings where a map is set later than in the constructor.
+    theirs.id2label = {int(key): label for key, label in theirs.id2label.items()}
+    assert {key: getattr(ours, key) for key in (*KEYS, "num_labels", "model_type")} == {
+        key: getattr(theirs, key) for key in (*KEYS, "num_labels", "model_type")
+    }
+
+
+@pytest.mark.parametrize("values", CALLS.values(), ids=CALLS)
+def test_a_config_is_made_as_transformers_makes_it(values: dict[str, object]) -> None:
+    ours, theirs = SqueezeBertConfig(**values), transformers.SqueezeBertConfig(**values)
+    same(ours, theirs)
+    assert ours.label2id == (theirs.label2id or {label: index for index, label in theirs.id2label.items()})
+    assert SqueezeBertConfig(**theirs.to_dict()) == ours
+
+
+@pytest.mark.parametrize("values", CALLS.values(), ids=CALLS)
+def test_a_config_changes_as_transformers_does(values: dict[str, object]) -> None:
+    ours, theirs = SqueezeBertConfig(num_labels=5), transformers.SqueezeBertConfig(num_labels=5)
+    for key, value in values.items():
+        setattr(ours, key, value)
+        setattr(theirs, key, value)
+    same(ours, theirs)
+    updated = SqueezeBertConfig(num_labels=5)
+    updated.update(values)
+    assert updated == ours
+
+
+@pytest.mark.parametrize("values", CALLS.values(), ids=CALLS)
+def test_a_config_is_read_with_overrides(tmp_path: Path, values: dict[str, object]) -> None:
+    SqueezeBertConfig(id2label=("a", "b"), hidden_dropout_prob=0.3).save_pretrained(tmp_path)
+    known = {key: value for key, value in values.items() if key != "rope_theta"}
+    ours = SqueezeBertConfig.from_pretrained(tmp_path, **known)
+    same(ours, transformers.SqueezeBertConfig.from_pretrained(tmp_path, **known))
+    assert ours.hidden_dropout_prob == 0.3
+
+
+def test_an_override_that_is_no_key_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {})
+    with pytest.raises(UsageError, match="hiden_size: is no setting of a config"):
+        SqueezeBertConfig.from_pretrained(tmp_path, hiden_size=48)
+
+
+def test_a_refused_update_changes_nothing() -> None:
+    config = SqueezeBertConfig()
+    with pytest.raises(UnsupportedModelError, match="q_groups is not valid"):
+        config.update({"num_labels": 3, "q_groups": 5})
+    assert config == SqueezeBertConfig()
+
+
+def test_sizes_may_pass_through_what_no_model_can_have() -> None:
+    config = SqueezeBertConfig()
+    config.hidden_size = 48
+    with pytest.raises(UnsupportedModelError, match="embedding_size is not valid"):
+        config.check()
+    config.embedding_size = 48
+    config.check()
+
+
+def test_both_maps_of_the_labels_stay_each_others_inverse() -> None:
+    config = SqueezeBertConfig(label2id={"yes": 1, "no": 0})
+    assert (config.id2label, config.labels, config.num_labels) == ({0: "no", 1: "yes"}, ("no", "yes"), 2)
+    config.label2id = {"a": 0, "b": 1, "c": 2}
+    assert config.id2label == {0: "a", 1: "b", 2: "c"}
+    config.num_labels = 3
+    assert config.labels == ("a", "b", "c")
+
+
+def test_labels_that_are_numbers_are_named_as_json_writes_them() -> None:
+    assert SqueezeBertConfig(id2label={"0": 1, "1": 2.5, "2": True}).labels == ("1", "2.5", "true")
+
+
+def test_the_json_text_is_the_file(tmp_path: Path) -> None:
+    config = SqueezeBertConfig(num_labels=3)
+    config.save_pretrained(tmp_path)
+    assert config.to_json_string() == (tmp_path / "config.json").read_text()
+    assert SqueezeBertConfig.from_dict(json.loads(config.to_json_string())) == config
+    theirs = json.loads(transformers.SqueezeBertConfig(num_labels=3).to_json_string())
+    del theirs["transformers_version"]
+    assert theirs.items() <= json.loads(config.to_json_string()).items()
+
+
+@pytest.mark.parametrize("key", ["output_attentions", "output_hidden_states", "return_dict"])
+def test_a_switch_of_null_is_the_default(tmp_path: Path, key: str) -> None:
+    config = SqueezeBertConfig.from_json_file(write(tmp_path, {key: None}))
+    assert getattr(config, key) is (key == "return_dict")
 
 
 def test_a_pad_token_of_null_is_the_default(tmp_path: Path) -> None:
@@ -246,7 +359,7 @@ json_values = st.recursive(
 
 
 @settings(max_examples=300)
-@given(st.dictionaries(st.sampled_from([*sorted(KEYS), "id2label", "num_labels", "architectures"]), json_values))
+@given(st.dictionaries(st.sampled_from([*sorted(KEYS), "label2id", "num_labels", "architectures"]), json_values))
 def test_any_values_make_a_config_or_an_error(values: dict[str, object]) -> None:
     try:
         config = SqueezeBertConfig.from_dict({"model_type": "squeezebert"} | values)

@@ -19,15 +19,36 @@ SMALL = SqueezeBertConfig(
 ATOL = 1e-5
 
 configs = st.builds(
-    lambda heads, size, wide, groups, act, layers: SqueezeBertConfig(
+    lambda heads, size, wide, groups, act, layers, others: SqueezeBertConfig(
         vocab_size=50, hidden_size=heads * size * 8, embedding_size=heads * size * 8, num_hidden_layers=layers,
         num_attention_heads=heads, intermediate_size=wide * 8, hidden_act=act, max_position_embeddings=16,
         q_groups=groups[0], k_groups=groups[1], v_groups=groups[2], post_attention_groups=groups[3],
-        intermediate_groups=groups[4], output_groups=groups[5],
+        intermediate_groups=groups[4], output_groups=groups[5], **others,
     ),
     heads=st.integers(1, 5), size=st.integers(1, 3), wide=st.integers(1, 9), layers=st.integers(1, 3),
     groups=st.lists(st.sampled_from((1, 2, 4, 8)), min_size=6, max_size=6), act=st.sampled_from(ACTIVATIONS),
+    others=st.fixed_dictionaries({}, optional={
+        "layer_norm_eps": st.sampled_from((0.0, 1e-12, 1e-5, 1e-3, 0.1, 1.0)), "type_vocab_size": st.integers(2, 4),
+        "pad_token_id": st.integers(0, 49), "bos_token_id": st.none() | st.integers(0, 49),
+        "eos_token_id": st.none() | st.integers(0, 49) | st.lists(st.integers(0, 49), max_size=2),
+        "hidden_dropout_prob": st.floats(0, 1), "attention_probs_dropout_prob": st.floats(0, 1),
+        "initializer_range": st.floats(0.01, 0.5), "tie_word_embeddings": st.booleans(),
+        "num_labels": st.integers(1, 4),
+        "problem_type": st.sampled_from((None, "regression", "multi_label_classification")),
+    }),
 )  # fmt: skip
+
+
+def test_the_property_draws_every_key_of_a_config() -> None:
+    default, drawn = SqueezeBertConfig().to_dict(), {"model_type", "architectures"}
+
+    @settings(max_examples=200, database=None)
+    @given(configs)
+    def draw(config: SqueezeBertConfig) -> None:
+        drawn.update(key for key, value in config.to_dict().items() if value != default[key])
+
+    draw()
+    assert drawn | {"output_attentions", "output_hidden_states", "return_dict"} == set(default)
 
 
 def pair(cls: type[PreTrained], config: SqueezeBertConfig, seed: int = 0) -> tuple[PreTrained, torch.nn.Module]:
@@ -40,7 +61,6 @@ def pair(cls: type[PreTrained], config: SqueezeBertConfig, seed: int = 0) -> tup
         for parameter in ours.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     values = {k: v for k, v in config.to_dict().items() if k != "model_type"}
-    values["id2label"] = dict(enumerate(config.id2label))
     theirs = getattr(transformers, cls.__name__)(transformers.SqueezeBertConfig(**values)).eval()
     theirs.load_state_dict(ours.state_dict())
     return ours, theirs

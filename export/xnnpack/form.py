@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.config import TANH_GELUS, SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
 from squeezebert_mobile.export.parts import (
     Block,
@@ -168,7 +168,7 @@ class FirstTokenAttention(nn.Module):
 
 def activation_of(name: str) -> Callable[[Tensor], Tensor]:
     """The activation, in operators that XNNPACK computes as PyTorch does: its own Gelu is the exact one only."""
-    return _gelu_tanh if name in {"gelu_fast", "gelu_new", "gelu_pytorch_tanh"} else ACTIVATION[name]
+    return _gelu_tanh if name in TANH_GELUS else ACTIVATION[name]
 
 
 def _gelu_tanh(x: Tensor) -> Tensor:

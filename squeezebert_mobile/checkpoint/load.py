@@ -356,7 +356,7 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
     Each file is replaced whole. Tied weights are written once, under the name that transformers keeps. ``dtype`` may be
     torch.float16 for half the size. Raises EnvironmentFault where the folder cannot be written.
     """
-    config = replace(model.config, architectures=(model.task.architecture,))
+    config = replace(model.config, architectures=[model.task.architecture])
     tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
     tensors.pop(_DECODER_BIAS, None)
     if config.tie_word_embeddings:

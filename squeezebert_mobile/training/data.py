@@ -115,14 +115,14 @@ def _target(cell: object, config: SqueezeBertConfig) -> int | tuple[float, ...]:
             raise CellError(f"has {len(values)} values, not {config.num_labels}")
         return values
     if config.problem_type == "multi_label_classification":
-        chosen = {label_id(label, config.id2label) for label in as_list(cell)}
+        chosen = {label_id(label, config.labels) for label in as_list(cell)}
         return tuple(float(index in chosen) for index in range(config.num_labels))
-    return label_id(cell, config.id2label)
+    return label_id(cell, config.labels)
 
 
 def _tagged_example(row: Row, columns: Columns, config: SqueezeBertConfig) -> TaggedExample:
     tokens = tuple(map(str, as_list(columns.get(row, "tokens"))))
-    tags = tuple(label_id(tag, config.id2label) for tag in as_list(columns.get(row, "tags")))
+    tags = tuple(label_id(tag, config.labels) for tag in as_list(columns.get(row, "tags")))
     if len(tokens) != len(tags) or not tokens:
         raise CellError(f"has {len(tokens)} tokens and {len(tags)} tags")
     return TaggedExample(tokens, tags)

@@ -307,7 +307,7 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
     candidates: list[Candidate] = []
     if options.model is not None:
         reference = _checkpoint_subject(options.model, manifest.task)
-        if reference.tokenizer.pieces != opened.tokenizer().pieces or reference.config.id2label != manifest.labels:
+        if reference.tokenizer.pieces != opened.tokenizer().pieces or reference.config.labels != manifest.labels:
             what = "is not the model of this bundle: its vocabulary or its labels differ"
             raise UnsupportedModelError(options.model, what, fix="give the checkpoint that was exported")
         candidates += reference.candidates

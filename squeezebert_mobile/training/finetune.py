@@ -137,7 +137,7 @@ def _with_labels(config: SqueezeBertConfig, options: FinetuneOptions, names: tup
     problem = options.problem_type or config.problem_type
     if problem == "regression" and not options.labels:
         names = ("value",)
-    return replace(config, id2label=names or config.id2label, problem_type=problem)
+    return replace(config, id2label=dict(enumerate(names or config.labels)), problem_type=problem)
 
 
 def _texts(table: Table, columns: Columns) -> list[str]:

@@ -161,14 +161,14 @@ def _tag_metrics(
     config: SqueezeBertConfig, examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
 ) -> tuple[Metric, ...]:
     """Entity F1, precision and recall (CoNLL), and accuracy per word; a word cut off counts as outside, or wrong."""
-    outside = config.id2label.index("O") if "O" in config.id2label else -1
+    outside = config.label2id.get("O", -1)
     entity, word = [], []
     for example, feature, tags in zip(examples, features, observed, strict=True):
         assert isinstance(example, TaggedExample) and feature.words is not None
         predicted = np.full(len(example.tags), outside)
         first = feature.words >= 0
         predicted[feature.words[first]] = tags[first].astype(np.int64)
-        entity.append(_entity_counts(predicted, example.tags, config.id2label))
+        entity.append(_entity_counts(predicted, example.tags, config.labels))
         word.append([(predicted == np.array(example.tags)).sum(), len(example.tags)])
     counts, words = np.array(entity, np.float64), np.array(word, np.float64)
     accuracy = Metric("accuracy", words, _ratio)

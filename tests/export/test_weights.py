@@ -32,7 +32,8 @@ def configs(draw: st.DrawFn) -> SqueezeBertConfig:
         intermediate_size=48,
         max_position_embeddings=16,
         hidden_act=draw(st.sampled_from(["gelu", "gelu_new", "relu", "silu"])),
-        id2label=("a", "b", "c"),
+        layer_norm_eps=draw(st.sampled_from([1e-12, 1e-3, 0.1])),
+        num_labels=3,
         **groups,
     )
 

@@ -31,6 +31,7 @@ def configs(draw):
         **chosen,
         "num_hidden_layers": draw(st.integers(1, 3)),
         "hidden_act": draw(st.sampled_from(ACTIVATIONS)),
+        "layer_norm_eps": draw(st.sampled_from([1e-12, 1e-3, 0.1])),
     }
 
 
@@ -66,7 +67,9 @@ def test_a_pte_of_every_task_is_the_reference_at_every_length(task):
         {"q_groups": 2, "k_groups": 4, "v_groups": 1, "output_groups": 2},
         {"num_attention_heads": 2, "post_attention_groups": 4},
         {"hidden_act": "gelu_new"},
-        {"hidden_act": "mish"},
+        {"hidden_act": "mish", "layer_norm_eps": 0.1},
+        {"hidden_act": "laplace"},
+        {"hidden_act": "sqrtsoftplus"},
     ],
     ids=str,
 )
