@@ -19,7 +19,7 @@ class Emulation:
 
     def run(self, batch: Batch) -> dict[str, Float32]:
         """Outputs by name."""
-        return run_module(self.form, batch, self.form.task.output_names)
+        return run_module(self.form, batch, self.form.output_names)
 
 
 def emulate(model: PreTrained, scheme: Dynamic | Static | None = None) -> Emulation:

@@ -65,7 +65,7 @@ def default_tolerance(precision: Precision) -> Tolerance:
 
 def reference(model: PreTrained, batch: Batch) -> Outputs:
     """The reference's outputs by name."""
-    return run_module(model, batch, model.task.output_names)
+    return run_module(model, batch, model.output_names)
 
 
 def build_cases(model: PreTrained, tokenizer: SqueezeBertTokenizerFast, max_length: int) -> tuple[Case, ...]:
@@ -136,7 +136,7 @@ def check_reference(model: PreTrained, file: Path) -> None:
         golden.parse(file.read_bytes(), str(file)),
         partial(reference, model),
         rank=model.task.rank,
-        allowed=dict.fromkeys(model.task.output_names, _REFERENCE_ATOL),
+        allowed=dict.fromkeys(model.output_names, _REFERENCE_ATOL),
         file=file,
         fix="give the checkpoint that this file was made from",
     )

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export.weights import base_model
 from squeezebert_mobile.model import Layer, PreTrained
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.sentence import SentenceModel, normalized
+from squeezebert_mobile.tasks import POOLER_OUTPUT, Pooling, PoolingMode, Task
 
 Activation = Callable[[Tensor], Tensor]
 Split = Callable[[Tensor, int], list[Tensor]]
@@ -25,6 +26,9 @@ class Layout(Protocol):
 
     def first(self, x: Tensor) -> Tensor:
         """Token 0 of each row, [T, C] -> [N, C]."""
+
+    def pool(self, x: Tensor, mode: PoolingMode) -> Tensor:
+        """One vector of each row's real tokens, [T, C] -> [N, C]."""
 
     def expand(self, x: Tensor) -> Tensor:
         """Per-token values as the caller expects them, [T, L] -> [N, W, L]."""
@@ -118,7 +122,7 @@ class Form(nn.Module):
 
     def __init__(self, model: PreTrained, embeddings: nn.Module, block: MakeBlock, head: nn.Module) -> None:
         super().__init__()
-        self.task, self.embeddings = model.task, embeddings
+        self.task, self.output_names, self.embeddings = model.task, model.output_names, embeddings
         layers = [layer for layer in base_model(model).encoder.layers if isinstance(layer, Layer)]
         self.layers = nn.ModuleList(
             block(layer, model.config, model.task.reads_first_token_only and layer is layers[-1]) for layer in layers
@@ -150,7 +154,8 @@ def make_head(model: PreTrained, copy: Callable[[nn.Module], nn.Module], activat
         case Task.FILL_MASK:
             return VocabularyHead(model.get_submodule("cls.predictions"), copy, activation)
         case Task.FEATURE_EXTRACTION:
-            return FeatureHead(copy(pooler))
+            pooling = model.pooling if isinstance(model, SentenceModel) else None
+            return FeatureHead(copy(pooler) if POOLER_OUTPUT in model.output_names else None, pooling)
 
 
 class ClassifierHead(nn.Module):
@@ -198,14 +203,20 @@ class VocabularyHead(nn.Module):
 
 
 class FeatureHead(nn.Module):
-    """Hidden states [N, W, C] and the pooled first token [N, C]."""
+    """Hidden states [N, W, C], then [N, C] each: the pooled first token and the vector of the text, as far as asked."""
 
-    def __init__(self, pooler: nn.Module) -> None:
+    def __init__(self, pooler: nn.Module | None, pooling: Pooling | None) -> None:
         super().__init__()
-        self.pooler = pooler
+        self.pooler, self._pooling = pooler, pooling
 
     def forward(self, x: Tensor, rows: Layout) -> tuple[Tensor, ...]:
-        return rows.expand(x), torch.tanh(self.pooler(rows.first(x)))
+        outputs = [rows.expand(x)]
+        if self.pooler is not None:
+            outputs.append(torch.tanh(self.pooler(rows.first(x))))
+        if self._pooling is not None:
+            vectors = rows.pool(x, self._pooling.mode)
+            outputs.append(normalized(vectors) if self._pooling.normalize else vectors)
+        return tuple(outputs)
 
 
 @contextmanager

@@ -127,8 +127,8 @@ def _prove(
 ) -> Artifact:
     """The artifact's entry for the manifest, after its bytes answered every golden case in a child process."""
     path = _PATHS[runtime, precision]
-    task = reference.model.task
-    interface = signature(task, reference.model.config, runtime)
+    model = reference.model
+    interface = signature(model.task, model.config, runtime, model.output_names)
     artifact = Artifact(
         path=path,
         sha256=sha256(lowered.data),
@@ -156,7 +156,7 @@ def _prove(
                 tolerance=tolerance,
                 file=path,
                 pad_to=reference.max_length,
-                batched=runtime == "onnx" and task is not Task.MULTIPLE_CHOICE,
+                batched=runtime == "onnx" and model.task is not Task.MULTIPLE_CHOICE,
             )
             if gate is not None:
                 gate.require(session.run, path)

@@ -1,11 +1,12 @@
 """How an exported model is called: names, element types and axes of its inputs and outputs, and its longest input."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squeezebert_mobile.bundle.manifest import TensorSpec
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.tasks import Runtime, Task
+from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Runtime, Task
 
 # The names that optimum and transformers.js look for.
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
@@ -22,33 +23,41 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
 
 
-def signature(task: Task, config: SqueezeBertConfig, runtime: Runtime) -> Signature:
-    """The signature of a task's file; a .pte has neither batch nor mask: it takes one unpadded text, or one choice."""
+def signature(
+    task: Task, config: SqueezeBertConfig, runtime: Runtime, output_names: Sequence[str] | None = None
+) -> Signature:
+    """The signature of a task's file; a .pte has neither batch nor mask: it takes one unpadded text, or one choice.
+
+    ``output_names`` are the model's own, where they are not the task's.
+    """
     onnx = runtime == "onnx"
     names = INPUT_NAMES if onnx else ("input_ids", "token_type_ids")
     rows: Axes = ("batch_size",) if onnx else (1,)
     choices: Axes = ("num_choices",) if onnx else (1,)
     texts = (*rows, *choices) if onnx and task is Task.MULTIPLE_CHOICE else rows
     inputs = tuple(TensorSpec(name=name, dtype="int64", axes=(*texts, "sequence_length")) for name in names)
-    outputs = zip(task.output_names, _output_axes(task, config, rows, choices), strict=True)
-    return Signature(inputs, tuple(TensorSpec(name=name, dtype="float32", axes=axes) for name, axes in outputs))
+    outputs = tuple(
+        TensorSpec(name=name, dtype="float32", axes=_output_axes(name, task, config, rows, choices))
+        for name in output_names or task.output_names
+    )
+    return Signature(inputs, outputs)
 
 
-def _output_axes(task: Task, config: SqueezeBertConfig, rows: Axes, choices: Axes) -> tuple[Axes, ...]:
+def _output_axes(name: str, task: Task, config: SqueezeBertConfig, rows: Axes, choices: Axes) -> Axes:
     tokens = (*rows, "sequence_length")
     match task:
         case Task.FEATURE_EXTRACTION:
-            return (*tokens, config.hidden_size), (*rows, config.hidden_size)
+            return (*(rows if name in (POOLER_OUTPUT, SENTENCE_EMBEDDING) else tokens), config.hidden_size)
         case Task.FILL_MASK:
-            return ((*tokens, config.vocab_size),)
+            return (*tokens, config.vocab_size)
         case Task.TEXT_CLASSIFICATION:
-            return ((*rows, config.num_labels),)
+            return (*rows, config.num_labels)
         case Task.TOKEN_CLASSIFICATION:
-            return ((*tokens, config.num_labels),)
+            return (*tokens, config.num_labels)
         case Task.QUESTION_ANSWERING:
-            return tokens, tokens
+            return tokens
         case Task.MULTIPLE_CHOICE:
-            return ((*rows, *choices),)
+            return (*rows, *choices)
 
 
 def checked_length(asked: int | None, longest: int) -> int:

@@ -73,7 +73,7 @@ def _require_the_same(
     before = encode(tokenizer, rows, model.task, length)
     after = encode(trimmed.tokenizer, rows, model.task, length)
     for row, old, new in zip(rows, before, after, strict=True):
-        expected, found = (run_module(m, batch, m.task.output_names) for m, batch in ((model, old), (smaller, new)))
+        expected, found = (run_module(m, batch, m.output_names) for m, batch in ((model, old), (smaller, new)))
         if model.task is Task.FILL_MASK:
             expected = {name: value[..., trimmed.kept_ids] for name, value in expected.items()}
         same = (_equal(value, found[name]) for name, value in expected.items())

@@ -171,6 +171,11 @@ class PreTrained(nn.Module):
         config.check()
         self.config = config
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The outputs in order."""
+        return self.task.output_names
+
     def reset_parameters(self) -> None:
         """Random weights as BERT's: normal of ``initializer_range``, zero biases, zero padding row."""
         for module in self.modules():

@@ -1,6 +1,7 @@
 """The six tasks and what each one's model is called and returns; the runtimes and precisions of its files."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -8,6 +9,20 @@ Runtime = Literal["onnx", "executorch"]
 # What can run a model here: PyTorch has the reference.
 Backend = Literal[Runtime, "torch"]
 Precision = Literal["fp32", "fp16", "int8", "int8-static"]
+PoolingMode = Literal["mean", "cls", "max"]
+
+POOLER_OUTPUT, SENTENCE_EMBEDDING = "pooler_output", "sentence_embedding"
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How hidden states become the vector of a text: their mean, the first one or their maximum, padding left out.
+
+    ``normalize`` divides the vector by its Euclidean length.
+    """
+
+    mode: PoolingMode
+    normalize: bool = False
 
 
 class Task(StrEnum):
@@ -27,10 +42,10 @@ class Task(StrEnum):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The outputs of the exported model, in order."""
+        """The outputs of the exported model, in order; a body may have others (`sentence.SentenceModel`)."""
         match self:
             case Task.FEATURE_EXTRACTION:
-                return ("last_hidden_state", "pooler_output")
+                return ("last_hidden_state", POOLER_OUTPUT)
             case Task.QUESTION_ANSWERING:
                 return ("start_logits", "end_logits")
             case _:

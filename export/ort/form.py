@@ -24,7 +24,8 @@ from squeezebert_mobile.export.parts import (
     share_linear,
 )
 from squeezebert_mobile.model import ACTIVATION, Layer, PreTrained, SqueezeBertModel
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.sentence import pool
+from squeezebert_mobile.tasks import PoolingMode, Task
 
 # exp(-1e4) is 0 in fp32 as exp(-3.4e38) is, and unlike that it survives quantization and fp16.
 MASKED = -1e4
@@ -34,12 +35,14 @@ MASKED = -1e4
 class Rows:
     """The kept tokens: N rows of K. ``bias`` [N, 1, 1, K] is added to the attention scores.
 
+    ``hidden`` [N, K] marks those that fill up a shorter row, or a masked token 0.
     ``order`` [N, K] is the position of each kept token, ``back`` [N, W] the kept token of each position: for a dropped
     position the one before it.
     """
 
     n: int
     k: int
+    hidden: Tensor
     bias: Tensor
     order: Tensor
     back: Tensor
@@ -47,6 +50,10 @@ class Rows:
     def first(self, x: Tensor) -> Tensor:
         """Token 0 of each row, [T, C] -> [N, C]."""
         return x.view(self.n, self.k, -1)[:, 0]
+
+    def pool(self, x: Tensor, mode: PoolingMode) -> Tensor:
+        """One vector of each row's real tokens, [T, C] -> [N, C]."""
+        return pool(x.view(self.n, self.k, -1), ~self.hidden, mode)
 
     def expand(self, x: Tensor) -> Tensor:
         """Values of kept tokens [T, L] at their positions again, [N, W, L]; a dropped one repeats the one before it."""
@@ -74,6 +81,7 @@ def compact(mask: Tensor) -> Rows:
     return Rows(
         n=mask.shape[0],
         k=longest,
+        hidden=hidden,
         bias=(hidden.to(torch.float32) * MASKED)[:, None, None],
         order=order,
         back=keep.to(torch.int64).cumsum(1) - 1,

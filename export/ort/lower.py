@@ -37,7 +37,7 @@ def lower_onnx(
     Raises UsageError for an opset or length outside of what the runtimes and the model take.
     """
     length = checked_length(max_seq_len, model.config.max_position_embeddings)
-    interface = signature(model.task, model.config, "onnx")
+    interface = signature(model.task, model.config, "onnx", model.output_names)
     if opset not in OPSETS:
         raise UsageError(
             "--opset", "is not supported", found=opset, expected=f"{OPSETS[0]} to {OPSETS[-1]}", fix="leave --opset out"

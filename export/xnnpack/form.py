@@ -26,6 +26,7 @@ from squeezebert_mobile.export.parts import (
     share_linear,
 )
 from squeezebert_mobile.model import ACTIVATION, Layer, PreTrained, SqueezeBertModel
+from squeezebert_mobile.tasks import PoolingMode
 
 
 class Maps(nn.Module):
@@ -72,6 +73,16 @@ class OneText:
     def first(self, x: Tensor) -> Tensor:
         """Token 0 alone, [.., W, C] -> [.., 1, C]."""
         return x[..., :1, :]
+
+    def pool(self, x: Tensor, mode: PoolingMode) -> Tensor:
+        """One vector of all tokens, [W, C] -> [1, C]; in fp32, for a sum over the tokens is too long for fp16."""
+        match mode:
+            case "mean":
+                return x.float().mean(0, keepdim=True)
+            case "cls":
+                return self.first(x).float()
+            case "max":
+                return x.float().amax(0, keepdim=True)
 
     def expand(self, x: Tensor) -> Tensor:
         """[W, L] as the batch of one that callers expect, [1, W, L]."""

@@ -58,7 +58,7 @@ def _unpadded(value: Float32, task: Task, length: int) -> Float32:
 def torch_predict(model: PreTrained) -> Predict:
     """The call that runtimes have, for a model in eval mode on its own device."""
     model.eval()
-    return lambda batch: run_module(model, batch, model.task.output_names)
+    return lambda batch: run_module(model, batch, model.output_names)
 
 
 @contextmanager
