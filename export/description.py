@@ -14,17 +14,22 @@ from squeezebert_mobile.bundle.manifest import (
     Artifact,
     FileEntry,
     Manifest,
+    PoolingFacts,
     PostProcessing,
     Producer,
     RecommendedCall,
     Source,
     TokenizerFacts,
 )
+from squeezebert_mobile.checkpoint import sentence
+from squeezebert_mobile.checkpoint.sentence import ACTIVATION_PATHS, Activation
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.export import parity
 from squeezebert_mobile.export.reference import Reference
 from squeezebert_mobile.files import dump_json
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.sentence import SentenceModel
+from squeezebert_mobile.tasks import Pooling, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 
@@ -34,12 +39,23 @@ def describe(
     """The manifest, and the files that go with the artifacts by their path."""
     config = dataclasses.replace(reference.model.config, architectures=[reference.model.task.architecture])
     files = _tokenizer_files(reference.tokenizer, reference.max_length)
-    files[CONFIG_NAME] = dump_json(config.to_dict())
+    files[CONFIG_NAME] = dump_json(config.to_dict() | _own_keys(reference.activation))
+    if pooling := _pooling(reference.model):
+        files |= sentence.declaration(pooling, hidden_size=config.hidden_size, max_length=reference.max_length)
     files[GOLDEN_NAME] = golden.dump(parity.golden_cases(cases, reference.max_length))
     described = _manifest(reference, artifacts)
     files[CARD_NAME] = card(described).encode()
     entries = tuple(bundles.entry(path, data) for path, data in sorted(files.items()))
     return described.model_copy(update={"files": entries}), files
+
+
+def _own_keys(activation: Activation | None) -> dict[str, object]:
+    """What sentence-transformers reads a reranker's activation from."""
+    return {} if activation is None else {"sentence_transformers": {"activation_fn": ACTIVATION_PATHS[activation]}}
+
+
+def _pooling(model: PreTrained) -> Pooling | None:
+    return model.pooling if isinstance(model, SentenceModel) else None
 
 
 def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> dict[str, bytes]:
@@ -51,11 +67,13 @@ def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> di
 
 def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest:
     task, config, source = reference.model.task, reference.model.config, reference.source
+    pooling = _pooling(reference.model)
     return Manifest(
         schema_version=2,
         task=task,
         labels=config.labels if task.has_labels else (),
-        postprocessing=_postprocessing(task, config),
+        postprocessing=_postprocessing(task, config, reference.activation),
+        pooling=None if pooling is None else PoolingFacts(mode=pooling.mode, normalize=pooling.normalize),
         tokenizer=_tokenizer_facts(reference.tokenizer, reference.max_length),
         files=(),
         artifacts=artifacts,
@@ -74,8 +92,8 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
     )
 
 
-def _postprocessing(task: Task, config: SqueezeBertConfig) -> PostProcessing:
-    """What turns the logits into answers; one label means regression, as in transformers."""
+def _postprocessing(task: Task, config: SqueezeBertConfig, activation: Activation | None) -> PostProcessing:
+    """What turns the logits into answers; one label means regression, as in transformers, unless it says otherwise."""
     match task:
         case Task.FEATURE_EXTRACTION:
             return "none"
@@ -88,6 +106,8 @@ def _postprocessing(task: Task, config: SqueezeBertConfig) -> PostProcessing:
         case Task.MULTIPLE_CHOICE:
             return "choice"
         case Task.TEXT_CLASSIFICATION:
+            if activation is not None:
+                return "sigmoid" if activation == "sigmoid" else "regression"
             if config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1):
                 return "regression"
             return "sigmoid" if config.problem_type == "multi_label_classification" else "softmax"

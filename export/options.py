@@ -8,7 +8,7 @@ import typer
 
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.options import Options
-from squeezebert_mobile.tasks import Precision, Runtime, Task
+from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
 from squeezebert_mobile.training.options import Columns
 
 Method = Literal["minmax", "percentile"]
@@ -36,6 +36,14 @@ class ExportOptions(Options):
     task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
     runtimes: Annotated[tuple[Runtime, ...], typer.Option("--runtime", help="repeatable")] = ("onnx", "executorch")
     precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable")] = ("fp32", "int8")
+    pooling: Annotated[
+        PoolingMode | None,
+        typer.Option(help="how feature-extraction makes the vector of a text; default: what modules.json says"),
+    ] = None
+    normalize: Annotated[
+        bool | None,
+        typer.Option("--normalize/--no-normalize", help="give that vector length 1; default: what modules.json says"),
+    ] = None
     max_seq_len: Annotated[int | None, typer.Option(help="longest input in tokens; default: all positions")] = None
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18
     atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None

@@ -4,11 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.checkpoint.load import Checkpoint
+from squeezebert_mobile.checkpoint.sentence import Activation
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL, Source
+from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.signature import checked_length
 from squeezebert_mobile.export.trimming import trim_vocabulary
 from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.tasks import Pooling, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 
@@ -16,7 +20,8 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 class Reference:
     """A model in eval mode with its tokenizer, the longest input to export for, and where it came from.
 
-    ``notes`` says what was changed between the files and the model.
+    ``notes`` says what was changed between the files and the model, ``activation`` what a reranker's logit goes
+    through.
     """
 
     model: PreTrained
@@ -24,6 +29,7 @@ class Reference:
     max_length: int
     source: Source
     notes: tuple[str, ...]
+    activation: Activation | None = None
 
 
 def load_reference(options: ExportOptions) -> Reference:
@@ -32,12 +38,26 @@ def load_reference(options: ExportOptions) -> Reference:
     loaded = checkpoint.load(
         source, revision=options.revision, state_key=options.state_key, strip_prefix=options.strip_prefix
     )
-    fitted = checkpoint.load_model(loaded, options.task)
+    task = options.task or loaded.require_task()
+    fitted = checkpoint.load_model(loaded, task, pooling=_pooling(options, loaded, task))
     tokenizer = loaded.tokenizer()
     limit = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
     max_length = checked_length(options.max_seq_len, limit)
-    reference = Reference(fitted.model, tokenizer, max_length, loaded.source, fitted.notes)
+    scores = task is Task.TEXT_CLASSIFICATION and loaded.config.num_labels == 1
+    activation = loaded.declared.activation() if scores else None
+    reference = Reference(fitted.model, tokenizer, max_length, loaded.source, fitted.notes, activation)
     return reference if options.trim_vocab is None else _trimmed(reference, options.trim_vocab)
+
+
+def _pooling(options: ExportOptions, loaded: Checkpoint, task: Task) -> Pooling | None:
+    """What the checkpoint declares, and the options in its place. Raises UsageError for another task."""
+    if task is Task.FEATURE_EXTRACTION:
+        return loaded.declared.pooling(options.pooling, options.normalize)
+    for option, given in (("--pooling", options.pooling), ("--normalize", options.normalize)):
+        if given is not None:
+            fix = f"leave it out, or add --task {Task.FEATURE_EXTRACTION}"
+            raise UsageError(option, f"has no meaning for {task}", found=given, fix=fix)
+    return None
 
 
 def _trimmed(reference: Reference, file: Path) -> Reference:

@@ -52,7 +52,7 @@ def trim_vocabulary(model: PreTrained, tokenizer: SqueezeBertTokenizerFast, file
 def _with_rows(model: PreTrained, trimmed: Trimmed) -> PreTrained:
     kept = torch.from_numpy(trimmed.kept_ids)
     config = replace(model.config, vocab_size=len(kept), pad_token_id=trimmed.tokenizer.pad_token_id)
-    smaller = type(model)(config)
+    smaller = model.like(config)
     state = {
         name: tensor[kept] if name.endswith(_TABLES) and len(tensor) == model.config.vocab_size else tensor
         for name, tensor in model.state_dict().items()

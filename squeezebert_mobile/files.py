@@ -15,6 +15,7 @@ SUMS_NAME = "SHA256SUMS"
 # The published SqueezeBERTs have 0.2 GB; the largest config that is accepted would not fit a phone by far.
 MAX_BYTES = 16 * 1024**3
 MAX_JSON_BYTES = 32 * 1024**2
+_ORIGINAL = "replace it with the original file"
 _SUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 
 
@@ -124,13 +125,28 @@ def read_json(path: Path) -> dict[str, object]:
     return parse_json(data, path)
 
 
+def read_json_list(path: Path) -> list[object]:
+    """The JSON list in a file. Raises as `files.read_file` and `parse_json`, with a list in the place of the object."""
+    data, _ = read_file(path, max_bytes=MAX_JSON_BYTES)
+    value = _parse(data, path)
+    if not isinstance(value, list):
+        raise InputFileError(path, "is not a list", found=type(value).__name__, expected="a list", fix=_ORIGINAL)
+    return value
+
+
 def parse_json(data: bytes, file: str | Path) -> dict[str, object]:
     """The JSON object in ``data``; ``file`` names it in errors.
 
     Raises InputFileError for a byte order mark, other encodings than UTF-8, NaN, duplicate keys, a malformed, too
     deeply nested or non-object file, with line and column where there is one.
     """
-    fix = "replace it with the original file"
+    value = _parse(data, file)
+    if not isinstance(value, dict):
+        raise InputFileError(file, "is not an object", found=type(value).__name__, expected="an object", fix=_ORIGINAL)
+    return value
+
+
+def _parse(data: bytes, file: str | Path) -> object:
     if data.startswith(b"\xef\xbb\xbf"):
         raise InputFileError(file, "starts with a byte order mark", fix="save it as UTF-8 without a mark")
 
@@ -146,16 +162,13 @@ def parse_json(data: bytes, file: str | Path) -> dict[str, object]:
         return result
 
     try:
-        value = json.loads(data.decode(), parse_constant=reject_constant, object_pairs_hook=reject_duplicates)
+        return json.loads(data.decode(), parse_constant=reject_constant, object_pairs_hook=reject_duplicates)
     except UnicodeDecodeError as error:
-        raise InputFileError(file, f"is not UTF-8 at byte {error.start}", fix=fix) from None
+        raise InputFileError(file, f"is not UTF-8 at byte {error.start}", fix=_ORIGINAL) from None
     except RecursionError:
-        raise InputFileError(file, "is nested too deeply", fix=fix) from None
+        raise InputFileError(file, "is nested too deeply", fix=_ORIGINAL) from None
     except ValueError as error:
-        raise InputFileError(file, f"is not JSON: {error}", fix=fix) from None
-    if not isinstance(value, dict):
-        raise InputFileError(file, "is not an object", found=type(value).__name__, expected="an object", fix=fix)
-    return value
+        raise InputFileError(file, f"is not JSON: {error}", fix=_ORIGINAL) from None
 
 
 def dump_json(value: Mapping[str, object]) -> bytes:

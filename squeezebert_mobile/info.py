@@ -34,12 +34,18 @@ def _of_bundle(name: str, bundle: bundles.Bundle) -> Information:
         "digest": bundle.digest,
         "task": str(bundle.manifest.task),
         "labels": ", ".join(bundle.manifest.labels) or "-",
+        "pooling": _pooling(bundle.manifest),
         "source": source.name,
         "revision": source.revision or "-",
         "source digest": source.digest,
         "notes": "; ".join(source.notes) or "-",
     }
     return Information(facts, bundle.manifest)
+
+
+def _pooling(manifest: Manifest) -> str:
+    pooling = manifest.pooling
+    return "-" if pooling is None else f"{pooling.mode}{', of length 1' if pooling.normalize else ''}"
 
 
 def _of_checkpoint(source: str | Path, revision: str | None) -> Information:
@@ -51,6 +57,7 @@ def _of_checkpoint(source: str | Path, revision: str | None) -> Information:
         "revision": loaded.source.revision or "-",
         "digest": loaded.source.digest,
         "task": str(loaded.task or "-"),
+        "modules": ", ".join(module.kind for module in loaded.declared.modules) or "-",
         "tensors": len(loaded.tensors),
         "parameters": sum(tensor.numel() for tensor in loaded.tensors.values()),
         "notes": "; ".join(loaded.source.notes) or "-",

@@ -176,6 +176,10 @@ class PreTrained(nn.Module):
         """The outputs in order."""
         return self.task.output_names
 
+    def like(self, config: SqueezeBertConfig) -> Self:
+        """A new model of the same kind with random weights."""
+        return type(self)(config)
+
     def reset_parameters(self) -> None:
         """Random weights as BERT's: normal of ``initializer_range``, zero biases, zero padding row."""
         for module in self.modules():

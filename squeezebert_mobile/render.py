@@ -49,7 +49,7 @@ def predictions(results: "Sequence[Prediction]") -> str:
 
 def prediction(result: "Prediction") -> str:
     """One answer, with what a reader should know of how the text was read."""
-    from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, LabelScore
+    from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, LabelScore, Similarity
 
     sample, answer = result.sample, result.result
     lines = [sample.text if sample.text_pair is None else f"{sample.text}  |  {sample.text_pair}"]
@@ -60,8 +60,10 @@ def prediction(result: "Prediction") -> str:
             scores = zip(sample.options, answer.scores, strict=True)
             lines += [f"{'> ' if i == answer.index else '  '}{_bar(s)}  {o}" for i, (o, s) in enumerate(scores)]
         case Embedding():
-            shown = ", ".join(f"{value:.4f}" for value in answer.vector[:6])
-            lines.append(f"  [{shown}, ...] of {len(answer.vector)}")
+            lines.append(f"  {_vector(answer.vector)}")
+        case Similarity():
+            lines.append(f"  similarity {answer.score:.4f}")
+            lines += [f"  {_vector(vector)}" for vector in answer.vectors]
         case _:
             for item in answer:
                 if isinstance(item, LabelScore):
@@ -71,6 +73,10 @@ def prediction(result: "Prediction") -> str:
                 else:
                     lines.append(f"  {item.label}  {item.text!r}  {item.score:.4f}  at {item.start}..{item.end}")
     return "\n".join([*lines, *_notes(result)])
+
+
+def _vector(values: "Sequence[float]") -> str:
+    return f"[{', '.join(f'{value:.4f}' for value in values[:6])}, ...] of {len(values)}"
 
 
 def _bar(score: float) -> str:

@@ -1,5 +1,7 @@
 """A body that gives the vector of a text, by the pooling that its checkpoint declares, or that lacks a pooler."""
 
+from typing import Self
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,10 @@ class SentenceModel(SqueezeBertModel):
         """The outputs in order."""
         pooler = (POOLER_OUTPUT,) if self.has_pooler else ()
         return ("last_hidden_state", *pooler, *((SENTENCE_EMBEDDING,) if self.pooling else ()))
+
+    def like(self, config: SqueezeBertConfig) -> Self:
+        """A new model with the same outputs and random weights."""
+        return type(self)(config, self.pooling, has_pooler=self.has_pooler)
 
     def forward(  # type: ignore[override]
         self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None

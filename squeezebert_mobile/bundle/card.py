@@ -1,13 +1,13 @@
 """The README.md of a bundle, generated from its manifest."""
 
-from squeezebert_mobile.bundle.manifest import Artifact, Manifest
+from squeezebert_mobile.bundle.manifest import Artifact, Manifest, PoolingFacts
 
 CARD_NAME = "README.md"
 
 
 def card(manifest: Manifest) -> str:
     """A model card in Markdown: what it is, how to call it, what was proven, where it came from."""
-    source, call = manifest.source, manifest.recommended_call
+    source, call, pooling = manifest.source, manifest.recommended_call, manifest.pooling
     length = manifest.tokenizer.max_length
     revision = f" at revision {source.revision}" if source.revision else ""
     lines = [
@@ -17,6 +17,7 @@ def card(manifest: Manifest) -> str:
         "`bundle.json` describes every file; check all of it with `squeezebert-mobile verify FOLDER`.",
         "",
         *([f"Labels: {', '.join(manifest.labels)}.", ""] if manifest.labels else []),
+        *([f"Its output `sentence_embedding` is the vector of the text: {_pooled(pooling)}.", ""] if pooling else []),
         f"Call it with batch {call.batch}, padding {call.padding}, {call.threads} thread; texts up to {length} tokens.",
         "Run a text without padding: it is fastest, and a dynamic int8 file then answers by that text alone.",
         "",
@@ -32,6 +33,15 @@ def card(manifest: Manifest) -> str:
         *(f"- note: {note}" for note in source.notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _pooled(pooling: PoolingFacts) -> str:
+    of = {
+        "mean": "the mean of the hidden states",
+        "cls": "the first hidden state",
+        "max": "the maximum of the hidden states",
+    }
+    return of[pooling.mode] + (", of length 1" if pooling.normalize else "")
 
 
 def _row(artifact: Artifact) -> str:

@@ -15,14 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from squeezebert_mobile.errors import IntegrityError
 from squeezebert_mobile.files import dump_json, parse_json, require_digest, sha256
-from squeezebert_mobile.tasks import Precision, Runtime, Task
+from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
 
 SCHEMA_VERSION = 2
 MANIFEST_NAME = "bundle.json"
 # Where no absolute gate says more: fp32 sums in another order.
 _ALLOWED = 1e-4
 # What schema 2 added, as pydantic's ``exclude``. Each of these fields has the default that schema 1 meant.
-_SINCE_2 = {"tokenizer": {"added_tokens", "single", "pair", "truncation_side"}}
+_SINCE_2 = {"tokenizer": {"added_tokens", "single", "pair", "truncation_side"}, "pooling": True}
 _SEAL = "seal"
 _UNSEALED = "0" * 64
 
@@ -198,6 +198,13 @@ class RecommendedCall(Record):
     threads: Annotated[int, Field(ge=1)]
 
 
+class PoolingFacts(Record):
+    """How the artifacts themselves make the output sentence_embedding of their hidden states."""
+
+    mode: PoolingMode
+    normalize: bool
+
+
 class Producer(Record):
     """The versions that wrote the bundle."""
 
@@ -209,12 +216,13 @@ class Producer(Record):
 
 
 class Manifest(Record):
-    """The whole of bundle.json."""
+    """The whole of bundle.json; ``pooling`` is null where no output is the vector of a text."""
 
     schema_version: Literal[1, 2]
     task: Task = Field(strict=False)
     labels: tuple[str, ...]
     postprocessing: PostProcessing
+    pooling: PoolingFacts | None = None
     tokenizer: TokenizerFacts
     files: tuple[FileEntry, ...]
     artifacts: tuple[Artifact, ...]

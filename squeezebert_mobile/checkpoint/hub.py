@@ -16,7 +16,14 @@ _SMALL_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
+    # sentence-transformers: each module but the first has a folder of its own, and that one may.
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "[0-9]_*/*.json",
+    "[0-9]_*/vocab.txt",
 )
+_PLACES = ("", "0_*/")
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 
@@ -62,11 +69,14 @@ def _snapshot(repo: str, revision: str | None, *, weights: bool) -> Path:
     if not _is_commit(revision):
         _refuse_renamed(repo, revision)
     try:
-        wanted = [*_SMALL_FILES, *(_SAFETENSORS if weights else ())]
+        safetensors, pickles = (
+            [f"{place}{name}" for place in _PLACES for name in names] for names in (_SAFETENSORS, _PICKLES)
+        )
+        wanted = [*_SMALL_FILES, *(safetensors if weights else ())]
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
-        if weights and not any((folder / name).exists() for name in _SAFETENSORS[:2]):
+        if weights and not any(any(folder.glob(name)) for name in safetensors):
             # The same commit, even if the branch has moved on meanwhile.
-            snapshot_download(repo, revision=folder.name, allow_patterns=[*_SMALL_FILES, *_PICKLES])
+            snapshot_download(repo, revision=folder.name, allow_patterns=[*_SMALL_FILES, *pickles])
     except HFValidationError:
         fix = "name an existing folder, or a hub repository as OWNER/NAME"
         raise UsageError(repo, "is neither a folder nor the name of a hub repository", fix=fix) from None

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.checkpoint import hub, pickle, safetensors
+from squeezebert_mobile.checkpoint.sentence import SentenceFolder
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, dump_json, parse_json, read_file
-from squeezebert_mobile.model import PreTrained, model_class
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.model import PreTrained, SqueezeBertModel, model_class
+from squeezebert_mobile.sentence import SentenceModel
+from squeezebert_mobile.tasks import POOLER_OUTPUT, Pooling, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _SAFETENSORS, _PICKLE = "model.safetensors", "pytorch_model.bin"
@@ -31,7 +33,6 @@ _BODY = "transformer."
 # The first names of every head that a SqueezeBERT checkpoint may carry; `cls.` also holds pre-training's second head.
 _HEADS = ("classifier.", "qa_outputs.", "cls.")
 _POOLER = "pooler.dense."
-_READ_POOLER = (Task.FEATURE_EXTRACTION, Task.TEXT_CLASSIFICATION, Task.MULTIPLE_CHOICE)
 _WORDS = "embeddings.word_embeddings.weight"
 _POSITION_IDS = "embeddings.position_ids"
 _DECODER, _BIAS, _DECODER_BIAS = (f"cls.predictions.{name}" for name in ("decoder.weight", "bias", "decoder.bias"))
@@ -48,7 +49,8 @@ _ROW_KEYS = {
 class Checkpoint:
     """A verified checkpoint: its config, its fp32 tensors under the names of the file, and where they came from.
 
-    ``task`` is None where ``architectures`` names no SqueezeBERT class; ``folder`` also holds the tokenizer's files.
+    ``task`` is None where ``architectures`` names no SqueezeBERT class; ``folder`` also holds the tokenizer's files;
+    ``declared`` is what sentence-transformers says of them.
     """
 
     config: SqueezeBertConfig
@@ -57,6 +59,7 @@ class Checkpoint:
     folder: Path
     weights_path: Path
     source: Source
+    declared: SentenceFolder
 
     def require_task(self) -> Task:
         """The task that config.json names. Raises UnsupportedModelError where it names none."""
@@ -69,7 +72,7 @@ class Checkpoint:
 
     def tokenizer(self) -> SqueezeBertTokenizerFast:
         """The tokenizer beside the weights. Raises as its `from_pretrained` and `check_against`."""
-        tokenizer = SqueezeBertTokenizerFast.from_pretrained(self.folder)
+        tokenizer = self.declared.tokenizer(SqueezeBertTokenizerFast.from_pretrained(self.folder))
         tokenizer.check_against(self.config.vocab_size)
         return tokenizer
 
@@ -94,7 +97,8 @@ def load(
     EnvironmentFault or UsageError.
     """
     given = Path(source)
-    folder = hub.resolve(given.parent if given.is_file() else source, revision=revision)
+    declared = SentenceFolder.open(hub.resolve(given.parent if given.is_file() else source, revision=revision))
+    folder = declared.transformer
     path = given if given.is_file() else _locate(folder)
     data, config_file = read_file(folder / CONFIG_NAME, max_bytes=MAX_JSON_BYTES)
     config = SqueezeBertConfig.from_json(data, file=folder / CONFIG_NAME)
@@ -106,16 +110,17 @@ def load(
     return Checkpoint(
         config=config,
         tensors=tensors,
-        task=Task.from_architectures(config.architectures),
+        task=Task.FEATURE_EXTRACTION if declared.embeds else Task.from_architectures(config.architectures),
         folder=folder,
         weights_path=path,
         # A path tells where a checkpoint lay on one machine; its last part is the same everywhere.
         source=Source(
             name=given.resolve().name if given.exists() else str(source),
-            revision=hub.commit_of(folder),
+            revision=hub.commit_of(declared.folder),
             files=(config_file, *files),
-            notes=notes,
+            notes=(*notes, *declared.notes()),
         ),
+        declared=declared,
     )
 
 
@@ -251,11 +256,22 @@ def load_model(
     task: Task | None = None,
     *,
     config: SqueezeBertConfig | None = None,
+    pooling: Pooling | None = None,
     init_head: bool = False,
 ) -> Fitted:
-    """The checkpoint's model; its own task and config unless others are given. Raises as `require_task` and `fit`."""
-    made = model_class(task or checkpoint.require_task())(config or checkpoint.config)
+    """The checkpoint's model; its own task and config unless others are given. Raises as `require_task` and `fit`.
+
+    A body without a pooler, or with ``pooling``, is a `SentenceModel`.
+    """
+    chosen, config = task or checkpoint.require_task(), config or checkpoint.config
+    made = _body(checkpoint, config, pooling) if chosen is Task.FEATURE_EXTRACTION else model_class(chosen)(config)
     return fit(checkpoint, made, init_head=init_head)
+
+
+def _body(checkpoint: Checkpoint, config: SqueezeBertConfig, pooling: Pooling | None) -> SqueezeBertModel:
+    has_pooler = any(_POOLER in name for name in checkpoint.tensors)
+    plain = has_pooler and pooling is None
+    return SqueezeBertModel(config) if plain else SentenceModel(config, pooling, has_pooler=has_pooler)
 
 
 def fit(checkpoint: Checkpoint, model: PreTrained, *, init_head: bool = False) -> Fitted:
@@ -276,17 +292,22 @@ def fit(checkpoint: Checkpoint, model: PreTrained, *, init_head: bool = False) -
         if name in given:
             _check_shape(checkpoint, name, given[name], own[name])
     missing = [name for name in own if name not in given]
-    # These tasks have a pooler by inheritance only: any value gives the same outputs.
-    unread = [name for name in missing if model.task not in _READ_POOLER and name.startswith(prefix + _POOLER)]
+    # Models without one have a pooler by inheritance only: any value gives the same outputs.
+    unread = [name for name in missing if not _reads_pooler(model) and name.startswith(prefix + _POOLER)]
     head = (*_HEADS, prefix + _POOLER)
     initialised = [name for name in missing if init_head and name not in unread and name.startswith(head)]
     _refuse_missing(checkpoint, [name for name in missing if name not in {*unread, *initialised}])
     state = {name: given.get(name, own[name]) for name in own} | {name: torch.zeros_like(own[name]) for name in unread}
     notes = [f"{name} is left out: it belongs to another head" for name in extra]
-    notes += [f"{name} is missing and set to zero: {model.task} does not read it" for name in unread]
+    reader = "no output reads" if model.task is Task.FEATURE_EXTRACTION else f"{model.task} does not read"
+    notes += [f"{name} is missing and set to zero: {reader} it" for name in unread]
     notes += [f"{name} is missing and initialised at random" for name in initialised]
     model.load_state_dict(state)
     return Fitted(model.eval(), tuple(initialised), tuple(notes))
+
+
+def _reads_pooler(model: PreTrained) -> bool:
+    return model.task.reads_first_token_only or POOLER_OUTPUT in model.output_names
 
 
 def _under(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
@@ -359,6 +380,8 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
     config = replace(model.config, architectures=[model.task.architecture])
     tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
     tensors.pop(_DECODER_BIAS, None)
+    if isinstance(model, SentenceModel) and not model.has_pooler:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_POOLER)}
     if config.tie_word_embeddings:
         tensors.pop(_DECODER, None)
     with staged_file(folder / _SAFETENSORS) as partial:

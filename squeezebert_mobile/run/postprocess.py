@@ -67,8 +67,22 @@ class Embedding:
     vector: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Similarity:
+    """The cosine of the vectors of two texts, -1 to 1, with the vectors, [C] each."""
+
+    score: float
+    vectors: tuple[tuple[float, ...], tuple[float, ...]]
+
+
 Result = (
-    tuple[LabelScore, ...] | tuple[Entity, ...] | AnswerSpan | tuple[tuple[MaskFilling, ...], ...] | Choice | Embedding
+    tuple[LabelScore, ...]
+    | tuple[Entity, ...]
+    | AnswerSpan
+    | tuple[tuple[MaskFilling, ...], ...]
+    | Choice
+    | Embedding
+    | Similarity
 )
 
 
@@ -209,3 +223,21 @@ def choose(logits: Float32) -> Choice:
     """The likeliest option from [choices] logits."""
     probabilities = softmax(logits)
     return Choice(int(probabilities.argmax()), tuple(map(float, probabilities)))
+
+
+def embed(vector: Float32) -> Embedding:
+    """The vector of a text as it is, from [C]."""
+    return Embedding(tuple(map(float, vector)))
+
+
+def compare(first: Float32, second: Float32) -> Similarity:
+    """The cosine of two vectors [C], in fp64."""
+    return Similarity(float(cosine(first, second)), (embed(first).vector, embed(second).vector))
+
+
+def cosine(first: Float32, second: Float32) -> Float64:
+    """The cosines of vectors [.., C], in fp64; 0 where one is all zeros."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    lengths = np.sqrt(np.square(a).sum(-1) * np.square(b).sum(-1))
+    products: Float64 = (a * b).sum(-1)
+    return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)

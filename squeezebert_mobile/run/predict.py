@@ -12,12 +12,12 @@ from squeezebert_mobile import batch as batches
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
-from squeezebert_mobile.run.postprocess import Embedding, Result, SpanLogits
+from squeezebert_mobile.run.postprocess import Result, SpanLogits
 from squeezebert_mobile.run.session import Session
-from squeezebert_mobile.tasks import Task, window_stride
+from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import Encoded
 
 # Outputs by name for a batch.
@@ -88,6 +88,9 @@ class Predictor:
         """Rows of tokens: one for each option, and for each window of a context that is too long."""
         windows = self._manifest.task is Task.QUESTION_ANSWERING
         length = self._artifact.max_length
+        if self._manifest.pooling is not None and sample.text_pair is not None:
+            # Two texts to compare, not one pair.
+            return self._tokenizer([sample.text, sample.text_pair], max_length=length, padding="longest")
         return self._tokenizer(
             [sample.text] * len(sample.options) or sample.text,
             list(sample.options) or sample.text_pair,
@@ -141,7 +144,20 @@ class Predictor:
             case "choice":
                 return postprocess.choose(values["logits"])
             case "none":
-                return Embedding(tuple(map(float, values["pooler_output"])))
+                return self._embedding(outputs)
+
+    def _embedding(self, outputs: Sequence[Mapping[str, Float32]]) -> Result:
+        """The vector of one text, the similarity of two; the pooler's where no pooling is declared."""
+        if self._manifest.pooling is not None:
+            vectors = [each[SENTENCE_EMBEDDING][0] for each in outputs]
+            return postprocess.embed(*vectors) if len(vectors) == 1 else postprocess.compare(*vectors)
+        if POOLER_OUTPUT not in outputs[0]:
+            what, fix = (
+                "has no pooler and no pooling: no output is the vector of a text",
+                "export again with --pooling mean",
+            )
+            raise UnsupportedModelError(self._artifact.path, what, found=", ".join(outputs[0]), fix=fix)
+        return postprocess.embed(outputs[0][POOLER_OUTPUT][0])
 
 
 def _require_fitting(task: Task, sample: Sample) -> None:
