@@ -78,6 +78,14 @@ def fillings(rng: np.random.Generator) -> list[dict[str, Any]]:
     return cases
 
 
+def similarities(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Pairs of vectors of all sizes, equal, opposite and empty ones among them."""
+    pairs = [rng.normal(0, scale, (2, 12)).astype(np.float32) for scale in (1e-3, 1, 50) for _ in range(4)]
+    one = np.arange(12, dtype=np.float32)
+    pairs += [np.stack([one, other]) for other in (one, -one, 0 * one)]
+    return [{"first": a.tolist(), "second": b.tolist(), "want": postprocess.compare(a, b).score} for a, b in pairs]
+
+
 def main() -> None:
     """Write the file; the generator is seeded, so that the same code gives the same bytes."""
     rng = np.random.default_rng(7)
@@ -89,6 +97,7 @@ def main() -> None:
         "entities": entities(rng),
         "answers": answers(rng),
         "fillings": fillings(rng),
+        "similarities": similarities(np.random.default_rng(8)),
         "percentiles": [
             {"samples": samples, "percent": percent, "want": float(np.percentile(samples, percent))}
             for samples in (rng.integers(1, 10**9, size).tolist() for size in (1, 2, 7, 100))

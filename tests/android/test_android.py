@@ -25,8 +25,9 @@ from tiny import SAMPLES, SMALL
 from squeezebert_mobile.bundle import manifest
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export.pipeline import ExportOptions, export
-from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, Entity, LabelScore, Result
+from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, Entity, LabelScore, Result, Similarity
 from squeezebert_mobile.run.predict import Sample, predict
+from squeezebert_mobile.tasks import PoolingMode, Task
 
 
 @pytest.mark.slow
@@ -120,6 +121,9 @@ def test_the_jvm_tests_pass_on_a_bundle(tiny_bundle: Path) -> None:
 def shown(result: Result, sample: Sample) -> tuple[list[tuple[str, float]], list[str]]:
     """The rows of the Classify screen for an answer of Python's, in the units of the screen, and the texts it marks."""
     match result:
+        case Similarity(score, (first, _)):
+            rows, _ = shown(Embedding(first), sample)
+            return [("similarity", score), *rows], []
         case Embedding(vector):
             facts = [("dimensions", len(vector)), ("length of the vector", math.hypot(*vector))]
             return [*facts, *((f"[{i}]", value) for i, value in enumerate(vector[:8]))], []
@@ -145,9 +149,10 @@ def shown(result: Result, sample: Sample) -> tuple[list[tuple[str, float]], list
 def test_the_screen_of_every_task_shows_what_python_answers(tmp_path: Path) -> None:
     require(**JVM)
     expected = {}
-    for task, sample in SAMPLES.items():
+    for task, sample in (SAMPLES | {Task.FEATURE_EXTRACTION: Sample("A quiet film.", "It stays with you.")}).items():
         model = tiny.checkpoint(tmp_path / "models" / task, task, SMALL)
-        export(ExportOptions(tmp_path / task, model, runtimes=("onnx",), precisions=("fp32",)))
+        pooling: PoolingMode | None = "mean" if task is Task.FEATURE_EXTRACTION else None
+        export(ExportOptions(tmp_path / task, model, runtimes=("onnx",), precisions=("fp32",), pooling=pooling))
         (answer,) = predict(tmp_path / task, [sample])
         rows, marked = shown(answer.result, sample)
         second = "\n".join(sample.options) or sample.text_pair or ""

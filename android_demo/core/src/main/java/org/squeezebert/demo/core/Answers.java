@@ -57,6 +57,20 @@ public final class Answers {
         return fillings;
     }
 
+    /** The cosine of two vectors, 0 where one is all zeros. */
+    public static double cosine(double[] first, double[] second) {
+        double product = 0;
+        double firstSquare = 0;
+        double secondSquare = 0;
+        for (int i = 0; i < first.length; i++) {
+            product += first[i] * second[i];
+            firstSquare += first[i] * first[i];
+            secondSquare += second[i] * second[i];
+        }
+        double lengths = Math.sqrt(firstSquare * secondSquare);
+        return lengths > 0 ? product / lengths : 0;
+    }
+
     static int argmax(double[] values) {
         int best = 0;
         for (int i = 1; i < values.length; i++) {

@@ -59,6 +59,7 @@ public final class ClassifyPresenter extends Presenter<ClassifyState> {
             highlights.add(new Highlight(second, prediction.answer.start, prediction.answer.end));
         }
         if (session.bundle().manifest.task == TaskKind.TOKEN_CLASSIFICATION && rows.isEmpty()) rows.add(new ResultRow("(nothing found)", "", -1));
+        if (prediction.similarity != null) rows.add(new ResultRow("similarity", number("%.4f", prediction.similarity), -1));
         if (prediction.vector.length > 0) addVector(rows, prediction.vector);
         return new ClassifyState(false, "", modelLine(), session.bundle().manifest.task, rows, marked, highlights, facts(prediction), times(prediction, coldLoad));
     }

@@ -21,6 +21,8 @@ public final class Manifest {
     public final TaskKind task;
     public final List<String> labels;
     public final PostProcessing postProcessing;
+    /** Whether an output is the vector of a text, which the artifact itself pools. */
+    public final boolean pooled;
     public final TokenizerSpec tokenizer;
     public final List<FileEntry> files;
     public final List<Artifact> artifacts;
@@ -62,13 +64,14 @@ public final class Manifest {
 
     private Manifest(JsonValue json, String digest) throws JsonException, DemoException {
         this.digest = digest;
-        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source");
+        json.allowOnly("schema_version", "task", "labels", "postprocessing", "pooling", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source");
         String[] tasks = new String[TaskKind.values().length];
         for (TaskKind kind : TaskKind.values()) tasks[kind.ordinal()] = kind.id;
         task = TaskKind.values()[indexOf(tasks, json.get("task"))];
         String[] kinds = new String[PostProcessing.values().length];
         for (PostProcessing kind : PostProcessing.values()) kinds[kind.ordinal()] = kind.id;
         postProcessing = PostProcessing.values()[indexOf(kinds, json.get("postprocessing"))];
+        pooled = json.has("pooling") && pooled(json.get("pooling"));
         labels = json.get("labels").strings();
         tokenizer = new TokenizerSpec(json.get("tokenizer"));
         List<FileEntry> plain = new ArrayList<>();
@@ -103,6 +106,14 @@ public final class Manifest {
         int at = 0;
         while (!known[at].equals(value)) at++;
         return at;
+    }
+
+    private static boolean pooled(JsonValue json) throws JsonException {
+        if (json.isNull()) return false;
+        json.allowOnly("mode", "normalize");
+        Artifact.oneOf(json.get("mode"), "mean", "cls", "max");
+        json.get("normalize").bool();
+        return true;
     }
 
     private static int recommended(JsonValue json) throws JsonException {

@@ -12,8 +12,10 @@ public final class Prediction {
     public List<List<LabelScore>> fillings = Collections.emptyList();
     /** Null but for question answering. */
     public AnswerSpan answer;
-    /** The sentence vector of feature extraction, else empty. */
+    /** The vector of feature extraction for the text, else empty. */
     public double[] vector = new double[0];
+    /** The cosine of the vectors of two texts, null where there is one text or no vector of a text. */
+    public Double similarity;
 
     /** All rows that the model read. */
     public final List<Encoding> encodings = new ArrayList<>();

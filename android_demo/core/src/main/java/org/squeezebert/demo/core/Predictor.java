@@ -48,7 +48,11 @@ public final class Predictor {
                 List<Encoding> rows = new ArrayList<>();
                 for (String choice : choices(second)) rows.add(tokenizer.encode(text, choice, maxLength));
                 return rows;
+            case FEATURE_EXTRACTION:
             case TEXT_CLASSIFICATION:
+                if (bundle.manifest.pooled && !second.isEmpty()) {
+                    return Arrays.asList(tokenizer.encode(text, null, maxLength), tokenizer.encode(second, null, maxLength)); // two texts, not one pair
+                }
                 return Collections.singletonList(tokenizer.encode(text, second.isEmpty() ? null : second, maxLength));
             default:
                 return Collections.singletonList(tokenizer.encode(text, null, maxLength));
@@ -93,8 +97,18 @@ public final class Predictor {
                 prediction.labels = choice(outputs, choices(second));
                 break;
             default:
-                prediction.vector = outputs.get(0).get("pooler_output").row(0);
+                prediction.vector = vector(outputs.get(0));
+                if (outputs.size() > 1) prediction.similarity = Answers.cosine(prediction.vector, vector(outputs.get(1)));
         }
+    }
+
+    private double[] vector(Map<String, Tensor> outputs) throws DemoException {
+        Tensor vector = outputs.get(bundle.manifest.pooled ? "sentence_embedding" : "pooler_output");
+        if (vector == null) {
+            throw new DemoException(DemoException.Kind.UNSUPPORTED, Manifest.NAME, "has no pooler and no pooling: no output is the vector of a text",
+                "export again with --pooling mean");
+        }
+        return vector.row(0);
     }
 
     private static AnswerSpan answerSpan(List<Encoding> encodings, List<Map<String, Tensor>> outputs, String context) {

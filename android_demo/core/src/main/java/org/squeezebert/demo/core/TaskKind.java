@@ -2,7 +2,7 @@ package org.squeezebert.demo.core;
 
 /** The six tasks by the names that Hugging Face gives them. */
 public enum TaskKind {
-    FEATURE_EXTRACTION("feature-extraction", false),
+    FEATURE_EXTRACTION("feature-extraction", true),
     FILL_MASK("fill-mask", false),
     TEXT_CLASSIFICATION("text-classification", true),
     TOKEN_CLASSIFICATION("token-classification", false),
@@ -10,7 +10,7 @@ public enum TaskKind {
     MULTIPLE_CHOICE("multiple-choice", true);
 
     public final String id;
-    /** True where the screen offers a second field: a pair, a context, the choices. */
+    /** True where the screen offers a second field: a pair, a text to compare, a context, the choices. */
     public final boolean takesSecondText;
 
     TaskKind(String id, boolean takesSecondText) {

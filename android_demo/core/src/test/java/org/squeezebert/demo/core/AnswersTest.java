@@ -96,6 +96,14 @@ class AnswersTest {
     }
 
     @Test
+    void similarities() throws Exception {
+        for (JsonValue row : vectors.get("similarities").items()) {
+            double found = Answers.cosine(doubles(row.get("first")), doubles(row.get("second")));
+            assertEquals(row.get("want").number(), found, TOLERANCE, row.path());
+        }
+    }
+
+    @Test
     void percentiles() throws Exception {
         for (JsonValue row : vectors.get("percentiles").items()) {
             double found = Percentiles.of(row.get("samples").longs(), row.get("percent").number());

@@ -95,6 +95,7 @@ class BundleTest {
         Object[][] changes = {
             {"schema_version", 3, "unknown schema_version"}, {"schema_version", true, "unknown schema_version"}, {"later", 1, "unknown members [later]"},
             {"task", "translation", "not one of"}, {"labels", "bad", "is text, not a list"}, {"postprocessing", 3, "not text"},
+            {"pooling", TestBundle.object("mode", "sum", "normalize", true), "not one of"}, {"pooling", TestBundle.object("mode", "cls"), "normalize"},
             {"files", Collections.singletonList(TestBundle.object("path", "x", "sha256", "00", "bytes", 1)), "64 lower-case hexadecimal"}};
         for (Object[] change : changes) {
             TestBundle bundle = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "a");
