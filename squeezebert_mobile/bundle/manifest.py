@@ -22,7 +22,10 @@ MANIFEST_NAME = "bundle.json"
 # Where no absolute gate says more: fp32 sums in another order.
 _ALLOWED = 1e-4
 # What schema 2 added, as pydantic's ``exclude``. Each of these fields has the default that schema 1 meant.
-_SINCE_2 = {"tokenizer": {"added_tokens", "single", "pair", "truncation_side"}, "pooling": True}
+_SINCE_2: dict[str, set[str] | bool] = {
+    "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
+    "pooling": True,
+}
 _SEAL = "seal"
 _UNSEALED = "0" * 64
 

@@ -133,7 +133,7 @@ class SentenceFolder:
             fix = "name torch.nn.Identity or torch.nn.Sigmoid there"
             expected = "Identity or Sigmoid"
             raise UnsupportedModelError(self.folder, what, found=str(named)[:80], expected=expected, fix=fix)
-        return cast("Activation", kind)
+        return kind
 
     def notes(self) -> tuple[str, ...]:
         """What the declaration asks of the caller, which no exported file can do."""
@@ -208,7 +208,7 @@ def declaration(pooling: Pooling, *, hidden_size: int, max_length: int) -> dict[
         for index, (path, kind) in enumerate(zip(paths, kinds, strict=True))
     ]
     modes = {key: mode == pooling.mode for key, mode in _OLD_MODES.items()}
-    own = {
+    own: dict[str, object] = {
         "model_type": "SentenceTransformer",
         "similarity_fn_name": "cosine",
         "prompts": {},

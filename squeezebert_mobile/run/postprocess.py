@@ -240,4 +240,5 @@ def cosine(first: Float32, second: Float32) -> Float64:
     a, b = first.astype(np.float64), second.astype(np.float64)
     lengths = np.sqrt(np.square(a).sum(-1) * np.square(b).sum(-1))
     products: Float64 = (a * b).sum(-1)
-    return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    cosines: Float64 = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    return cosines
