@@ -108,7 +108,7 @@ def _postprocessing(task: Task, config: SqueezeBertConfig, activation: Activatio
         case Task.TEXT_CLASSIFICATION:
             if activation is not None:
                 return "sigmoid" if activation == "sigmoid" else "regression"
-            if config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1):
+            if config.is_regression:
                 return "regression"
             return "sigmoid" if config.problem_type == "multi_label_classification" else "softmax"
 

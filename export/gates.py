@@ -39,8 +39,8 @@ class AccuracyGate:
         if model.task is Task.FEATURE_EXTRACTION:
             raise UsageError("--max-accuracy-drop", "needs a task with labels", fix="leave it out")
         assert options.data is not None and options.max_accuracy_drop is not None, "the options see to that"
-        table = read_table(options.data, limit=options.max_samples)
-        columns = find_columns(table, model.task, dict(options.columns))
+        table = read_table(options.data, model.task, limit=options.max_samples)
+        columns = find_columns(table, model.task, options.columns, labels=model.config.labels)
         self._max_drop = options.max_accuracy_drop
         self._model, self._pad = model, tokenizer.pad_token_id
         self._examples: Sequence[Example] = dataset.examples(table, columns, model.config)

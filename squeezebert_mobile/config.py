@@ -132,6 +132,11 @@ class SqueezeBertConfig:
         return tuple(self.id2label.values())
 
     @property
+    def is_regression(self) -> bool:
+        """True where a text has values for labels: as ``problem_type`` says or, where it is null, one label alone."""
+        return self.problem_type == "regression" or (self.problem_type is None and self.num_labels == 1)
+
+    @property
     def head_size(self) -> int:
         """Channels of one attention head."""
         return self.hidden_size // self.num_attention_heads

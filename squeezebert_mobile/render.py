@@ -112,6 +112,8 @@ def training(result: "FinetuneResult") -> str:
     lines = [
         f"{result.output_dir}: {result.task}, {result.examples} rows, {result.steps} steps, {result.seconds:.0f} s"
     ]
+    if result.labels:
+        lines.append(f"labels: {', '.join(result.labels)}")
     lines.append(f"loss {result.final_loss:.4f}; weights of step {result.best_step}")
     lines += [f"{name} {value:.4f}" for name, value in result.metrics.items()]
     if result.initialised:

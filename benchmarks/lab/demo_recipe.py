@@ -193,8 +193,8 @@ def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -
     exists.
     """
     encoder = Encoder(quiet=quiet)
-    table = read_table(data / "train.tsv")
-    columns = find_columns(table, Task.TEXT_CLASSIFICATION, {})
+    table = read_table(data / "train.tsv", Task.TEXT_CLASSIFICATION)
+    columns = find_columns(table, Task.TEXT_CLASSIFICATION)
     texts = [str(columns.get(row, "text")).strip() for row in table.rows]
     labels = [str(columns.get(row, "label")) for row in table.rows]
     target = staged_folder(output_dir, may_replace=lambda _: False, force=False)

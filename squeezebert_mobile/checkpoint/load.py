@@ -70,6 +70,11 @@ class Checkpoint:
             )
         return self.task
 
+    def without_head(self) -> "Checkpoint":
+        """The checkpoint's body alone, for a head that starts anew."""
+        body = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(_HEADS)}
+        return replace(self, tensors=body)
+
     def tokenizer(self) -> SqueezeBertTokenizerFast:
         """The tokenizer beside the weights. Raises as its `from_pretrained` and `check_against`."""
         tokenizer = self.declared.tokenizer(SqueezeBertTokenizerFast.from_pretrained(self.folder))

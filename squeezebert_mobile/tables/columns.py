@@ -1,15 +1,21 @@
-"""Which column plays which role for a task."""
+"""Which columns play which role for a task."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.tables.cells import CellError, as_words, literal
 from squeezebert_mobile.tables.files import Row, Table
 from squeezebert_mobile.tasks import Task
 
 # Per task, each role with the column names that are looked for unless the user names one: Hugging Face's task guides,
 # GLUE, SQuAD, CoNLL and SWAG.
 _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
+    Task.FEATURE_EXTRACTION: {
+        "text": ("text", "sentence", "sentence1"),
+        "text_pair": ("text_pair", "sentence2"),
+    },
     Task.TEXT_CLASSIFICATION: {
         "text": ("text", "sentence", "sentence1", "question1", "premise", "question"),
         "text_pair": ("text_pair", "sentence2", "question2", "hypothesis"),
@@ -23,6 +29,7 @@ _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
         "answers": ("answers",),
         "answer_text": ("answer_text", "answer"),
         "answer_start": ("answer_start",),
+        "is_impossible": ("is_impossible",),
     },
     Task.FILL_MASK: {"text": ("text", "sentence")},
     Task.MULTIPLE_CHOICE: {
@@ -32,40 +39,116 @@ _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
         "label": ("label", "answer"),
     },
 }
-_OPTIONAL = {"text_pair", "soft_labels", "answers", "answer_text", "answer_start"}
+_OPTIONAL = {"text_pair", "soft_labels", "answers", "answer_text", "answer_start", "is_impossible"}
+# What training and evaluation read beside the texts.
+_TARGETS = {"label", "soft_labels", "tags", "answers", "answer_text", "answer_start", "is_impossible"}
+# Roles that several columns may share: one a choice, or one of 0 and 1 a label.
+_SHARED = {"choices", "label"}
+_NUMBERED_CHOICES = ("ending", "choice", "option")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column plays which role for a task; built by `find_columns`."""
+    """Which columns play which role for a task, several for a role that they share; built by `find_columns`."""
 
     task: Task
-    names: Mapping[str, str]
+    names: Mapping[str, tuple[str, ...]]
 
     def get(self, row: Row, role: str) -> object:
-        """The cell of a role, None where no column plays it."""
-        name = self.names.get(role)
-        return None if name is None else row.get(name)
+        """The cell of a role, a list of cells where columns share it, None where no column plays it."""
+        names = self.names.get(role, ())
+        return [row.get(name) for name in names] if self.shared(role) else row.get(names[0]) if names else None
+
+    def shared(self, role: str) -> bool:
+        """True where the role's cells stand in several columns."""
+        return len(self.names.get(role, ())) > 1
+
+    def text(self, row: Row, role: str) -> str:
+        """The text of a role. Raises CellError where the cell holds none."""
+        cell = self.get(row, role)
+        if not isinstance(cell, str):
+            raise CellError(f"has no text in {self.names[role][0]}")
+        return cell
+
+    def text_pair(self, row: Row) -> str | None:
+        """The second text, None where the row has none: an empty cell is what CSV has for nothing."""
+        return self.text(row, "text_pair") if self.get(row, "text_pair") not in (None, "") else None
 
 
-def find_columns(table: Table, task: Task, chosen: Mapping[str, str]) -> Columns:
+def choices_of(row: Row, columns: Columns) -> list[str]:
+    """The texts to choose from. Raises CellError where there are not two or more."""
+    cell = columns.get(row, "choices")
+    choices = as_words(literal(cell.strip()) if isinstance(cell, str) else cell)
+    if len(choices) < 2:
+        raise CellError(f"has {len(choices)} choices, which are too few to choose from")
+    lead = columns.text_pair(row)
+    # SWAG: every ending continues the same half sentence.
+    return choices if lead is None else [f"{lead} {choice}" for choice in choices]
+
+
+def find_columns(
+    table: Table,
+    task: Task,
+    chosen: Iterable[tuple[str, str]] = (),
+    *,
+    labels: Sequence[str] = (),
+    with_targets: bool = True,
+) -> Columns:
     """The columns of a table for ``task``: those that the user chose by role, else the usual names.
 
-    Raises UsageError for a role that the task lacks, InputFileError for a column that the table lacks.
+    A role is given to several columns as ``NAME,NAME`` or one by one. Where no column has a usual name for the label,
+    columns of 0 and 1 that are named as all of ``labels`` have it. Without targets the texts are enough. Raises
+    UsageError for a role that the task lacks, InputFileError for a column that the table lacks.
     """
-    roles = _ROLES.get(task)
-    if roles is None:
+    wanted: dict[str, tuple[str, ...]] = {}
+    for role, value in chosen:
+        names = (value,) if value in table.columns else tuple(name.strip() for name in value.split(","))
+        wanted[role] = (*wanted.get(role, ()), *names)
+    if with_targets and task is Task.FEATURE_EXTRACTION:
         raise UsageError("task", f"{task} has no labels to learn", fix="choose another task")
-    for role in chosen.keys() - roles.keys():
-        raise UsageError("column", f"{task} has no {role}", expected=", ".join(roles), fix=f"drop {role}=")
-    names: dict[str, str] = {}
+    roles = {role: usual for role, usual in _ROLES[task].items() if with_targets or role not in _TARGETS}
+    for role in wanted.keys() - roles.keys():
+        raise UsageError("--column", f"{task} has no {role} here", expected=", ".join(roles), fix=f"drop {role}=")
+    found: dict[str, tuple[str, ...]] = {}
     for role, usual in roles.items():
-        candidates = (chosen[role],) if role in chosen else usual
-        present = next((name for name in candidates if name in table.columns), None)
-        if present is not None:
-            names[role] = present
-        elif role in chosen or role not in _OPTIONAL:
-            fix = f"pass --column {role}=NAME"
-            found, expected = ", ".join(table.columns), " or ".join(candidates)
-            raise InputFileError(table.name, f"has no column for {role}", found=found, expected=expected, fix=fix)
-    return Columns(task, names)
+        present = _chosen(table, role, wanted[role]) if role in wanted else _usual(table, role, usual, labels)
+        if present:
+            found[role] = present
+        elif role not in _OPTIONAL:
+            _refuse(table, role, usual)
+    return Columns(task, found)
+
+
+def _chosen(table: Table, role: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in table.columns:
+            _refuse(table, role, (name,))
+    if len(names) > 1 and role not in _SHARED:
+        raise UsageError("--column", f"gives {role} several columns", found=", ".join(names), fix="name one of them")
+    return names
+
+
+def _usual(table: Table, role: str, usual: tuple[str, ...], labels: Sequence[str]) -> tuple[str, ...]:
+    present = tuple(name for name in usual if name in table.columns)[:1]
+    if not present and role == "choices":
+        return _numbered(table)
+    if not present and role == "label" and labels and all(label in table.columns for label in labels):
+        return tuple(labels)
+    return present
+
+
+def _numbered(table: Table) -> tuple[str, ...]:
+    """ending0, ending1 and so on, as SWAG has them."""
+    for stem in _NUMBERED_CHOICES:
+        for first in (0, 1):
+            names = (f"{stem}{number}" for number in range(first, len(table.columns) + 1))
+            found = tuple(takewhile(lambda name: name in table.columns, names))
+            if len(found) > 1:
+                return found
+    return ()
+
+
+def _refuse(table: Table, role: str, candidates: Sequence[str]) -> None:
+    found, expected = ", ".join(table.columns), " or ".join(candidates)
+    fix = f"pass --column {role}=NAME"
+    raise InputFileError(table.name, f"has no column for {role}", found=found, expected=expected, fix=fix)

@@ -1,14 +1,15 @@
 """Labelled rows as typed examples of a task."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import InputFileError
-from squeezebert_mobile.tables.cells import CellError, as_list, number, parse_json
-from squeezebert_mobile.tables.columns import Columns
+from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.tables.cells import CellError, as_list, as_words, literal, number, shown
+from squeezebert_mobile.tables.columns import Columns, choices_of
 from squeezebert_mobile.tables.files import Row, Table
 from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.training.labels import Labels, are_vectors, is_binary, numbered, value_of
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class TextExample:
     target: int | tuple[float, ...] | None = None
     soft: tuple[float, ...] | None = None
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text of the example, for a new vocabulary."""
+        return (self.text, self.text_pair or "")
+
 
 @dataclass(frozen=True)
 class TaggedExample:
@@ -27,6 +33,11 @@ class TaggedExample:
 
     tokens: tuple[str, ...]
     tags: tuple[int, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The words in a row."""
+        return (" ".join(self.tokens),)
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,11 @@ class QuestionExample:
     answers: tuple[str, ...]
     starts: tuple[int, ...]
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Question and context."""
+        return (self.question, self.context)
+
 
 @dataclass(frozen=True)
 class ChoiceExample:
@@ -47,28 +63,13 @@ class ChoiceExample:
     choices: tuple[str, ...]
     target: int
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text and its continuations."""
+        return (self.text, " ".join(self.choices))
+
 
 Example = TextExample | TaggedExample | QuestionExample | ChoiceExample
-
-
-def label_names(table: Table, columns: Columns) -> tuple[str, ...]:
-    """The labels that the data itself names, declared by the data set or seen in the rows, sorted; () for numbers.
-
-    Whole numbers are sorted by value, so that label n of a file gets id n.
-    """
-    role = "tags" if columns.task is Task.TOKEN_CLASSIFICATION else "label"
-    column = columns.names.get(role)
-    if column is None:
-        return ()
-    if column in table.class_names:
-        return table.class_names[column]
-    seen: set[str] = set()
-    for row in table.rows:
-        cell = row.get(column)
-        seen.update(map(str, as_list(cell)) if role == "tags" or isinstance(cell, list) else (str(cell),))
-    if all(label.isdecimal() for label in seen):
-        return tuple(f"LABEL_{index}" for index in range(max(map(int, seen)) + 1))
-    return tuple(sorted(seen))
 
 
 def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple[Example, ...]:
@@ -76,101 +77,151 @@ def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple
 
     Raises InputFileError with the row's number for a cell that does not fit.
     """
-    result: list[Example] = []
-    for index, row in enumerate(table.rows, 1):
-        try:
-            result.append(_example(row, columns, config))
-        except CellError as error:
-            raise InputFileError(f"{table.name} row {index}", error.what, fix="correct that row") from None
-    return tuple(result)
-
-
-def _example(row: Row, columns: Columns, config: SqueezeBertConfig) -> Example:
     match columns.task:
         case Task.TOKEN_CLASSIFICATION:
-            return _tagged_example(row, columns, config)
+            labels = _labels(table, columns, "tags", config)
+            return table.map(lambda row: _tagged_example(row, columns, labels))
         case Task.QUESTION_ANSWERING:
-            return _question_example(row, columns)
+            return table.map(lambda row: _question_example(row, columns))
         case Task.MULTIPLE_CHOICE:
-            return _choice_example(row, columns)
-        case _:
-            return _text_example(row, columns, config)
+            found = table.map(lambda row: _choice_example(row, columns))
+            _require_equal_counts(table, found)
+            return found
+        case Task.FILL_MASK:
+            return table.map(lambda row: TextExample(columns.text(row, "text")))
+    targets = iter(_targets(table, columns, config))
+    return table.map(lambda row: _text_example(row, columns, config, next(targets)))
 
 
-def _text_example(row: Row, columns: Columns, config: SqueezeBertConfig) -> TextExample:
-    text = _text(row, columns, "text")
-    pair = _text(row, columns, "text_pair") if "text_pair" in columns.names else None
-    if columns.task is Task.FILL_MASK:
-        return TextExample(text, pair)
+def _require_equal_counts(table: Table, examples: tuple[ChoiceExample, ...]) -> None:
+    """A batch is one array: raise InputFileError for the first row with another number of choices."""
+    expected = len(examples[0].choices)
+    for index, example in enumerate(examples, 1):
+        if len(example.choices) != expected:
+            what, fix = "has another number of choices than row 1", "give all rows as many"
+            raise InputFileError(
+                f"{table.name} row {index}", what, found=len(example.choices), expected=expected, fix=fix
+            )
+
+
+def _labels(table: Table, columns: Columns, role: str, config: SqueezeBertConfig) -> Labels:
+    return Labels(config.labels, table.class_names.get(columns.names[role][0], ()))
+
+
+def _text_example(
+    row: Row, columns: Columns, config: SqueezeBertConfig, target: int | tuple[float, ...]
+) -> TextExample:
     soft = tuple(map(number, as_list(columns.get(row, "soft_labels")))) if "soft_labels" in columns.names else None
     if soft is not None and len(soft) != config.num_labels:
         raise CellError(f"has {len(soft)} soft labels, not {config.num_labels}")
-    return TextExample(text, pair, _target(columns.get(row, "label"), config), soft)
+    return TextExample(columns.text(row, "text"), columns.text_pair(row), target, soft)
 
 
-def _target(cell: object, config: SqueezeBertConfig) -> int | tuple[float, ...]:
-    if config.problem_type == "regression":
-        values = tuple(map(number, as_list(cell)))
-        if len(values) != config.num_labels:
-            raise CellError(f"has {len(values)} values, not {config.num_labels}")
-        return values
+def _targets(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple[int | tuple[float, ...], ...]:
+    """The target of each row, as the problem type has it."""
+    labels = _labels(table, columns, "label", config)
+    if config.is_regression:
+        return table.map(lambda row: _values(columns.get(row, "label"), config.num_labels))
     if config.problem_type == "multi_label_classification":
-        chosen = {label_id(label, config.labels) for label in as_list(cell)}
-        return tuple(float(index in chosen) for index in range(config.num_labels))
-    return label_id(cell, config.labels)
+        if set(columns.names["label"]) & set(config.labels) or columns.shared("label"):
+            return _marked(table, columns, labels)
+        return _several(table, columns, labels)
+    return table.map(lambda row: _one(labels.listed(columns.get(row, "label")), labels))
 
 
-def _tagged_example(row: Row, columns: Columns, config: SqueezeBertConfig) -> TaggedExample:
-    tokens = tuple(map(str, as_list(columns.get(row, "tokens"))))
-    tags = tuple(label_id(tag, config.labels) for tag in as_list(columns.get(row, "tags")))
+def _values(cell: object, count: int) -> tuple[float, ...]:
+    values = tuple(map(number, as_list(cell)))
+    if len(values) != count:
+        raise CellError(f"has {len(values)} values, not {count}")
+    return values
+
+
+def _one(cell: object, labels: Labels) -> int:
+    if isinstance(cell, list):
+        raise CellError(f"has the list {shown(cell)} where one label belongs; several are a multi-label problem")
+    return labels.id(cell)
+
+
+def _several(table: Table, columns: Columns, labels: Labels) -> tuple[tuple[float, ...], ...]:
+    """Lists of labels; or lists of 0 and 1 for each label, where every row has such a list."""
+    lists = table.map(lambda row: labels.items(columns.get(row, "label")))
+    if are_vectors(lists, len(labels.names)):
+        return tuple(tuple(float(value_of(item) or 0) for item in items) for items in lists)
+    rows = iter(lists)
+    return table.map(lambda _: _vector(next(rows), labels))
+
+
+def _vector(items: list[object], labels: Labels) -> tuple[float, ...]:
+    ids = [labels.id(item) for item in items]
+    if len(set(ids)) < len(ids):
+        raise CellError(f"has {shown(items)}: a label twice, and no 0 or 1 for each of {len(labels.names)} labels")
+    return tuple(float(index in ids) for index in range(len(labels.names)))
+
+
+def _marked(table: Table, columns: Columns, labels: Labels) -> tuple[tuple[float, ...], ...]:
+    """0 or 1 in a column of each label."""
+    names = columns.names["label"]
+    if sorted(names) != sorted(labels.names):
+        found, expected = ", ".join(names), ", ".join(labels.names)
+        fix = f"pass --column label={','.join(labels.names)}"
+        raise UsageError("--column", "needs a column for each label", found=found, expected=expected, fix=fix)
+    return table.map(lambda row: tuple(_mark(row[name], name) for name in labels.names))
+
+
+def _mark(cell: object, name: str) -> float:
+    if not is_binary(cell):
+        raise CellError(f"has {shown(cell)} in {name}, where 0 or 1 belongs")
+    return float(value_of(cell) or 0)
+
+
+def _tagged_example(row: Row, columns: Columns, labels: Labels) -> TaggedExample:
+    tokens = tuple(as_words(columns.get(row, "tokens")))
+    tags = tuple(map(labels.id, labels.items(columns.get(row, "tags"))))
     if len(tokens) != len(tags) or not tokens:
         raise CellError(f"has {len(tokens)} tokens and {len(tags)} tags")
     return TaggedExample(tokens, tags)
 
 
 def _question_example(row: Row, columns: Columns) -> QuestionExample:
-    question, context = _text(row, columns, "question"), _text(row, columns, "context")
-    answers = columns.get(row, "answers")
-    if isinstance(answers, str):
-        answers = parse_json(answers)
-    if isinstance(answers, Mapping):
-        texts, starts = as_list(answers.get("text")), as_list(answers.get("answer_start"))
-    elif "answer_text" in columns.names and "answer_start" in columns.names:
-        texts, starts = [columns.get(row, "answer_text")], [columns.get(row, "answer_start")]
-    else:
-        raise CellError("has neither answers {text, answer_start} nor answer_text and answer_start")
+    question, context = columns.text(row, "question"), columns.text(row, "context")
+    impossible = value_of(columns.get(row, "is_impossible")) in (True, 1.0)
+    answers = [] if impossible else [answer for answer in _answers(row, columns) if answer[0]]
+    for text, start in answers:
+        if start < 0 or context[start : start + len(text)] != text:
+            raise CellError(f"has the answer {shown(text)}, which is not in the context at {start}")
+    return QuestionExample(question, context, tuple(text for text, _ in answers), tuple(start for _, start in answers))
+
+
+def _answers(row: Row, columns: Columns) -> list[tuple[str, int]]:
+    """Every answer with its start, from SQuAD's list of objects, `datasets`' object of lists, or two plain columns."""
+    cell: Any = columns.get(row, "answers")
+    if isinstance(cell, str) and cell.strip():
+        cell = literal(cell.strip())
+    match cell:
+        case {"text": texts, "answer_start": starts}:
+            pass
+        case [{"text": _, "answer_start": _}, *_]:
+            texts, starts = ([answer.get(key) for answer in cell] for key in ("text", "answer_start"))
+        case None | "" if "answer_text" in columns.names and "answer_start" in columns.names:
+            texts, starts = columns.get(row, "answer_text"), columns.get(row, "answer_start")
+        case [] | None | "" if "answers" in columns.names:
+            return []
+        case _:
+            raise CellError("has neither answers {text, answer_start} nor answer_text and answer_start")
+    texts, starts = (value if isinstance(value, list) else [value] for value in (texts, starts))
     if len(texts) != len(starts):
         raise CellError(f"has {len(texts)} answers and {len(starts)} starts")
-    pairs = [(str(text), int(number(start))) for text, start in zip(texts, starts, strict=True)]
-    for text, start in pairs:
-        if context[start : start + len(text)] != text:
-            raise CellError(f"has the answer {text[:60]!r}, which is not in the context at {start}")
-    return QuestionExample(question, context, tuple(text for text, _ in pairs), tuple(start for _, start in pairs))
+    return [(str(text), _whole(start)) for text, start in zip(texts, starts, strict=True) if text not in (None, "")]
+
+
+def _whole(cell: object) -> int:
+    value = number(cell)
+    if not value.is_integer():
+        raise CellError(f"has {shown(cell)} where a whole number belongs")
+    return int(value)
 
 
 def _choice_example(row: Row, columns: Columns) -> ChoiceExample:
-    cell = columns.get(row, "choices")
-    choices = tuple(map(str, as_list(parse_json(cell) if isinstance(cell, str) else cell)))
-    lead = columns.get(row, "text_pair")
-    if lead:
-        # SWAG: every ending continues the same half sentence.
-        choices = tuple(f"{lead} {choice}" for choice in choices)
-    target = label_id(columns.get(row, "label"), tuple(f"LABEL_{index}" for index in range(len(choices))))
-    return ChoiceExample(_text(row, columns, "text"), choices, target)
-
-
-def label_id(cell: object, labels: Sequence[str]) -> int:
-    """The id that a cell means: a label's name, or a whole number below the number of labels."""
-    if isinstance(cell, str) and cell in labels:
-        return labels.index(cell)
-    if isinstance(cell, (int, str)) and str(cell).isdecimal() and int(cell) < len(labels):
-        return int(cell)
-    shown = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
-    raise CellError(f"has the label {str(cell)[:60]!r}, which is not one of {shown}")
-
-
-def _text(row: Row, columns: Columns, role: str) -> str:
-    cell = columns.get(row, role)
-    if not isinstance(cell, str):
-        raise CellError(f"has no text in {columns.names[role]}")
-    return cell
+    choices = tuple(choices_of(row, columns))
+    target = Labels(numbered(len(choices))).id(columns.get(row, "label"))
+    return ChoiceExample(columns.text(row, "text"), choices, target)

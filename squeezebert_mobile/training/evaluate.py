@@ -148,8 +148,8 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     """
     with _open(options) as subject, torch_threads(options.threads):
         _require_baseline(options, subject.candidates)
-        table = read_table(options.data, limit=options.max_samples)
-        columns = find_columns(table, subject.task, dict(options.columns))
+        table = read_table(options.data, subject.task, limit=options.max_samples)
+        columns = find_columns(table, subject.task, options.columns, labels=subject.config.labels)
         examples = dataset.examples(table, columns, subject.config)
         features = _features(options, subject, table.name, examples)
         total = len(features) * len(subject.candidates)

@@ -10,15 +10,17 @@ import torch
 
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.checkpoint.load import Checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained, model_class
-from squeezebert_mobile.tables.columns import Columns, find_columns
-from squeezebert_mobile.tables.files import Table, read_table
+from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
+from squeezebert_mobile.training import heads
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.options import FinetuneOptions
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
@@ -51,10 +53,14 @@ def plot(evaluations: Sequence[Evaluation], losses: Sequence[float], folder: Pat
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """Where the checkpoint is and how training went; ``initialised`` names the tensors that started at random."""
+    """Where the checkpoint is and how training went; ``initialised`` names the tensors that started at random.
+
+    ``labels`` are the head's, in the order of their ids; empty for a task without any.
+    """
 
     output_dir: Path
     task: Task
+    labels: tuple[str, ...]
     examples: int
     steps: int
     best_step: int
@@ -63,6 +69,20 @@ class FinetuneResult:
     metrics: dict[str, float]
     evaluations: tuple[Evaluation, ...]
     initialised: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """The config that training starts from, its checkpoint if it has one, and whether the head is to be a new one."""
+
+    config: SqueezeBertConfig
+    checkpoint: Checkpoint | None
+    needs_head: bool
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the head that there is."""
+        return () if self.needs_head else self.config.labels
 
 
 @dataclass(frozen=True)
@@ -82,12 +102,15 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     """
     started = perf_counter()
     # 1. Read the data, and what training starts from.
-    table = read_table(options.data, limit=options.max_samples)
-    columns = find_columns(table, options.task, dict(options.columns))
-    start = _start(options, table, columns)
+    origin = _origin(options)
+    table = read_table(options.data, options.task, limit=options.max_samples)
+    columns = find_columns(table, options.task, options.columns, labels=options.labels or origin.labels)
+    head = (heads.new_head if origin.needs_head else heads.kept_head)(options, table, columns, origin.config)
+    examples = dataset.examples(table, columns, head)
+    start = _start(options, origin, head, examples)
     # 2. Turn texts into features.
     config, tokenizer = start.model.config, start.tokenizer
-    features = _features(options, dataset.examples(table, columns, config), config, tokenizer)
+    features = _features(options, examples, config, tokenizer)
     eval_set = _eval_set(options, config, tokenizer)
     # 3. Train.
     state_folder = options.output_dir.with_name(f"{options.output_dir.name}.training")
@@ -109,17 +132,26 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     return result
 
 
-def _start(options: FinetuneOptions, table: Table, columns: Columns) -> _Start:
-    torch.manual_seed(options.seed)
-    names = options.labels or (dataset.label_names(table, columns) if options.task.has_labels else ())
+def _origin(options: FinetuneOptions) -> _Origin:
     if options.from_scratch is not None:
-        texts = _texts(table, columns)
-        tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=options.max_length)
-        config = SqueezeBertConfig.from_json_file(options.from_scratch)
-        config = _with_labels(replace(config, vocab_size=len(tokenizer), pad_token_id=0), options, names)
-        return _Start(model_class(options.task)(config), tokenizer, ("all",))
+        return _Origin(SqueezeBertConfig.from_json_file(options.from_scratch), None, needs_head=True)
     assert options.model is not None
     loaded = checkpoint.load(options.model, revision=options.revision)
+    # Tasks share the name of a tensor: a head of another one would fit, and know nothing.
+    is_other = loaded.task not in (None, options.task)
+    return _Origin(loaded.config, loaded, needs_head=options.init_head or is_other)
+
+
+def _start(
+    options: FinetuneOptions, origin: _Origin, head: SqueezeBertConfig, examples: Sequence[dataset.Example]
+) -> _Start:
+    torch.manual_seed(options.seed)
+    loaded = origin.checkpoint
+    if loaded is None:
+        texts = [text for example in examples for text in example.texts if text]
+        tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=options.max_length)
+        config = replace(head, vocab_size=len(tokenizer), pad_token_id=0)
+        return _Start(model_class(options.task)(config), tokenizer, ("all",))
     tokenizer = loaded.tokenizer()
     if options.max_length > loaded.config.max_position_embeddings:
         most = loaded.config.max_position_embeddings
@@ -127,27 +159,9 @@ def _start(options: FinetuneOptions, table: Table, columns: Columns) -> _Start:
             "--max-length", "is more than the model has positions", found=options.max_length, expected=most,
             fix=f"pass --max-length {most} or less",
         )  # fmt: skip
-    has_head = loaded.task is options.task and not options.labels
-    config = loaded.config if has_head else _with_labels(loaded.config, options, names)
-    fitted = checkpoint.load_model(loaded, options.task, config=config, init_head=options.init_head)
+    body = loaded.without_head() if origin.needs_head else loaded
+    fitted = checkpoint.load_model(body, options.task, config=head, init_head=options.init_head)
     return _Start(fitted.model, tokenizer, fitted.initialised)
-
-
-def _with_labels(config: SqueezeBertConfig, options: FinetuneOptions, names: tuple[str, ...]) -> SqueezeBertConfig:
-    problem = options.problem_type or config.problem_type
-    if problem == "regression" and not options.labels:
-        names = ("value",)
-    return replace(config, id2label=dict(enumerate(names or config.labels)), problem_type=problem)
-
-
-def _texts(table: Table, columns: Columns) -> list[str]:
-    """Every text of the data, for a new vocabulary."""
-    texts = []
-    for row in table.rows:
-        for role in ("text", "text_pair", "question", "context", "tokens", "choices"):
-            cell = columns.get(row, role)
-            texts.append(" ".join(map(str, cell)) if isinstance(cell, (list, tuple)) else str(cell or ""))
-    return [text for text in texts if text]
 
 
 def _features(
@@ -166,8 +180,8 @@ def _eval_set(
 ) -> EvalSet | None:
     if options.eval_data is None:
         return None
-    table = read_table(options.eval_data)
-    columns = find_columns(table, options.task, dict(options.columns))
+    table = read_table(options.eval_data, options.task)
+    columns = find_columns(table, options.task, options.columns, labels=config.labels)
     examples = dataset.examples(table, columns, config)
     features = _features(options, examples, config, tokenizer)
     if options.task is Task.FILL_MASK:
@@ -192,6 +206,7 @@ def _result(options: FinetuneOptions, trainer: Trainer, start: _Start, examples:
     return FinetuneResult(
         output_dir=options.output_dir,
         task=options.task,
+        labels=start.model.config.labels if options.task.has_labels else (),
         examples=examples,
         steps=state.step,
         best_step=state.best_step or state.step,

@@ -89,7 +89,7 @@ def metrics(
 
 
 def _text_metrics(task: Task, config: SqueezeBertConfig, logits: Float64, labels: Float64) -> tuple[Metric, ...]:
-    if task is Task.TEXT_CLASSIFICATION and config.problem_type == "regression":
+    if task is Task.TEXT_CLASSIFICATION and config.is_regression:
         both = np.concatenate([logits, labels], axis=1)
         return Metric("pearson", both, _pearson), Metric("spearman", both, _spearman)
     if task is Task.TEXT_CLASSIFICATION and config.problem_type == "multi_label_classification":

@@ -29,7 +29,10 @@ Data = Annotated[str, typer.Option(help="labelled .tsv, .csv or .jsonl file, or 
 Columns = Annotated[
     tuple[tuple[str, str], ...],
     typer.Option(
-        "--column", parser=_pair, metavar="ROLE=NAME", help="the column that plays a role, as text=review; repeatable"
+        "--column",
+        parser=_pair,
+        metavar="ROLE=NAME",
+        help="the column that plays a role, as text=review, or the columns, as label=toxic,insult; repeatable",
     ),
 ]
 MaxSamples = Annotated[int | None, typer.Option(min=1, help="read at most so many rows")]
@@ -83,7 +86,9 @@ class FinetuneOptions(Options):
         str | None, typer.Option("-m", "--model", help="checkpoint folder or hub repository to start from")
     ] = None
     revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a hub repository")] = None
-    init_head: Annotated[bool, typer.Option("--init-head", help="start a missing head at random, and say so")] = False
+    init_head: Annotated[
+        bool, typer.Option("--init-head", help="start a new head at random, for the labels of the data or --labels")
+    ] = False
     from_scratch: Annotated[
         Path | None,
         typer.Option(metavar="CONFIG", help="start at random from this config.json, vocabulary from the texts"),
@@ -93,7 +98,11 @@ class FinetuneOptions(Options):
     columns: Columns = ()
     labels: Annotated[
         tuple[str, ...],
-        typer.Option(callback=_split, metavar="A,B,...", help="label names; default: the model's or data's"),
+        typer.Option(
+            callback=_split,
+            metavar="A,B,...",
+            help="label names in the order of their ids; default: the model's or, for a new head, the data's",
+        ),
     ] = ()
     problem_type: Annotated[ProblemType | None, typer.Option(help="default: the model's")] = None
     max_length: Annotated[int, typer.Option(min=1, help="longest input in tokens")] = 128

@@ -20,8 +20,8 @@ SENTIMENT = SqueezeBertConfig(id2label=("negative", "positive"))
 
 
 def load(path: Path, task: Task, config: SqueezeBertConfig = SENTIMENT, **columns: str) -> tuple[Example, ...]:
-    table = read_table(path)
-    return dataset.examples(table, find_columns(table, task, columns), config)
+    table = read_table(path, task)
+    return dataset.examples(table, find_columns(table, task, columns.items(), labels=config.labels), config)
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -66,25 +66,15 @@ def test_bad_files_are_refused_with_the_place(tmp_path: Path, name: str, content
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="cannot be read"):
-        read_table(tmp_path / "none.tsv")
-    with pytest.raises(UsageError, match="unknown type"):
-        read_table(write(tmp_path / "a.txt", "x"))
+        read_table(tmp_path / "none.tsv", Task.TEXT_CLASSIFICATION)
+    with pytest.raises(UsageError, match=r"unknown type.*no columns for text-classification"):
+        read_table(write(tmp_path / "a.txt", "x"), Task.TEXT_CLASSIFICATION)
     (tmp_path / "b.tsv").write_bytes(b"sentence\tlabel\n\xff\t1\n")
     with pytest.raises(InputFileError, match="is not UTF-8"):
-        read_table(tmp_path / "b.tsv")
+        read_table(tmp_path / "b.tsv", Task.TEXT_CLASSIFICATION)
+    table = read_table(write(tmp_path / "c.csv", "a\n1\n"), Task.FILL_MASK)
     with pytest.raises(UsageError, match="has no colour"):
-        find_columns(read_table(write(tmp_path / "c.csv", "a\n1\n")), Task.FILL_MASK, {"colour": "a"})
-
-
-def test_labels_are_found_in_the_data(tmp_path: Path) -> None:
-    numbers = read_table(write(tmp_path / "a.tsv", "text\tlabel\nx\t2\ny\t0\n"))
-    assert dataset.label_names(numbers, find_columns(numbers, Task.TEXT_CLASSIFICATION, {})) == (
-        "LABEL_0",
-        "LABEL_1",
-        "LABEL_2",
-    )
-    tags = read_table(write(tmp_path / "b.jsonl", {"tokens": ["a", "b"], "tags": ["O", "B-X"]}))
-    assert dataset.label_names(tags, find_columns(tags, Task.TOKEN_CLASSIFICATION, {})) == ("B-X", "O")
+        find_columns(table, Task.FILL_MASK, [("colour", "a")])
 
 
 def test_regression_and_several_labels(tmp_path: Path) -> None:
@@ -173,3 +163,111 @@ def test_every_fault_is_one_of_ours(tmp_path: Path) -> None:
     row = {"tokens": ["a"], "tags": ["O", "O"]}
     with pytest.raises(SqueezeBertMobileError, match="1 tokens and 2 tags"):
         load(write(tmp_path / "a.jsonl", row), Task.TOKEN_CLASSIFICATION, SqueezeBertConfig(id2label=("O",)))
+
+
+SPAN = {"text": "Ada", "answer_start": 4}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"answers": [SPAN]},
+        {"answers": SPAN},
+        {"answers": {"text": ["Ada"], "answer_start": [4]}},
+        {"answers": json.dumps([SPAN])},
+        {"answers": str({"text": ["Ada"], "answer_start": [4]})},
+        {"answers": "{'text': array(['Ada'], dtype=object), 'answer_start': array([4], dtype=int32)}"},
+        {"answer_text": "Ada", "answer_start": "4"},
+        {"answer": "Ada", "answer_start": 4.0},
+        {"answers": None, "answer_text": "Ada", "answer_start": 4},
+        {"answers": [SPAN], "is_impossible": "False"},
+    ],
+)
+def test_an_answer_is_found_in_every_shape_that_people_write(tmp_path: Path, row: dict[str, object]) -> None:
+    path = write(tmp_path / "a.jsonl", {"question": "who", "context": "Hey Ada.", **row})
+    assert load(path, Task.QUESTION_ANSWERING) == (dataset.QuestionExample("who", "Hey Ada.", ("Ada",), (4,)),)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"answers": []},
+        {"answers": {"text": [], "answer_start": []}},
+        {"answers": {"text": [""], "answer_start": [-1]}},
+        {"answers": ""},
+        {"answers": "[]"},
+        {"answers": None},
+        {"answers": [SPAN], "is_impossible": True},
+        {"answers": [SPAN], "is_impossible": "True"},
+        {"answer_text": "", "answer_start": ""},
+    ],
+)
+def test_a_question_without_answers_is_a_row(tmp_path: Path, row: dict[str, object]) -> None:
+    path = write(tmp_path / "a.jsonl", {"question": "who", "context": "Hey Ada.", **row})
+    assert load(path, Task.QUESTION_ANSWERING) == (dataset.QuestionExample("who", "Hey Ada.", (), ()),)
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ([{"text": "Ada", "answer_start": -4}], "not in the context at -4"),
+        ([{"text": "Ada"}], "neither answers"),
+        ({"text": ["Ada"]}, "neither answers"),
+        (["Ada"], "neither answers"),
+        ("Ada", "neither JSON nor a Python list"),
+        ({"text": ["Ada", "A"], "answer_start": [4]}, "2 answers and 1 starts"),
+        ([{"text": "Ada", "answer_start": 4.5}], "where a whole number belongs"),
+    ],
+)
+def test_answers_that_point_nowhere_are_refused(tmp_path: Path, answers: object, message: str) -> None:
+    path = write(tmp_path / "a.jsonl", {"question": "who", "context": "Hey Ada.", "answers": answers})
+    with pytest.raises(InputFileError, match=f"row 1: has.*{message}"):
+        load(path, Task.QUESTION_ANSWERING)
+
+
+SWAG = dataset.ChoiceExample("He opened it.", ("Then he left.", "Then he sang."), 1)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"ending0": "left.", "ending1": "sang.", "label": 1},
+        {"ending0": "left.", "ending1": "sang.", "label": "1", "gold-source": "gen"},
+        {"choices": ["left.", "sang."], "label": 1.0},
+        {"endings": "['left.', 'sang.']", "label": 1},
+        {"choice1": "left.", "choice2": "sang.", "label": 1},
+    ],
+)
+def test_choices_stand_in_a_list_or_in_swags_columns(tmp_path: Path, row: dict[str, object]) -> None:
+    path = write(tmp_path / "a.jsonl", {"sent1": "He opened it.", "sent2": "Then he", **row})
+    assert load(path, Task.MULTIPLE_CHOICE) == (SWAG,)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"choices": ["a", "b"]}, {"choices": ["a", "b", "c"]}], "row 2: has another number of choices"),
+        ([{"choices": ["a"]}], "row 1: has 1 choices"),
+        ([{"choices": ["a", None]}], "row 1: has None"),
+        ([{"choices": "a or b"}], "row 1: has 'a or b', which is neither JSON nor a Python list"),
+    ],
+)
+def test_choices_that_make_no_batch_are_refused(tmp_path: Path, rows: list[dict[str, object]], message: str) -> None:
+    path = write(tmp_path / "a.jsonl", *({"text": "x", "label": 0, **row} for row in rows))
+    with pytest.raises(InputFileError, match=message):
+        load(path, Task.MULTIPLE_CHOICE)
+
+
+def test_lists_that_pandas_printed_into_a_csv_are_the_tags_that_they_were(tmp_path: Path) -> None:
+    cells = "\"['John', 'Smith', \"\"isn't\"\"]\",\"['positive' 'negative'\n 'negative']\""
+    path = write(tmp_path / "a.csv", f"tokens,ner_tags\n{cells}\n")
+    expected = dataset.TaggedExample(("John", "Smith", "isn't"), (1, 0, 0))
+    assert load(path, Task.TOKEN_CLASSIFICATION) == (expected,)
+
+
+def test_an_empty_cell_is_no_second_text(tmp_path: Path) -> None:
+    csv = write(tmp_path / "a.csv", "sentence1,sentence2,label\na,,1\na,b,1\n")
+    jsonl = write(tmp_path / "a.jsonl", {"text": "a", "text_pair": None, "label": 1}, {"text": "a", "text_pair": "b",
+                  "label": 1})  # fmt: skip
+    assert load(csv, Task.TEXT_CLASSIFICATION) == load(jsonl, Task.TEXT_CLASSIFICATION)
+    assert [example.text_pair for example in load(csv, Task.TEXT_CLASSIFICATION)] == [None, "b"]

@@ -104,7 +104,7 @@ def test_every_task_learns_a_small_set_from_scratch(tmp_path: Path, task: Task) 
     leading = next(iter(result.metrics.values()))
     assert leading < 20 if task is Task.FILL_MASK else leading > 0.9
     written = model_class(task).from_pretrained(tmp_path / "out")
-    assert written.config.architectures == (task.architecture,)
+    assert written.config.architectures == [task.architecture]
     report = json.loads((tmp_path / "out" / REPORT_NAME).read_text())
     assert len(report["losses"]) == result.steps
     assert (tmp_path / "out" / PLOT_NAME).read_bytes().startswith(b"\x89PNG")
