@@ -15,6 +15,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="few runs, for a look")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="keep every raw sample in this JSON lines file")]
 Html = Annotated[Path | None, typer.Option(help="write a page with the plots, which fetches nothing")]
 Markdown = Annotated[Path | None, typer.Option(help="write the tables as Markdown")]
+Png = Annotated[Path | None, typer.Option(help="write each plot into this folder")]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class BenchmarkCommandOptions(BenchmarkOptions):
     device: Annotated[str | None, typer.Option(help="adb:SERIAL or adb:all: measure one bundle on phones")] = None
     html: Html = None
     markdown: Markdown = None
-    png: Annotated[Path | None, typer.Option(help="write each plot into this folder")] = None
+    png: Png = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,16 @@ class ReproduceCommandOptions(ReproduceOptions):
 
     html: Html = None
     markdown: Markdown = None
+
+
+@dataclass(frozen=True)
+class ReportOptions(Options):
+    """Kept runs, each a section of the reports; without a report they are printed."""
+
+    runs: Annotated[tuple[Path, ...], typer.Argument(metavar="RUN...", help="result files, of hosts or phones")]
+    html: Html = None
+    markdown: Markdown = None
+    png: Png = None
 
 
 @dataclass(frozen=True)

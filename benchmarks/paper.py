@@ -1,14 +1,12 @@
 """`reproduce`: the paper's comparison rebuilt, with what of it came out and what did not.
 
-SqueezeBERT (Iandola et al. 2020, arXiv 2006.11316) was timed on a Pixel 3: BERT-base 1.7 s, SqueezeBERT 4.3 times as
-fast, MobileBERT about 0.6 s. The paper gives no full protocol.
+The paper's figures are in `published`: it gives no full protocol of how a Pixel 3 was timed.
 
 What a phone should give before one is at hand is estimated: for each operation the larger of compute time and memory
 time (a roofline), over the share of that ideal which the same model reached on the measured machine. It knows nothing
 of caches, heat or the schedulers of phones.
 """
 
-import html
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,34 +18,20 @@ from pydantic import Field, TypeAdapter
 from squeezebert_mobile import console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import benchmark as library
-from squeezebert_mobile.benchmarks import tables
+from squeezebert_mobile.benchmarks import page, published, tables
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceOptions
-from squeezebert_mobile.benchmarks.page import html_table, page
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel, logits_of
 from squeezebert_mobile.benchmarks.protocol import Record
-from squeezebert_mobile.benchmarks.results import Case, Result, Run
-from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
+from squeezebert_mobile.benchmarks.published import BEST, FP32, INDEPENDENT, PUBLISHED_SECONDS, PUBLISHED_SPEEDUP, Line
+from squeezebert_mobile.benchmarks.results import Result, Run
+from squeezebert_mobile.reports import document
+from squeezebert_mobile.reports.document import NONE, Headline, Table
 
 if TYPE_CHECKING:
     from torch import nn
 
-PUBLISHED_SPEEDUP = 4.3
-PUBLISHED_SECONDS = {Peer.BERT_BASE: 1.7, Peer.MOBILEBERT: 0.6, Peer.SQUEEZEBERT: 1.7 / PUBLISHED_SPEEDUP}
-INDEPENDENT = (1.5, 2.8)
-FP32 = "fp32, as in the paper"
 ESTIMATES = "Estimates, not measurements: one big core at the share of its ideal speed that was reached here"
-_SETTINGS = {
-    FP32: (("plain", "fp32"),),
-    "int8, as users get it": (("quantize_dynamic", "int8"), ("quantize_dynamic, unsigned", "int8")),
-    "best of each": (
-        ("best", "fp32"),
-        ("best int8", "int8"),
-        ("bundle", "fp32"),
-        ("bundle", "int8"),
-        ("bundle", "int8-static"),
-    ),
-}
 STAGES = ("embedding", "attention products", "fully-connected layers", "classifier", "normalization and activation")
 _TIMES = ("setting", "model", "fastest file", "p50 ms", "speed-up", "published s", "published speed-up")
 _FLOAT_BYTES = 4
@@ -201,12 +185,16 @@ class Chips(Record):
 
 @dataclass(frozen=True)
 class Estimate:
-    """Milliseconds of one inference on one core of a chip, and the share of the ideal speed that was assumed."""
+    """Milliseconds of one inference on one core of a chip, and the share of the ideal speed that was assumed.
+
+    ``is_valid`` is false where that share comes from an invalid run.
+    """
 
     chip: str
     fp32_ms: float
     int8_ms: float
     share: float
+    is_valid: bool
 
 
 def chips() -> tuple[Chip, ...]:
@@ -232,9 +220,10 @@ def share_of_ideal(cost: Cost, machine: Chip, measured_ms: float) -> float:
     return ideal_ms(cost, machine, int8=False) / measured_ms
 
 
-def estimate(cost: Cost, chip: Chip, share: float) -> Estimate:
+def estimate(cost: Cost, chip: Chip, share: float, *, is_valid: bool) -> Estimate:
     """The chip's times at a ``share`` of its ideal speed, 0 to 1."""
-    return Estimate(chip.name, ideal_ms(cost, chip, int8=False) / share, ideal_ms(cost, chip, int8=True) / share, share)
+    fp32, int8 = (ideal_ms(cost, chip, int8=int8) / share for int8 in (False, True))
+    return Estimate(chip.name, fp32, int8, share, is_valid)
 
 
 def this_machine() -> Chip:
@@ -278,20 +267,6 @@ def _shortest_seconds(work: Callable[[], object]) -> float:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A model in a setting: its fastest case in ONNX Runtime, and BERT-base's median in that setting over its own."""
-
-    setting: str
-    model: str
-    form: str
-    case: str
-    p50_ms: float
-    speedup: Ratio | None
-    published_seconds: float
-    faults: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Reproduction:
     """Counted costs, measured lines, BERT's stages, estimates for phones, and what they mean.
 
@@ -330,7 +305,7 @@ def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> R
         ),
         progress,
     ).result
-    lines = paper_lines(measured)
+    lines = published.paper_lines(measured)
     progress("device model")
     machine = this_machine()
     return Reproduction(
@@ -344,31 +319,6 @@ def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> R
     )
 
 
-def paper_lines(result: Result) -> tuple[Line, ...]:
-    """Each model's fastest case in each setting, beside the published time."""
-    lines = []
-    for setting, forms in _SETTINGS.items():
-        chosen = {peer: _fastest(result, peer, forms) for peer in Peer}
-        bert = chosen[Peer.BERT_BASE]
-        lines += [_line(result, setting, peer, case, bert) for peer, case in chosen.items() if case is not None]
-    return tuple(lines)
-
-
-def _fastest(result: Result, peer: Peer, forms: tuple[tuple[str, str], ...]) -> Case | None:
-    cases = [case for case in result.cases if case.model == peer and (case.form, case.precision) in forms]
-    return min(cases, key=lambda case: summarize(result.latencies(case.name)).p50, default=None)
-
-
-def _line(result: Result, setting: str, peer: Peer, case: Case, bert: Case | None) -> Line:
-    faults = result.faults(case.name)
-    speedup = None
-    if bert is not None and bert is not case and not faults and not result.faults(bert.name):
-        speedup = ratio(result.by_case[bert.name], result.by_case[case.name])
-    p50 = summarize(result.latencies(case.name)).p50
-    form = f"{case.precision}, {case.form}"
-    return Line(setting, str(peer), form, case.name, p50, speedup, PUBLISHED_SECONDS[peer], faults)
-
-
 def _plain(lines: Sequence[Line]) -> dict[Peer, Line]:
     """The lines of the plain fp32 exports."""
     return {Peer(line.model): line for line in lines if line.setting == FP32}
@@ -379,7 +329,7 @@ def _estimates(costs: dict[Peer, Cost], lines: Sequence[Line], machine: Chip) ->
     found = []
     for peer, line in _plain(lines).items():
         share = min(1.0, share_of_ideal(costs[peer], machine, line.p50_ms))
-        found += [(line.model, estimate(costs[peer], chip, share)) for chip in chips()]
+        found += [(line.model, estimate(costs[peer], chip, share, is_valid=not line.faults)) for chip in chips()]
     return tuple(found)
 
 
@@ -426,23 +376,20 @@ def paragraph(costs: dict[Peer, Cost], lines: tuple[Line, ...]) -> str:
     return f"{head}Measured speed-up over BERT-base in the same setting: {'; '.join(sentences)}. {verdict}{reason}"
 
 
-@dataclass(frozen=True)
-class Table:
-    """Named columns of text."""
-
-    name: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+def _cells(line: Line) -> tuple[str, ...]:
+    model = line.model + (" (invalid)" if line.faults else "")
+    measured = (tables.number(line.p50_ms), tables.interval(line.speedup))
+    return (line.setting, model, line.form, *measured, *_published(line))
 
 
 def _published(line: Line) -> tuple[str, str]:
     """The paper's seconds and speed-up, which it gives for fp32; what follows from its figures says how."""
     if line.setting != FP32:
-        return "–", "–"
+        return NONE, NONE
     bert, mobile = PUBLISHED_SECONDS[Peer.BERT_BASE], PUBLISHED_SECONDS[Peer.MOBILEBERT]
     match Peer(line.model):
         case Peer.BERT_BASE:
-            return f"{bert}", "–"
+            return f"{bert}", NONE
         case Peer.MOBILEBERT:
             return f"{mobile}", f"{bert / mobile:.1f}x (from {bert} / {mobile})"
         case Peer.SQUEEZEBERT:
@@ -452,19 +399,20 @@ def _published(line: Line) -> tuple[str, str]:
 def sections(found: Reproduction) -> tuple[Table, Table, Table, Table]:
     """Costs, times, stages and estimates."""
     costs = [(name, f"{cost.parameters / 1e6:.1f}M", f"{cost.flops / 1e9:.2f}") for name, cost in found.costs]
-    lines = [
-        (
-            line.setting,
-            line.model + (" (invalid)" if line.faults else ""),
-            line.form,
-            tables.number(line.p50_ms),
-            tables.interval(line.speedup),
-            *_published(line),
-        )
-        for line in found.lines
-    ]
+    lines = [_cells(line) for line in found.lines]
+    if (BEST, Peer.SQUEEZEBERT) not in [(line.setting, line.model) for line in found.lines]:
+        lines.append((BEST, Peer.SQUEEZEBERT, "give a full-size bundle for this line", NONE, NONE, NONE, NONE))
     stages = [(stage.name, f"{stage.share:.1%}") for stage in found.stages]
-    chips = [(model, e.chip, f"{e.fp32_ms:.0f}", f"{e.int8_ms:.0f}", f"{e.share:.0%}") for model, e in found.estimates]
+    chips = [
+        (
+            model + ("" if e.is_valid else " (from an invalid run)"),
+            e.chip,
+            f"{e.fp32_ms:.0f}",
+            f"{e.int8_ms:.0f}",
+            f"{e.share:.0%}",
+        )
+        for model, e in found.estimates
+    ]
     return (
         Table("What an inference takes", ("model", "parameters", "GFLOPs"), tuple(costs)),
         Table("Times, and the paper's on a Pixel 3", _TIMES, tuple(lines)),
@@ -490,12 +438,25 @@ def to_markdown(found: Reproduction) -> str:
 
 
 def to_page(found: Reproduction) -> str:
-    """The reproduction as a page, with the plots of its run."""
-    parts = [f"<p>{html.escape(found.paragraph)}</p>"]
-    for part in sections(found):
-        parts.append(html_table(part.name, part.header, part.rows))
-    parts.append(f"<p>{html.escape(found.check)}</p>")
-    return page("SqueezeBERT's published speed-up, measured again", [found.result], "\n".join(parts))
+    """The reproduction as a page, with the section of its run."""
+    body = [
+        document.headlines(_headlines(found.lines)),
+        document.paragraph(found.paragraph),
+        page.section(found.result),
+        *map(document.table, sections(found)),
+        document.paragraph(found.check, "muted"),
+    ]
+    return document.page("SqueezeBERT's published speed, measured again", body)
+
+
+def _headlines(lines: Sequence[Line]) -> list[Headline]:
+    """The claim, and what came out in the paper's setting and at best."""
+    told = [Headline(f"{PUBLISHED_SPEEDUP}x", "as fast as BERT-base: the paper, on a Pixel 3")]
+    for line in lines:
+        if line.model == Peer.SQUEEZEBERT and line.speedup is not None and line.setting in (FP32, BEST):
+            words = f"here, {line.setting}"
+            told.append(Headline(tables.times(line.speedup.value), words, f"95 %: {tables.between(line.speedup)}"))
+    return told
 
 
 def text(found: Reproduction) -> str:

@@ -1,5 +1,6 @@
 """The figures of a run as rows, and the rows as Markdown for files and as columns for people."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,19 @@ from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Skipped
 from squeezebert_mobile.benchmarks.results import Case, Result, Run, Sample
 from squeezebert_mobile.benchmarks.statistics import Ratio, Summary, ratio, summarize
 
-_RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
+RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
+# Files that this project made; every other form is a peer's.
+_OURS = ("bundle", "checkpoint")
+# What most of the field measures with, and the paper too.
+_USUAL_TOKENS = 128
 
 
 @dataclass(frozen=True)
 class Row:
     """One case: its figures in milliseconds and why they do not count, if they do not.
 
-    ``speedup`` is the baseline's median over this one's; None where either has faults, or is the baseline.
+    ``speedup`` is the baseline's median over this one's; None where either has faults, where this is the baseline, and
+    where the baseline did other work: another batch, or other tokens.
     """
 
     case: Case
@@ -38,7 +44,7 @@ def rows(result: Result, baseline: str | None = None) -> tuple[Row, ...]:
 def _row(result: Result, case: Case, baseline: str | None) -> Row:
     taken = result.by_case[case.name]
     faults = result.faults(case.name)
-    comparable = baseline is not None and baseline != case.name and not faults and not result.faults(baseline)
+    comparable = baseline not in (None, case.name) and not faults and _compares(result, case, str(baseline))
     return Row(
         case=case,
         infer=summarize([sample.infer_ns for sample in taken]),
@@ -50,24 +56,91 @@ def _row(result: Result, case: Case, baseline: str | None) -> Row:
     )
 
 
+def _compares(result: Result, case: Case, baseline: str) -> bool:
+    """Whether a baseline counts, and did the same work as a case."""
+    one, other = case.protocol, result.case(baseline).protocol
+    return (one.length, one.batch) == (other.length, other.batch) and not result.faults(baseline)
+
+
 def _median(values: Sequence[int | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.median(known)) / 1e6 if known else None
 
 
+def main_cases(result: Result) -> list[Case]:
+    """The cases under the conditions that most cases share, as only those can be compared.
+
+    Of conditions that as many share, those nearest to the usual length on the fewest threads.
+    """
+    shared = Counter(case.protocol.conditions for case in result.cases)
+
+    def rank(case: Case) -> tuple[int, int, int]:
+        protocol = case.protocol
+        away = abs((protocol.tokens or _USUAL_TOKENS) - _USUAL_TOKENS)
+        return -shared[protocol.conditions], away, protocol.threads
+
+    chosen = min(result.cases, key=rank, default=None)
+    return [case for case in result.cases if chosen and case.protocol.conditions == chosen.protocol.conditions]
+
+
 def find_baseline(result: Result) -> str | None:
-    """The case that ratios refer to unless another is named: BERT-base fp32 in ONNX Runtime, else the nearest."""
+    """The case that ratios refer to unless another is named: of the main ones BERT-base fp32 in ONNX Runtime, else the
+    nearest.
+    """
 
     def distance(case: Case) -> tuple[bool, bool, bool]:
         return case.model != "BERT-base", case.precision != "fp32", case.runtime != "onnx"
 
-    order = sorted(result.cases, key=distance)
-    return order[0].name if order else None
+    return min(main_cases(result), key=distance).name if result.cases else None
+
+
+def is_ours(case: Case) -> bool:
+    """True for what this project exports or trains, false for a peer."""
+    return case.form in _OURS
+
+
+def leader(result: Result, found: Sequence[Row]) -> Row | None:
+    """The fastest of our main rows by median, of all main rows where none is ours; one that counts, if there is."""
+    names = {case.name for case in main_cases(result)}
+    main = [row for row in found if row.case.name in names]
+    return min(main, key=lambda row: (not is_ours(row.case), bool(row.faults), row.infer.p50), default=None)
+
+
+def closing(result: Result, found: Sequence[Row], baseline: str | None) -> str:
+    """What the run says, in one sentence."""
+    best = leader(result, found)
+    if best is None:
+        return "nothing was measured"
+    case, speedup = best.case, best.speedup
+    name = f"{case.model} {case.precision} in {RUNTIMES[case.runtime]}"
+    if best.faults:
+        return f"{name}: {number(best.infer.p50)} ms, but not valid as a claim; measure again on a quiet machine"
+    said = f"{name}: {number(best.infer.p50)} ms (p50)"
+    if speedup is not None and baseline is not None:
+        said = f"{name} {times(speedup.value)} as fast as {over(result.case(baseline))}, 95 %: {between(speedup)}"
+    if not is_ours(case):
+        said += "; SqueezeBERT from a bundle: give a full-size bundle for this line"
+    return said
+
+
+def over(baseline: Case) -> str:
+    """What a speed-up is over, in two words."""
+    return f"{baseline.precision} {baseline.model}"
+
+
+def times(value: float) -> str:
+    """A ratio as it is told: ``8.3x``, below two ``1.07x``."""
+    return f"{value:.1f}x" if value >= 2 else f"{value:.2f}x"
+
+
+def between(found: Ratio) -> str:
+    """The interval of a ratio that `times` tells."""
+    return f"{times(found.low)[:-1]} to {times(found.high)[:-1]}"
 
 
 def name_of(case: Case) -> str:
     """Model, runtime with version, precision and form: never a latency without them."""
-    return f"{case.model}, {_RUNTIMES[case.runtime]} {case.runtime_version}, {case.precision}, {case.form}"
+    return f"{case.model}, {RUNTIMES[case.runtime]} {case.runtime_version}, {case.precision}, {case.form}"
 
 
 def number(value: float | None) -> str:
@@ -84,35 +157,48 @@ def interval(found: Ratio | None) -> str:
 
 
 HEADS = (
-    *(
-        "case",
-        "threads, batch, tokens",
-        "p50 ms",
-        "p90 ms",
-        "p99 ms",
-        "tokenise ms",
-        "post-process ms",
-        "end to end ms",
-    ),
-    *("load ms", "first ms", "peak MB", "file MB", "speed-up", "runs"),
+    *("case", "threads, batch, tokens", "p50 ms", "speed-up", "p90 ms", "p99 ms"),
+    *("tokenise ms", "post-process ms", "end to end ms", "load ms", "first ms", "peak MB", "file MB"),
+    *("agrees with the reference", "runs"),
 )
+
+
+def facts(row: Row) -> dict[str, str]:
+    """All that a table may say of a row, by the head of its column."""
+    case, cold = row.case, row.case.cold
+    load = None if cold is None or cold.load_ns is None else cold.load_ns / 1e6
+    memory = None if cold is None or cold.peak_bytes is None else (cold.peak_bytes - (cold.base_bytes or 0)) / 1e6
+    mark = " (invalid)" if row.faults else ""
+    numbers = {
+        "p50 ms": row.infer.p50,
+        "p90 ms": row.infer.p90,
+        "p99 ms": row.infer.p99,
+        "tokenise ms": row.tokenize_ms,
+        "post-process ms": row.postprocess_ms,
+        "end to end ms": row.total_ms,
+        "load ms": load,
+        "first ms": None if cold is None else cold.first_ns / 1e6,
+        "peak MB": memory,
+        "file MB": None if case.file_bytes is None else case.file_bytes / 1e6,
+    }
+    return {
+        "case": name_of(case) + mark,
+        "model": case.model + mark,
+        "runtime": f"{RUNTIMES[case.runtime]} {case.runtime_version}",
+        "precision": case.precision,
+        "form": case.form,
+        "threads, batch, tokens": case.protocol.conditions,
+        **{head: number(value) for head, value in numbers.items()},
+        "speed-up": interval(row.speedup),
+        "agrees with the reference": "–" if case.agreement is None else f"{100 * case.agreement:.3g} %",
+        "runs": str(row.infer.count),
+    }
 
 
 def cells(row: Row) -> tuple[str, ...]:
     """The texts of a row, one for each of the table's heads."""
-    cold = row.case.cold
-    load = None if cold is None or cold.load_ns is None else cold.load_ns / 1e6
-    memory = None if cold is None or cold.peak_bytes is None else (cold.peak_bytes - (cold.base_bytes or 0)) / 1e6
-    size = None if row.case.file_bytes is None else row.case.file_bytes / 1e6
-    return (
-        name_of(row.case) + (" (invalid)" if row.faults else ""),
-        row.case.protocol.conditions,
-        *(number(value) for value in (row.infer.p50, row.infer.p90, row.infer.p99)),
-        *(number(value) for value in (row.tokenize_ms, row.postprocess_ms, row.total_ms)),
-        *(number(value) for value in (load, None if cold is None else cold.first_ns / 1e6, memory, size)),
-        interval(row.speedup),
-        str(row.infer.count),
-    )
+    said = facts(row)
+    return tuple(said[head] for head in HEADS)
 
 
 def markdown(result: Result) -> str:
@@ -122,6 +208,7 @@ def markdown(result: Result) -> str:
     out = [where(result), ""]
     if baseline is not None:
         out += [f"Speed-up over: {baseline}, with a 95 % interval; none where a run is invalid.", ""]
+    out += [f"{closing(result, found, baseline)}.", ""]
     out += lines(HEADS, [cells(row) for row in found])
     out += ["", *(f"- invalid: {reason}" for reason in faults(found)), *(f"- note: {note}" for note in result.notes)]
     return "\n".join(out).rstrip() + "\n"
@@ -159,7 +246,7 @@ def side_by_side(results: Sequence[Result]) -> list[tuple[str, ...]]:
     for place, result in enumerate(results):
         for row in rows(result):
             name = (
-                f"{row.case.model}, {_RUNTIMES[row.case.runtime]}, {row.case.precision}, {row.case.protocol.conditions}"
+                f"{row.case.model}, {RUNTIMES[row.case.runtime]}, {row.case.precision}, {row.case.protocol.conditions}"
             )
             mark = " (invalid)" if row.faults else ""
             found.setdefault(name, {})[place] = number(row.infer.p50) + mark
@@ -181,10 +268,14 @@ def by_tokens(samples: Sequence[Sample]) -> dict[int, float]:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run without its samples, which are in ``output`` where one was named; speed-ups are over ``baseline``."""
+    """A run without its samples, which are in ``output`` where one was named; speed-ups are over ``baseline``.
+
+    ``closing`` says what came out in one sentence.
+    """
 
     run: Run
     baseline: str | None
+    closing: str
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...]
     output: Path | None
@@ -192,8 +283,10 @@ class RunSummary:
 
 def summarize_run(found: BenchmarkResult) -> RunSummary:
     """The figures of a run."""
-    baseline = find_baseline(found.result)
-    return RunSummary(found.result.run, baseline, rows(found.result, baseline), found.skipped, found.output)
+    result, baseline = found.result, find_baseline(found.result)
+    figures = rows(result, baseline)
+    said = closing(result, figures, baseline)
+    return RunSummary(result.run, baseline, said, figures, found.skipped, found.output)
 
 
 def text(runs: Sequence[BenchmarkResult]) -> str:
@@ -217,6 +310,7 @@ def _text(found: BenchmarkResult) -> str:
     out += [f"note: {note}" for note in found.result.notes]
     out += [f"left out: {left.candidate}: {left.reason}" for left in summary.skipped]
     out += [f"samples: {found.output}"] if found.output else []
+    out += ["", summary.closing]
     return "\n".join(out)
 
 

@@ -13,7 +13,12 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from squeezebert_mobile import console, extras, render
-from squeezebert_mobile.benchmarks.options import BenchmarkCommandOptions, CompareOptions, ReproduceCommandOptions
+from squeezebert_mobile.benchmarks.options import (
+    BenchmarkCommandOptions,
+    CompareOptions,
+    ReportOptions,
+    ReproduceCommandOptions,
+)
 from squeezebert_mobile.console import Screen
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export.options import ExportOptions
@@ -157,6 +162,17 @@ def reproduce(options: ReproduceCommandOptions, screen: Screen) -> None:
         found = paper.reproduce(options, step)
     paper.write(found, markdown=options.markdown, html=options.html)
     screen.show(paper.summarize_reproduction(found), lambda _: paper.text(found))
+
+
+@command(ReportOptions)
+def report(options: ReportOptions, screen: Screen) -> None:
+    """Draw a page, tables or plots of runs that benchmark kept."""
+    from squeezebert_mobile.benchmarks import benchmark as library
+    from squeezebert_mobile.benchmarks import page, results, tables
+
+    found = [library.BenchmarkResult(results.read(path), path, ()) for path in options.runs]
+    page.write([run.result for run in found], page.Outputs(options.markdown, options.html, options.png))
+    screen.show([tables.summarize_run(run) for run in found], lambda _: tables.text(found))
 
 
 @command(CompareOptions)

@@ -65,7 +65,7 @@ def _parameter(field: Field[Any]) -> inspect.Parameter:
             kind = str
         elif get_origin(kind) is Literal:  # in a list typer takes the choices of an enumeration alone
             kind = cast("Any", StrEnum)("Choice", {choice: choice for choice in get_args(kind)})
-        kind, default = GenericAlias(list, kind), list(default) or None
+        kind, default = GenericAlias(list, kind), default if field.default is MISSING else list(default) or None
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, keyword, annotation=Annotated[kind, info], default=default)
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from squeezebert_mobile.errors import UsageError
 QUICK = ("--quick", "--min-runs", "3", "--min-seconds", "0", "--tokens", "16")
 
 
-@pytest.mark.parametrize("command", ["benchmark", "reproduce", "compare", "devices"])
+@pytest.mark.parametrize("command", ["benchmark", "report", "reproduce", "compare", "devices"])
 def test_help_of_a_command_imports_no_torch(command: str) -> None:
     program = (
         "import sys; from squeezebert_mobile.cli import app; app(['{}', '--help'], standalone_mode=False); "
@@ -45,6 +46,38 @@ def test_a_run_is_kept_reported_and_printed_as_one_value(tiny_onnx_bundle: Path,
     assert all(case.cold is not None and (case.cold.load_ns or 0) > 0 for case in result.cases)
     assert page.read_text().count("<figure") == len(list(plots.glob("*.png"))) >= 2
     assert "SqueezeBERT, ONNX Runtime" in text.read_text()
+
+
+def test_reports_are_drawn_from_kept_runs(tmp_path: Path) -> None:
+    phone = make_result({"a": [4_000_000] * 12}, run_id="2")
+    environment = phone.run.environment.model_copy(update={"device": "A phone"})
+    phone = replace(phone, run=phone.run.model_copy(update={"environment": environment}))
+    for name, result in (("host", make_result({"a": [2_000_000] * 12, "b": [1_000_000] * 12})), ("phone", phone)):
+        results.write(tmp_path / f"{name}.jsonl", result)
+    page, text, plots = tmp_path / "page.html", tmp_path / "run.md", tmp_path / "plots"
+    runs = (tmp_path / "host.jsonl", tmp_path / "phone.jsonl")
+    done = run("report", *runs, "--html", page, "--markdown", text, "--png", plots, "--json")
+    assert done.returncode == 0, done.stderr
+    host, _ = json.loads(done.stdout)
+    assert host["closing"] == "b fp32 in ONNX Runtime 2.0x as fast as fp32 a, 95 %: 2.0 to 2.0"
+    assert f"{host['closing']}." in text.read_text()
+    assert "A phone" in page.read_text()
+    assert {path.name for path in plots.iterdir()} == {"latency.png", "speed-up.png", "latency-2.png"}
+    printed = run("report", runs[0])
+    assert printed.stdout.splitlines()[-1] == host["closing"]
+
+
+def test_a_run_without_a_bundle_says_what_is_missing(tmp_path: Path) -> None:
+    made = make_result({"BERT-base": [2_000_000] * 12})
+    plain = tuple(case.model_copy(update={"form": "plain"}) for case in made.cases)
+    results.write(tmp_path / "run.jsonl", replace(made, cases=plain))
+    assert "give a full-size bundle for this line" in run("report", tmp_path / "run.jsonl").stdout.splitlines()[-1]
+
+
+def test_a_damaged_run_is_no_report(tmp_path: Path) -> None:
+    (tmp_path / "run.jsonl").write_bytes(results.dump(make_result({"a": [1] * 12})).replace(b"cpu", b"CPU"))
+    assert_error(run("report", tmp_path / "run.jsonl", "--html", tmp_path / "page.html"), 4, "was changed")
+    assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.slow

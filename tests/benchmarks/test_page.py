@@ -12,36 +12,47 @@ import pytest
 from results import make_result
 
 from squeezebert_mobile.benchmarks import page as pages
-from squeezebert_mobile.benchmarks.page import charts
+from squeezebert_mobile.benchmarks import tables
+from squeezebert_mobile.benchmarks.plots import figures
+from squeezebert_mobile.benchmarks.protocol import Conditions
 from squeezebert_mobile.benchmarks.results import Result, Sample
+from squeezebert_mobile.reports.document import Figure
+from squeezebert_mobile.reports.drawing import WIDTH, Dot, Line, Text
 
 WIDTHS = (1280, 390)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Run inside the page; what it finds becomes the document's only text. Errors are caught from the first script on.
 CATCH = "<script>window.faults=[];addEventListener('error',e=>faults.push(String(e.message)),true);</script>"
 PROBE = """<script>addEventListener('load',()=>{
-const dark=(image,left)=>{
-  const canvas=document.createElement('canvas'), paint=canvas.getContext('2d');
-  [canvas.width, canvas.height]=[image.naturalWidth, image.naturalHeight];
-  paint.drawImage(image,0,0);
-  const pixels=paint.getImageData(left,0,canvas.width-left,canvas.height).data;
-  return pixels.filter((value,at)=>at%4<3&&value<128).length/pixels.length;
-};
+const rgb=colour=>colour.match(/[\\d.]+/g).slice(0,3).map(Number);
+const light=colour=>rgb(colour).map(v=>(v/=255)<=.04045?v/12.92:((v+.055)/1.055)**2.4)
+  .reduce((sum,v,n)=>sum+v*[.2126,.7152,.0722][n],0);
+const contrast=(one,other)=>{const [a,b]=[light(one),light(other)].sort((a,b)=>b-a); return (a+.05)/(b+.05);};
 const frames=[...document.querySelectorAll('iframe')].map(frame=>{
   const page=frame.contentDocument, view=frame.contentWindow, root=page.documentElement;
+  const paper=view.getComputedStyle(page.body).backgroundColor;
   const look=figure=>{
-    const image=figure.querySelector('img'), box=image.getBoundingClientRect(), width=image.naturalWidth;
-    const drawn=width>0&&box.width>200&&box.height>80&&box.right<=root.clientWidth&&dark(image,0)>0.005;
-    return [figure.id, drawn, drawn&&dark(image,width-1)>0, box.width/width];
+    const svg=figure.querySelector('svg'), box=svg?.getBoundingClientRect();
+    if(!box) return [figure.id,false,[],0,0];
+    const marks=[...svg.querySelectorAll('.ours,.peer,.ink,.muted')];
+    const cut=marks.filter(mark=>{const m=mark.getBoundingClientRect();
+      return m.left<-1||m.right>root.clientWidth+1||m.bottom>box.bottom+1;}).map(mark=>mark.textContent);
+    const weakest=Math.min(...marks.map(mark=>{const style=view.getComputedStyle(mark);
+      return contrast(style.fill=='none'||style.fill==paper?style.stroke:style.fill,paper);}));
+    const letters=parseFloat(view.getComputedStyle(svg).fontSize)*box.width/svg.viewBox.baseVal.width;
+    return [figure.id, marks.length>2&&box.width>200&&box.height>80, cut, weakest, letters];
   };
   return {faults:view.faults, overflow:root.scrollWidth-root.clientWidth, width:root.clientWidth,
     scheme:view.matchMedia('(prefers-color-scheme: dark)').matches?'dark':'light',
+    beyond:[...page.querySelectorAll('body :not(thead *)')]
+      .filter(e=>e.getBoundingClientRect().right>root.clientWidth+1).length,
+    small:[...page.querySelectorAll('td,th,p,figcaption')]
+      .filter(e=>parseFloat(view.getComputedStyle(e).fontSize)<12).length,
+    cards:[...page.querySelectorAll('table.wide tr')].filter(e=>view.getComputedStyle(e).display=='flex').length,
     charts:[...page.querySelectorAll('figure')].map(look)};
 });
 document.body.textContent=JSON.stringify(frames);
 });</script>"""
-# Of the letters of a legend, in the drawing's own pixels: 7 points at 200 dots per inch.
-SMALLEST = 7 / 72 * 200
 
 
 def browser() -> str:
@@ -108,46 +119,113 @@ def look(page: Path, *arguments: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_chart_is_drawn_at_both_widths(tmp_path: Path, scheme: str) -> None:
+def test_every_figure_can_be_read_at_both_widths(tmp_path: Path, scheme: str) -> None:
     plain = wide_result()
     results = [plain, varied(plain, tokens=16), varied(plain, threads=2), sustained(plain)]
-    wanted = [chart.name for result in results for chart in charts(result)]
+    wanted = [figure.name for result in results for figure in figures(result)]
     assert set(wanted) == {"latency", "speed-up", "length", "threads", "size", "sustained"}
     page = tmp_path / "page.html"
-    page.write_text(pages.page("Latency per snippet", results), encoding="utf-8")
+    page.write_text(pages.page(results), encoding="utf-8")
     dark = ("--blink-settings=preferredColorScheme=0",) if scheme == "dark" else ()
     for width, found in zip(WIDTHS, look(page, *dark), strict=True):
         assert found["faults"] == []
         assert abs(found["width"] - width) <= 20, "an iframe's border and scroll bar"
         assert found["overflow"] <= 0
+        assert found["beyond"] == 0, "nothing lies beyond the right edge, not even where it would scroll by itself"
+        assert found["small"] == 0
+        assert (found["cards"] > 0) == (width == min(WIDTHS)), "rows stack where the page is narrow"
         assert len(found["charts"]) == len(wanted)
-        for name, drawn, cut, scale in found["charts"]:
+        for name, drawn, cut, contrast, letters in found["charts"]:
             assert drawn, name
-            assert not cut, f"{name} goes beyond its right edge"
-            assert SMALLEST * scale >= 8, "pixels: readable on a phone"
+            assert cut == [], name
+            assert contrast >= 3, name
+            assert letters >= 12, "pixels: readable on a phone"
         assert found["scheme"] == scheme
 
 
-def test_a_run_of_mixed_lengths_has_the_charts_of_its_main_length() -> None:
+def drawn(result: Result) -> dict[str, Figure]:
+    return {figure.name: figure for figure in figures(result)}
+
+
+def written(figure: Figure) -> list[str]:
+    return [mark.text for mark in figure.drawing.marks if isinstance(mark, Text)]
+
+
+def test_a_run_of_mixed_lengths_has_the_figures_of_its_main_length() -> None:
     plain = wide_result()
     short = varied(plain, tokens=16)
     kept = [case for case in short.cases if "again" not in case.name or "onnx" in case.name]
     names = {case.name for case in kept}
     mixed = replace(short, cases=tuple(kept), samples=tuple(s for s in short.samples if s.case in names))
-    drawn = {chart.name: chart for chart in charts(mixed)}
-    assert set(drawn) == {"latency", "speed-up", "length", "size"}
-    assert "128 tokens" in drawn["latency"].words
-    assert [chart.name for chart in charts(short)] == ["length"]
+    for result in (mixed, short):
+        assert set(drawn(result)) == {"latency", "speed-up", "length", "size"}
+        assert "128 tokens" in drawn(result)["latency"].words
+
+
+def test_a_speed_up_is_over_the_same_work() -> None:
+    short = varied(wide_result(), tokens=16)
+    found = tables.rows(short, tables.find_baseline(short))
+    assert [row.speedup is not None for row in found] == [False, *[True] * 3, *[False] * 4]
 
 
 def test_padded_input_is_no_point_of_its_length() -> None:
     plain = wide_result()
     padded = varied(plain, tokens=8, pad_to=128)
-    assert "length" not in [chart.name for chart in charts(padded)]
+    assert "length" not in drawn(padded)
+
+
+def test_bars_are_grouped_by_model_with_the_best_of_each_first() -> None:
+    made = wide_result()
+    slower = {case.name: n for n, case in enumerate(made.cases)}
+    samples = tuple(s.model_copy(update={"infer_ns": s.infer_ns * (9 - 2 * slower[s.case])}) for s in made.samples)
+    texts = written(drawn(replace(made, samples=samples))["latency"])
+    heads = [text for text in texts if text in ("BERT-base", "SqueezeBERT")]
+    assert heads == ["SqueezeBERT", "BERT-base"]
+    values = [float(text.split()[0]) for text in texts if text.endswith(" ms")]
+    assert values == sorted(values)
+
+
+def test_the_first_point_of_a_curve_is_whole() -> None:
+    threads = drawn(varied(wide_result(), threads=2))["threads"].drawing
+    dots = [mark for mark in threads.marks if isinstance(mark, Dot)]
+    axis = min(mark.points[0][0] for mark in threads.marks if isinstance(mark, Line))
+    assert dots
+    assert all(axis <= dot.x - dot.radius and dot.x + dot.radius <= WIDTH for dot in dots)
+
+
+def test_one_file_is_no_scatter() -> None:
+    made = wide_result()
+    alone = replace(made, cases=made.cases[:1], samples=tuple(s for s in made.samples if s.case == made.cases[0].name))
+    assert set(drawn(alone)) == {"latency"}
+
+
+def test_agreement_is_named_as_what_it_is() -> None:
+    made = wide_result()
+    cases = tuple(case.model_copy(update={"agreement": 0.99}) for case in made.cases)
+    page = pages.page([replace(made, cases=cases)])
+    assert "agrees with the reference: 99 %" in page
+    assert "accuracy" not in page.lower()
+
+
+def test_the_conditions_stand_once_above_their_table() -> None:
+    page = pages.page([wide_result()])
+    _, table = page.split("<tbody", 1)
+    assert page.count("<h2>1 thread, batch 1, 128 tokens</h2>") == 1
+    assert "128 tokens" not in table.split("</table>")[0]
+    heads = re.findall(r"<th role=\"columnheader\".*?>(.*?)</th>", page)
+    assert heads[:5] == ["model", "p50 ms", "speed-up", "runtime", "precision"]
+
+
+def test_an_invalid_run_has_no_speed_up_as_its_headline() -> None:
+    made = wide_result()
+    valid, invalid = pages.page([made]), pages.page([replace(made, conditions=Conditions(seconds=1.0, charging=True))])
+    assert "as fast as fp32 BERT-base" in valid
+    assert "as fast as fp32 BERT-base" not in invalid
+    assert "not valid as a claim" in invalid
 
 
 def test_the_page_fetches_nothing() -> None:
-    page = pages.page("Latency per snippet", [wide_result()])
+    page = pages.page([wide_result()])
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page)
     assert "@import" not in page and "url(http" not in page
 
@@ -159,4 +237,4 @@ def test_a_fault_of_a_page_is_seen(tmp_path: Path) -> None:
         '<div style="width:3000px">a</div><figure id="a"><img></figure></body></html>'
     )
     for found in look(page):
-        assert found["faults"] and found["overflow"] > 0 and found["charts"][0][:3] == ["a", False, False]
+        assert found["faults"] and found["overflow"] > 0 and found["beyond"] and found["charts"][0][:2] == ["a", False]

@@ -1,9 +1,23 @@
 import pytest
+from results import make_result
 
-from squeezebert_mobile.benchmarks import paper
-from squeezebert_mobile.benchmarks.paper import STAGES, Chip, Cost, Line, Operation, bert_stages, chips, count, ideal_ms
+from squeezebert_mobile.benchmarks import paper, published
+from squeezebert_mobile.benchmarks.paper import (
+    STAGES,
+    Chip,
+    Cost,
+    Estimate,
+    Operation,
+    Reproduction,
+    bert_stages,
+    chips,
+    count,
+    ideal_ms,
+)
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
+from squeezebert_mobile.benchmarks.published import FP32, Line
 from squeezebert_mobile.benchmarks.statistics import Ratio
+from squeezebert_mobile.reports.drawing import Text
 
 CHIP = Chip(
     name="c", core="c", ghz=1.0, fp32_ops_per_cycle=1, int8_ops_per_cycle=4, memory_gb_per_s=1.0, sources=("s",)
@@ -62,3 +76,29 @@ def test_the_paragraph_follows_the_data() -> None:
     invalid = paper.paragraph(costs, (line(4.4, "charging"),))
     assert "not valid" in invalid
     assert "4.40x" not in invalid
+
+
+def reproduction(*faults: str, value: float = 2.8) -> Reproduction:
+    """One model in one setting, and an estimate from it."""
+    made = make_result({"c": [10**6] * 12})
+    estimate = Estimate("a chip", 100.0, 50.0, 0.5, is_valid=not faults)
+    return Reproduction((), (line(value, *faults),), (), (("SqueezeBERT", estimate),), "", "", made)
+
+
+def test_estimates_of_an_invalid_run_are_marked() -> None:
+    for write in (paper.text, paper.to_markdown, paper.to_page):
+        assert "from an invalid run" not in write(reproduction())
+        assert "SqueezeBERT (from an invalid run)" in write(reproduction("charging"))
+
+
+def test_without_a_bundle_its_line_says_what_to_give() -> None:
+    for write in (paper.text, paper.to_markdown, paper.to_page):
+        assert "give a full-size bundle for this line" in write(reproduction())
+
+
+def test_the_paper_stands_beside_what_was_measured() -> None:
+    drawn = published.figure((line(2.9),))
+    assert drawn is not None
+    texts = [mark.text for mark in drawn.drawing.marks if isinstance(mark, Text)]
+    assert texts == ["SqueezeBERT", "paper, Pixel 3, fp32", "4.3x", f"here, {FP32}", "2.90x"]
+    assert published.figure((line(2.9, "charging"),)) is None

@@ -81,7 +81,7 @@ def test_steal_time_is_said_and_leaves_ratios_standing() -> None:
     result = make_result({"a": [100] * 20, "b": [50] * 20}, stolen=0.2)
     assert result.faults("a") == ()
     assert "steal time of 0.20 cores" in result.notes[0]
-    assert "Note: steal time of 0.20 cores" in page("t", [result])
+    assert "steal time of 0.20 cores" in page([result])
     assert tables.rows(result, "a")[1].speedup is not None
 
 

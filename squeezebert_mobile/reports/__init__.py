@@ -1,0 +1,1 @@
+"""Reports of measurements: drawings, charts made of them, and pages of one file that hold both."""
