@@ -2,10 +2,11 @@
 
 Layout and parameter names follow the paper (Iandola et al. 2020, arXiv 2006.11316) and the Hugging Face checkpoints:
 N batch, C channels, W tokens; hidden states are [N, C, W] between the embeddings and the heads, so that the grouped
-1x1 convolutions need no transposes. Heads return plain logits; losses live with the training code.
+1x1 convolutions need no transposes. What a call may be given and how it returns this is in `calls`.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeezebert_mobile.batch import Batch, Float32
+from squeezebert_mobile.calls import Asked, Called, Inputs, Layers, Maybe, ModelOutput, Trace, float_type
 from squeezebert_mobile.config import TANH_GELUS, SqueezeBertConfig
 from squeezebert_mobile.tasks import Task
 
-# None stands for a mask of ones and token types of zeros.
-Maybe = Tensor | None
-Pair = tuple[Tensor, Tensor]
+Result = ModelOutput | tuple[Tensor, ...]
+Flag = bool | None
 
 _gelu_tanh = partial(F.gelu, approximate="tanh")
 # The names that transformers gives them, of which many are one function; its prelu and xielu have weights of their own.
@@ -50,7 +51,7 @@ _CHANNEL_EPS = 1e-12
 
 
 class Embeddings(nn.Module):
-    """Token and type ids [N, W] to normalized sums of three embeddings [N, C, W]."""
+    """A call's inputs to normalized sums of three embeddings [N, C, W]."""
 
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
@@ -60,10 +61,14 @@ class Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
-        positions = self.position_embeddings.weight[: input_ids.shape[1]]  # [W, C]
-        x = self.word_embeddings(input_ids) + positions + self.token_type_embeddings(token_type_ids)  # [N, W, C]
-        x = self.dropout(self.LayerNorm(x))
+    def forward(self, inputs: Inputs) -> Tensor:
+        words = self.word_embeddings(inputs.input_ids) if inputs.inputs_embeds is None else inputs.inputs_embeds
+        types = inputs.token_type_ids
+        if types is None:
+            types = torch.zeros(inputs.shape, dtype=torch.long, device=inputs.device)
+        table, ids = self.position_embeddings, inputs.position_ids
+        positions = table.weight[: inputs.shape[1]] if ids is None else table(ids)  # [W, C] or [N, W, C]
+        x = self.dropout(self.LayerNorm(words + positions + self.token_type_embeddings(types)))  # [N, W, C]
         return x.transpose(1, 2)  # [N, C, W]
 
 
@@ -112,10 +117,11 @@ class SelfAttention(nn.Module):
         self.value = nn.Conv1d(c, c, kernel_size=1, groups=config.v_groups)
         self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, trace: Trace) -> Tensor:
         n, _, w = x.shape
         q, k, v = (conv(x).view(n, self.num_heads, self.head_size, w) for conv in (self.query, self.key, self.value))
         scores = q.transpose(2, 3) @ k / math.sqrt(self.head_size) + mask  # [N, heads, W, W]
+        trace.scores(scores)
         probabilities = self.dropout(scores.softmax(-1))
         context = v @ probabilities.transpose(2, 3)  # [N, heads, head_size, W]
         return context.reshape(n, -1, w)
@@ -132,8 +138,8 @@ class Layer(nn.Module):
         self.intermediate = ConvActivation(config)
         self.output = ConvDropoutLayerNorm(wide, c, config.output_groups, config)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        y = self.post_attention(self.attention(x, mask), x)
+    def forward(self, x: Tensor, mask: Tensor, trace: Trace) -> Tensor:
+        y = self.post_attention(self.attention(x, mask, trace), x)
         return self.output(self.intermediate(y), y)
 
 
@@ -144,9 +150,11 @@ class Encoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, trace: Trace) -> Tensor:
         for layer in self.layers:
-            x = layer(x, mask)
+            trace.state(x)
+            x = layer(x, mask, trace)
+        trace.state(x)
         return x
 
 
@@ -161,20 +169,13 @@ class Pooler(nn.Module):
         return torch.tanh(self.dense(x[:, 0]))
 
 
-class PreTrained(nn.Module):
-    """A model with a config that reads and writes Hugging Face checkpoints."""
-
-    task: Task
+class PreTrained(Called):
+    """A network with the calls of transformers' and random weights as BERT's."""
 
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__()
         config.check()
         self.config = config
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The outputs in order."""
-        return self.task.output_names
 
     def like(self, config: SqueezeBertConfig) -> Self:
         """A new model of the same kind with random weights."""
@@ -191,16 +192,41 @@ class PreTrained(nn.Module):
                 nn.init.zeros_(module.weight[module.padding_idx])
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
-        """The model of a checkpoint folder or hub repository, in eval mode, fp32, complete or an error."""
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        config: SqueezeBertConfig | None = None,
+        dtype: torch.dtype | str | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        ignore_mismatched_sizes: bool = False,
+        **overrides: object,
+    ) -> Self:
+        """The model of a checkpoint folder or hub repository, in eval mode, fp32 unless ``dtype`` says otherwise.
+
+        ``overrides`` are keys of its config, ``num_labels`` for one. The body must be complete. A head that is missing
+        is initialised at random, with a warning that names it; so is one of another size with
+        ``ignore_mismatched_sizes``, which is an error else.
+        """
         from squeezebert_mobile.checkpoint import load as checkpoint
 
         loaded = checkpoint.load(source, revision=revision)
-        model = cls(loaded.config)
-        checkpoint.fit(loaded, model)
-        return model
+        chosen = checkpoint.config_for(cls.task, loaded.config) if config is None else config
+        chosen.update(overrides)
+        model = cls(chosen)
+        fitted = checkpoint.fit(
+            checkpoint.without_misfits(loaded, model) if ignore_mismatched_sizes else loaded, model, init_head=True
+        )
+        if fitted.initialised:
+            what = f"{source}: has no {', '.join(fitted.initialised)}; initialised at random, to be trained"
+            warnings.warn(what, stacklevel=2)
+        asked = dtype if torch_dtype is None else torch_dtype
+        return (
+            model if asked is None else model.to(checkpoint.dtype_of(loaded) if asked == "auto" else float_type(asked))
+        )
 
-    def save_pretrained(self, folder: Path) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, which transformers reads."""
         from squeezebert_mobile.checkpoint import load as checkpoint
 
@@ -219,13 +245,36 @@ class SqueezeBertModel(PreTrained):
         self.pooler = Pooler(config)
         self.reset_parameters()
 
-    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Pair:
-        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
-        x = self.embeddings(input_ids, types)
+    def compute(self, inputs: Inputs, trace: Trace) -> Layers:
+        x = self.embeddings(inputs)
+        mask = torch.ones(inputs.shape, device=x.device) if inputs.attention_mask is None else inputs.attention_mask
         hidden = (mask == 0)[:, None, None, :].to(x.dtype)
-        x = self.encoder(x, hidden * torch.finfo(x.dtype).min).transpose(1, 2)  # [N, W, C]
+        x = self.encoder(x, hidden * torch.finfo(x.dtype).min, trace).transpose(1, 2)  # [N, W, C]
         return x, self.pooler(x)
+
+    def forward(
+        self, input_ids: Maybe = None, attention_mask: Maybe = None, token_type_ids: Maybe = None,
+        position_ids: Maybe = None, inputs_embeds: Maybe = None,
+        output_attentions: Flag = None, output_hidden_states: Flag = None, return_dict: Flag = None,
+    ) -> Result:  # fmt: skip
+        inputs = Inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        return self.call(inputs, (), Asked(output_attentions, output_hidden_states, return_dict))
+
+
+class Headed(PreTrained):
+    """A SqueezeBERT with a head that takes ``labels``."""
+
+    def __init__(self, config: SqueezeBertConfig) -> None:
+        super().__init__(config)
+        self.transformer = SqueezeBertModel(config)
+
+    def forward(
+        self, input_ids: Maybe = None, attention_mask: Maybe = None, token_type_ids: Maybe = None,
+        position_ids: Maybe = None, inputs_embeds: Maybe = None, labels: Maybe = None,
+        output_attentions: Flag = None, output_hidden_states: Flag = None, return_dict: Flag = None,
+    ) -> Result:  # fmt: skip
+        inputs = Inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        return self.call(inputs, (labels,), Asked(output_attentions, output_hidden_states, return_dict))
 
 
 class LMHead(nn.Module):
@@ -254,30 +303,27 @@ class Predictions(nn.Module):
         return self.decoder(self.transform(x))
 
 
-class SqueezeBertForMaskedLM(PreTrained):
+class SqueezeBertForMaskedLM(Headed):
     """Token ids [N, W] to vocabulary logits [N, W, V]."""
 
     task = Task.FILL_MASK
 
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__(config)
-        self.transformer = SqueezeBertModel(config)
         self.cls = nn.ModuleDict({"predictions": Predictions(config)})
         self.reset_parameters()
-        if config.tie_word_embeddings:
-            self.cls["predictions"].decoder.weight = self.transformer.embeddings.word_embeddings.weight
+        self.tie_weights()
 
-    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Tensor:
-        x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
-        return self.cls["predictions"](x)
+    def compute(self, inputs: Inputs, trace: Trace) -> Layers:
+        x, _ = self.transformer.compute(inputs, trace)
+        return (self.cls["predictions"](x),)
 
 
-class Classifier(PreTrained):
+class Classifier(Headed):
     """A SqueezeBERT with dropout and one linear layer on top."""
 
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__(config)
-        self.transformer = SqueezeBertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, 1 if self.task is Task.MULTIPLE_CHOICE else config.num_labels)
         self.reset_parameters()
@@ -292,9 +338,9 @@ class SqueezeBertForSequenceClassification(Classifier):
 
     task = Task.TEXT_CLASSIFICATION
 
-    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Tensor:
-        _, pooled = self.transformer(input_ids, attention_mask, token_type_ids)
-        return self.head(pooled)
+    def compute(self, inputs: Inputs, trace: Trace) -> Layers:
+        _, pooled = self.transformer.compute(inputs, trace)
+        return (self.head(pooled),)
 
 
 class SqueezeBertForMultipleChoice(Classifier):
@@ -302,10 +348,9 @@ class SqueezeBertForMultipleChoice(Classifier):
 
     task = Task.MULTIPLE_CHOICE
 
-    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Tensor:
-        flat = [None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask, token_type_ids)]
-        _, pooled = self.transformer(*flat)
-        return self.head(pooled).view(input_ids.shape[:2])
+    def compute(self, inputs: Inputs, trace: Trace) -> Layers:
+        _, pooled = self.transformer.compute(inputs.of_rows(), trace)
+        return (self.head(pooled).view(inputs.shape[:2]),)
 
 
 class SqueezeBertForTokenClassification(Classifier):
@@ -313,26 +358,36 @@ class SqueezeBertForTokenClassification(Classifier):
 
     task = Task.TOKEN_CLASSIFICATION
 
-    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Tensor:
-        x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
-        return self.head(x)
+    def compute(self, inputs: Inputs, trace: Trace) -> Layers:
+        x, _ = self.transformer.compute(inputs, trace)
+        return (self.head(x),)
 
 
 class SqueezeBertForQuestionAnswering(PreTrained):
-    """Token ids [N, W] to start and end logits, [N, W] each."""
+    """Token ids [N, W] to start and end logits, [N, W] each; the config has two labels."""
 
     task = Task.QUESTION_ANSWERING
 
     def __init__(self, config: SqueezeBertConfig) -> None:
         super().__init__(config)
         self.transformer = SqueezeBertModel(config)
-        self.qa_outputs = nn.Linear(config.hidden_size, 2)
+        self.qa_outputs = nn.Linear(config.hidden_size, config.num_labels)
         self.reset_parameters()
 
-    def forward(self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None) -> Pair:
-        x, _ = self.transformer(input_ids, attention_mask, token_type_ids)
+    def compute(self, inputs: Inputs, trace: Trace) -> Layers:
+        x, _ = self.transformer.compute(inputs, trace)
         start, end = self.qa_outputs(x).unbind(-1)
         return start, end
+
+    def forward(
+        self, input_ids: Maybe = None, attention_mask: Maybe = None, token_type_ids: Maybe = None,
+        position_ids: Maybe = None, inputs_embeds: Maybe = None, start_positions: Maybe = None,
+        end_positions: Maybe = None, output_attentions: Flag = None, output_hidden_states: Flag = None,
+        return_dict: Flag = None,
+    ) -> Result:  # fmt: skip
+        inputs = Inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        asked = Asked(output_attentions, output_hidden_states, return_dict)
+        return self.call(inputs, (start_positions, end_positions), asked)
 
 
 MODEL_CLASSES: tuple[type[PreTrained], ...] = (
@@ -344,8 +399,9 @@ MODEL_CLASSES: tuple[type[PreTrained], ...] = (
 def run_module(module: nn.Module, batch: Batch, names: Sequence[str]) -> dict[str, Float32]:
     """The outputs by name, in fp32, of a module of the three inputs; it runs as it is, where its parameters are."""
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    run = module.tensors if isinstance(module, PreTrained) else module
     with torch.inference_mode():
-        outputs = module(*(torch.from_numpy(array).to(device) for array in batch.arrays().values()))
+        outputs = run(*(torch.from_numpy(array).to(device) for array in batch.arrays().values()))
     values = outputs if isinstance(outputs, tuple) else (outputs,)
     return {name: value.float().cpu().numpy() for name, value in zip(names, values, strict=True)}
 

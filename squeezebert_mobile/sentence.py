@@ -5,8 +5,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from squeezebert_mobile.calls import Inputs, Layers, Trace
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.model import Maybe, SqueezeBertModel
+from squeezebert_mobile.model import SqueezeBertModel
 from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Pooling, PoolingMode
 
 # Where torch's own normalization and sentence-transformers' stop dividing.
@@ -33,15 +34,14 @@ class SentenceModel(SqueezeBertModel):
         """A new model with the same outputs and random weights."""
         return type(self)(config, self.pooling, has_pooler=self.has_pooler)
 
-    def forward(  # type: ignore[override]
-        self, input_ids: Tensor, attention_mask: Maybe = None, token_type_ids: Maybe = None
-    ) -> tuple[Tensor, ...]:
+    def compute(self, inputs: Inputs, trace: Trace) -> Layers:
         """The outputs that `output_names` names."""
-        x, pooled = super().forward(input_ids, attention_mask, token_type_ids)
+        x, pooled = super().compute(inputs, trace)
         outputs = (x, pooled) if self.has_pooler else (x,)
         if self.pooling is None:
             return outputs
-        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        mask = inputs.attention_mask
+        real = torch.ones(inputs.shape, device=x.device) if mask is None else mask
         vectors = pool(x, real != 0, self.pooling.mode)
         return (*outputs, normalized(vectors) if self.pooling.normalize else vectors)
 

@@ -16,7 +16,7 @@ from squeezebert_mobile.checkpoint.sentence import SentenceFolder
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
-from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, dump_json, parse_json, read_file
+from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, dump_json, parse_json, read_file, read_json
 from squeezebert_mobile.model import PreTrained, SqueezeBertModel, model_class
 from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tasks import POOLER_OUTPUT, Pooling, Task
@@ -268,7 +268,8 @@ def load_model(
 
     A body without a pooler, or with ``pooling``, is a `SentenceModel`.
     """
-    chosen, config = task or checkpoint.require_task(), config or checkpoint.config
+    chosen = task or checkpoint.require_task()
+    config = config_for(chosen, config or checkpoint.config)
     made = _body(checkpoint, config, pooling) if chosen is Task.FEATURE_EXTRACTION else model_class(chosen)(config)
     return fit(checkpoint, made, init_head=init_head)
 
@@ -277,6 +278,31 @@ def _body(checkpoint: Checkpoint, config: SqueezeBertConfig, pooling: Pooling | 
     has_pooler = any(_POOLER in name for name in checkpoint.tensors)
     plain = has_pooler and pooling is None
     return SqueezeBertModel(config) if plain else SentenceModel(config, pooling, has_pooler=has_pooler)
+
+
+def config_for(task: Task, config: SqueezeBertConfig) -> SqueezeBertConfig:
+    """The config for a head of ``task``: a span has a start and an end, whatever labels another head had."""
+    if task is Task.QUESTION_ANSWERING and config.num_labels != 2:
+        return replace(config, id2label={0: "LABEL_0", 1: "LABEL_1"})
+    return config
+
+
+def dtype_of(checkpoint: Checkpoint) -> torch.dtype:
+    """The type of weights that config.json names, fp32 where it names none."""
+    values = read_json(checkpoint.folder / CONFIG_NAME)
+    named = getattr(torch, str(values.get("dtype") or values.get("torch_dtype")), None)
+    return named if isinstance(named, torch.dtype) else torch.float32
+
+
+def without_misfits(checkpoint: Checkpoint, model: PreTrained) -> Checkpoint:
+    """The checkpoint without the tensors of a head of another size than the model's."""
+    own = model.state_dict()
+    misfits = {
+        name
+        for name, tensor in checkpoint.tensors.items()
+        if name.startswith(_HEADS) and name in own and own[name].shape != tensor.shape
+    }
+    return replace(checkpoint, tensors={n: t for n, t in checkpoint.tensors.items() if n not in misfits})
 
 
 def fit(checkpoint: Checkpoint, model: PreTrained, *, init_head: bool = False) -> Fitted:
@@ -336,6 +362,9 @@ def _complete_decoder(
     same = {_BIAS: _DECODER_BIAS, _DECODER_BIAS: _BIAS}
     if checkpoint.config.tie_word_embeddings:
         same[_DECODER] = prefix + _WORDS
+    elif _DECODER_BIAS in given:
+        # transformers then reads the decoder's own and leaves the other as it was.
+        given = given | {_BIAS: given[_DECODER_BIAS]}
     result = dict(given)
     for name, other in same.items():
         if other not in given:
@@ -384,11 +413,13 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
     """
     config = replace(model.config, architectures=[model.task.architecture])
     tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
-    tensors.pop(_DECODER_BIAS, None)
     if isinstance(model, SentenceModel) and not model.has_pooler:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_POOLER)}
     if config.tie_word_embeddings:
         tensors.pop(_DECODER, None)
+        tensors.pop(_DECODER_BIAS, None)
+    elif _DECODER_BIAS in tensors:
+        tensors[_DECODER_BIAS] = tensors[_DECODER_BIAS].clone()  # the format holds no tensor under two names
     with staged_file(folder / _SAFETENSORS) as partial:
         save_file(dict(sorted(tensors.items())), partial, metadata={"format": "pt"})
     replace_file(folder / CONFIG_NAME, dump_json(config.to_dict()))

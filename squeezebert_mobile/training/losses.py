@@ -104,10 +104,9 @@ def _logits(
     """The head's outputs with their targets; the vocabulary is decoded at hidden tokens alone, a sixth of the work."""
     if isinstance(model, SqueezeBertForMaskedLM):
         hidden = labels != IGNORED
-        x, _ = model.transformer(*inputs)
+        x, _ = model.transformer.tensors(*inputs)
         return (model.cls["predictions"](x[hidden]),), labels[hidden]
-    outputs = model(*inputs)
-    return (outputs if isinstance(outputs, tuple) else (outputs,)), labels
+    return model.tensors(*inputs), labels
 
 
 def _rows(logits: Tensor, targets: Tensor, hidden: Tensor | None) -> Tensor:

@@ -13,7 +13,8 @@ from checkout import ROOT
 
 # Each may import itself and what stands above it; cli and the commands beside it may import everything.
 ORDER = (
-    ("errors", "bootstrap", "extras", "tasks", "config", "model", "sentence", "batch", "atomic", "files", "console"),
+    ("errors", "bootstrap", "extras", "tasks", "config", "batch", "atomic", "files", "console"),
+    ("calls", "model", "sentence"),
     ("options", "reports"),
     ("tables",),
     ("tokenizer",),

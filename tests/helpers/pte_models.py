@@ -36,8 +36,7 @@ def reference(model: PreTrained, ids: torch.Tensor, types: torch.Tensor) -> tupl
     if model.task is Task.MULTIPLE_CHOICE:
         ids, types = ids[None], types[None]
     with torch.inference_mode():
-        result = model(ids, None, types)
-    return (result,) if isinstance(result, torch.Tensor) else result
+        return model.tensors(ids, None, types)
 
 
 class Program:

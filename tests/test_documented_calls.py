@@ -1,0 +1,266 @@
+"""The calls of transformers' SqueezeBERT page, run unchanged on both libraries: the same weights, the same results.
+
+Each entry is one call (or the few lines around it that a tutorial shows) as a function of a library and of a folder of
+checkpoints; nothing in it knows which library it gets.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+import transformers
+
+import squeezebert_mobile
+from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.model import MODEL_CLASSES
+from squeezebert_mobile.tasks import Task
+
+Lib = ModuleType
+Call = Callable[[Lib, Path], object]
+CONFIG = SqueezeBertConfig(
+    **(tiny.CONFIG.to_dict() | {"vocab_size": 200, "num_labels": 3, "id2label": None, "label2id": None})
+)
+# transformers' page names them; ours and theirs are made with the same weights.
+MODEL, MASKED, TEXT, TOKENS, SPANS, CHOICES = (cls.__name__ for cls in MODEL_CLASSES)
+SIZES = {"hidden_size": 48, "embedding_size": 48, "intermediate_size": 96, "vocab_size": 60, "num_hidden_layers": 1}
+
+IDS = torch.tensor([[2, 17, 40, 51, 3, 0], [2, 8, 9, 99, 120, 3]])
+MASK = torch.tensor([[1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1]])
+TYPES = torch.tensor([[0, 0, 1, 1, 1, 0], [0, 0, 0, 1, 1, 1]])
+EMBEDDED = torch.randn(2, 6, 48, generator=torch.Generator().manual_seed(1))
+PER_TOKEN = torch.tensor([[-100, 1, 2, 0, -100, -100], [-100, 0, -100, 2, 1, -100]])
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of each class under its name, with a tokenizer."""
+    root = tmp_path_factory.mktemp("documented")
+    for cls in MODEL_CLASSES:
+        labels = 2 if cls.task is Task.QUESTION_ANSWERING else 3
+        torch.manual_seed(0)
+        model = cls(
+            SqueezeBertConfig(**(CONFIG.to_dict() | {"id2label": None, "label2id": None, "num_labels": labels}))
+        )
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+        model.save_pretrained(root / cls.__name__)
+        tiny.tokenizer(CONFIG).save_pretrained(root / cls.__name__)
+    return root
+
+
+def model(lib: Lib, folder: Path, name: str, **options: Any) -> Any:
+    return getattr(lib, name).from_pretrained(folder / name, **options).eval()
+
+
+def config(lib: Lib, **values: object) -> Any:
+    return lib.SqueezeBertConfig(**values)
+
+
+def values(found: Any) -> dict[str, object]:
+    """A config's values under the names that the documentation gives them."""
+    keys = (*CONFIG.to_dict(), "num_labels")
+    return {key: getattr(found, key) for key in keys if key != "architectures"}
+
+
+def updated(lib: Lib) -> Any:
+    found = config(lib)
+    found.update({"hidden_dropout_prob": 0.25, "num_labels": 4})
+    return found
+
+
+def changed(lib: Lib) -> Any:
+    found = config(lib)
+    found.num_labels = 4
+    found.id2label = {0: "a", 1: "b", 2: "c", 3: "d"}
+    found.label2id = {"a": 0, "b": 1, "c": 2, "d": 3}
+    found.hidden_act = "relu"
+    return found
+
+
+def trained(lib: Lib, folder: Path) -> Any:
+    """One step of the loop that every tutorial shows."""
+    found = model(lib, folder, TEXT)
+    optimizer = torch.optim.SGD(found.parameters(), lr=0.1)
+    found(input_ids=IDS, attention_mask=MASK, labels=torch.tensor([1, 2])).loss.backward()
+    optimizer.step()
+    return found(input_ids=IDS, attention_mask=MASK).logits
+
+
+def resized(lib: Lib, folder: Path, rows: int, name: str = MASKED, **options: Any) -> Any:
+    torch.manual_seed(0)
+    found = model(lib, folder, name)
+    table = found.resize_token_embeddings(rows, **options)
+    assert found.get_input_embeddings() is table
+    kept, added = table.weight[:200], table.weight[200:]
+    # Theirs spreads the added rows by 3e-5 of the others' standard deviation.
+    return [
+        kept,
+        (added - kept.mean(0)).abs().max().item() < 1e-4 if len(added) else None,
+        found.config.vocab_size,
+        found(IDS)[0][..., :200],
+    ]
+
+
+def embedded(lib: Lib, folder: Path) -> Any:
+    found = model(lib, folder, MODEL)
+    other = torch.nn.Embedding.from_pretrained(torch.ones(200, 48))
+    found.set_input_embeddings(other)
+    return [found.get_input_embeddings() is other, found(IDS).last_hidden_state]
+
+
+def saved(lib: Lib, folder: Path) -> Any:
+    target = folder / f"saved by {lib.__name__}"
+    model(lib, folder, TEXT).save_pretrained(target)
+    other = transformers if lib is squeezebert_mobile else squeezebert_mobile
+    return getattr(other, TEXT).from_pretrained(target).eval()(IDS).logits
+
+
+def classified(lib: Lib, folder: Path, labels: torch.Tensor, problem: str | None = None, count: int = 3) -> Any:
+    found = model(lib, folder, TEXT, num_labels=count, ignore_mismatched_sizes=True)
+    with torch.no_grad():
+        found.classifier.weight.fill_(0.01)
+        found.classifier.bias.copy_(torch.arange(count))
+    if problem is not None:
+        found.config.problem_type = problem
+    output = found(IDS, attention_mask=MASK, labels=labels)
+    return [output, found.config.problem_type]
+
+
+CONFIGS: dict[str, Call] = {
+    "Config()": lambda lib, _: values(config(lib)),
+    "Config(num_labels=)": lambda lib, _: values(config(lib, num_labels=5)),
+    "Config(id2label=, label2id=)": lambda lib, _: values(
+        config(lib, id2label={0: "no", 1: "yes"}, label2id={"no": 0, "yes": 1})
+    ),
+    "Config(sizes)": lambda lib, _: values(config(lib, **SIZES, q_groups=2, layer_norm_eps=1e-5, hidden_act="gelu_10")),
+    "Config(bos_token_id=, eos_token_id=, pad_token_id=)": lambda lib, _: values(
+        config(lib, bos_token_id=2, eos_token_id=3, pad_token_id=1)
+    ),
+    "Config(output_attentions=, output_hidden_states=, return_dict=)": lambda lib, _: values(
+        config(lib, output_attentions=True, output_hidden_states=True, return_dict=False)
+    ),
+    "config.num_labels = 4": lambda lib, _: values(changed(lib)),
+    "config.update()": lambda lib, _: values(updated(lib)),
+    "Config.from_pretrained()": lambda lib, f: values(lib.SqueezeBertConfig.from_pretrained(f / TEXT)),
+    "Config.from_pretrained(num_labels=)": lambda lib, f: values(
+        lib.SqueezeBertConfig.from_pretrained(f / TEXT, num_labels=7, hidden_dropout_prob=0.4)
+    ),
+    "config.to_dict()": lambda lib, _: {
+        key: value for key, value in config(lib, num_labels=3).to_dict().items() if key in CONFIG.to_dict()
+    } | {"architectures": None},
+}  # fmt: skip
+
+MODELS: dict[str, Call] = {
+    "Model(config)": lambda lib, _: sorted(getattr(lib, MODEL)(config(lib, **SIZES)).state_dict()),
+    "model(input_ids)": lambda lib, f: model(lib, f, MODEL)(IDS),
+    "model(attention_mask=, token_type_ids=)": lambda lib, f: model(lib, f, MODEL)(
+        input_ids=IDS, attention_mask=MASK, token_type_ids=TYPES
+    ),
+    "model(position_ids=)": lambda lib, f: model(lib, f, MODEL)(IDS, position_ids=torch.arange(6).flip(0)[None]),
+    "model(inputs_embeds=)": lambda lib, f: model(lib, f, MODEL)(inputs_embeds=EMBEDDED, attention_mask=MASK),
+    "model(output_hidden_states=True)": lambda lib, f: model(lib, f, MODEL)(IDS, output_hidden_states=True),
+    "model(output_attentions=True)": lambda lib, f: model(lib, f, MODEL)(IDS, MASK, output_attentions=True),
+    "model(return_dict=False)": lambda lib, f: model(lib, f, TEXT)(
+        IDS, labels=torch.tensor([0, 1]), output_hidden_states=True, return_dict=False
+    ),
+    "output[0], output[:2], output['logits']": lambda lib, f: [
+        (output := model(lib, f, TEXT)(IDS, labels=torch.tensor([0, 1])))[0], output[:2], output["logits"],
+        output.to_tuple(), list(output), len(output), "loss" in output, output.hidden_states, list(output.items()),
+    ],
+    "ForMaskedLM(labels=)": lambda lib, f: model(lib, f, MASKED)(IDS, labels=PER_TOKEN),
+    "ForSequenceClassification(labels=)": lambda lib, f: classified(lib, f, torch.tensor([1, 2])),
+    "ForSequenceClassification(num_labels=1, labels=)": lambda lib, f: classified(
+        lib, f, torch.tensor([0.5, 2.0]), count=1
+    ),
+    "ForSequenceClassification(problem_type='regression')": lambda lib, f: classified(
+        lib, f, torch.tensor([[0.5, 2.0, 1.0], [0.0, 0.0, 1.0]]), "regression"
+    ),
+    "ForSequenceClassification(labels=multi-label)": lambda lib, f: classified(
+        lib, f, torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    ),
+    "ForMultipleChoice(labels=)": lambda lib, f: model(lib, f, CHOICES)(
+        torch.stack([IDS, IDS.flip(0)]), attention_mask=torch.stack([MASK, MASK]), labels=torch.tensor([1, 0])
+    ),
+    "ForMultipleChoice(inputs_embeds=)": lambda lib, f: model(lib, f, CHOICES)(
+        inputs_embeds=EMBEDDED[None], position_ids=torch.arange(6).expand(1, 2, -1), output_attentions=True
+    ),
+    "ForTokenClassification(labels=)": lambda lib, f: model(lib, f, TOKENS)(IDS, MASK, labels=PER_TOKEN),
+    "ForQuestionAnswering(start_positions=, end_positions=)": lambda lib, f: model(lib, f, SPANS)(
+        IDS, MASK, start_positions=torch.tensor([1, 2]), end_positions=torch.tensor([3, 3])
+    ),
+    "ForQuestionAnswering(positions beyond the row)": lambda lib, f: model(lib, f, SPANS)(
+        IDS, MASK, start_positions=torch.tensor([[-1], [9]]), end_positions=torch.tensor([[6], [3]])
+    ),
+    "loss.backward(), optimizer.step()": trained,
+    "model.num_parameters()": lambda lib, f: [
+        model(lib, f, MASKED).num_parameters(), model(lib, f, MASKED).num_parameters(exclude_embeddings=True),
+        model(lib, f, TEXT).requires_grad_(False).num_parameters(only_trainable=True),
+    ],
+    "model.get_input_embeddings()": lambda lib, f: model(lib, f, TOKENS).get_input_embeddings().weight,
+    "model.set_input_embeddings()": embedded,
+    "model.get_output_embeddings()": lambda lib, f: [
+        model(lib, f, TEXT).get_output_embeddings(), model(lib, f, MASKED).get_output_embeddings().weight,
+        model(lib, f, MASKED).get_output_embeddings().bias,
+    ],
+    "model.resize_token_embeddings(more)": lambda lib, f: resized(lib, f, 203),
+    "model.resize_token_embeddings(fewer)": lambda lib, f: resized(lib, f, 150),
+    "model.resize_token_embeddings(pad_to_multiple_of=)": lambda lib, f: resized(
+        lib, f, 201, MODEL, pad_to_multiple_of=8
+    ),
+    "Model.from_pretrained(dtype=)": lambda lib, f: model(lib, f, TEXT, dtype=torch.bfloat16)(IDS).logits,
+    "Model.from_pretrained(output_hidden_states=True)": lambda lib, f: model(
+        lib, f, TEXT, output_hidden_states=True
+    )(IDS),
+    "Model.from_pretrained(num_labels=) on a body": lambda lib, f: getattr(lib, TEXT).from_pretrained(
+        f / MODEL, num_labels=5
+    ).classifier.weight.shape,
+    "model.save_pretrained()": saved,
+    "model.device, model.dtype, model.config": lambda lib, f: [
+        (found := model(lib, f, TEXT, torch_dtype="float16")).device, found.dtype, values(found.config)
+    ],
+}  # fmt: skip
+
+
+def plain(found: Any) -> object:
+    """A result as nested lists of numbers, so that tensors, arrays and both libraries' classes compare."""
+    if isinstance(found, torch.Tensor):
+        return np.asarray(found.detach().float()).tolist()
+    if isinstance(found, np.ndarray):
+        return found.tolist()
+    if isinstance(found, Mapping):
+        return {key: plain(value) for key, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [plain(value) for value in found]
+    return found
+
+
+def assert_same(ours: object, theirs: object, where: str = "result") -> None:
+    """Equal, numbers up to the order of fp32 sums (the hidden states are of order one)."""
+    if isinstance(theirs, dict):
+        assert isinstance(ours, dict), where
+        assert ours.keys() == theirs.keys(), where
+        for key, value in theirs.items():
+            assert_same(ours[key], value, f"{where}.{key}")
+    elif isinstance(theirs, list):
+        assert isinstance(ours, list), where
+        assert len(ours) == len(theirs), where
+        for index, value in enumerate(theirs):
+            assert_same(ours[index], value, f"{where}[{index}]")
+    elif isinstance(theirs, float):
+        assert ours == pytest.approx(theirs, abs=1e-5, rel=1e-5), where
+    else:
+        assert ours == theirs, where
+
+
+@pytest.mark.parametrize("name", [*CONFIGS, *MODELS])
+def test_a_documented_call_answers_as_transformers_does(name: str, folder: Path) -> None:
+    call = (CONFIGS | MODELS)[name]
+    ours, theirs = (plain(copy.copy(call(lib, folder))) for lib in (squeezebert_mobile, transformers))
+    assert_same(ours, theirs)
