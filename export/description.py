@@ -11,6 +11,8 @@ from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.card import CARD_NAME, card
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME
 from squeezebert_mobile.bundle.manifest import (
+    SCHEMA_VERSION,
+    AddedToken,
     Artifact,
     FileEntry,
     Manifest,
@@ -18,6 +20,7 @@ from squeezebert_mobile.bundle.manifest import (
     PostProcessing,
     Producer,
     RecommendedCall,
+    Slot,
     Source,
     TokenizerFacts,
 )
@@ -30,6 +33,7 @@ from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tasks import Pooling, Task
+from squeezebert_mobile.tokenizer import settings
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 
@@ -60,8 +64,8 @@ def _pooling(model: PreTrained) -> Pooling | None:
 
 def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> dict[str, bytes]:
     with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
-        settings = dataclasses.replace(tokenizer.settings, model_max_length=max_length)
-        SqueezeBertTokenizerFast(tokenizer.pieces, settings).save_pretrained(folder)
+        shortened = dataclasses.replace(tokenizer.settings, model_max_length=max_length)
+        SqueezeBertTokenizerFast(tokenizer.pieces, shortened).save_pretrained(folder)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
@@ -69,7 +73,7 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
     task, config, source = reference.model.task, reference.model.config, reference.source
     pooling = _pooling(reference.model)
     return Manifest(
-        schema_version=2,
+        schema_version=SCHEMA_VERSION,
         task=task,
         labels=config.labels if task.has_labels else (),
         postprocessing=_postprocessing(task, config, reference.activation),
@@ -114,15 +118,28 @@ def _postprocessing(task: Task, config: SqueezeBertConfig, activation: Activatio
 
 
 def _tokenizer_facts(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> TokenizerFacts:
+    rows = tokenizer.settings.rows
     return TokenizerFacts(
         vocab_size=tokenizer.vocab_size,
         lowercase=tokenizer.do_lower_case,
         strip_accents=tokenizer.strip_accents,
         tokenize_chinese_chars=tokenizer.tokenize_chinese_chars,
         max_length=max_length,
-        pad_token_id=tokenizer.pad_token_id,
+        truncation_side=tokenizer.truncation_side,
+        pad_token_id=tokenizer.id_of("pad_token"),
         unk_token_id=tokenizer.unk_token_id,
-        cls_token_id=tokenizer.cls_token_id,
-        sep_token_id=tokenizer.sep_token_id,
-        mask_token_id=tokenizer.mask_token_id,
+        cls_token_id=tokenizer.id_of("cls_token"),
+        sep_token_id=tokenizer.id_of("sep_token"),
+        mask_token_id=tokenizer.id_of("mask_token"),
+        added_tokens=tuple(
+            AddedToken(id=id_, **dataclasses.asdict(piece)) for id_, piece in tokenizer.added_tokens.items()
+        ),
+        single=_slots(tokenizer, rows.single),
+        pair=_slots(tokenizer, rows.pair),
     )
+
+
+def _slots(tokenizer: SqueezeBertTokenizerFast, row: tuple[settings.Slot, ...]) -> tuple[Slot, ...]:
+    ids = [None if slot.token is None else tokenizer.convert_tokens_to_ids([slot.token])[0] for slot in row]
+    places = zip(row, ids, strict=True)
+    return tuple(Slot(sequence=slot.sequence, token_id=id_, type_id=slot.type_id) for slot, id_ in places)

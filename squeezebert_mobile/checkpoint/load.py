@@ -76,10 +76,9 @@ class Checkpoint:
         return replace(self, tensors=body)
 
     def tokenizer(self) -> SqueezeBertTokenizerFast:
-        """The tokenizer beside the weights. Raises as its `from_pretrained` and `check_against`."""
+        """The tokenizer beside the weights. Raises as its `from_pretrained` and `fitted`."""
         tokenizer = self.declared.tokenizer(SqueezeBertTokenizerFast.from_pretrained(self.folder))
-        tokenizer.check_against(self.config.vocab_size)
-        return tokenizer
+        return tokenizer.fitted(self.config.vocab_size)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ over, and its overflow of a long pair holds every window of one text times every
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -19,12 +19,22 @@ from tokenizers.models import WordPiece
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.tokenizer import files
-from squeezebert_mobile.tokenizer.files import TokenizerSettings
+from squeezebert_mobile.tokenizer.declared import CONFIG_FILE
+from squeezebert_mobile.tokenizer.settings import (
+    DEFAULT_MAX_LENGTH,
+    SPECIAL_KEYS,
+    AddedPiece,
+    Side,
+    Slot,
+    TokenizerSettings,
+)
 from squeezebert_mobile.tokenizer.truncation import Strategy, Window, split
 
 Ints = NDArray[np.int64]
 Padding = Literal["longest", "max_length"]
 
+# transformers names two more, which no SqueezeBERT has a use for.
+_NAMES = (*SPECIAL_KEYS, "bos_token", "eos_token")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -37,9 +47,9 @@ class Encoded:
 
     input_ids: Ints  # [N, W]
     attention_mask: Ints  # [N, W], 1 for tokens, 0 for padding
-    token_type_ids: Ints  # [N, W], 1 for the second text and the separator after it
+    token_type_ids: Ints  # [N, W], of BERT's rows 1 for the second text and the separator after it
     offsets: Ints  # [N, W, 2], start and end in code points of the row's text; 0, 0 for added tokens
-    sequence_ids: Ints  # [N, W], 0 and 1 for the two texts, -1 for [CLS], [SEP] and padding
+    sequence_ids: Ints  # [N, W], 0 and 1 for the two texts, -1 for tokens of the template and padding
     special_tokens_mask: Ints  # [N, W], 1 where sequence_ids is -1
     truncated: NDArray[np.bool_]  # [N], the row lacks tokens of its texts
     unknown: Ints  # [N], how many tokens of the texts are [UNK]
@@ -64,8 +74,8 @@ class Pieces:
 class SqueezeBertTokenizerFast:
     """Text to token ids and back, id for id as ``transformers.SqueezeBertTokenizerFast``.
 
-    ``pieces`` is the vocabulary in id order; ``source`` is what error messages name. Raises InputFileError where an
-    added token of the settings would not get the id that ``added_ids`` declares.
+    ``pieces`` is the vocabulary in id order; ``source`` is what error messages name. Raises InputFileError where a
+    token of the settings would not get the id that ``ids`` declares.
     """
 
     def __init__(
@@ -74,14 +84,16 @@ class SqueezeBertTokenizerFast:
         settings: TokenizerSettings | None = None,
         *,
         source: str | Path = files.VOCAB_FILE,
-        added_ids: dict[str, int] | None = None,
+        ids: dict[str, int] | None = None,
     ) -> None:
         settings = settings or TokenizerSettings()
         self.pieces = tuple(pieces)
-        self.settings = settings if settings.added else settings.with_special_tokens()
+        settings = settings if settings.added else settings.with_special_tokens()
         self.source = source
-        self._backend = _backend(self.pieces, self.settings)
-        for token, expected in (added_ids or {}).items():
+        self._declared_ids = ids or {}
+        self._backend = _backend(self.pieces, settings)
+        self.settings = replace(settings, added=tuple(self.added_tokens.values()))
+        for token, expected in self._declared_ids.items():
             found = self._backend.token_to_id(token)
             if found != expected:
                 fix = "use the tokenizer files of one checkpoint"
@@ -96,7 +108,7 @@ class SqueezeBertTokenizerFast:
 
             folder = hub.resolve(source, revision=revision, weights=False)
         read = files.read_folder(folder)
-        return cls(read.pieces, read.settings, source=read.path, added_ids=read.added_ids)
+        return cls(read.pieces, read.settings, source=read.path, ids=read.ids)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, *, model_max_length: int | None = None) -> Self:
@@ -104,7 +116,7 @@ class SqueezeBertTokenizerFast:
 
         Raises UsageError for a size without room for any letter.
         """
-        settings = TokenizerSettings(model_max_length=model_max_length or files.DEFAULT_MAX_LENGTH)
+        settings = TokenizerSettings(model_max_length=model_max_length or DEFAULT_MAX_LENGTH)
         specials = list(settings.special_tokens.values())
         # A letter takes two pieces, itself and its continuation; BERT's own vocabulary has about 1,000 letters.
         room = min(1000, (vocab_size - len(specials)) // 2)
@@ -145,6 +157,21 @@ class SqueezeBertTokenizerFast:
             what, fix = "has more tokens than the embedding has rows", "use the tokenizer files of this checkpoint"
             raise UnsupportedModelError(self.source, what, found=len(self), expected=vocab_size, fix=fix)
 
+    def fitted(self, vocab_size: int) -> Self:
+        """The tokenizer for an embedding of ``vocab_size`` rows: without a [PAD] or [MASK] that no file gives an id.
+
+        Such a token stands behind all others, where the embedding has no row. Raises as `check_against`.
+        """
+        settings, listed = self.settings, {*self.pieces, *self._declared_ids}
+        for key in ("pad_token", "mask_token"):
+            token = settings.special_tokens.get(key)
+            if token is not None and token not in listed and self._id(token) >= vocab_size:
+                added = tuple(piece for piece in settings.added if piece.content != token)
+                settings = replace(settings, added=added, **{key: None})  # type: ignore[arg-type]
+        fitting = type(self)(self.pieces, settings, source=self.source, ids=self._declared_ids)
+        fitting.check_against(vocab_size)
+        return fitting
+
     def __len__(self) -> int:
         """Tokens in all, added ones included: every id is below this."""
         return int(self._backend.get_vocab_size(with_added_tokens=True))
@@ -175,9 +202,64 @@ class SqueezeBertTokenizerFast:
         return self.settings.tokenize_chinese_chars
 
     @property
+    def truncation_side(self) -> Side:
+        """The side on which a text that is too long is cut."""
+        return self.settings.truncation_side
+
+    @property
+    def padding_side(self) -> Side:
+        """The side on which a short row is padded."""
+        return self.settings.padding_side
+
+    @property
+    def added_tokens(self) -> dict[int, AddedPiece]:
+        """The special and the added tokens by id, in its order."""
+        added = sorted(self._backend.get_added_tokens_decoder().items())
+        return {id_: _added_piece(token) for id_, token in added}
+
+    def add_tokens(
+        self, new_tokens: str | AddedToken | Sequence[str | AddedToken], special_tokens: bool = False
+    ) -> int:
+        """Add tokens that are found in a text before WordPiece runs; how many are new or have new flags.
+
+        Those that the vocabulary lacks get the next ids: call ``model.resize_token_embeddings(len(tokenizer))``. A
+        plain string is found in the normalized text, a special one in the text as it stands.
+        """
+        tokens = [new_tokens] if isinstance(new_tokens, str | AddedToken) else list(new_tokens)
+        add = self._backend.add_special_tokens if special_tokens else self._backend.add_tokens
+        count = int(add(tokens))
+        self.settings = replace(self.settings, added=tuple(self.added_tokens.values()))
+        return count
+
+    def add_special_tokens(
+        self,
+        special_tokens_dict: Mapping[str, str | AddedToken | Sequence[str | AddedToken]],
+        replace_extra_special_tokens: bool = True,
+    ) -> int:
+        """Name special tokens (``mask_token`` and so on, ``extra_special_tokens``), adding those that are new.
+
+        The number is that of `add_tokens`; the rows of a text take a new [CLS] or [SEP] at once. Raises UsageError
+        for a name that there is not, and for what is no token.
+        """
+        named, extra = _special_tokens(special_tokens_dict)
+        kept = () if replace_extra_special_tokens and extra else self.settings.extra_special_tokens
+        unnamed = [str(token) for key, token in named.items() if key not in SPECIAL_KEYS]
+        self.settings = replace(
+            self.settings,
+            extra_special_tokens=tuple(dict.fromkeys([*kept, *map(str, extra), *unnamed])),
+            **{key: str(token) for key, token in named.items() if key in SPECIAL_KEYS},  # type: ignore[arg-type]
+        )
+        return self.add_tokens([*named.values(), *extra], special_tokens=True)
+
+    def id_of(self, key: str) -> int | None:
+        """The id of a named token, as ``mask_token``, None where the tokenizer has none."""
+        token = self.settings.special_tokens.get(key)
+        return None if token is None else self._id(token)
+
+    @property
     def pad_token_id(self) -> int:
-        """The id of [PAD]."""
-        return self._id(self.settings.pad_token)
+        """The id that fills a row behind its tokens: of [PAD], 0 where there is none, since a mask hides it."""
+        return self.id_of("pad_token") or 0
 
     @property
     def unk_token_id(self) -> int:
@@ -186,18 +268,18 @@ class SqueezeBertTokenizerFast:
 
     @property
     def cls_token_id(self) -> int:
-        """The id of [CLS]."""
-        return self._id(self.settings.cls_token)
+        """The id of [CLS]. Raises UnsupportedModelError where there is no such token."""
+        return self._required("cls_token")
 
     @property
     def sep_token_id(self) -> int:
-        """The id of [SEP]."""
-        return self._id(self.settings.sep_token)
+        """The id of [SEP]. Raises UnsupportedModelError where there is no such token."""
+        return self._required("sep_token")
 
     @property
     def mask_token_id(self) -> int:
-        """The id of [MASK]."""
-        return self._id(self.settings.mask_token)
+        """The id of [MASK]. Raises UnsupportedModelError where there is no such token."""
+        return self._required("mask_token")
 
     def __call__(
         self,
@@ -211,7 +293,7 @@ class SqueezeBertTokenizerFast:
         stride: int = 0,
         return_overflowing_tokens: bool = False,
     ) -> Encoded:
-        """Encode texts to rows ``[CLS] text [SEP]``, pairs to rows ``[CLS] text [SEP] pair [SEP]``.
+        """Encode texts to rows ``[CLS] text [SEP]``, pairs to ``[CLS] text [SEP] pair [SEP]``, or as the files say.
 
         Rows are cut to ``max_length`` tokens (``model_max_length`` where None), special tokens included; True means
         longest_first. With ``return_overflowing_tokens`` or a ``stride`` above 0 a cut text goes on in further rows,
@@ -223,10 +305,10 @@ class SqueezeBertTokenizerFast:
         texts, pairs = _batch(text, text_pair)
         first = self.encode_uncut(texts)
         second = self.encode_uncut(pairs) if pairs is not None else None
-        specials = 2 if second is None else 3
+        specials = sum(slot.sequence < 0 for slot in self._slots(second is not None))
         limit = self.model_max_length if max_length is None else max_length
-        if limit < specials:
-            what, fix = "has no room for the special tokens", f"pass {specials} or more"
+        if limit < max(specials, 1):
+            what, fix = "has no room for the special tokens", f"pass {max(specials, 1)} or more"
             raise UsageError("max_length", what, found=limit, fix=fix)
         strategy: Strategy = "longest_first" if isinstance(truncation, bool) else truncation
         step = stride if return_overflowing_tokens or stride else None
@@ -234,7 +316,7 @@ class SqueezeBertTokenizerFast:
         for sample, pieces in enumerate(first):
             lengths = len(pieces.ids), 0 if second is None else len(second[sample].ids)
             room = limit - specials if truncation else sum(lengths)
-            rows += [(sample, window) for window in split(*lengths, room, strategy, step)]
+            rows += [(sample, window) for window in split(*lengths, room, strategy, step, self.truncation_side)]
         lengths_of_rows = [_length(window.first) + _length(window.second) + specials for _, window in rows]
         width = max(lengths_of_rows, default=0)
         if padding == "max_length":
@@ -266,21 +348,23 @@ class SqueezeBertTokenizerFast:
             unknown=np.zeros(len(rows), np.int64),
             sample=np.array([sample for sample, _ in rows], np.int64),
         )
-        cls_id, sep_id = self.cls_token_id, self.sep_token_id
-        for row, ((sample, window), start) in enumerate(zip(rows, starts, strict=True)):
-            encoded.input_ids[row, start] = cls_id
-            end = start + 1
+        slots = self._slots(second is not None)
+        for row, ((sample, window), at) in enumerate(zip(rows, starts, strict=True)):
             parts = [(first[sample], window.first)]
             parts += [(second[sample], window.second)] if second is not None else []
-            for sequence, (pieces, tokens) in enumerate(parts):
-                begin, end = end, end + _length(tokens)
-                encoded.input_ids[row, begin:end] = pieces.ids[tokens]
-                encoded.offsets[row, begin:end] = pieces.offsets[tokens]
-                encoded.sequence_ids[row, begin:end] = sequence
-                encoded.input_ids[row, end] = sep_id
-                end += 1
-                encoded.token_type_ids[row, begin:end] = sequence
-            encoded.attention_mask[row, start:end] = 1
+            end = at
+            for slot in slots:
+                if slot.sequence < 0:
+                    begin, end = end, end + 1
+                    encoded.input_ids[row, begin] = self._id(str(slot.token))
+                else:
+                    pieces, tokens = parts[slot.sequence]
+                    begin, end = end, end + _length(tokens)
+                    encoded.input_ids[row, begin:end] = pieces.ids[tokens]
+                    encoded.offsets[row, begin:end] = pieces.offsets[tokens]
+                    encoded.sequence_ids[row, begin:end] = slot.sequence
+                encoded.token_type_ids[row, begin:end] = slot.type_id
+            encoded.attention_mask[row, at:end] = 1
         of_text = encoded.sequence_ids >= 0
         encoded.special_tokens_mask[of_text] = 0
         encoded.unknown[:] = ((encoded.input_ids == self.unk_token_id) & of_text).sum(axis=1)
@@ -327,16 +411,14 @@ class SqueezeBertTokenizerFast:
     def build_inputs_with_special_tokens(
         self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
     ) -> list[int]:
-        """Put [CLS] and [SEP] around the ids of one or two texts."""
-        first = [self.cls_token_id, *token_ids_0, self.sep_token_id]
-        return first if token_ids_1 is None else [*first, *token_ids_1, self.sep_token_id]
+        """Put the special tokens around the ids of one or two texts, [CLS] and [SEP] in BERT's rows."""
+        return [id_ for id_, _ in self._row(token_ids_0, token_ids_1)]
 
     def create_token_type_ids_from_sequences(
         self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
     ) -> list[int]:
-        """Token type ids for `build_inputs_with_special_tokens`: 1 for the second text and its [SEP]."""
-        first = [0] * (len(token_ids_0) + 2)
-        return first if token_ids_1 is None else first + [1] * (len(token_ids_1) + 1)
+        """Token type ids for `build_inputs_with_special_tokens`: in BERT's rows 1 for the second text and its [SEP]."""
+        return [slot.type_id for _, slot in self._row(token_ids_0, token_ids_1)]
 
     def get_special_tokens_mask(
         self,
@@ -349,13 +431,29 @@ class SqueezeBertTokenizerFast:
         Raises UsageError for a second sequence beside a finished row.
         """
         if not already_has_special_tokens:
-            first = [1, *[0] * len(token_ids_0), 1]
-            return first if token_ids_1 is None else [*first, *[0] * len(token_ids_1), 1]
+            return [int(slot.sequence < 0) for _, slot in self._row(token_ids_0, token_ids_1)]
         if token_ids_1 is not None:
             fix = "pass the whole row as token_ids_0"
             raise UsageError("token_ids_1", "cannot be given with a finished row", fix=fix)
         special = {self._id(piece.content) for piece in self.settings.added if piece.special}
         return [int(id_ in special) for id_ in token_ids_0]
+
+    def _slots(self, has_pair: bool) -> tuple[Slot, ...]:
+        rows = self.settings.rows
+        return rows.pair if has_pair else rows.single
+
+    def _row(self, first: Sequence[int], second: Sequence[int] | None) -> Iterator[tuple[int, Slot]]:
+        """The ids of a row, each with its place."""
+        for slot in self._slots(second is not None):
+            ids = [self._id(str(slot.token))] if slot.sequence < 0 else (first, second or ())[slot.sequence]
+            yield from ((id_, slot) for id_ in ids)
+
+    def _required(self, key: str) -> int:
+        id_ = self.id_of(key)
+        if id_ is None:
+            fix = f"name it in {CONFIG_FILE}, or use the tokenizer files of another checkpoint"
+            raise UnsupportedModelError(self.source, f"has no {key}, which this task needs", fix=fix)
+        return id_
 
     def _id(self, token: str) -> int:
         id_ = self._backend.token_to_id(token)
@@ -379,13 +477,40 @@ def _backend(pieces: Sequence[str], settings: TokenizerSettings) -> Tokenizer:
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece(prefix="##")
     backend.add_tokens([AddedToken(**asdict(piece)) for piece in settings.added])
-    cls, sep = settings.cls_token, settings.sep_token
+    rows = (settings.rows.single, settings.rows.pair)
+    tokens = sorted({str(slot.token) for row in rows for slot in row if slot.sequence < 0})
+    single, pair = ([f"{slot.token or '$' + 'AB'[slot.sequence]}:{slot.type_id}" for slot in row] for row in rows)
     backend.post_processor = processors.TemplateProcessing(
-        single=f"{cls}:0 $A:0 {sep}:0",
-        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
-        special_tokens=[(token, backend.token_to_id(token)) for token in (cls, sep)],
+        single=single, pair=pair, special_tokens=[(token, backend.token_to_id(token)) for token in tokens]
     )
     return backend
+
+
+def _added_piece(token: AddedToken) -> AddedPiece:
+    return AddedPiece(token.content, token.special, token.normalized, token.single_word, token.lstrip, token.rstrip)
+
+
+def _special_tokens(
+    given: Mapping[str, str | AddedToken | Sequence[str | AddedToken]],
+) -> tuple[dict[str, str | AddedToken], list[str | AddedToken]]:
+    """The tokens with a name and those of the lists, of a dict as transformers takes it."""
+    named, extra = {}, []
+    for key, value in given.items():
+        tokens = (
+            [value] if isinstance(value, str | AddedToken) else list(value) if isinstance(value, Sequence) else [value]
+        )
+        for token in tokens:
+            if not isinstance(token, str | AddedToken):
+                fix = "pass strings or AddedToken"
+                raise UsageError(key, "is not a token", found=type(token).__name__, expected="str", fix=fix)
+        if key in ("extra_special_tokens", "additional_special_tokens"):
+            extra += tokens
+        elif key in _NAMES:
+            named[key] = tokens[0]
+        else:
+            expected = ", ".join((*_NAMES, "extra_special_tokens"))
+            raise UsageError("special_tokens_dict", "has an unknown name", found=key, expected=expected, fix="name one")
+    return named, extra
 
 
 def _batch(text: str | Sequence[str], pair: str | Sequence[str] | None) -> tuple[list[str], list[str] | None]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.tokenizer.settings import Side
 
 Strategy = Literal["longest_first", "only_first", "only_second"]
 
@@ -17,8 +18,10 @@ class Window:
     truncated: bool
 
 
-def split(first: int, second: int, room: int, strategy: Strategy, stride: int | None) -> list[Window]:
-    """The rows for texts of ``first`` and ``second`` tokens, of which ``room`` fit into a row.
+def split(
+    first: int, second: int, room: int, strategy: Strategy, stride: int | None, side: Side = "right"
+) -> list[Window]:
+    """The rows for texts of ``first`` and ``second`` tokens, of which ``room`` fit into a row; ``side`` is cut off.
 
     Without ``stride`` there is one row; with it the text that is cut gives as many as it needs, and neighbours share
     ``stride`` tokens. Raises UsageError where the text to be cut is too short for that, or a stride leaves no progress.
@@ -27,12 +30,12 @@ def split(first: int, second: int, room: int, strategy: Strategy, stride: int | 
         return [Window(slice(0, first), slice(0, second), truncated=False)]
     keep_first, keep_second = _kept(first, second, room, strategy)
     if stride is None:
-        return [Window(slice(0, keep_first), slice(0, keep_second), truncated=True)]
+        return [Window(_kept_part(first, keep_first, side), _kept_part(second, keep_second, side), truncated=True)]
     if keep_first < first and keep_second < second:
         raise UsageError("stride", "cannot be used where both texts are cut", fix="pass truncation='only_second'")
     if keep_first < first:
-        return [Window(part, slice(0, second), truncated=True) for part in _parts(first, keep_first, stride)]
-    return [Window(slice(0, first), part, truncated=True) for part in _parts(second, keep_second, stride)]
+        return [Window(part, slice(0, second), truncated=True) for part in _parts(first, keep_first, stride, side)]
+    return [Window(slice(0, first), part, truncated=True) for part in _parts(second, keep_second, stride, side)]
 
 
 def _kept(first: int, second: int, room: int, strategy: Strategy) -> tuple[int, int]:
@@ -52,9 +55,15 @@ def _kept(first: int, second: int, room: int, strategy: Strategy) -> tuple[int, 
     return (kept, second) if strategy == "only_first" else (first, kept)
 
 
-def _parts(length: int, size: int, stride: int) -> list[slice]:
+def _kept_part(length: int, size: int, side: Side) -> slice:
+    return slice(0, size) if side == "right" else slice(length - size, length)
+
+
+def _parts(length: int, size: int, stride: int, side: Side) -> list[slice]:
+    """The parts of a text, from its beginning or, where the left is cut off, from its end."""
     if not 0 <= stride < size:
         fix = "lower stride or raise max_length"
         raise UsageError("stride", "leaves no progress", found=stride, expected=f"0 to {size - 1}", fix=fix)
-    step = size - stride
-    return [slice(start, min(start + size, length)) for start in range(0, length - stride, step)]
+    starts = range(0, length - stride, size - stride)
+    parts = [slice(start, min(start + size, length)) for start in starts]
+    return parts if side == "right" else [slice(length - part.stop, length - part.start) for part in parts]

@@ -201,8 +201,8 @@ def drop_words(
 ) -> Collated:
     """Each token replaced by [MASK] with ``probability``, special tokens and padding spared; targets stay."""
     ids = batch.inputs.input_ids
-    special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
-    dropped = (random.random(ids.shape) < probability) & ~np.isin(ids, special)
+    special = {tokenizer.pad_token_id, tokenizer.id_of("cls_token"), tokenizer.id_of("sep_token")} - {None}
+    dropped = (random.random(ids.shape) < probability) & ~np.isin(ids, list(special))
     return replace(batch, inputs=_with_ids(batch.inputs, np.where(dropped, tokenizer.mask_token_id, ids)))
 
 

@@ -27,7 +27,7 @@ from squeezebert_mobile.errors import (
     UnsupportedModelError,
     UsageError,
 )
-from squeezebert_mobile.tokenizer.files import AddedPiece, TokenizerSettings
+from squeezebert_mobile.tokenizer.settings import AddedPiece, TokenizerSettings
 from squeezebert_mobile.tokenizer.tokenizer import Encoded, SqueezeBertTokenizer, SqueezeBertTokenizerFast
 
 PUBLISHED_VOCAB = ROOT.parent / "shared/data/vocab/bert-base-uncased-vocab.txt"
@@ -483,7 +483,6 @@ def test_carriage_returns_are_fine(tmp_path: Path) -> None:
         (lines().replace(b"[UNK]\n", b""), "lacks the unk_token [UNK] in its 8 lines"),
         (lines().replace(b"[CLS]\n", b""), "lacks the cls_token"),
         (lines().replace(b"[SEP]\n", b""), "lacks the sep_token"),
-        (lines().replace(b"[PAD]\n", b""), "lacks the pad_token"),
         (b"", "is empty"),
         (None, "is missing"),
     ],
@@ -544,7 +543,7 @@ def edit(path: Path, change: Callable[[Any], object]) -> None:
             UnsupportedModelError,
             "split_special",
         ),
-        ("tokenizer_config.json", lambda d: d.update(truncation_side="left"), UnsupportedModelError, "truncation_side"),
+        ("tokenizer_config.json", lambda d: d.update(truncation_side="up"), InputFileError, "not a side"),
         ("added_tokens.json", lambda d: d.update(new="x"), InputFileError, "no valid id"),
     ],
 )

@@ -75,3 +75,21 @@ def test_a_stride_without_progress_is_refused(stride: int) -> None:
 def test_a_stride_is_refused_where_both_texts_are_cut() -> None:
     with pytest.raises(UsageError, match="both texts"):
         split(9, 9, 4, "longest_first", 1)
+
+
+@pytest.mark.parametrize(("room", "stride"), [(4, None), (5, 0), (5, 2), (7, 1)])
+def test_the_left_is_cut_as_tokenizers_does(room: int, stride: int | None) -> None:
+    words = {str(number): number for number in range(40)}
+    backend = Tokenizer(WordLevel(words, unk_token="0"))
+    backend.pre_tokenizer = WhitespaceSplit()
+    for first, second in product(range(1, 20), (0, 2)):
+        strategy: Any = "longest_first" if stride is None else "only_first"
+        if first + second <= room:
+            continue
+        backend.enable_truncation(room, strategy=strategy, stride=stride or 0, direction="left")
+        texts = [" ".join(map(str, range(start, start + count))) for start, count in ((0, first), (20, second))]
+        encoded = backend.encode(*texts)
+        rows = [encoded, *(encoded.overflowing if stride is not None else [])]
+        found = split(first, second, room, strategy, stride, "left")
+        assert [[*range(first)[w.first], *range(20, 20 + second)[w.second]] for w in found] == [row.ids for row in rows]
+        assert all(w.truncated for w in found)

@@ -9,7 +9,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squeezebert_mobile.tokenizer.files import AddedPiece, TokenizerSettings
+from squeezebert_mobile.tokenizer.settings import AddedPiece, TokenizerSettings
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.tokenizer.vocabulary import trim
 
