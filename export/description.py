@@ -11,7 +11,6 @@ from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.card import CARD_NAME, card
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME
 from squeezebert_mobile.bundle.manifest import (
-    SCHEMA_VERSION,
     AddedToken,
     Artifact,
     FileEntry,
@@ -65,7 +64,7 @@ def _pooling(model: PreTrained) -> Pooling | None:
 def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> dict[str, bytes]:
     with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
         shortened = dataclasses.replace(tokenizer.settings, model_max_length=max_length)
-        SqueezeBertTokenizerFast(tokenizer.pieces, shortened).save_pretrained(folder)
+        tokenizer.with_settings(shortened).save_pretrained(folder)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
@@ -73,7 +72,7 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
     task, config, source = reference.model.task, reference.model.config, reference.source
     pooling = _pooling(reference.model)
     return Manifest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=2,
         task=task,
         labels=config.labels if task.has_labels else (),
         postprocessing=_postprocessing(task, config, reference.activation),

@@ -112,7 +112,7 @@ class SentenceFolder:
         if lower is True and not given.do_lower_case:
             # The text is put into lower case before the tokenizer sees it, and keeps its accents.
             settings = replace(settings, do_lower_case=True, strip_accents=given.strips_accents)
-        return tokenizer if settings == given else type(tokenizer)(tokenizer.pieces, settings, source=tokenizer.source)
+        return tokenizer if settings == given else tokenizer.with_settings(settings)
 
     def activation(self) -> Activation | None:
         """What a reranker's one output goes through; None where sentence-transformers made no reranker of it.

@@ -168,9 +168,13 @@ class SqueezeBertTokenizerFast:
             if token is not None and token not in listed and self._id(token) >= vocab_size:
                 added = tuple(piece for piece in settings.added if piece.content != token)
                 settings = replace(settings, added=added, **{key: None})  # type: ignore[arg-type]
-        fitting = type(self)(self.pieces, settings, source=self.source, ids=self._declared_ids)
+        fitting = self if settings == self.settings else self.with_settings(settings)
         fitting.check_against(vocab_size)
         return fitting
+
+    def with_settings(self, settings: TokenizerSettings) -> Self:
+        """The same vocabulary under other settings."""
+        return type(self)(self.pieces, settings, source=self.source, ids=self._declared_ids)
 
     def __len__(self) -> int:
         """Tokens in all, added ones included: every id is below this."""
@@ -490,27 +494,27 @@ def _added_piece(token: AddedToken) -> AddedPiece:
     return AddedPiece(token.content, token.special, token.normalized, token.single_word, token.lstrip, token.rstrip)
 
 
-def _special_tokens(
-    given: Mapping[str, str | AddedToken | Sequence[str | AddedToken]],
-) -> tuple[dict[str, str | AddedToken], list[str | AddedToken]]:
+def _special_tokens(given: Mapping[str, object]) -> tuple[dict[str, str | AddedToken], list[str | AddedToken]]:
     """The tokens with a name and those of the lists, of a dict as transformers takes it."""
-    named, extra = {}, []
+    named: dict[str, str | AddedToken] = {}
+    extra: list[str | AddedToken] = []
     for key, value in given.items():
-        tokens = (
-            [value] if isinstance(value, str | AddedToken) else list(value) if isinstance(value, Sequence) else [value]
-        )
-        for token in tokens:
-            if not isinstance(token, str | AddedToken):
-                fix = "pass strings or AddedToken"
-                raise UsageError(key, "is not a token", found=type(token).__name__, expected="str", fix=fix)
         if key in ("extra_special_tokens", "additional_special_tokens"):
-            extra += tokens
+            extra += [_token(key, token) for token in (value if isinstance(value, list | tuple) else [value])]
         elif key in _NAMES:
-            named[key] = tokens[0]
+            named[key] = _token(key, value)
         else:
             expected = ", ".join((*_NAMES, "extra_special_tokens"))
             raise UsageError("special_tokens_dict", "has an unknown name", found=key, expected=expected, fix="name one")
     return named, extra
+
+
+def _token(key: str, value: object) -> str | AddedToken:
+    if isinstance(value, str | AddedToken):
+        return value
+    raise UsageError(
+        key, "is not a token", found=type(value).__name__, expected="str", fix="pass strings or AddedToken"
+    )
 
 
 def _batch(text: str | Sequence[str], pair: str | Sequence[str] | None) -> tuple[list[str], list[str] | None]:

@@ -201,8 +201,8 @@ def drop_words(
 ) -> Collated:
     """Each token replaced by [MASK] with ``probability``, special tokens and padding spared; targets stay."""
     ids = batch.inputs.input_ids
-    special = {tokenizer.pad_token_id, tokenizer.id_of("cls_token"), tokenizer.id_of("sep_token")} - {None}
-    dropped = (random.random(ids.shape) < probability) & ~np.isin(ids, list(special))
+    around = [id_ for key in ("cls_token", "sep_token") if (id_ := tokenizer.id_of(key)) is not None]
+    dropped = (random.random(ids.shape) < probability) & ~np.isin(ids, [tokenizer.pad_token_id, *around])
     return replace(batch, inputs=_with_ids(batch.inputs, np.where(dropped, tokenizer.mask_token_id, ids)))
 
 
