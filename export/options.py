@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.options import Options
+from squeezebert_mobile.options import Columns, Options
 from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
-from squeezebert_mobile.training.options import Columns
 
 Method = Literal["minmax", "percentile"]
 # What x is multiplied by in the place of Gelu: sigmoid(1.702 x), or x / 3 + 1/2 clipped to 0 to 1.

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from squeezebert_mobile import console, extras, render
+from squeezebert_mobile import extras, render
 from squeezebert_mobile.benchmarks.options import (
     BenchmarkCommandOptions,
     CompareOptions,
@@ -100,19 +100,18 @@ def verify(options: VerifyOptions, screen: Screen) -> None:
 def predict(options: PredictOptions, screen: Screen) -> None:
     """Answer texts with a bundle."""
     from squeezebert_mobile.run import predict as library
+    from squeezebert_mobile.run.samples import gather
 
-    lines = None if options.file is None else console.read_lines(options.file)
-    samples = library.gather(options.text, options.text_pair, options.options, lines)
     answers = library.predict(
         options.bundle,
-        samples,
+        gather(options),
         runtime=options.runtime,
         precision=options.precision,
         threads=options.threads,
         top_k=options.top_k,
     )
     found = list(answers)
-    if lines is None:
+    if options.file is None:
         screen.show(found[0], render.prediction)
     else:
         screen.show(found, render.predictions)

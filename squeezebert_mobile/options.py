@@ -12,8 +12,26 @@ import typer
 
 from squeezebert_mobile.errors import UsageError
 
+
+def _pair(value: str) -> tuple[str, str]:
+    """``ROLE=NAME`` in two. Raises UsageError for anything else."""
+    role, equals, name = value.partition("=")
+    if not (role and equals and name):
+        raise UsageError("--column", "is not ROLE=NAME", found=value, fix="write it as text=review")
+    return role, name
+
+
 Threads = Annotated[int, typer.Option(min=1, help="threads of the runtime")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
+Columns = Annotated[
+    tuple[tuple[str, str], ...],
+    typer.Option(
+        "--column",
+        parser=_pair,
+        metavar="ROLE=NAME",
+        help="the column that plays a role, as text=review, or the columns, as label=toxic,insult; repeatable",
+    ),
+]
 
 
 class Exclusive(NamedTuple):

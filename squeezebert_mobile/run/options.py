@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from squeezebert_mobile.options import Options, Threads
+from squeezebert_mobile.options import Columns, Options, Threads
 from squeezebert_mobile.tasks import Precision, Runtime
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder or zip that export wrote")]
@@ -20,8 +20,12 @@ class PredictOptions(Options):
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="the text, or the question")] = None
     text_pair: Annotated[str | None, typer.Argument(metavar="TEXT_PAIR", help="the second text, or the context")] = None
     file: Annotated[
-        Path | None, typer.Option(help="one text a line, a tab before a second text; - is standard input")
+        Path | None,
+        typer.Option(
+            help="a file that evaluate reads, or one text a line, a tab before a second text; - is standard input"
+        ),
     ] = None
+    columns: Columns = ()
     options: Annotated[tuple[str, ...], typer.Option("--option", help="an answer to choose from; repeatable")] = ()
     runtime: Annotated[Runtime | None, typer.Option(help="default: the bundle's first")] = None
     precision: Annotated[Precision | None, typer.Option(help="default: the bundle's first")] = None

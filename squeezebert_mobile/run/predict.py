@@ -12,6 +12,7 @@ from squeezebert_mobile import batch as batches
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.bundle.manifest import Manifest
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
@@ -31,6 +32,10 @@ class Sample:
     text: str
     text_pair: str | None = None
     options: tuple[str, ...] = ()
+
+
+# What reads samples, which depends on the bundle's task and labels.
+Samples = Callable[[Manifest], Iterable[Sample]]
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ def _require_fitting(task: Task, sample: Sample) -> None:
 
 def predict(
     source: Path,
-    samples: Iterable[Sample],
+    samples: Iterable[Sample] | Samples,
     *,
     runtime: str | None = None,
     precision: str | None = None,
@@ -187,22 +192,5 @@ def predict(
         archive.opened(source) as bundle,
         Predictor(bundle, runtime=runtime, precision=precision, threads=threads, top_k=top_k) as predictor,
     ):
-        for sample in samples:
+        for sample in samples(bundle.manifest) if callable(samples) else samples:
             yield predictor(sample)
-
-
-def gather(
-    text: str | None, text_pair: str | None, options: tuple[str, ...], lines: Sequence[str] | None
-) -> list[Sample]:
-    """The samples of one call: one text, or one a line, where a tab stands before the second text.
-
-    Raises UsageError for neither and for both.
-    """
-    if lines is None and text is None:
-        raise UsageError("TEXT", "is missing", fix="give a text, or --file with one text a line")
-    if lines is not None and (text is not None or options):
-        raise UsageError("--file", "goes without TEXT and --option", fix="give one or the other")
-    if text is not None:
-        return [Sample(text, text_pair, options)]
-    parts = [line.rstrip("\r").partition("\t") for line in lines or ()]
-    return [Sample(first, second if tab else None) for first, tab, second in parts]

@@ -111,6 +111,8 @@ def find_columns(
         raise UsageError("--column", f"{task} has no {role} here", expected=", ".join(roles), fix=f"drop {role}=")
     found: dict[str, tuple[str, ...]] = {}
     for role, usual in roles.items():
+        if role == "tokens" and not with_targets:
+            usual = (*usual, "text", "sentence")  # noqa: PLW2901
         present = _chosen(table, role, wanted[role]) if role in wanted else _usual(table, role, usual, labels)
         if present:
             found[role] = present
@@ -150,5 +152,5 @@ def _numbered(table: Table) -> tuple[str, ...]:
 
 def _refuse(table: Table, role: str, candidates: Sequence[str]) -> None:
     found, expected = ", ".join(table.columns), " or ".join(candidates)
-    fix = f"pass --column {role}=NAME"
+    fix = f"pass --column {role}=NAME; a .csv or .tsv starts with a line of the names"
     raise InputFileError(table.name, f"has no column for {role}", found=found, expected=expected, fix=fix)

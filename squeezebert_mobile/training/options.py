@@ -7,33 +7,19 @@ from typing import Annotated, Literal
 import typer
 
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.options import Exclusive, Options, Quiet, Threads
+from squeezebert_mobile.options import Columns, Exclusive, Options, Quiet, Threads
 from squeezebert_mobile.tasks import Backend, Precision, Task
 
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
-
-
-def _pair(value: str) -> tuple[str, str]:
-    """``ROLE=NAME`` in two. Raises UsageError for anything else."""
-    role, equals, name = value.partition("=")
-    if not (role and equals and name):
-        raise UsageError("--column", "is not ROLE=NAME", found=value, fix="write it as text=review")
-    return role, name
 
 
 def _split(values: list[str] | None) -> list[str]:
     return [name.strip() for value in values or () for name in value.split(",")]
 
 
-Data = Annotated[str, typer.Option(help="labelled .tsv, .csv or .jsonl file, or a data set NAME[:CONFIG][@SPLIT]")]
-Columns = Annotated[
-    tuple[tuple[str, str], ...],
-    typer.Option(
-        "--column",
-        parser=_pair,
-        metavar="ROLE=NAME",
-        help="the column that plays a role, as text=review, or the columns, as label=toxic,insult; repeatable",
-    ),
+Data = Annotated[
+    str,
+    typer.Option(help="labelled file (.tsv .csv .jsonl .json .parquet .conll .txt) or data set NAME[:CONFIG][@SPLIT]"),
 ]
 MaxSamples = Annotated[int | None, typer.Option(min=1, help="read at most so many rows")]
 Seed = Annotated[int, typer.Option(help="the same seed gives the same result")]
