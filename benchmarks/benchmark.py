@@ -89,6 +89,11 @@ def _require_consistent(options: BenchmarkOptions) -> None:
         found = ", ".join(options.runtimes)
         fix = "add --runtime torch, or leave --runtime out"
         raise UsageError("--checkpoint", "is measured in PyTorch", found=found, fix=fix)
+    if not options.checkpoints and (given := options.given()):
+        raise UsageError(given[0], "is for checkpoints", fix=f"add --checkpoint, or drop {given[0]}")
+    if options.tokenizer is not None and options.scenario != "natural-length":
+        fix = "add --scenario natural-length"
+        raise UsageError("--tokenizer", "is read by one scenario only", found=options.scenario, fix=fix)
     if options.best_peers and not options.peers:
         raise UsageError("--best-peers", "needs a peer", fix="add --peer all")
     if options.pad_to is not None and options.scenario == "natural-length":
@@ -104,7 +109,7 @@ def _require_consistent(options: BenchmarkOptions) -> None:
 
 def _candidates(options: BenchmarkOptions, report: Report) -> list[Candidate]:
     found = candidates.from_bundles(options.bundles, runtimes=options.runtimes, precisions=options.precisions)
-    found += [candidates.from_checkpoint(folder) for folder in options.checkpoints]
+    found += [candidates.from_checkpoint(folder, options.reading()) for folder in options.checkpoints]
     found += candidates.from_peers(
         peers.parse(options.peers),
         options.runtimes,

@@ -10,9 +10,11 @@ from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Case
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.files import sha256_file
 from squeezebert_mobile.tasks import Backend, Task
 
+_AS_SAVED = ReadOptions()
 _SHOWN = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
 
 
@@ -34,9 +36,10 @@ class PlainFile:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A SqueezeBERT checkpoint folder, run by the reference model."""
+    """A SqueezeBERT checkpoint, run by the reference model, and how it is read."""
 
     folder: Path
+    how: ReadOptions = _AS_SAVED
 
 
 Source = BundleFile | PlainFile | Checkpoint | PeerModel
@@ -156,20 +159,24 @@ def from_peer(model: PeerModel, runtime: Backend, form: Form, *, tokens: int, to
     return replace(candidate, source=source, file_sha256=sha256_file(path), file_bytes=path.stat().st_size)
 
 
-def from_checkpoint(folder: Path) -> Candidate:
+def from_checkpoint(folder: Path, how: ReadOptions) -> Candidate:
     """A SqueezeBERT checkpoint in PyTorch eager, as the reference runs it."""
     from squeezebert_mobile.config import SqueezeBertConfig
 
-    config = SqueezeBertConfig.from_pretrained(folder)
+    beside = folder.parent if folder.is_file() else folder
+    config = SqueezeBertConfig.from_pretrained(beside, revision=how.revision)
+    task = Task.from_architectures(config.architectures) or Task.FEATURE_EXTRACTION
+    reads_texts = how.tokenizer is not None and task is Task.TEXT_CLASSIFICATION
     return Candidate(
         model=f"SqueezeBERT {folder.name}",
         form="checkpoint",
         runtime="torch",
         precision="fp32",
-        source=Checkpoint(folder),
+        source=Checkpoint(folder, how),
         vocab_size=config.vocab_size,
         max_tokens=config.max_position_embeddings,
-        task=Task.from_architectures(config.architectures) or Task.FEATURE_EXTRACTION,
+        task=task,
+        tokenizer=Path(str(how.tokenizer)) if reads_texts else None,
     )
 
 

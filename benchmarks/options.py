@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.options import Options, Threads
 from squeezebert_mobile.tasks import Backend, Precision
 
@@ -19,7 +20,7 @@ Png = Annotated[Path | None, typer.Option(help="write each plot into this folder
 
 
 @dataclass(frozen=True)
-class BenchmarkOptions(Options):
+class BenchmarkOptions(ReadOptions):
     """What to measure, how long, and where to keep it. None and empty tuples mean what scenario or bundle offers.
 
     ``peers`` are transformers' models as their users get them, with random weights or those of a checkpoint folder;

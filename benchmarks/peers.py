@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from squeezebert_mobile import extras
 from squeezebert_mobile.atomic import staged_file
 from squeezebert_mobile.benchmarks.environment import versions
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
@@ -89,8 +90,7 @@ class PeerModel:
         try:
             import transformers
         except ImportError:
-            fix = "pip install 'squeezebert-mobile[benchmark]'"
-            raise EnvironmentFault("transformers", "is not installed", fix=fix) from None
+            raise EnvironmentFault("transformers", "is not installed", fix=extras.install("transformers")) from None
         transformers.logging.set_verbosity_error()
         return getattr(transformers, f"{_CLASSES[self.peer]}ForSequenceClassification")
 

@@ -80,10 +80,11 @@ def _engine(candidate: Candidate, threads: int, bundle: Bundle | None) -> Run:
             return OnnxEngine(path.read_bytes(), threads).run
         case PlainFile(path, int(tokens)):
             return PlainPteEngine(path.read_bytes(), threads, tokens).run
-        case Checkpoint(folder):
-            from squeezebert_mobile.model import model_class, run_module
+        case Checkpoint(folder, how):
+            from squeezebert_mobile.checkpoint import load as checkpoint
+            from squeezebert_mobile.model import run_module
 
-            reference = model_class(candidate.task).from_pretrained(folder)
+            reference = checkpoint.load_model(checkpoint.read(folder, how), candidate.task).model
             return partial(run_module, reference, names=candidate.task.output_names)
         case PeerModel() as peer:
             from squeezebert_mobile.model import run_module

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.options import Columns, Options
+from squeezebert_mobile.options import Columns
 from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
 
 Method = Literal["minmax", "percentile"]
@@ -16,7 +17,7 @@ GeluApproximation = Literal["sigmoid", "clip"]
 
 
 @dataclass(frozen=True)
-class ExportOptions(Options):
+class ExportOptions(ReadOptions):
     """What to export. Raises UsageError for options that do not go together.
 
     None means: the demo model for ``model``, what config.json says for ``task``, all positions of the model for
@@ -31,7 +32,6 @@ class ExportOptions(Options):
         str | Path | None,
         typer.Option("-m", "--model", help="checkpoint folder or hub repository; default: the demo model"),
     ] = None
-    revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a hub repository")] = None
     task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
     runtimes: Annotated[tuple[Runtime, ...], typer.Option("--runtime", help="repeatable")] = ("onnx", "executorch")
     precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable")] = ("fp32", "int8")
@@ -47,8 +47,6 @@ class ExportOptions(Options):
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18
     atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None
     golden: Annotated[Path | None, typer.Option(help="golden.json of an earlier bundle, to be answered alike")] = None
-    state_key: Annotated[str | None, typer.Option(help="key under which a pickle holds the weights")] = None
-    strip_prefix: Annotated[str | None, typer.Option(help="prefix to take off the weights' names")] = None
     calibration: Annotated[
         Path | None, typer.Option(help="texts for int8-static: one a line, a tab before a second text")
     ] = None

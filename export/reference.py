@@ -7,12 +7,14 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint.load import Checkpoint
 from squeezebert_mobile.checkpoint.sentence import Activation
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL, Source
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.config import CONFIG_NAME
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.export.options import ExportOptions
-from squeezebert_mobile.export.signature import checked_length
+from squeezebert_mobile.export.signature import SHORTEST, checked_length
 from squeezebert_mobile.export.trimming import trim_vocabulary
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Pooling, Task
+from squeezebert_mobile.tokenizer.declared import CONFIG_FILE as TOKENIZER_CONFIG
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 
@@ -35,13 +37,22 @@ class Reference:
 def load_reference(options: ExportOptions) -> Reference:
     """The verified checkpoint as a model. Raises as `checkpoint.load`, and where the parts do not fit each other."""
     source = DEMO_MODEL if options.model is None else options.model
-    loaded = checkpoint.load(
-        source, revision=options.revision, state_key=options.state_key, strip_prefix=options.strip_prefix
-    )
+    loaded = checkpoint.read(source, options)
     task = options.task or loaded.require_task()
     fitted = checkpoint.load_model(loaded, task, pooling=_pooling(options, loaded, task))
     tokenizer = loaded.tokenizer()
-    limit = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
+    if fitted.model.task in (Task.QUESTION_ANSWERING, Task.MULTIPLE_CHOICE) and not tokenizer.reads_pairs:
+        what, expected = "type_vocab_size is too small for this task", "2: the second text is of type 1"
+        fix = "take a checkpoint that was trained on pairs, or export it for another --task"
+        raise UnsupportedModelError(loaded.folder / CONFIG_NAME, what, found=1, expected=expected, fix=fix)
+    limits = {
+        f"max_position_embeddings in {CONFIG_NAME}": loaded.config.max_position_embeddings,
+        f"model_max_length in {TOKENIZER_CONFIG}": tokenizer.model_max_length,
+    }
+    key, limit = min(limits.items(), key=lambda item: item[1])
+    if limit < SHORTEST:
+        what, expected = f"{key} leaves no room for a text", f"{SHORTEST} or more: [CLS], a token and [SEP]"
+        raise UnsupportedModelError(loaded.folder, what, found=limit, expected=expected, fix="take a longer model")
     max_length = checked_length(options.max_seq_len, limit)
     scores = task is Task.TEXT_CLASSIFICATION and loaded.config.num_labels == 1
     activation = loaded.declared.activation() if scores else None
@@ -62,4 +73,5 @@ def _pooling(options: ExportOptions, loaded: Checkpoint, task: Task) -> Pooling 
 
 def _trimmed(reference: Reference, file: Path) -> Reference:
     trimmed = trim_vocabulary(reference.model, reference.tokenizer, file)
+    trimmed.tokenizer.serve(reference.model.config.type_vocab_size)
     return replace(reference, model=trimmed.model, tokenizer=trimmed.tokenizer, notes=(*reference.notes, trimmed.note))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from squeezebert_mobile import extras
 from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.errors import EnvironmentFault
@@ -77,8 +78,7 @@ def plot(rankings: Mapping[str, Sequence[Effect]], path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        fix = "pip install 'squeezebert-mobile[benchmark]'"
-        raise EnvironmentFault("matplotlib", "is not installed", fix=fix) from None
+        raise EnvironmentFault("matplotlib", "is not installed", fix=extras.install("matplotlib")) from None
     order = [effect.unit for effect in reversed(next(iter(rankings.values())))]
     figure = Figure(figsize=(8, 1.4 + 0.3 * len(order) * len(rankings)), layout="constrained")
     axes = figure.add_subplot()

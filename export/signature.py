@@ -12,7 +12,7 @@ from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Runtime,
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 Axes = tuple[str | int, ...]
 # [CLS], one token of text and [SEP].
-_SHORTEST = 3
+SHORTEST = 3
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _output_axes(name: str, task: Task, config: SqueezeBertConfig, rows: Axes, c
 def checked_length(asked: int | None, longest: int) -> int:
     """The longest input in tokens: by default ``longest``. Raises UsageError outside of 3 to ``longest``."""
     length = longest if asked is None else asked
-    if not _SHORTEST <= length <= longest:
-        expected, fix = f"{_SHORTEST} to {longest}", "choose one in that range"
+    if not SHORTEST <= length <= longest:
+        expected, fix = f"{SHORTEST} to {longest}", "choose one in that range"
         raise UsageError("--max-seq-len", "does not fit the model", found=length, expected=expected, fix=fix)
     return length

@@ -19,6 +19,7 @@ from squeezebert_mobile.benchmarks.options import (
     ReportOptions,
     ReproduceCommandOptions,
 )
+from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.console import Screen
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export.options import ExportOptions
@@ -191,7 +192,7 @@ def devices(_: Options, screen: Screen) -> None:
 
 
 @dataclass(frozen=True)
-class InfoOptions(Options):
+class InfoOptions(ReadOptions):
     """What to describe."""
 
     source: Annotated[Path, typer.Argument(metavar="BUNDLE_OR_MODEL", help="a bundle's folder or zip, or a checkpoint")]
@@ -202,7 +203,7 @@ def info(options: InfoOptions, screen: Screen) -> None:
     """Describe a bundle or a checkpoint."""
     from squeezebert_mobile import info as library
 
-    screen.show(library.info(options.source), render.information)
+    screen.show(library.info(options.source, options), render.information)
 
 
 @command(Options)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from squeezebert_mobile.extras import DISTRIBUTION
+from squeezebert_mobile import extras
 from squeezebert_mobile.run import huge_pages
 
 # Distribution, the module that proves it, what it is for, and the extra that installs it: None for what exports need.
@@ -76,8 +76,7 @@ def _package(name: str, module: str, purpose: str, extra: str | None) -> Check:
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        package = DISTRIBUTION if extra is None else f"{DISTRIBUTION}[{extra}]"
-        return Check(name, False, needed, None, f"for {purpose}: pip install '{package}'")
+        return Check(name, False, needed, None, f"for {purpose}: {extras.install(name)}")
     try:
         importlib.import_module(module)
     except Exception as error:  # noqa: BLE001 - a half-installed package can raise anything at import

@@ -6,6 +6,9 @@ from pathlib import Path
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.manifest import Manifest
+from squeezebert_mobile.checkpoint.options import ReadOptions
+
+_AS_SAVED = ReadOptions()
 
 
 @dataclass(frozen=True)
@@ -16,15 +19,17 @@ class Information:
     manifest: Manifest | None
 
 
-def info(source: str | Path, *, revision: str | None = None) -> Information:
+def info(source: str | Path, how: ReadOptions = _AS_SAVED) -> Information:
     """The facts of a bundle or its archive (verified by its digests) or of a checkpoint (completely read).
 
-    Raises as `archive.opened` or `checkpoint.load`.
+    Raises as `archive.opened` or `checkpoint.read`, and UsageError for an option that a bundle has no use for.
     """
-    if bundles.is_bundle(Path(source)) or archive.is_archive(Path(source)):
-        with archive.opened(Path(source)) as bundle:
+    path = Path(source)
+    if archive.is_bundle(path):
+        how.refuse(source)
+        with archive.opened(path) as bundle:
             return _of_bundle(str(source), bundle)
-    return _of_checkpoint(source, revision)
+    return _of_checkpoint(source, how)
 
 
 def _of_bundle(name: str, bundle: bundles.Bundle) -> Information:
@@ -48,10 +53,10 @@ def _pooling(manifest: Manifest) -> str:
     return "-" if pooling is None else f"{pooling.mode}{', of length 1' if pooling.normalize else ''}"
 
 
-def _of_checkpoint(source: str | Path, revision: str | None) -> Information:
+def _of_checkpoint(source: str | Path, how: ReadOptions) -> Information:
     from squeezebert_mobile.checkpoint import load as checkpoint
 
-    loaded = checkpoint.load(source, revision=revision)
+    loaded = checkpoint.read(source, how)
     facts: dict[str, object] = {
         "checkpoint": loaded.source.name,
         "revision": loaded.source.revision or "-",
@@ -60,6 +65,7 @@ def _of_checkpoint(source: str | Path, revision: str | None) -> Information:
         "modules": ", ".join(module.kind for module in loaded.declared.modules) or "-",
         "tensors": len(loaded.tensors),
         "parameters": sum(tensor.numel() for tensor in loaded.tensors.values()),
+        "tokens": "-" if how.tokenizer is None else len(loaded.tokenizer()),
         "notes": "; ".join(loaded.source.notes) or "-",
     }
     return Information(facts | asdict(loaded.config), None)

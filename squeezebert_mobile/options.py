@@ -54,8 +54,8 @@ class Options:
 
     @classmethod
     def parameters(cls) -> list[inspect.Parameter]:
-        """The fields as parameters of a function that typer reads."""
-        return [_parameter(field) for field in fields(cls)]
+        """The fields as parameters of a function that typer reads; those that commands share come last."""
+        return [_parameter(field) for field in sorted(fields(cls), key=lambda field: field.kw_only is True)]
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:

@@ -27,6 +27,7 @@ _SMALL_BYTES = 1 << 20
 # `zipfile` writes no more than 2 GiB without the 64-bit extension; what is more is no bundle for a phone.
 _MAX_BYTES = 2_000_000_000
 _UNIX = 3
+_TORCH = (".bin", ".ckpt", ".pt", ".pth")
 _ENCRYPTED = 1
 _FIRST = b"PK\x03\x04"
 _END = struct.Struct("<4s4H2LH")
@@ -78,6 +79,11 @@ def is_archive(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(len(_FIRST)) == _FIRST
+
+
+def is_bundle(path: Path) -> bool:
+    """True for a folder with a bundle.json or a zip file, whatever their state; torch's files are zips, too."""
+    return bundles.is_bundle(path) or path.suffix == ".zip" or (is_archive(path) and path.suffix not in _TORCH)
 
 
 @contextmanager

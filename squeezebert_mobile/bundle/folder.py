@@ -19,6 +19,7 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 SIGNATURE_NAME = "model.sig"
 MAX_SIGNATURE_BYTES = 1 << 20
 _FIX = "copy or export the bundle again"
+_GIVE = "give the folder or zip that export wrote"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Bundle:
 
     def tokenizer(self) -> SqueezeBertTokenizerFast:
         """The model's tokenizer."""
-        return SqueezeBertTokenizerFast.from_pretrained(self.folder)
+        tokenizer = SqueezeBertTokenizerFast.from_pretrained(self.folder)
+        tokenizer.serve(self.config().type_vocab_size)
+        return tokenizer
 
     def artifact(self, runtime: str | None = None, precision: str | None = None) -> Artifact:
         """The first of `artifacts`; None matches every runtime or precision."""
@@ -77,6 +80,9 @@ def read(folder: Path) -> Bundle:
     folder = Path(folder)
     if not folder.is_dir() or folder.is_symlink():
         raise InputFileError(folder, "is not a bundle folder", fix="give the folder that export wrote")
+    if not os.path.lexists(folder / MANIFEST_NAME):
+        # Any other folder may be large, and hold links.
+        raise InputFileError(folder / MANIFEST_NAME, "is missing", fix=_GIVE)
     described = describe(dict(_walk(folder, "")), (folder / MANIFEST_NAME).read_bytes, folder)
     for entry in described.every_file():
         require_digest(folder / entry.path, sha256_file(folder / entry.path), entry.sha256)
@@ -89,7 +95,7 @@ def describe(sizes: Mapping[str, int], read_manifest: Callable[[], bytes], folde
     Raises InputFileError and IntegrityError as `read`, naming files in ``folder``.
     """
     if MANIFEST_NAME not in sizes:
-        raise InputFileError(folder / MANIFEST_NAME, "is missing", fix="give the folder or zip that export wrote")
+        raise InputFileError(folder / MANIFEST_NAME, "is missing", fix=_GIVE)
     for name, limit in ((MANIFEST_NAME, MAX_JSON_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
         if sizes.get(name, 0) > limit:
             what, expected = "is too large", f"up to {limit} bytes"

@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from squeezebert_mobile import extras
 from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError
@@ -92,7 +93,7 @@ def _config(part: str) -> Any:
     try:
         import model_signing
     except ImportError as error:
-        fix = "pip install 'squeezebert-mobile[sign]'"
+        fix = extras.install("model-signing", "cryptography", "pyopenssl")
         raise EnvironmentFault("model-signing", f"cannot be imported: {error}", fix=fix) from None
     library: Any = model_signing
     hashing = library.hashing.Config().set_ignored_paths(paths=[SIGNATURE_NAME], ignore_git_paths=False)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UsageError
 
 # What a checkpoint is read from; a repository may hold gigabytes besides.
 _SMALL_FILES = (
@@ -25,6 +25,8 @@ _SMALL_FILES = (
 )
 _PLACES = ("", "0_*/")
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+# One slash and no path: a name without an owner would be looked up in the hub's own repositories.
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 
 
@@ -34,7 +36,8 @@ def resolve(source: str | Path, *, revision: str | None = None, weights: bool = 
     Of a repository come config, tokenizer and, with ``weights``, the safetensors files or, where it has none, the
     pickles. The hub's own switches hold (HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE). Without a connection a
     cached snapshot is used if it is complete. Raises UsageError for a name, repository or revision that does not
-    exist or was renamed, EnvironmentFault where the hub cannot be reached or refuses.
+    exist or was renamed, InputFileError for a path where no folder is, EnvironmentFault where the hub cannot be reached
+    or refuses.
     """
     if not str(source).strip():
         raise UsageError("the model's name", "is empty", fix="name a folder, or a hub repository as OWNER/NAME")
@@ -46,6 +49,9 @@ def resolve(source: str | Path, *, revision: str | None = None, weights: bool = 
         return folder
     if folder.is_file():
         raise UsageError(source, "is a file", expected="a folder", fix="name the folder that holds it")
+    if not _REPOSITORY.fullmatch(str(source)):
+        fix = "check the path; a hub repository is named OWNER/NAME"
+        raise InputFileError(source, "is no such folder", fix=fix)
     return _snapshot(str(source), revision, weights=weights)
 
 

@@ -1,6 +1,7 @@
 """Loading and saving checkpoints: verified bytes in, a complete state dict out, whatever Hugging Face file holds it."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.checkpoint import hub, pickle, safetensors
+from squeezebert_mobile.checkpoint.contents import INDEX, SAFETENSORS, locate
+from squeezebert_mobile.checkpoint.names import BODY, HEADS, WORDS, prefixes, rename, strip
+from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.checkpoint.sentence import SentenceFolder
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
@@ -20,25 +24,24 @@ from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, dump_json, pars
 from squeezebert_mobile.model import PreTrained, SqueezeBertModel, model_class
 from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tasks import POOLER_OUTPUT, Pooling, Task
+from squeezebert_mobile.tokenizer.declared import CONFIG_FILE as TOKENIZER_CONFIG
+from squeezebert_mobile.tokenizer.declared import TOKENIZER_FILE
+from squeezebert_mobile.tokenizer.files import VOCAB_FILE, read_folder
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
-_SAFETENSORS, _PICKLE = "model.safetensors", "pytorch_model.bin"
-_INDEX_SUFFIX = ".index.json"
-# The order of preference: safetensors before pickles, as transformers has it.
-_NAMES = (_SAFETENSORS, _SAFETENSORS + _INDEX_SUFFIX, _PICKLE, _PICKLE + _INDEX_SUFFIX)
 # Every container of weights has such a byte among its first.
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+# How deep state dicts may lie inside others.
+_DEPTH = 4
+# A start and an end for each token.
+_ENDS = 2
 _CAST = (torch.float16, torch.bfloat16, torch.float64)
-_BODY = "transformer."
-# The first names of every head that a SqueezeBERT checkpoint may carry; `cls.` also holds pre-training's second head.
-_HEADS = ("classifier.", "qa_outputs.", "cls.")
 _POOLER = "pooler.dense."
-_WORDS = "embeddings.word_embeddings.weight"
 _POSITION_IDS = "embeddings.position_ids"
 _DECODER, _BIAS, _DECODER_BIAS = (f"cls.predictions.{name}" for name in ("decoder.weight", "bias", "decoder.bias"))
 # Tables, with what config.json says about their number of rows.
 _ROW_KEYS = {
-    _WORDS: "vocab_size",
+    WORDS: "vocab_size",
     "embeddings.position_embeddings.weight": "max_position_embeddings",
     "embeddings.token_type_embeddings.weight": "type_vocab_size",
     "classifier.": "the number of names in id2label",
@@ -47,10 +50,10 @@ _ROW_KEYS = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint: its config, its fp32 tensors under the names of the file, and where they came from.
+    """A verified checkpoint: its config, its fp32 tensors by SqueezeBERT's names, and where they came from.
 
-    ``task`` is None where ``architectures`` names no SqueezeBERT class; ``folder`` also holds the tokenizer's files;
-    ``declared`` is what sentence-transformers says of them.
+    ``task`` is None where ``architectures`` names no SqueezeBERT class. The tokenizer's files lie in ``folder`` unless
+    ``tokenizer_source`` names others; ``declared`` is what sentence-transformers says of them.
     """
 
     config: SqueezeBertConfig
@@ -60,6 +63,7 @@ class Checkpoint:
     weights_path: Path
     source: Source
     declared: SentenceFolder
+    tokenizer_source: str | None = None
 
     def require_task(self) -> Task:
         """The task that config.json names. Raises UnsupportedModelError where it names none."""
@@ -72,13 +76,33 @@ class Checkpoint:
 
     def without_head(self) -> "Checkpoint":
         """The checkpoint's body alone, for a head that starts anew."""
-        body = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(_HEADS)}
+        body = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(HEADS)}
         return replace(self, tensors=body)
 
     def tokenizer(self) -> SqueezeBertTokenizerFast:
-        """The tokenizer beside the weights. Raises as its `from_pretrained` and `fitted`."""
-        tokenizer = self.declared.tokenizer(SqueezeBertTokenizerFast.from_pretrained(self.folder))
-        return tokenizer.fitted(self.config.vocab_size)
+        """The tokenizer of these weights. Raises as its `from_pretrained` and `fitted`."""
+        tokenizer = self.declared.tokenizer(_tokenizer_of(self.folder, self.tokenizer_source))
+        tokenizer = tokenizer.fitted(self.config.vocab_size)
+        tokenizer.serve(self.config.type_vocab_size)
+        return tokenizer
+
+
+def _tokenizer_of(folder: Path, source: str | None) -> SqueezeBertTokenizerFast:
+    """The tokenizer that ``source`` names; a vocabulary alone is read with the settings beside it, or in ``folder``."""
+    if source is None:
+        if not any((folder / name).exists() for name in (TOKENIZER_FILE, VOCAB_FILE)):
+            expected = f"{TOKENIZER_FILE} or {VOCAB_FILE}"
+            fix = "pass --tokenizer FOLDER, that of the model that was fine-tuned, or put its vocab.txt here"
+            raise InputFileError(folder, "has no tokenizer", expected=expected, fix=fix)
+        return SqueezeBertTokenizerFast.from_pretrained(folder)
+    path = Path(source)
+    if not path.is_file():
+        return SqueezeBertTokenizerFast.from_pretrained(source)
+    if path.name == TOKENIZER_FILE:
+        return SqueezeBertTokenizerFast.from_pretrained(path.parent)
+    beside = path.parent if (path.parent / TOKENIZER_CONFIG).exists() else folder
+    files = read_folder(beside, vocab=path)
+    return SqueezeBertTokenizerFast(files.pieces, files.settings, source=files.path, ids=files.ids)
 
 
 @dataclass(frozen=True)
@@ -91,26 +115,39 @@ class Fitted:
 
 
 def load(
-    source: str | Path, *, revision: str | None = None, state_key: str | None = None, strip_prefix: str | None = None
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    tokenizer: str | None = None,
+    state_key: str | None = None,
+    strip_prefix: str | None = None,
 ) -> Checkpoint:
+    """`read` with options as keywords, see `ReadOptions`."""
+    how = ReadOptions(revision=revision, tokenizer=tokenizer, state_key=state_key, strip_prefix=strip_prefix)
+    return read(source, how)
+
+
+def read(source: str | Path, options: ReadOptions) -> Checkpoint:
     """The checkpoint in a folder, in a weights file beside its config.json, or in a hub repository.
 
     Every byte that is parsed was read once and hashed; see `files.read_file` for the digests that it is compared with.
-    ``state_key`` names the entry that holds the state dict where a training loop saved more than that; every name must
-    then start with ``strip_prefix``, if given. Raises InputFileError, IntegrityError, UnsupportedModelError,
-    EnvironmentFault or UsageError.
+    Raises InputFileError, IntegrityError, UnsupportedModelError, EnvironmentFault or UsageError.
     """
     given = Path(source)
-    declared = SentenceFolder.open(hub.resolve(given.parent if given.is_file() else source, revision=revision))
+    declared = SentenceFolder.open(hub.resolve(given.parent if given.is_file() else source, revision=options.revision))
     folder = declared.transformer
-    path = given if given.is_file() else _locate(folder)
+    path = given if given.is_file() else locate(folder)
     data, config_file = read_file(folder / CONFIG_NAME, max_bytes=MAX_JSON_BYTES)
     config = SqueezeBertConfig.from_json(data, file=folder / CONFIG_NAME)
-    raw, files = _read_shards(path) if path.name.endswith(_INDEX_SUFFIX) else _read_one(path)
-    tensors = _without_prefix(path, _state_dict(path, raw, state_key), strip_prefix)
+    raw, files = _read_shards(path) if INDEX.search(path.name) else _read_one(path)
+    state = _state_dict(path, raw, options.state_key)
     del raw  # so that `_cast` holds the last reference to each tensor
-    tensors, notes = _cast(path, tensors, limit=2 * sum(file.bytes for file in files))
+    renamed = rename(path, state, options.strip_prefix)
+    state = {name: state[old] for name, old in renamed.names.items()}
+    tensors, notes = _cast(path, state, limit=2 * sum(file.bytes for file in files))
     _refuse_oversized(config, tensors, folder / CONFIG_NAME)
+    if options.tokenizer is not None:
+        notes = (*notes, f"the tokenizer is that of {Path(options.tokenizer).name}")
     return Checkpoint(
         config=config,
         tensors=tensors,
@@ -122,22 +159,11 @@ def load(
             name=given.resolve().name if given.exists() else str(source),
             revision=hub.commit_of(declared.folder),
             files=(config_file, *files),
-            notes=(*notes, *declared.notes()),
+            notes=(*renamed.notes, *notes, *declared.notes()),
         ),
         declared=declared,
+        tokenizer_source=options.tokenizer,
     )
-
-
-def _locate(folder: Path) -> Path:
-    """The weights file of a folder, or the index of its shards. Raises InputFileError where there is none."""
-    for name in _NAMES:
-        if (folder / name).exists():
-            return folder / name
-    endings = (".h5", ".msgpack", ".onnx", ".bin", ".pt")
-    found = ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix in endings))
-    fix = f"save the model with save_pretrained, which writes {_SAFETENSORS}"
-    expected = f"{_SAFETENSORS} or {_PICKLE}"
-    raise InputFileError(folder, "has no weights", found=found or None, expected=expected, fix=fix)
 
 
 def _read_one(path: Path) -> tuple[object, tuple[SourceFile, ...]]:
@@ -158,7 +184,7 @@ def _read_shards(index: Path) -> tuple[object, tuple[SourceFile, ...]]:
     if not isinstance(weight_map, dict) or not weight_map:
         expected = "an object of tensor and file"
         raise InputFileError(index, "has no weight_map", expected=expected, fix="restore the index")
-    ending = Path(index.name.removesuffix(_INDEX_SUFFIX)).suffix
+    ending = INDEX.findall(index.name)[0]
     for shard in weight_map.values():
         # A plain file name: an index must not reach out of its folder.
         if not isinstance(shard, str) or not re.fullmatch(rf"[^/\\\0]+\{ending}", shard):
@@ -181,39 +207,58 @@ def _read_shards(index: Path) -> tuple[object, tuple[SourceFile, ...]]:
 
 
 def _state_dict(path: Path, raw: object, state_key: str | None) -> dict[str, Tensor]:
+    holders = _holders(raw)
     if state_key is not None:
-        if not isinstance(raw, Mapping) or not isinstance(raw.get(state_key), Mapping):
-            what = f"has no state dict under {state_key!r}"
-            raise UsageError(path, what, found=_keys(raw), fix="correct --state-key")
-        raw = raw[state_key]
+        entry = _entry(raw, state_key)
+        if not isinstance(entry, Mapping):
+            fix = _advice(holders) if holders else "leave --state-key out"
+            raise UsageError(path, f"has no state dict under {state_key!r}", found=_keys(raw), fix=fix)
+        raw, holders = entry, _holders(entry, f"{state_key}.")
     if not isinstance(raw, Mapping):
         raise InputFileError(path, "is not a state dict", found=type(raw).__name__, fix="save model.state_dict()")
-    if wrapped := [str(key) for key, value in raw.items() if isinstance(value, Mapping)]:
-        fix = f"pass --state-key {wrapped[0]}"
-        raise UnsupportedModelError(path, "wraps its state dict", found=f"the keys {_keys(raw)}", fix=fix)
+    if holders:
+        found = f"the keys {_keys(raw)}"
+        raise UnsupportedModelError(path, "wraps its state dict", found=found, fix=_advice(holders))
     if others := [key for key, value in raw.items() if not isinstance(value, Tensor) or not isinstance(key, str)]:
         found = f"{type(raw[others[0]]).__name__} at {others[0]!r}"
         raise UnsupportedModelError(path, "is not a state dict", found=found, fix="save model.state_dict()")
     return dict(raw)
 
 
+def _holders(raw: object, before: str = "") -> dict[str, list[str]]:
+    """The keys of entries that hold a table of words, joined by dots where one lies inside another; its prefixes."""
+    found: dict[str, list[str]] = {}
+    seen = {id(raw)}
+    queue = [(before, raw)]
+    for key_of, mapping in queue:
+        for key, value in mapping.items() if isinstance(mapping, Mapping) else ():
+            if not isinstance(value, Mapping) or id(value) in seen:
+                continue
+            seen.add(id(value))  # a pickle may hold itself
+            if tables := prefixes(map(str, value)):
+                found[f"{key_of}{key}"] = tables
+            elif key_of.count(".") < _DEPTH:
+                queue.append((f"{key_of}{key}.", value))
+    return found
+
+
+def _entry(raw: object, key: str) -> object:
+    """What stands under a key of `_holders`; None where nothing does."""
+    if not isinstance(raw, Mapping) or key in raw:
+        return raw.get(key) if isinstance(raw, Mapping) else None
+    dots = (at for at, letter in enumerate(key) if letter == ".")
+    found = (_entry(raw[key[:at]], key[at + 1 :]) for at in dots if key[:at] in raw)
+    return next((entry for entry in found if entry is not None), None)
+
+
+def _advice(holders: Mapping[str, list[str]]) -> str:
+    """How the first of these entries is read."""
+    key, (prefix, *_) = next(iter(holders.items()))
+    return f"pass --state-key {shlex.quote(key)}" + (f" {strip(prefix)}" if prefix else "")
+
+
 def _keys(raw: object) -> str:
     return ", ".join(sorted(map(str, raw)))[:200] if isinstance(raw, Mapping) else type(raw).__name__
-
-
-def _without_prefix(path: Path, tensors: dict[str, Tensor], prefix: str | None) -> dict[str, Tensor]:
-    if prefix is not None:
-        if others := sorted(name for name in tensors if not name.startswith(prefix)):
-            what = f"has names that do not start with {prefix!r}"
-            raise UsageError(path, what, found=others[0], fix="correct --strip-prefix")
-        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    for name in tensors:
-        before = name.removesuffix(_WORDS).removesuffix(_BODY)
-        if name.endswith(_WORDS) and before:
-            found = f"the keys {', '.join(sorted(tensors)[:5])}, ..."
-            what, fix = f"prefixes its names with {before!r}", f"pass --strip-prefix {before}"
-            raise UnsupportedModelError(path, what, found=found, fix=fix)
-    return tensors
 
 
 def _cast(path: Path, tensors: dict[str, Tensor], limit: int) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -299,7 +344,7 @@ def without_misfits(checkpoint: Checkpoint, model: PreTrained) -> Checkpoint:
     misfits = {
         name
         for name, tensor in checkpoint.tensors.items()
-        if name.startswith(_HEADS) and name in own and own[name].shape != tensor.shape
+        if name.startswith(HEADS) and name in own and own[name].shape != tensor.shape
     }
     return replace(checkpoint, tensors={n: t for n, t in checkpoint.tensors.items() if n not in misfits})
 
@@ -312,10 +357,10 @@ def fit(checkpoint: Checkpoint, model: PreTrained, *, init_head: bool = False) -
     UnsupportedModelError for missing tensors, tensors that belong nowhere, and other shapes.
     """
     own = model.state_dict()
-    prefix = "" if model.task is Task.FEATURE_EXTRACTION else _BODY
+    prefix = "" if model.task is Task.FEATURE_EXTRACTION else BODY
     given = _complete_decoder(checkpoint, _under(checkpoint, prefix), own, prefix)
     extra = sorted(set(given) - set(own))
-    if unexpected := [name for name in extra if not name.startswith(_HEADS)]:
+    if unexpected := [name for name in extra if not name.startswith(HEADS)]:
         what, fix = "has unexpected tensors", f"check num_hidden_layers in {CONFIG_NAME}"
         raise UnsupportedModelError(checkpoint.weights_path, what, found=_listed(unexpected), fix=fix)
     for name in own:
@@ -324,7 +369,7 @@ def fit(checkpoint: Checkpoint, model: PreTrained, *, init_head: bool = False) -
     missing = [name for name in own if name not in given]
     # Models without one have a pooler by inheritance only: any value gives the same outputs.
     unread = [name for name in missing if not _reads_pooler(model) and name.startswith(prefix + _POOLER)]
-    head = (*_HEADS, prefix + _POOLER)
+    head = (*HEADS, prefix + _POOLER)
     initialised = [name for name in missing if init_head and name not in unread and name.startswith(head)]
     _refuse_missing(checkpoint, [name for name in missing if name not in {*unread, *initialised}])
     state = {name: given.get(name, own[name]) for name in own} | {name: torch.zeros_like(own[name]) for name in unread}
@@ -344,9 +389,9 @@ def _under(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
     """The tensors with the body's names under ``prefix``, whether the file has them under ``transformer.`` or not."""
     result: dict[str, Tensor] = {}
     for name, tensor in checkpoint.tensors.items():
-        own = name if name.startswith(_HEADS) else prefix + name.removeprefix(_BODY)
+        own = name if name.startswith(HEADS) else prefix + name.removeprefix(BODY)
         if own in result:
-            what = f"holds {name} with and without the prefix {_BODY}"
+            what = f"holds {name} with and without the prefix {BODY}"
             raise UnsupportedModelError(checkpoint.weights_path, what, fix="remove one of them")
         result[own] = tensor
     return result
@@ -360,7 +405,7 @@ def _complete_decoder(
         return given
     same = {_BIAS: _DECODER_BIAS, _DECODER_BIAS: _BIAS}
     if checkpoint.config.tie_word_embeddings:
-        same[_DECODER] = prefix + _WORDS
+        same[_DECODER] = prefix + WORDS
     elif _DECODER_BIAS in given:
         # transformers then reads the decoder's own and leaves the other as it was.
         given = given | {_BIAS: given[_DECODER_BIAS]}
@@ -379,7 +424,7 @@ def _refuse_missing(checkpoint: Checkpoint, names: list[str]) -> None:
     if not names:
         return
     fix = "take a complete checkpoint"
-    if all(name.startswith(_HEADS) or _POOLER in name for name in names):
+    if all(name.startswith(HEADS) or _POOLER in name for name in names):
         fix = "take a checkpoint that was fine-tuned for this task, or fine-tune this one with --init-head"
     raise UnsupportedModelError(checkpoint.weights_path, f"lacks {_listed(names)}", fix=fix)
 
@@ -411,6 +456,9 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
     torch.float16 for half the size. Raises EnvironmentFault where the folder cannot be written.
     """
     config = replace(model.config, architectures=[model.task.architecture])
+    if model.task is Task.QUESTION_ANSWERING and config.num_labels != _ENDS:
+        # transformers makes this head as wide as there are labels, and can split it into starts and ends alone.
+        config = replace(config, id2label=SqueezeBertConfig().id2label)
     tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
     if isinstance(model, SentenceModel) and not model.has_pooler:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_POOLER)}
@@ -419,6 +467,6 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
         tensors.pop(_DECODER_BIAS, None)
     elif _DECODER_BIAS in tensors:
         tensors[_DECODER_BIAS] = tensors[_DECODER_BIAS].clone()  # the format holds no tensor under two names
-    with staged_file(folder / _SAFETENSORS) as partial:
+    with staged_file(folder / SAFETENSORS) as partial:
         save_file(dict(sorted(tensors.items())), partial, metadata={"format": "pt"})
     replace_file(folder / CONFIG_NAME, dump_json(config.to_dict()))

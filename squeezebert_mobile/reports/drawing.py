@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from squeezebert_mobile import extras
 from squeezebert_mobile.errors import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -149,8 +150,7 @@ def to_png(drawing: Drawing) -> bytes:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        fix = "pip install 'squeezebert-mobile[benchmark]'"
-        raise EnvironmentFault("matplotlib", "is not installed", fix=fix) from None
+        raise EnvironmentFault("matplotlib", "is not installed", fix=extras.install("matplotlib")) from None
     figure = Figure(figsize=(WIDTH / _UNITS_PER_INCH, drawing.height / _UNITS_PER_INCH), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(drawing.height, 0))

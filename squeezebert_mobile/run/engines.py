@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from squeezebert_mobile import extras
 from squeezebert_mobile.batch import Batch, Float32, Int64
 from squeezebert_mobile.bundle.manifest import Artifact, TensorSpec
 from squeezebert_mobile.errors import (
@@ -117,8 +118,7 @@ def _require(package: str, module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        fix = f"pip install {package}, or pip install --force-reinstall squeezebert-mobile"
-        raise EnvironmentFault(package, "is not installed", fix=fix) from None
+        raise EnvironmentFault(package, "is not installed", fix=extras.install(package)) from None
 
 
 def open_artifact(path: Path, artifact: Artifact, threads: int) -> Engine:

@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
+from squeezebert_mobile import extras
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UsageError
 from squeezebert_mobile.tables.cells import CellError
 from squeezebert_mobile.tasks import Task
@@ -223,7 +224,7 @@ def _read_parquet(path: Path, limit: int | None) -> Table:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
-        fix = "pip install 'squeezebert-mobile[finetune]', or write the rows as .jsonl"
+        fix = f"{extras.install('datasets')}, or write the rows as .jsonl"
         raise EnvironmentFault("pyarrow", "is not installed", fix=fix) from None
     try:
         found = parquet.read_table(path)
@@ -249,7 +250,7 @@ def _read_hub(source: str, limit: int | None) -> Table:
     try:
         import datasets
     except ImportError:
-        fix = "pip install 'squeezebert-mobile[finetune]', or give a local file"
+        fix = f"{extras.install('datasets')}, or give a local file"
         raise EnvironmentFault("datasets", "is not installed", fix=fix) from None
     name, _, split = source.partition("@")
     name, _, config = name.partition(":")

@@ -29,8 +29,8 @@ class TokenizerFiles:
     path: Path
 
 
-def read_folder(folder: Path) -> TokenizerFiles:
-    """Read tokenizer.json, or else vocab.txt, and what the tokenizer's class takes from the other files.
+def read_folder(folder: Path, *, vocab: Path | None = None) -> TokenizerFiles:
+    """Read tokenizer.json, or else ``vocab`` or vocab.txt, and what the tokenizer's class takes from the other files.
 
     As in transformers, a BertTokenizer takes the vocabulary from tokenizer.json and all else from
     tokenizer_config.json, a PreTrainedTokenizerFast all from tokenizer.json. Other clients read other files: where
@@ -38,7 +38,7 @@ def read_folder(folder: Path) -> TokenizerFiles:
     contradicts another, and UnsupportedModelError for a well-formed tokenizer that is not BERT's WordPiece.
     """
     said = declared.read(folder)
-    path, vocab = folder / TOKENIZER_FILE, folder / VOCAB_FILE
+    path, vocab = folder / TOKENIZER_FILE, vocab or folder / VOCAB_FILE
     if said.serialized:
         pieces = serialized.pieces(path, said.serialized)
         if vocab.exists():

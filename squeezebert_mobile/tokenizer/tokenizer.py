@@ -90,6 +90,7 @@ class SqueezeBertTokenizerFast:
         self.pieces = tuple(pieces)
         settings = settings if settings.added else settings.with_special_tokens()
         self.source = source
+        self.reads_pairs = True
         self._declared_ids = ids or {}
         self._backend = _backend(self.pieces, settings)
         self.settings = replace(settings, added=tuple(self.added_tokens.values()))
@@ -175,6 +176,10 @@ class SqueezeBertTokenizerFast:
     def with_settings(self, settings: TokenizerSettings) -> Self:
         """The same vocabulary under other settings."""
         return type(self)(self.pieces, settings, source=self.source, ids=self._declared_ids)
+
+    def serve(self, type_vocab_size: int) -> None:
+        """Refuse pairs from now on where the model has no row for the type that the second text gets."""
+        self.reads_pairs = int(self("", "").token_type_ids.max()) < type_vocab_size
 
     def __len__(self) -> int:
         """Tokens in all, added ones included: every id is below this."""
@@ -307,6 +312,9 @@ class SqueezeBertTokenizerFast:
         _require_one_of("truncation", truncation, (True, False, *get_args(Strategy)))
         _require_one_of("padding", padding, (True, False, *get_args(Padding)))
         texts, pairs = _batch(text, text_pair)
+        if pairs is not None and not self.reads_pairs:
+            what, fix = "has no place in this model", "give single texts, or take a model whose type_vocab_size is 2"
+            raise UsageError("text_pair", what, found="type_vocab_size 1", fix=fix)
         first = self.encode_uncut(texts)
         second = self.encode_uncut(pairs) if pairs is not None else None
         specials = sum(slot.sequence < 0 for slot in self._slots(second is not None))

@@ -14,6 +14,7 @@ from squeezebert_mobile.bootstrap import Interval, interval
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle import folder as bundle
 from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import GateError, InputFileError, UnsupportedModelError, UsageError
@@ -283,7 +284,9 @@ def require_drop(result: EvaluateResult, largest: float | None) -> None:
 @contextmanager
 def _open(options: EvaluateOptions) -> Iterator[_Subject]:
     source = Path(options.source)
-    if bundle.is_bundle(source) or source.suffix == ".zip":
+    if archive.is_bundle(source):
+        if options.model is None:
+            options.refuse(source)
         with archive.opened(source) as opened, ExitStack() as sessions:
             yield _bundle_subject(opened, options, sessions)
     else:
@@ -291,7 +294,7 @@ def _open(options: EvaluateOptions) -> Iterator[_Subject]:
             raise UsageError("--model", "stands beside a bundle", found=str(source), fix="drop it")
         if set(options.runtimes) - {"torch"} or set(options.precisions) - {"fp32"}:
             raise UsageError(source, "is a checkpoint, which runs in torch fp32 alone", fix="export it to a bundle")
-        yield _checkpoint_subject(str(source), options.task)
+        yield _checkpoint_subject(str(source), options.task, options)
 
 
 def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: ExitStack) -> _Subject:
@@ -306,7 +309,7 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
     ]
     candidates: list[Candidate] = []
     if options.model is not None:
-        reference = _checkpoint_subject(options.model, manifest.task)
+        reference = _checkpoint_subject(options.model, manifest.task, options)
         if reference.tokenizer.pieces != opened.tokenizer().pieces or reference.config.labels != manifest.labels:
             what = "is not the model of this bundle: its vocabulary or its labels differ"
             raise UnsupportedModelError(options.model, what, fix="give the checkpoint that was exported")
@@ -323,8 +326,8 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
     return _Subject(manifest.task, opened.config(), opened.tokenizer(), length, tuple(candidates))
 
 
-def _checkpoint_subject(source: str, chosen: Task | None) -> _Subject:
-    loaded = checkpoint.load(source)
+def _checkpoint_subject(source: str, chosen: Task | None, how: ReadOptions) -> _Subject:
+    loaded = checkpoint.read(source, how)
     task = chosen or loaded.task
     if task is None or task is Task.FEATURE_EXTRACTION:
         raise UsageError(source, "has no task with labels", found=task or "none", fix="pass --task")

@@ -22,7 +22,7 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training import heads
 from squeezebert_mobile.training.features import Feature, encode, hide_some
-from squeezebert_mobile.training.options import FinetuneOptions
+from squeezebert_mobile.training.options import LENGTH, FinetuneOptions
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 
 REPORT_NAME = "training_report.json"
@@ -136,7 +136,7 @@ def _origin(options: FinetuneOptions) -> _Origin:
     if options.from_scratch is not None:
         return _Origin(SqueezeBertConfig.from_json_file(options.from_scratch), None, needs_head=True)
     assert options.model is not None
-    loaded = checkpoint.load(options.model, revision=options.revision)
+    loaded = checkpoint.read(options.model, options)
     # Tasks share the name of a tensor: a head of another one would fit, and know nothing.
     is_other = loaded.task not in (None, options.task)
     return _Origin(loaded.config, loaded, needs_head=options.init_head or is_other)
@@ -149,19 +149,24 @@ def _start(
     loaded = origin.checkpoint
     if loaded is None:
         texts = [text for example in examples for text in example.texts if text]
-        tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=options.max_length)
+        length = _length(options, head.max_position_embeddings)
+        tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=length)
         config = replace(head, vocab_size=len(tokenizer), pad_token_id=0)
         return _Start(model_class(options.task)(config), tokenizer, ("all",))
     tokenizer = loaded.tokenizer()
-    if options.max_length > loaded.config.max_position_embeddings:
-        most = loaded.config.max_position_embeddings
-        raise UsageError(
-            "--max-length", "is more than the model has positions", found=options.max_length, expected=most,
-            fix=f"pass --max-length {most} or less",
-        )  # fmt: skip
     body = loaded.without_head() if origin.needs_head else loaded
     fitted = checkpoint.load_model(body, options.task, config=head, init_head=options.init_head)
     return _Start(fitted.model, tokenizer, fitted.initialised)
+
+
+def _length(options: FinetuneOptions, positions: int, tokens: int = LENGTH) -> int:
+    """The longest row: what was asked for, or what is usual as far as the model and its tokenizer have it."""
+    if options.max_length is None:
+        return min(LENGTH, positions, tokens)
+    if options.max_length > positions:
+        what, fix = "is more than the model has positions", f"pass --max-length {positions} or less"
+        raise UsageError("--max-length", what, found=options.max_length, expected=positions, fix=fix)
+    return options.max_length
 
 
 def _features(
@@ -170,7 +175,7 @@ def _features(
     config: SqueezeBertConfig,
     tokenizer: SqueezeBertTokenizerFast,
 ) -> list[Feature]:
-    length = min(options.max_length, config.max_position_embeddings)
+    length = _length(options, config.max_position_embeddings, tokenizer.model_max_length)
     stride = window_stride(length) if options.stride is None else options.stride
     return encode(examples, tokenizer, max_length=length, stride=stride)
 
@@ -193,7 +198,15 @@ def _teacher(options: FinetuneOptions, tokenizer: SqueezeBertTokenizerFast) -> P
     """The teacher's model. Raises UnsupportedModelError where its vocabulary is another one."""
     if options.teacher is None:
         return None
-    loaded = checkpoint.load(options.teacher)
+    try:
+        loaded = checkpoint.load(options.teacher)
+    except UnsupportedModelError as error:
+        if "--st" not in error.fix:
+            raise
+        fix = "save the teacher with save_pretrained; --state-key and --strip-prefix are about the student"
+        raise UnsupportedModelError(
+            error.file, error.what, found=error.found, expected=error.expected, fix=fix
+        ) from None
     if loaded.tokenizer().pieces != tokenizer.pieces:
         fix = "take a teacher with the student's vocabulary, or give its logits in a soft_labels column"
         raise UnsupportedModelError(options.teacher, "has another vocabulary than the student", fix=fix)

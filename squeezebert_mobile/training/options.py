@@ -6,10 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.options import Columns, Exclusive, Options, Quiet, Threads
+from squeezebert_mobile.options import Columns, Exclusive, Quiet, Threads
 from squeezebert_mobile.tasks import Backend, Precision, Task
 
+# Tokens of a training row where nothing else is asked for.
+LENGTH = 128
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 
 
@@ -27,7 +30,7 @@ Stride = Annotated[int | None, typer.Option(min=0, help="tokens that windows of 
 
 
 @dataclass(frozen=True)
-class EvaluateOptions(Options):
+class EvaluateOptions(ReadOptions):
     """What to evaluate on what.
 
     ``source`` is a bundle or a checkpoint; ``model`` a checkpoint to run in PyTorch beside a bundle's artifacts. Empty
@@ -57,7 +60,7 @@ class EvaluateOptions(Options):
 
 
 @dataclass(frozen=True)
-class FinetuneOptions(Options):
+class FinetuneOptions(ReadOptions):
     """One fine-tuning run; the same options and number of processes give the same weights.
 
     ``model`` is a checkpoint, or ``from_scratch`` a config.json whose vocabulary is trained on the texts. Batch sizes
@@ -71,7 +74,6 @@ class FinetuneOptions(Options):
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="checkpoint folder or hub repository to start from")
     ] = None
-    revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a hub repository")] = None
     init_head: Annotated[
         bool, typer.Option("--init-head", help="start a new head at random, for the labels of the data or --labels")
     ] = False
@@ -91,7 +93,10 @@ class FinetuneOptions(Options):
         ),
     ] = ()
     problem_type: Annotated[ProblemType | None, typer.Option(help="default: the model's")] = None
-    max_length: Annotated[int, typer.Option(min=1, help="longest input in tokens")] = 128
+    max_length: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"longest input in tokens; default: {LENGTH}, or what the model has"),
+    ] = None
     stride: Stride = None
     max_samples: MaxSamples = None
     epochs: Annotated[int, typer.Option(min=1, help="passes over the data")] = 3
@@ -133,8 +138,8 @@ class FinetuneOptions(Options):
         super().__post_init__()
         if (self.model is None) == (self.from_scratch is None):
             raise UsageError("--model", "and --from-scratch exclude each other, one is needed", fix="give one of them")
-        if self.from_scratch is not None and (self.init_head or self.revision):
-            raise UsageError("--from-scratch", "has no checkpoint", fix="drop --init-head and --revision")
+        if self.from_scratch is not None and (given := [*self.given(), *(["--init-head"] if self.init_head else [])]):
+            raise UsageError("--from-scratch", "has no checkpoint", fix=f"drop {' and '.join(given)}")
         if self.patience is not None and self.eval_data is None:
             raise UsageError("--patience", "needs a metric to watch", fix="give --eval-data")
         if self.labels and not self.task.has_labels:
@@ -146,6 +151,7 @@ class FinetuneOptions(Options):
             raise UsageError("--problem-type", f"has no meaning for {self.task}", fix="drop --problem-type")
         if self.task is Task.FEATURE_EXTRACTION:
             raise UsageError("--task", f"{self.task} has nothing to learn", fix="choose another task")
-        if self.stride is not None and self.stride >= self.max_length:
-            expected, fix = f"below {self.max_length}", "correct --stride"
+        longest = LENGTH if self.max_length is None else self.max_length
+        if self.stride is not None and self.stride >= longest:
+            expected, fix = f"below {longest}", "correct --stride"
             raise UsageError("--stride", "is out of range", found=self.stride, expected=expected, fix=fix)

@@ -17,6 +17,7 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import (
     EnvironmentFault,
+    InputFileError,
     IntegrityError,
     SqueezeBertMobileError,
     UsageError,
@@ -243,14 +244,6 @@ def test_a_cache_that_cannot_be_written(cache: Path) -> None:
     refused(EnvironmentFault, 7, "cannot be stored: ", f"check the disk at {cache}")
 
 
-@pytest.mark.usefixtures("cache")
-@pytest.mark.parametrize("name", ["./missing", "a/b/c", "/no/such/folder", "models with spaces", "a//b", "../up"])
-def test_names_that_are_no_repositories(name: str, unreachable: Callable[[], None]) -> None:
-    unreachable()
-    with pytest.raises(UsageError, match="OWNER/NAME"):
-        hub.resolve(name)
-
-
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is a file"):
@@ -280,3 +273,12 @@ def test_the_switches_of_the_environment(repository: Repository, tmp_path: Path)
     assert (online / "model.safetensors").read_bytes() == repository.files["model.safetensors"]
     assert not [agent for agent in repository.agents if "torch" in agent]
     assert run(HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1") == online
+
+
+@pytest.mark.parametrize(
+    "name", ["nosuch", "./owner/tiny", "../up", "/owner/tiny", "owner/tiny/", "a/b/c", "a//b", "a b/c"]
+)
+def test_a_path_is_never_looked_up(online: Repository, name: str) -> None:
+    with pytest.raises(InputFileError, match=r"is no such folder; fix: .*OWNER/NAME"):
+        hub.resolve(name)
+    assert not online.requests
