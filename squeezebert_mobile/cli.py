@@ -25,6 +25,7 @@ from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.options import Options, Quiet
 from squeezebert_mobile.run.options import PredictOptions, VerifyOptions
+from squeezebert_mobile.tables import examples
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
 
 Chosen = TypeVar("Chosen", bound=Options)
@@ -61,7 +62,9 @@ def options(
     """Options of every command."""
 
 
-def command(kind: type[Chosen], *, quiet: bool = False) -> Callable[[Command[Chosen]], Command[Chosen]]:
+def command(
+    kind: type[Chosen], *, quiet: bool = False, epilog: str | None = None
+) -> Callable[[Command[Chosen]], Command[Chosen]]:
     """Make a command of a function: its name and docstring, the fields of ``kind``, --json and, if asked, --quiet."""
     shared = {"as_json": Json, "quiet": Quiet} if quiet else {"as_json": Json}
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -73,7 +76,7 @@ def command(kind: type[Chosen], *, quiet: bool = False) -> Callable[[Command[Cho
             function(kind.parse(values), screen)
 
         call.__signature__ = inspect.Signature([*kind.parameters(), *parameters])  # type: ignore[attr-defined]
-        app.command(function.__name__, help=function.__doc__)(call)
+        app.command(function.__name__, help=function.__doc__, epilog=epilog)(call)
         return function
 
     return register
@@ -118,7 +121,7 @@ def predict(options: PredictOptions, screen: Screen) -> None:
         screen.show(found, render.predictions)
 
 
-@command(FinetuneOptions)
+@command(FinetuneOptions, epilog=examples.shown())
 def finetune(options: FinetuneOptions, screen: Screen) -> None:
     """Train a checkpoint on labelled data; accelerate launch runs it on several devices."""
     extras.require("finetune")

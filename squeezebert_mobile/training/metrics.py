@@ -149,7 +149,9 @@ def _spearman(both: Float64) -> float:
 
 
 def _correlation(function: Callable[..., tuple[float, float]], both: Float64) -> float:
-    """The mean over outputs; 0 where one side is constant, for which no correlation is defined."""
+    """The mean over outputs; 0 where one side is constant or alone, for which no correlation is defined."""
+    if len(both) < 2:
+        return 0.0
     values, labels = np.split(both, 2, axis=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
