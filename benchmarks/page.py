@@ -8,7 +8,7 @@ from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import plots, tables
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.benchmarks.tables import Row
-from squeezebert_mobile.reports import document, drawing
+from squeezebert_mobile.reports import document
 from squeezebert_mobile.reports.document import NONE, Headline, Table
 
 # What everybody looks for stands beside the name; columns that a run has nothing for are left out.
@@ -41,7 +41,7 @@ def write(results: Sequence[Result], outputs: Outputs) -> None:
         for number, result in enumerate(results):
             for figure in plots.figures(result):
                 name = _anchor(figure.name, number)
-                replace_file(outputs.plots / f"{name}.png", drawing.to_png(figure.drawing))
+                replace_file(outputs.plots / f"{name}.png", document.to_png([figure]))
 
 
 def page(results: Sequence[Result]) -> str:

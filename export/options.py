@@ -66,7 +66,7 @@ class ExportOptions(ReadOptions):
         ),
     ] = None
     sensitivity: Annotated[
-        Path | None, typer.Option(help="write each unit's effect in int8 to this JSON file, and a plot beside it")
+        Path | None, typer.Option(help="write each unit's effect in int8 to this .json, a page and a picture beside it")
     ] = None
     max_accuracy_drop: Annotated[
         float | None, typer.Option(min=0, help="of the task's metric on --data; units go back to float until it holds")
@@ -100,6 +100,9 @@ class ExportOptions(ReadOptions):
         for option, asked in needs_int8.items():
             if asked and not static and "int8" not in self.precisions:
                 raise UsageError(option, "is about int8", found=chosen, fix="add --precision int8")
+        if self.sensitivity is not None and self.sensitivity.suffix != ".json":
+            fix = f"give {self.sensitivity.with_suffix('.json')}; the page and the picture are written beside it"
+            raise UsageError("--sensitivity", "is a JSON file", found=self.sensitivity, expected="*.json", fix=fix)
         gate = (("--data", self.data), ("--max-accuracy-drop", self.max_accuracy_drop))
         for (option, given), (other, needed) in (gate, gate[::-1]):
             if given is not None and needed is None:

@@ -45,7 +45,7 @@ def resolve(
                 scheme = replace(scheme, keep_float=gate.choose_keep_float(scheme, rank, report))
         found[precision] = scheme
     if options.sensitivity is not None:
-        sensitivity.write(rankings, options.sensitivity)
+        sensitivity.write(rankings, options.sensitivity, str(options.model or "the demo model"))
     return found
 
 

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from squeezebert_mobile import extras
-from squeezebert_mobile.atomic import replace_file, staged_file
+from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.export.emulation import Emulation, emulate
 from squeezebert_mobile.export.quantization import Dynamic, Static
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.reports import charts, document
+from squeezebert_mobile.reports.charts import Axis, Bar, Curve, Group
+from squeezebert_mobile.reports.document import Figure, Headline, Table
 
-# So that the precisions can be told apart without colour.
-_HATCHES = ("", "//")
+# Of the whole effect: what the units that are not advised to stay float may have together.
+_KEPT_EFFECT = 0.5
+_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -67,31 +69,76 @@ def _outputs(emulation: Emulation, batch: Batch) -> Float32:
     return np.concatenate([value.ravel() for value in emulation.run(batch).values()])
 
 
-def write(rankings: Mapping[str, Sequence[Effect]], path: Path) -> None:
-    """The rankings by precision as JSON at ``path``, and as a plot in a PNG beside it. Raises EnvironmentFault."""
-    plot(rankings, path.with_suffix(".png"))
+def advise(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """The units to keep float: the most sensitive, until the others together have at most half of the whole effect.
+
+    Effects of several units add up as those of independent errors do: their squares.
+    """
+    squares = np.array([effect.rms for effect in effects]) ** 2
+    left = squares.sum() - np.cumsum(squares)
+    return tuple(effects[: 1 + int(np.argmax(left <= _KEPT_EFFECT**2 * squares.sum()))]) if squares.any() else ()
+
+
+def write(rankings: Mapping[str, Sequence[Effect]], path: Path, model: str) -> None:
+    """The rankings by precision as JSON at ``path``, and as a page and a picture beside it. ``model`` is its name.
+
+    Raises EnvironmentFault where matplotlib is not installed or a path cannot be written.
+    """
+    by_kind = zip(*(figures(name, effects) for name, effects in rankings.items()), strict=True)
+    drawn = [figure for kind in by_kind for figure in kind]
+    replace_file(path.with_suffix(".png"), document.to_png(drawn))
+    replace_file(path.with_suffix(".html"), _page(rankings, drawn, model).encode())
     replace_file(path, dump_json({name: [asdict(effect) for effect in found] for name, found in rankings.items()}))
 
 
-def plot(rankings: Mapping[str, Sequence[Effect]], path: Path) -> None:
-    """Horizontal bars, the most sensitive unit of the first ranking on top. Raises EnvironmentFault."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise EnvironmentFault("matplotlib", "is not installed", fix=extras.install("matplotlib")) from None
-    order = [effect.unit for effect in reversed(next(iter(rankings.values())))]
-    figure = Figure(figsize=(8, 1.4 + 0.3 * len(order) * len(rankings)), layout="constrained")
-    axes = figure.add_subplot()
-    height = 0.8 / len(rankings)
-    for index, (precision, effects) in enumerate(rankings.items()):
-        by_unit = {effect.unit: effect.rms for effect in effects}
-        places = [place - height * index for place in range(len(order))]
-        axes.barh(places, [by_unit[unit] for unit in order], height, label=precision, hatch=_HATCHES[index])
-    axes.set_yticks([place - height * (len(rankings) - 1) / 2 for place in range(len(order))], order)
-    axes.set_xlabel("RMS change of the outputs with this unit alone in int8")
-    axes.margins(y=0.02)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", alpha=0.3)
-    axes.legend()
-    with staged_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
+def figures(precision: str, effects: Sequence[Effect]) -> tuple[Figure, Figure]:
+    """The effect of each unit, and what the units cost in bytes together."""
+    kept = advise(effects)
+    units = [Bar(e.unit, e.rms, f"{e.rms:.2g}", ours=e in kept) for e in effects]
+    threshold = kept[-1].rms if kept else None
+    words = "RMS change of the outputs when this unit alone is int8; in colour, down to the line, those to keep float."
+    drawing = charts.bars([Group("", tuple(units))], threshold)
+    alone = Figure(f"units-{precision}", f"Units in {precision}", words, drawing)
+    return alone, _together(precision, effects, kept)
+
+
+def _together(precision: str, effects: Sequence[Effect], kept: Sequence[Effect]) -> Figure:
+    """The joint effect against the bytes of all units as they become int8, the least sensitive first."""
+    size = float(sum(e.parameters for e in effects) * _FLOAT_BYTES)
+    points, square = [(size / 1e6, 0.0)], 0.0
+    for effect in reversed(effects):
+        size -= effect.parameters * (_FLOAT_BYTES - 1)
+        square += effect.rms**2
+        points.append((size / 1e6, square**0.5))
+    advised = (points[-1][0] + _more_megabytes(kept), _joint([e for e in effects if e not in kept]))
+    curves = [Curve("least sensitive first", tuple(points), ours=False)]
+    if kept:
+        curves.append(Curve("advised", (advised,), ours=True))
+    words = "Joint RMS change of the outputs against the units' bytes: from all in float, right, to all in int8, left."
+    drawing = charts.curves(curves, Axis("MB of these units"), Axis("joint effect", from_zero=True))
+    return Figure(f"together-{precision}", f"Effect against size in {precision}", words, drawing)
+
+
+def _joint(effects: Sequence[Effect]) -> float:
+    return float(np.sqrt(sum(effect.rms**2 for effect in effects)))
+
+
+def _more_megabytes(kept: Sequence[Effect]) -> float:
+    """What it takes to keep units float."""
+    return sum(effect.parameters for effect in kept) * (_FLOAT_BYTES - 1) / 1e6
+
+
+def _page(rankings: Mapping[str, Sequence[Effect]], drawn: Sequence[Figure], model: str) -> str:
+    told, body = [], []
+    for precision, effects in rankings.items():
+        kept, whole = advise(effects), _joint(effects)
+        rest = _joint([effect for effect in effects if effect not in kept]) / whole if whole else 0.0
+        words = f"{precision}: keep {len(kept)} of {len(effects)} units float for {rest:.0%} of the effect"
+        told.append(Headline(f"+{_more_megabytes(kept):.1f} MB", words))
+        options = " ".join(f"--keep-float {effect.unit}" for effect in kept)
+        body.append(document.notice(f"Keep these float ({precision})", [options] if options else []))
+        rows = tuple((e.unit, f"{e.rms:.3g}", f"{e.max_abs:.3g}", f"{e.parameters:,}") for e in effects)
+        ours = frozenset(range(len(kept)))
+        body.append(document.table(Table(precision, ("unit", "RMS", "largest change", "parameters"), rows, ours)))
+    blocks = [document.headlines(told), document.figures(drawn), *body]
+    return document.page("What int8 costs, unit by unit", blocks, below=model)

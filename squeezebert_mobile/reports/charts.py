@@ -195,8 +195,9 @@ def curves(found: Sequence[Curve], x_axis: Axis, y_axis: Axis) -> Drawing:
         points = tuple((x(a), y(b)) for a, b in sorted(curve.points))
         dashes = _DASHES[of_kind[curve.ours] % len(_DASHES)]
         of_kind[curve.ours] += 1
-        marks.append(Line(points, role, 2.0, dashes))
-        if len(points) <= _MANY:
+        few = len(points) <= _MANY
+        marks.append(Line(points, role, 2.0 if few or curve.ours else 0.75, dashes))
+        if few:
             marks += [Dot(a, b, 3, role) for a, b in points]
         marks.append(Line((points[-1], (WIDTH - beside + 9, place + _LINE / 2)), role, 0.75))
         marks += [

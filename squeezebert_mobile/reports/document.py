@@ -4,11 +4,25 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from squeezebert_mobile.reports.drawing import DARK, LETTERS, LIGHT, Drawing, Role, to_svg
+from squeezebert_mobile.reports import drawing
+from squeezebert_mobile.reports.drawing import (
+    DARK,
+    LETTERS,
+    LIGHT,
+    WIDTH,
+    Drawing,
+    Mark,
+    Role,
+    Text,
+    move,
+    to_svg,
+    wrap,
+)
 
 NONE = "–"
 # So many columns fit beside each other on a phone.
 _NARROW = 3
+_SHEET_LINE = 17.0
 
 
 @dataclass(frozen=True)
@@ -160,6 +174,23 @@ def figures(found: Sequence[Figure]) -> str:
         for figure in found
     )
     return f'<div class="figures">\n{blocks}\n</div>' if found else ""
+
+
+def to_png(found: Sequence[Figure]) -> bytes:
+    """Figures below each other with their titles and words, as one picture.
+
+    Raises EnvironmentFault where matplotlib is not installed.
+    """
+    marks: list[Mark] = []
+    y = 0.0
+    for figure in found:
+        lines = wrap(figure.words, WIDTH)
+        marks.append(Text(0, y + _SHEET_LINE, figure.title, bold=True))
+        marks += [Text(0, y + _SHEET_LINE * (2 + n), line, "muted") for n, line in enumerate(lines)]
+        y += _SHEET_LINE * (len(lines) + 1.75)
+        marks += [move(mark, y) for mark in figure.drawing.marks]
+        y += figure.drawing.height + _SHEET_LINE
+    return drawing.to_png(Drawing(y, tuple(marks)))
 
 
 def table(found: Table) -> str:

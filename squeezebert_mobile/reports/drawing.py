@@ -8,7 +8,7 @@ only guide the eye.
 import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from squeezebert_mobile import extras
@@ -33,6 +33,7 @@ DARK: dict[Role, str] = {
 # Of a letter's height; the mean of the widest common fonts, DejaVu Sans and Verdana.
 _LETTER_WIDTH, _BOLD_WIDTH = 0.59, 0.65
 _UNITS_PER_INCH = 100
+_MARGIN = 10.0
 _DPI = 200
 
 
@@ -93,6 +94,13 @@ class Drawing:
     marks: tuple[Mark, ...]
 
 
+def move(mark: Mark, down: float) -> Mark:
+    """The mark, so much lower."""
+    if isinstance(mark, Line):
+        return replace(mark, points=tuple((x, y + down) for x, y in mark.points))
+    return replace(mark, y=mark.y + down)
+
+
 def width_of(text: str, *, bold: bool = False) -> float:
     """About how wide a text is drawn, in units; fonts differ."""
     return len(text) * LETTERS * (_BOLD_WIDTH if bold else _LETTER_WIDTH)
@@ -146,14 +154,18 @@ def _title(text: str) -> str:
 
 
 def to_png(drawing: Drawing) -> bytes:
-    """The same in the light colours, 680 pixels wide. Raises EnvironmentFault where matplotlib is not installed."""
+    """The same in the light colours and with a margin, 720 pixels wide.
+
+    Raises EnvironmentFault where matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise EnvironmentFault("matplotlib", "is not installed", fix=extras.install("matplotlib")) from None
-    figure = Figure(figsize=(WIDTH / _UNITS_PER_INCH, drawing.height / _UNITS_PER_INCH), facecolor="white")
+    width, height = WIDTH + 2 * _MARGIN, drawing.height + 2 * _MARGIN
+    figure = Figure(figsize=(width / _UNITS_PER_INCH, height / _UNITS_PER_INCH), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, WIDTH), ylim=(drawing.height, 0))
+    axes.set(xlim=(-_MARGIN, WIDTH + _MARGIN), ylim=(drawing.height + _MARGIN, -_MARGIN))
     axes.axis("off")
     _paint(axes, drawing.marks)
     buffer = io.BytesIO()

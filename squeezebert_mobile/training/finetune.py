@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
 import torch
 
 from squeezebert_mobile.atomic import staged_folder
@@ -20,35 +19,10 @@ from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
-from squeezebert_mobile.training import heads
+from squeezebert_mobile.training import heads, report
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.options import LENGTH, FinetuneOptions
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
-
-REPORT_NAME = "training_report.json"
-PLOT_NAME = "training_report.png"
-
-
-def plot(evaluations: Sequence[Evaluation], losses: Sequence[float], folder: Path) -> None:
-    """Write the curve of the loss, smoothed, and of the leading metric."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    window = max(1, len(losses) // 100)
-    smooth = np.convolve(losses, np.full(window, 1 / window), mode="valid")
-    axes.plot(np.arange(window, len(losses) + 1), smooth, color="tab:blue", label=f"loss (mean of {window} steps)")
-    axes.set(xlabel="step", ylabel="training loss")
-    handles = axes.get_legend_handles_labels()[0]
-    if evaluations:
-        name = next(iter(evaluations[0].metrics))
-        right = axes.twinx()
-        right.set_ylabel(name)
-        steps, values = [e.step for e in evaluations], [e.metrics[name] for e in evaluations]
-        handles += right.plot(steps, values, color="tab:orange", marker="o", label=name)
-    axes.legend(handles=handles)
-    # Without the date and the version that matplotlib writes by itself, the same run gives the same bytes.
-    figure.savefig(folder / PLOT_NAME, dpi=120, metadata={"Software": None})
 
 
 @dataclass(frozen=True)
@@ -233,14 +207,21 @@ def _result(options: FinetuneOptions, trainer: Trainer, start: _Start, examples:
 
 def _write(options: FinetuneOptions, start: _Start, result: FinetuneResult, losses: list[float]) -> None:
     def is_ours(folder: Path) -> bool:
-        return (folder / REPORT_NAME).is_file()
+        return (folder / report.REPORT_NAME).is_file()
 
     with staged_folder(options.output_dir, may_replace=is_ours, force=options.force) as stage:
         checkpoint.save(stage, start.model)
         start.tokenizer.save_pretrained(stage)
-        report = {"options": _plain(asdict(options)), "result": _plain(asdict(result)), "losses": losses}
-        (stage / REPORT_NAME).write_bytes(dump_json(report))
-        plot(result.evaluations, losses, stage)
+        found = {"options": _plain(asdict(options)), "result": _plain(asdict(result)), "losses": losses}
+        (stage / report.REPORT_NAME).write_bytes(dump_json(found))
+        report.write(_history(options, result, losses), stage)
+
+
+def _history(options: FinetuneOptions, result: FinetuneResult, losses: list[float]) -> report.History:
+    """What the pictures show; with --patience a run may have had fewer epochs than were asked for."""
+    epochs = result.evaluations[-1].epoch if result.evaluations else options.epochs
+    title = f"{result.task}, {result.examples} rows of {Path(options.data).name}"
+    return report.History(title, epochs, losses, result.evaluations, result.best_step, result.seconds)
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

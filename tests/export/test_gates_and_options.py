@@ -75,6 +75,7 @@ def test_everything_together_makes_a_bundle_that_says_so(static_bundle: Bundle) 
         "layers.0.feed_forward",
     }
     assert (static_bundle.folder.parent / "ranking.png").read_bytes().startswith(b"\x89PNG")
+    assert "Keep these float" in (static_bundle.folder.parent / "ranking.html").read_text()
     with Predictor(static_bundle) as predictor:
         assert predictor(Sample("fine")).tokens > 2
 
@@ -88,6 +89,7 @@ def test_everything_together_makes_a_bundle_that_says_so(static_bundle: Bundle) 
         ({"precisions": ("fp32",), "embeddings": "int4"}, "--embeddings"),
         ({"precisions": ("fp32",), "keep_float": frozenset({"head"})}, "--keep-float"),
         ({"precisions": ("fp32",), "sensitivity": Path("x.json")}, "--sensitivity"),
+        *(({"sensitivity": Path(name)}, "--sensitivity: is a JSON file") for name in ("x.png", "x.html", "x", ".json")),
         ({"approximate_gelu": "clip"}, "accuracy gate"),
         ({"precisions": ("int8",), "require_faster": True}, "compares with fp32"),
     ],

@@ -18,7 +18,8 @@ from squeezebert_mobile.model import model_class
 from squeezebert_mobile.run.postprocess import AnswerSpan
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.training.finetune import PLOT_NAME, REPORT_NAME, FinetuneOptions, finetune
+from squeezebert_mobile.training.finetune import FinetuneOptions, finetune
+from squeezebert_mobile.training.report import PAGE_NAME, PLOT_NAME, REPORT_NAME
 from squeezebert_mobile.training.trainer import Trainer, learning_rate_factor, parameter_groups
 
 torch.set_num_threads(1)
@@ -108,6 +109,7 @@ def test_every_task_learns_a_small_set_from_scratch(tmp_path: Path, task: Task) 
     report = json.loads((tmp_path / "out" / REPORT_NAME).read_text())
     assert len(report["losses"]) == result.steps
     assert (tmp_path / "out" / PLOT_NAME).read_bytes().startswith(b"\x89PNG")
+    assert "Training loss" in (tmp_path / "out" / PAGE_NAME).read_text()
     assert not (tmp_path / "out.training").exists()
 
 
