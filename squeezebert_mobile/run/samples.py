@@ -9,7 +9,7 @@ from squeezebert_mobile.bundle.manifest import Manifest
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.predict import Sample, Samples
-from squeezebert_mobile.tables.cells import as_words, is_bracketed
+from squeezebert_mobile.tables.cells import as_words
 from squeezebert_mobile.tables.columns import Columns, choices_of, find_columns
 from squeezebert_mobile.tables.files import TABLE_SUFFIXES, Row, read_conll, read_table
 from squeezebert_mobile.tasks import Task
@@ -28,7 +28,7 @@ def gather(options: PredictOptions) -> Samples:
         raise UsageError("TEXT", "is missing", fix="give a text, or --file with one text a line")
     if file is not None and (options.text is not None or options.options):
         raise UsageError("--file", "goes without TEXT and --option", fix="give one or the other")
-    is_table = file is not None and file.suffix in TABLE_SUFFIXES
+    is_table = file is not None and file.suffix.lower() in TABLE_SUFFIXES
     if options.columns and not is_table:
         expected = ", ".join(TABLE_SUFFIXES)
         raise UsageError("--column", "needs a file with columns", expected=expected, fix="leave it out")
@@ -49,10 +49,8 @@ def _rows(file: Path, task: Task, chosen: Sequence[tuple[str, str]]) -> Sequence
 
 def _sample(row: Row, columns: Columns) -> Sample:
     match columns.task:
-        case Task.TOKEN_CLASSIFICATION:
-            cell = columns.get(row, "tokens")
-            is_text = isinstance(cell, str) and not is_bracketed(cell.strip())
-            return Sample(str(cell) if is_text else " ".join(as_words(cell)))
+        case Task.TOKEN_CLASSIFICATION if "tokens" in columns.names:
+            return Sample(" ".join(as_words(columns.get(row, "tokens"))))
         case Task.QUESTION_ANSWERING:
             return Sample(columns.text(row, "question"), columns.text(row, "context"))
         case Task.MULTIPLE_CHOICE:

@@ -53,7 +53,7 @@ def as_list(cell: object) -> list[object]:
 
 
 # A text that opens with a list's quote, or that touches a bracket at both ends, was meant as a list.
-_MEANT_AS_LIST = re.compile(r"""(?:array)?[\[(]+(?:\s*['"]|\S.*[\])]$)""", re.DOTALL)
+_MEANT_AS_LIST = re.compile(r"""(?:array|tensor)?[\[({]+(?:\s*['"]|\S.*[\])}]$)""", re.DOTALL)
 
 
 def as_words(cell: object) -> list[str]:
@@ -80,8 +80,8 @@ def _word(item: object) -> str:
 
 
 def is_bracketed(text: str) -> bool:
-    """True where a text begins as a list does."""
-    return text.startswith(("[", "(", "array("))
+    """True where a text begins as a list or an object does."""
+    return text.startswith(("[", "(", "{", "array(", "tensor("))
 
 
 def _plain(value: object) -> list[object]:
@@ -110,7 +110,7 @@ def literal(text: str) -> object:
 
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<call>(?:np\.\w+|array)\()"""
+    r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<call>(?:np\.\w+|array|tensor)\()"""
     r"""|(?P<sign>[][(){},:])|(?P<word>[^\s'"\[\](){},:]+)|(?P<end>$))""",
     re.DOTALL,
 )
@@ -170,7 +170,7 @@ class _Printed:
         return found
 
     def _argument(self) -> object:
-        """What stands in ``np.int64(...)`` or ``array(..., dtype=...)``."""
+        """What stands in ``np.int64(...)``, ``array(..., dtype=...)`` or ``tensor(...)``."""
         found = self._value()
         while not self._skip(")"):
             if self._kind == "end":

@@ -26,7 +26,7 @@ _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
     Task.QUESTION_ANSWERING: {
         "question": ("question",),
         "context": ("context",),
-        "answers": ("answers",),
+        "answers": ("answers", "answer"),
         "answer_text": ("answer_text", "answer"),
         "answer_start": ("answer_start",),
         "is_impossible": ("is_impossible",),
@@ -107,12 +107,13 @@ def find_columns(
     if with_targets and task is Task.FEATURE_EXTRACTION:
         raise UsageError("task", f"{task} has no labels to learn", fix="choose another task")
     roles = {role: usual for role, usual in _ROLES[task].items() if with_targets or role not in _TARGETS}
+    has_words = "tokens" in wanted or bool(set(roles.get("tokens", ())) & set(table.columns))
+    if task is Task.TOKEN_CLASSIFICATION and not with_targets and not has_words:
+        roles = _ROLES[Task.FILL_MASK]  # a text is tagged as its words are
     for role in wanted.keys() - roles.keys():
         raise UsageError("--column", f"{task} has no {role} here", expected=", ".join(roles), fix=f"drop {role}=")
     found: dict[str, tuple[str, ...]] = {}
     for role, usual in roles.items():
-        if role == "tokens" and not with_targets:
-            usual = (*usual, "text", "sentence")  # noqa: PLW2901
         present = _chosen(table, role, wanted[role]) if role in wanted else _usual(table, role, usual, labels)
         if present:
             found[role] = present
@@ -153,4 +154,6 @@ def _numbered(table: Table) -> tuple[str, ...]:
 def _refuse(table: Table, role: str, candidates: Sequence[str]) -> None:
     found, expected = ", ".join(table.columns), " or ".join(candidates)
     fix = f"pass --column {role}=NAME; a .csv or .tsv starts with a line of the names"
+    if role == "tokens":
+        fix += ", and a file of a token and its tag a line is a .conll"
     raise InputFileError(table.name, f"has no column for {role}", found=found, expected=expected, fix=fix)

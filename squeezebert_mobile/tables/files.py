@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -57,9 +58,10 @@ def read_table(source: str | Path, task: Task, *, limit: int | None = None) -> T
     EnvironmentFault where a data set cannot be loaded.
     """
     path = Path(source)
-    if path.suffix == ".parquet":
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
         table = _read_parquet(path, limit)
-    elif path.suffix in _SUFFIXES or path.exists():
+    elif suffix in _SUFFIXES or path.exists():
         table = Table(str(path), tuple(_take(_read_file(path, task), limit)))
     else:
         table = _read_hub(str(source), limit)
@@ -76,10 +78,10 @@ def _take(rows: Iterator[Row], limit: int | None) -> Iterator[Row]:
 
 
 def _read_file(path: Path, task: Task) -> Iterator[Row]:
-    read = _reader(path.suffix, task)
+    read = _reader(path.suffix.lower(), task)
     if read is None:
         found, fix = path.suffix or "none", "name it by its format, or give a data set's name"
-        if path.suffix == ".txt":
+        if path.suffix.lower() == ".txt":
             found, fix = f".txt, which has no columns for {task}", "write it as .tsv, .csv or .jsonl"
         raise UsageError(path, "is of an unknown type", found=found, expected=", ".join(TABLE_SUFFIXES), fix=fix)
     try:
@@ -109,7 +111,7 @@ def _reader(suffix: str, task: Task) -> Callable[[Path, Iterator[str]], Iterator
 def _read_delimited(path: Path, lines: Iterator[str]) -> Iterator[Row]:
     csv.field_size_limit(_MAX_CELL)
     # GLUE's files are tab-separated without quoting: a quotation mark is a character of the text.
-    tabs = path.suffix == ".tsv"
+    tabs = path.suffix.lower() == ".tsv"
     reader = csv.reader(lines, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
     try:
         header = next(reader, [])
@@ -139,23 +141,30 @@ def _read_texts(_: Path, lines: Iterator[str]) -> Iterator[Row]:
 
 
 def read_conll(path: Path, lines: Iterable[str]) -> Iterator[Row]:
-    """Sentences of lines with a token first and its tag last, tabs or spaces between, an empty line after each."""
-    width, sentences = 0, 0
+    """Sentences of lines with a token first and its tag last, tabs or spaces between, an empty line after each.
+
+    Comments, which begin with # and do not end in a tag of another line, are left out.
+    """
+    rows = [[cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())] for line in lines]
+    widths = Counter(len(cells) for cells in rows if any(cells))
+    width = max(2, widths.most_common(1)[0][0]) if widths else 2
+    tags = {cells[-1] for cells in rows if len(cells) == width and not cells[0].startswith("#")}
     words: list[list[str]] = []
-    for number, line in enumerate((*lines, ""), 1):
-        if not line.strip() or line.startswith("-DOCSTART-"):
+    sentences = 0
+    for number, cells in enumerate([*rows, []], 1):
+        if not any(cells) or cells[0] == "-DOCSTART-":
             if words:
                 _refuse_counted(path, words, first=not sentences)
                 sentences += 1
-                yield {"tokens": [cells[0] for cells in words], "tags": [cells[-1] for cells in words]}
+                yield {"tokens": [word[0] for word in words], "tags": [word[-1] for word in words]}
             words = []
+        elif cells[0].startswith("#") and (len(cells) != width or cells[-1] not in tags):
             continue
-        cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
-        width = width or max(2, len(cells))
-        if len(cells) != width or not cells[0] or not cells[-1]:
+        elif len(cells) == width and cells[0] and cells[-1]:
+            words.append(cells)
+        else:
             what, expected = f"line {number} is not a token and its tag", f"{width} columns"
             raise InputFileError(path, what, found=f"{len(cells)} columns", expected=expected, fix="correct that line")
-        words.append(cells)
 
 
 def _refuse_counted(path: Path, words: list[list[str]], *, first: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, UsageError
-from squeezebert_mobile.tables.cells import CellError, as_list, as_words, literal, number, shown
+from squeezebert_mobile.tables.cells import CellError, as_list, as_words, is_bracketed, literal, number, shown
 from squeezebert_mobile.tables.columns import Columns, choices_of
 from squeezebert_mobile.tables.files import Row, Table
 from squeezebert_mobile.tasks import Task
@@ -195,13 +195,15 @@ def _question_example(row: Row, columns: Columns) -> QuestionExample:
 def _answers(row: Row, columns: Columns) -> list[tuple[str, int]]:
     """Every answer with its start, from SQuAD's list of objects, `datasets`' object of lists, or two plain columns."""
     cell: Any = columns.get(row, "answers")
-    if isinstance(cell, str) and cell.strip():
+    if isinstance(cell, str) and is_bracketed(cell.strip()):
         cell = literal(cell.strip())
     match cell:
         case {"text": texts, "answer_start": starts}:
             pass
         case [{"text": _, "answer_start": _}, *_]:
             texts, starts = ([answer.get(key) for answer in cell] for key in ("text", "answer_start"))
+        case str() | [str(), *_] if cell and "answer_start" in columns.names:
+            texts, starts = cell, columns.get(row, "answer_start")
         case None | "" if "answer_text" in columns.names and "answer_start" in columns.names:
             texts, starts = columns.get(row, "answer_text"), columns.get(row, "answer_start")
         case [] | None | "" if "answers" in columns.names:

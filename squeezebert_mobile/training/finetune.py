@@ -21,6 +21,7 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training import heads, report
 from squeezebert_mobile.training.features import Feature, encode, hide_some
+from squeezebert_mobile.training.labels import numbered
 from squeezebert_mobile.training.options import LENGTH, FinetuneOptions
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 
@@ -95,7 +96,7 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
         options,
         state_folder,
         eval_set=eval_set,
-        teacher=_teacher(options, tokenizer),
+        teacher=_teacher(options, config, tokenizer),
     )
     trainer.run()
     # 4. Write the checkpoint and its report in one rename.
@@ -168,8 +169,10 @@ def _eval_set(
     return EvalSet(examples, features)
 
 
-def _teacher(options: FinetuneOptions, tokenizer: SqueezeBertTokenizerFast) -> PreTrained | None:
-    """The teacher's model. Raises UnsupportedModelError where its vocabulary is another one."""
+def _teacher(
+    options: FinetuneOptions, config: SqueezeBertConfig, tokenizer: SqueezeBertTokenizerFast
+) -> PreTrained | None:
+    """The teacher's model. Raises UnsupportedModelError where its vocabulary or its labels are others."""
     if options.teacher is None:
         return None
     try:
@@ -184,6 +187,10 @@ def _teacher(options: FinetuneOptions, tokenizer: SqueezeBertTokenizerFast) -> P
     if loaded.tokenizer().pieces != tokenizer.pieces:
         fix = "take a teacher with the student's vocabulary, or give its logits in a soft_labels column"
         raise UnsupportedModelError(options.teacher, "has another vocabulary than the student", fix=fix)
+    theirs, ours, nameless = loaded.config.labels, config.labels, numbered(config.num_labels)
+    if options.task.has_labels and theirs != ours and (len(theirs) != len(ours) or nameless not in (theirs, ours)):
+        found, expected, fix = ", ".join(theirs), ", ".join(ours), "take a teacher that was trained on these labels"
+        raise UnsupportedModelError(options.teacher, "has other labels", found=found, expected=expected, fix=fix)
     return checkpoint.load_model(loaded, options.task).model
 
 

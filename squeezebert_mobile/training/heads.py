@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.tables.cells import is_bracketed
 from squeezebert_mobile.tables.columns import Columns
 from squeezebert_mobile.tables.files import Table
 from squeezebert_mobile.tasks import Task
@@ -55,9 +56,19 @@ def kept_head(options: FinetuneOptions, table: Table, columns: Columns, config: 
             found, expected = ", ".join(options.labels), ", ".join(labels)
             raise UsageError("--labels", "are not those of the model's head", found=found, expected=expected, fix=_NEW)
         labels = options.labels
-    elif not options.labels and problem != "regression":
+    elif problem == "regression":
+        _require_values(table, columns)
+    elif not options.labels:
         _require_known(table, columns, labels, several=problem == _MULTI_LABEL)
     return replace(config, id2label=dict(enumerate(labels)), problem_type=problem)
+
+
+def _require_values(table: Table, columns: Columns) -> None:
+    """Raise InputFileError where the data has names, and the head gives values."""
+    for cell in (columns.get(row, "label") for row in table.rows):
+        if isinstance(value_of(cell), str) and not is_bracketed(str(cell).strip()):
+            what, fix = "has labels where the model's head gives values", f"{_NEW} on the labels of the data"
+            raise InputFileError(table.name, what, found=repr(cell), expected="numbers", fix=fix)
 
 
 def _require_known(table: Table, columns: Columns, labels: tuple[str, ...], *, several: bool) -> None:

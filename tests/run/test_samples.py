@@ -58,6 +58,7 @@ def test_tables_need_no_labels_and_columns_can_be_named(tmp_path: Path) -> None:
         (Task.TOKEN_CLASSIFICATION, {"tokens": ["Ada", "works"], "tags": ["O", "O"]}, Sample("Ada works")),
         (Task.TOKEN_CLASSIFICATION, {"tokens": "['Ada', 'works']"}, Sample("Ada works")),
         (Task.TOKEN_CLASSIFICATION, {"text": "Ada  works"}, Sample("Ada  works")),
+        (Task.TOKEN_CLASSIFICATION, {"text": "(see [1])"}, Sample("(see [1])")),
         (Task.QUESTION_ANSWERING, {"question": "who", "context": "Ada", "answers": []}, Sample("who", "Ada")),
         (Task.FILL_MASK, {"text": "a [MASK]"}, Sample("a [MASK]")),
         (

@@ -7,6 +7,7 @@ from io import StringIO
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ def test_what_numpy_prints_of_an_array_of_texts_is_a_list(names: list[str]) -> N
 @pytest.mark.parametrize("dtype", [np.int64, np.float32, bool])
 def test_what_numpy_prints_of_numbers_is_a_list(dtype: type) -> None:
     array = np.array([1, 0, 0], dtype)
-    assert as_list(str(array)) == as_list(repr(array)) == [1, 0, 0]
+    assert as_list(str(array)) == as_list(repr(array)) == as_list(str(torch.from_numpy(array))) == [1, 0, 0]
 
 
 def test_a_cell_that_pandas_wrote_is_the_list_that_it_was() -> None:
@@ -61,6 +62,7 @@ def test_a_cell_that_pandas_wrote_is_the_list_that_it_was() -> None:
         "a,b",
         "a|b",
         "{'a': 1}",
+        "{'a', 'b'}",
         "[[1], [2]]",
     ],
 )
@@ -83,13 +85,16 @@ def test_plain_words_are_split_at_spaces_and_a_value_is_a_list_of_one() -> None:
         ('" he said , " ( a )', ['"', "he", "said", ",", '"', "(", "a", ")"]),
         ("['a', \"it's\"]", ["a", "it's"]),
         ("[2012, 'a']", ["2012", "a"]),
+        ("{ a }", ["{", "a", "}"]),
     ],
 )
 def test_signs_of_a_text_are_words_of_it(text: str, words: list[str]) -> None:
     assert as_words(text) == words
 
 
-@pytest.mark.parametrize("text", ["['a', 'b'", "[a, b]", "['a' 'b', 'c']", "[None]", "array(['a', x])"])
+@pytest.mark.parametrize(
+    "text", ["['a', 'b'", "[a, b]", "['a' 'b', 'c']", "[None]", "array(['a', x])", "{'a', 'b'}", "{John,Smith}"]
+)
 def test_a_broken_list_of_words_is_refused(text: str) -> None:
     with pytest.raises(CellError):
         as_words(text)

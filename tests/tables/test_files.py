@@ -30,6 +30,7 @@ def test_what_pandas_writes_is_read_alike_in_every_format(tmp_path: Path) -> Non
     FRAME.to_json(tmp_path / "columns.json")
     FRAME.to_json(tmp_path / "lines.json", orient="records", lines=True)
     FRAME.to_parquet(tmp_path / "a.parquet")
+    FRAME.to_csv(tmp_path / "b.CSV", index=False)
     texts = [str(row["label"]) for row in ROWS]
     for path in tmp_path.iterdir():
         rows = read(path)
@@ -79,6 +80,7 @@ def test_squads_own_nesting_is_a_row_a_question(tmp_path: Path) -> None:
     [
         "-DOCSTART- -X- -X- O\n\nAda NNP B-NP B-PER\nworks VBZ B-VP O\n\n\nNo DT O O\n",
         "Ada\tB-PER\nworks\tO\n\nNo\tO",
+        "# id 7\tdomain=en\tx\nAda _ _ B-PER\nworks _ _ O\n\n# id 8 domain=en\nNo _ _ O\n",
         "\ufeffAda B-PER\r\nworks O\r\n \t\r\nNo O\r\n\r\n",
     ],
 )
@@ -93,6 +95,7 @@ def test_conll_is_a_row_a_sentence(tmp_path: Path, suffix: str, content: str) ->
         ("Ada B-PER\nworks\n", "line 2 is not a token and its tag.*found 1 columns, expected 2"),
         ("Ada\n", "line 1 is not"),
         ("Ada\tB-PER\nworks\t\n", "line 2 is not"),
+        ("Ada\nlives B-X\nhere O\n", "line 1 is not.*found 1 columns, expected 2"),
         ("1\tAda\tB-PER\n2\tworks\tO\n", "counts its tokens in the first column"),
     ],
 )

@@ -181,6 +181,9 @@ SPAN = {"text": "Ada", "answer_start": 4}
         {"answer": "Ada", "answer_start": 4.0},
         {"answers": None, "answer_text": "Ada", "answer_start": 4},
         {"answers": [SPAN], "is_impossible": "False"},
+        {"answer": SPAN},
+        {"answers": ["Ada"], "answer_start": [4]},
+        {"answers": "Ada", "answer_start": 4},
     ],
 )
 def test_an_answer_is_found_in_every_shape_that_people_write(tmp_path: Path, row: dict[str, object]) -> None:
@@ -214,7 +217,8 @@ def test_a_question_without_answers_is_a_row(tmp_path: Path, row: dict[str, obje
         ([{"text": "Ada"}], "neither answers"),
         ({"text": ["Ada"]}, "neither answers"),
         (["Ada"], "neither answers"),
-        ("Ada", "neither JSON nor a Python list"),
+        ("Ada", "neither answers"),
+        ("[{Ada}]", "neither JSON nor a Python list"),
         ({"text": ["Ada", "A"], "answer_start": [4]}, "2 answers and 1 starts"),
         ([{"text": "Ada", "answer_start": 4.5}], "where a whole number belongs"),
     ],

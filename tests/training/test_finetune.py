@@ -268,6 +268,8 @@ def test_a_teacher_with_the_same_vocabulary_teaches(options: FinetuneOptions, tm
     wrong = write(tmp_path / "wrong.jsonl", [{**row, "label": "positive"} for row in rows])
     student = replace(options, data=wrong, eval_data=options.data, epochs=40, teacher=str(teacher), distillation=1.0)
     assert finetune(replace(student, output_dir=tmp_path / "student")).metrics["accuracy"] == 1
+    with pytest.raises(SqueezeBertMobileError, match=r"has other labels .found negative, positive, expected a, b"):
+        finetune(replace(student, output_dir=tmp_path / "other", labels=("a", "b"), init_head=True, data=options.data))
     tokenizer(replace(CONFIG, vocab_size=300)).save_pretrained(teacher)
     with pytest.raises(SqueezeBertMobileError, match="another vocabulary"):
         finetune(replace(student, output_dir=tmp_path / "third"))

@@ -88,6 +88,11 @@ def test_asking_for_other_labels_needs_a_new_head_unless_they_name_the_nameless(
             kept(table_of("a", "b"), own, labels=("a", "b"))
 
 
+def test_names_for_a_head_that_gives_values_ask_for_a_new_head() -> None:
+    with pytest.raises(InputFileError, match=r"found 'good', expected numbers.*--init-head"):
+        kept(table_of(1, "good"), ("score",))
+
+
 def test_another_problem_needs_a_new_head_unless_the_head_has_none() -> None:
     several = table_of(["a"], ["a", "b"])
     assert kept(several, ("a", "b"), problem_type=MULTI_LABEL).problem_type == MULTI_LABEL
