@@ -161,11 +161,13 @@ def from_peer(model: PeerModel, runtime: Backend, form: Form, *, tokens: int, to
 
 def from_checkpoint(folder: Path, how: ReadOptions) -> Candidate:
     """A SqueezeBERT checkpoint in PyTorch eager, as the reference runs it."""
+    from squeezebert_mobile.checkpoint.sentence import SentenceFolder
     from squeezebert_mobile.config import SqueezeBertConfig
 
-    beside = folder.parent if folder.is_file() else folder
-    config = SqueezeBertConfig.from_pretrained(beside, revision=how.revision)
-    task = Task.from_architectures(config.architectures) or Task.FEATURE_EXTRACTION
+    declared = SentenceFolder.open(folder.parent if folder.is_file() else folder)
+    config = SqueezeBertConfig.from_pretrained(declared.transformer, revision=how.revision)
+    named = None if declared.embeds else Task.from_architectures(config.architectures)
+    task = named or Task.FEATURE_EXTRACTION
     reads_texts = how.tokenizer is not None and task is Task.TEXT_CLASSIFICATION
     return Candidate(
         model=f"SqueezeBERT {folder.name}",

@@ -19,6 +19,7 @@ from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.child import Answer, Arrays, serve
 from squeezebert_mobile.run.engines import ExecuTorchEngine, OnnxEngine, load_engine
 from squeezebert_mobile.run.predict import Predictor, Run, Sample
+from squeezebert_mobile.tasks import Pooling
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 
@@ -84,8 +85,11 @@ def _engine(candidate: Candidate, threads: int, bundle: Bundle | None) -> Run:
             from squeezebert_mobile.checkpoint import load as checkpoint
             from squeezebert_mobile.model import run_module
 
-            reference = checkpoint.load_model(checkpoint.read(folder, how), candidate.task).model
-            return partial(run_module, reference, names=candidate.task.output_names)
+            loaded = checkpoint.read(folder, how)
+            # Any kind takes as long.
+            pooling = Pooling("mean") if loaded.declared.embeds else None
+            reference = checkpoint.load_model(loaded, candidate.task, pooling=pooling).model
+            return partial(run_module, reference, names=reference.output_names)
         case PeerModel() as peer:
             from squeezebert_mobile.model import run_module
 

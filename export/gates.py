@@ -19,9 +19,9 @@ from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.run.engines import load_engine
 from squeezebert_mobile.run.timing import interleaved
-from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import read_table
-from squeezebert_mobile.tasks import Task, window_stride
+from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
@@ -36,11 +36,14 @@ class AccuracyGate:
     def __init__(
         self, options: ExportOptions, model: PreTrained, tokenizer: SqueezeBertTokenizerFast, max_length: int
     ) -> None:
-        if model.task is Task.FEATURE_EXTRACTION:
-            raise UsageError("--max-accuracy-drop", "needs a task with labels", fix="leave it out")
+        if model.task is Task.FEATURE_EXTRACTION and SENTENCE_EMBEDDING not in model.output_names:
+            raise UsageError(
+                "--max-accuracy-drop", "needs a task with labels, or pooling", fix="add --pooling, or leave it out"
+            )
         assert options.data is not None and options.max_accuracy_drop is not None, "the options see to that"
         table = read_table(options.data, model.task, limit=options.max_samples)
         columns = find_columns(table, model.task, options.columns, labels=model.config.labels)
+        require_scores(table, columns)
         self._max_drop = options.max_accuracy_drop
         self._model, self._pad = model, tokenizer.pad_token_id
         self._examples: Sequence[Example] = dataset.examples(table, columns, model.config)

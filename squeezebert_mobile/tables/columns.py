@@ -13,8 +13,9 @@ from squeezebert_mobile.tasks import Task
 # GLUE, SQuAD, CoNLL and SWAG.
 _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
     Task.FEATURE_EXTRACTION: {
-        "text": ("text", "sentence", "sentence1"),
-        "text_pair": ("text_pair", "sentence2"),
+        "text": ("text", "sentence", "sentence1", "anchor", "query", "question"),
+        "text_pair": ("text_pair", "sentence2", "positive", "answer"),
+        "score": ("score", "similarity_score", "label"),
     },
     Task.TEXT_CLASSIFICATION: {
         "text": ("text", "sentence", "sentence1", "question1", "premise", "question"),
@@ -39,9 +40,9 @@ _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
         "label": ("label", "answer"),
     },
 }
-_OPTIONAL = {"text_pair", "soft_labels", "answers", "answer_text", "answer_start", "is_impossible"}
+_OPTIONAL = {"text_pair", "score", "soft_labels", "answers", "answer_text", "answer_start", "is_impossible"}
 # What training and evaluation read beside the texts.
-_TARGETS = {"label", "soft_labels", "tags", "answers", "answer_text", "answer_start", "is_impossible"}
+_TARGETS = {"label", "score", "soft_labels", "tags", "answers", "answer_text", "answer_start", "is_impossible"}
 # Roles that several columns may share: one a choice, or one of 0 and 1 a label.
 _SHARED = {"choices", "label"}
 _NUMBERED_CHOICES = ("ending", "choice", "option")
@@ -104,8 +105,6 @@ def find_columns(
     for role, value in chosen:
         names = (value,) if value in table.columns else tuple(name.strip() for name in value.split(","))
         wanted[role] = (*wanted.get(role, ()), *names)
-    if with_targets and task is Task.FEATURE_EXTRACTION:
-        raise UsageError("task", f"{task} has no labels to learn", fix="choose another task")
     roles = {role: usual for role, usual in _ROLES[task].items() if with_targets or role not in _TARGETS}
     has_words = "tokens" in wanted or bool(set(roles.get("tokens", ())) & set(table.columns))
     if task is Task.TOKEN_CLASSIFICATION and not with_targets and not has_words:
@@ -115,11 +114,18 @@ def find_columns(
     found: dict[str, tuple[str, ...]] = {}
     for role, usual in roles.items():
         present = _chosen(table, role, wanted[role]) if role in wanted else _usual(table, role, usual, labels)
+        compares = with_targets and task is Task.FEATURE_EXTRACTION and role == "text_pair"
         if present:
             found[role] = present
-        elif role not in _OPTIONAL:
+        elif role not in _OPTIONAL or compares:
             _refuse(table, role, usual)
     return Columns(task, found)
+
+
+def require_scores(table: Table, columns: Columns) -> None:
+    """Raise InputFileError for pairs of texts without the scores that their similarity is measured by."""
+    if columns.task is Task.FEATURE_EXTRACTION and "score" not in columns.names:
+        _refuse(table, "score", _ROLES[columns.task]["score"])
 
 
 def _chosen(table: Table, role: str, names: tuple[str, ...]) -> tuple[str, ...]:

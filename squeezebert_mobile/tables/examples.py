@@ -33,6 +33,11 @@ EXAMPLE_ROWS = (
         "sent1 [sent2] ending0 ending1 ... label",
         '{"sent1": "She opens it.", "sent2": "Then she", "ending0": "sings.", "ending1": "is a door.", "label": 0}',
     ),
+    ExampleRow(
+        Task.FEATURE_EXTRACTION,
+        "text text_pair [score]",
+        '{"text": "a fine film", "text_pair": "a good movie", "score": 0.9}',
+    ),
 )
 
 

@@ -69,7 +69,21 @@ class ChoiceExample:
         return (self.text, " ".join(self.choices))
 
 
-Example = TextExample | TaggedExample | QuestionExample | ChoiceExample
+@dataclass(frozen=True)
+class PairExample:
+    """Two texts that belong together, or with a score of how alike they are."""
+
+    text: str
+    text_pair: str
+    score: float | None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Both."""
+        return (self.text, self.text_pair)
+
+
+Example = TextExample | TaggedExample | QuestionExample | ChoiceExample | PairExample
 
 
 def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple[Example, ...]:
@@ -87,6 +101,8 @@ def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple
             found = table.map(lambda row: _choice_example(row, columns))
             _require_equal_counts(table, found)
             return found
+        case Task.FEATURE_EXTRACTION:
+            return table.map(lambda row: _pair_example(row, columns))
         case Task.FILL_MASK:
             return table.map(lambda row: TextExample(columns.text(row, "text")))
     targets = iter(_targets(table, columns, config))
@@ -221,6 +237,11 @@ def _whole(cell: object) -> int:
     if not value.is_integer():
         raise CellError(f"has {shown(cell)} where a whole number belongs")
     return int(value)
+
+
+def _pair_example(row: Row, columns: Columns) -> PairExample:
+    score = number(columns.get(row, "score")) if "score" in columns.names else None
+    return PairExample(columns.text(row, "text"), columns.text(row, "text_pair"), score)
 
 
 def _choice_example(row: Row, columns: Columns) -> ChoiceExample:

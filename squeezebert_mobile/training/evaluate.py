@@ -20,9 +20,9 @@ from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import GateError, InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.run.session import Session
-from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import read_table
-from squeezebert_mobile.tasks import Task, window_stride
+from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, PoolingMode, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
@@ -43,7 +43,7 @@ def observations(
         numbers = order[first : first + batch_size]
         batch = collate([features[n] for n in numbers], pad_token_id)
         started = perf_counter()
-        outputs = predict(batch.inputs)
+        outputs = _of_pairs(predict, batch.inputs) if task is Task.FEATURE_EXTRACTION else predict(batch.inputs)
         seconds = (perf_counter() - started) / len(numbers)
         for row, n in enumerate(numbers):
             feature = features[n]
@@ -51,9 +51,16 @@ def observations(
             yield int(n), observe(task, feature, own), seconds
 
 
+def _of_pairs(predict: Predict, pairs: Batch) -> dict[str, Float32]:
+    """The vectors [N, 2, C] of texts [N, 2, W]."""
+    n, texts, width = pairs.input_ids.shape
+    flat = Batch(*(array.reshape(n * texts, width) for array in pairs.arrays().values()))
+    return {SENTENCE_EMBEDDING: predict(flat)[SENTENCE_EMBEDDING].reshape(n, texts, -1)}
+
+
 def _unpadded(value: Float32, task: Task, length: int) -> Float32:
     """Outputs per token without those of the padding."""
-    return value if task.reads_first_token_only else value[:length]
+    return value if task.reads_first_token_only or task is Task.FEATURE_EXTRACTION else value[:length]
 
 
 def torch_predict(model: PreTrained) -> Predict:
@@ -151,6 +158,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         _require_baseline(options, subject.candidates)
         table = read_table(options.data, subject.task, limit=options.max_samples)
         columns = find_columns(table, subject.task, options.columns, labels=subject.config.labels)
+        require_scores(table, columns)
         examples = dataset.examples(table, columns, subject.config)
         features = _features(options, subject, table.name, examples)
         total = len(features) * len(subject.candidates)
@@ -294,23 +302,31 @@ def _open(options: EvaluateOptions) -> Iterator[_Subject]:
             raise UsageError("--model", "stands beside a bundle", found=str(source), fix="drop it")
         if set(options.runtimes) - {"torch"} or set(options.precisions) - {"fp32"}:
             raise UsageError(source, "is a checkpoint, which runs in torch fp32 alone", fix="export it to a bundle")
-        yield _checkpoint_subject(str(source), options.task, options)
+        yield _checkpoint_subject(str(source), options.task, options, options.pooling)
 
 
 def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: ExitStack) -> _Subject:
     manifest = opened.manifest
     if options.task not in (None, manifest.task):
         raise UsageError("--task", "is not the bundle's", found=options.task, expected=manifest.task, fix="drop it")
+    if options.pooling is not None:
+        raise UsageError("--pooling", "is for a checkpoint; a bundle's files have theirs", fix="drop it")
     chosen = [
         artifact
         for artifact in manifest.artifacts
         if (not options.runtimes or artifact.runtime in options.runtimes)
         and (not options.precisions or artifact.precision in options.precisions)
     ]
+    pooled = manifest.pooling
+    if manifest.task is Task.FEATURE_EXTRACTION and pooled is None:
+        fix = "export again with --pooling mean, cls or max"
+        raise UsageError(opened.folder, "has no vector of a text to compare", fix=fix)
     candidates: list[Candidate] = []
     if options.model is not None:
-        reference = _checkpoint_subject(options.model, manifest.task, options)
-        if reference.tokenizer.pieces != opened.tokenizer().pieces or reference.config.labels != manifest.labels:
+        mode = None if pooled is None else pooled.mode
+        reference = _checkpoint_subject(options.model, manifest.task, options, mode)
+        other_labels = manifest.task.has_labels and reference.config.labels != manifest.labels
+        if reference.tokenizer.pieces != opened.tokenizer().pieces or other_labels:
             what = "is not the model of this bundle: its vocabulary or its labels differ"
             raise UnsupportedModelError(options.model, what, fix="give the checkpoint that was exported")
         candidates += reference.candidates
@@ -326,12 +342,19 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
     return _Subject(manifest.task, opened.config(), opened.tokenizer(), length, tuple(candidates))
 
 
-def _checkpoint_subject(source: str, chosen: Task | None, how: ReadOptions) -> _Subject:
+def _checkpoint_subject(source: str, chosen: Task | None, how: ReadOptions, mode: PoolingMode | None) -> _Subject:
     loaded = checkpoint.read(source, how)
-    task = chosen or loaded.task
-    if task is None or task is Task.FEATURE_EXTRACTION:
-        raise UsageError(source, "has no task with labels", found=task or "none", fix="pass --task")
-    model, tokenizer = checkpoint.load_model(loaded, task).model, loaded.tokenizer()
+    task, pooling = chosen or loaded.task, None
+    if task is None:
+        raise UsageError(source, "has no task with labels", found="none", fix="pass --task")
+    if task is Task.FEATURE_EXTRACTION:
+        pooling = loaded.declared.pooling(mode)
+        if pooling is None:
+            fix = "pass --pooling mean, cls or max"
+            raise UsageError(source, "declares no pooling, so a text has no vector", fix=fix)
+    elif mode is not None:
+        raise UsageError("--pooling", f"has no meaning for {task}", fix="drop --pooling")
+    model, tokenizer = checkpoint.load_model(loaded, task, pooling=pooling).model, loaded.tokenizer()
     length = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
     candidate = Candidate(source, "torch", "fp32", torch_predict(model))
     return _Subject(task, loaded.config, tokenizer, length, (candidate,))

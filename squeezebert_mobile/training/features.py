@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from squeezebert_mobile.batch import Batch, Float32, Int64
 from squeezebert_mobile.tokenizer.tokenizer import Encoded, SqueezeBertTokenizerFast
-from squeezebert_mobile.training.data import ChoiceExample, Example, QuestionExample, TaggedExample, TextExample
+from squeezebert_mobile.training.data import (
+    ChoiceExample,
+    Example,
+    PairExample,
+    QuestionExample,
+    TaggedExample,
+    TextExample,
+)
 
 Labels = NDArray[np.int64] | Float32
 Number = TypeVar("Number", bound=np.generic)
@@ -22,11 +29,12 @@ IGNORED = -100
 class Feature:
     """One row for the model, unpadded; an example has several where its context is longer than a row.
 
-    ``labels`` is a class id [], values [labels], one id per token [W] (IGNORED where none), or start and end [2].
+    ``labels`` is a class id [], values [labels], one id per token [W] (IGNORED where none), start and end [2], or the
+    score of a pair [], a whole number where it has none.
     """
 
     example: int
-    input_ids: Int64  # [W] or [choices, W]
+    input_ids: Int64  # [W], [choices, W], or [2, W] for two texts that are compared
     token_type_ids: Int64  # the same
     attention_mask: Int64  # the same; 0 only where one choice is shorter than another
     labels: Labels
@@ -71,6 +79,10 @@ def _encode_one(
             yield _tagged(index, example, tokenizer, max_length)
         case QuestionExample():
             yield from _question(index, example, tokenizer, max_length, stride)
+        case PairExample():
+            encoded = tokenizer([example.text, example.text_pair], max_length=max_length, padding="longest")
+            score: Labels = np.array(0) if example.score is None else np.array(example.score, np.float32)
+            yield Feature(index, encoded.input_ids, encoded.token_type_ids, encoded.attention_mask, score)
         case ChoiceExample():
             encoded = tokenizer(
                 [example.text] * len(example.choices), list(example.choices), max_length=max_length, padding="longest"

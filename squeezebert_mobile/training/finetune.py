@@ -9,14 +9,16 @@ import torch
 
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.checkpoint import sentence
 from squeezebert_mobile.checkpoint.load import Checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained, model_class
-from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.sentence import SentenceModel
+from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import read_table
-from squeezebert_mobile.tasks import Task, window_stride
+from squeezebert_mobile.tasks import Pooling, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training import heads, report
@@ -82,6 +84,7 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     columns = find_columns(table, options.task, options.columns, labels=options.labels or origin.labels)
     head = (heads.new_head if origin.needs_head else heads.kept_head)(options, table, columns, origin.config)
     examples = dataset.examples(table, columns, head)
+    _require_cosines(table.name, examples)
     start = _start(options, origin, head, examples)
     # 2. Turn texts into features.
     config, tokenizer = start.model.config, start.tokenizer
@@ -127,10 +130,15 @@ def _start(
         length = _length(options, head.max_position_embeddings)
         tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=length)
         config = replace(head, vocab_size=len(tokenizer), pad_token_id=0)
-        return _Start(model_class(options.task)(config), tokenizer, ("all",))
+        pooling = _pooling(options, None)
+        made = (
+            model_class(options.task)(config) if pooling is None else SentenceModel(config, pooling, has_pooler=False)
+        )
+        return _Start(made, tokenizer, ("all",))
     tokenizer = loaded.tokenizer()
     body = loaded.without_head() if origin.needs_head else loaded
-    fitted = checkpoint.load_model(body, options.task, config=head, init_head=options.init_head)
+    pooling = _pooling(options, loaded)
+    fitted = checkpoint.load_model(body, options.task, config=head, pooling=pooling, init_head=options.init_head)
     return _Start(fitted.model, tokenizer, fitted.initialised)
 
 
@@ -142,6 +150,24 @@ def _length(options: FinetuneOptions, positions: int, tokens: int = LENGTH) -> i
         what, fix = "is more than the model has positions", f"pass --max-length {positions} or less"
         raise UsageError("--max-length", what, found=options.max_length, expected=positions, fix=fix)
     return options.max_length
+
+
+def _pooling(options: FinetuneOptions, loaded: Checkpoint | None) -> Pooling | None:
+    """What was asked for, else what the checkpoint declares, else sentence-transformers' default; None for a head."""
+    if options.task is not Task.FEATURE_EXTRACTION:
+        return None
+    if options.pooling is None and loaded is not None and loaded.declared.embeds:
+        return loaded.declared.pooling(normalize=options.normalize)
+    mode = options.pooling or "mean"
+    return loaded.declared.pooling(mode, options.normalize) if loaded else Pooling(mode, bool(options.normalize))
+
+
+def _require_cosines(name: str, examples: Sequence[dataset.Example]) -> None:
+    """Raise InputFileError for scores that no cosine can reach."""
+    scores = [example.score for example in examples if isinstance(example, dataset.PairExample)]
+    if others := [score for score in scores if score is not None and not -1 <= score <= 1]:
+        fix = "divide all scores by the largest, as STS-B's by 5"
+        raise InputFileError(name, "has scores that are no cosines", found=others[0], expected="-1 to 1", fix=fix)
 
 
 def _features(
@@ -162,6 +188,7 @@ def _eval_set(
         return None
     table = read_table(options.eval_data, options.task)
     columns = find_columns(table, options.task, options.columns, labels=config.labels)
+    require_scores(table, columns)
     examples = dataset.examples(table, columns, config)
     features = _features(options, examples, config, tokenizer)
     if options.task is Task.FILL_MASK:
@@ -219,6 +246,7 @@ def _write(options: FinetuneOptions, start: _Start, result: FinetuneResult, loss
     with staged_folder(options.output_dir, may_replace=is_ours, force=options.force) as stage:
         checkpoint.save(stage, start.model)
         start.tokenizer.save_pretrained(stage)
+        _declare(stage, start)
         found = {"options": _plain(asdict(options)), "result": _plain(asdict(result)), "losses": losses}
         (stage / report.REPORT_NAME).write_bytes(dump_json(found))
         report.write(_history(options, result, losses), stage)
@@ -229,6 +257,18 @@ def _history(options: FinetuneOptions, result: FinetuneResult, losses: list[floa
     epochs = result.evaluations[-1].epoch if result.evaluations else options.epochs
     title = f"{result.task}, {result.examples} rows of {Path(options.data).name}"
     return report.History(title, epochs, losses, result.evaluations, result.best_step, result.seconds)
+
+
+def _declare(stage: Path, start: _Start) -> None:
+    """Write what makes the folder one of sentence-transformers', where the model gives the vector of a text."""
+    pooling = start.model.pooling if isinstance(start.model, SentenceModel) else None
+    if pooling is None:
+        return
+    config = start.model.config
+    length = min(config.max_position_embeddings, start.tokenizer.model_max_length)
+    for name, data in sentence.declaration(pooling, hidden_size=config.hidden_size, max_length=length).items():
+        (stage / name).parent.mkdir(exist_ok=True)
+        (stage / name).write_bytes(data)
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.model import PreTrained, SqueezeBertForMaskedLM
+from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training.features import IGNORED, Labels
+
+# Cosines, which lie in -1 to 1, as logits.
+_SCALE = 20.0
 
 
 def task_loss(task: Task, problem_type: str | None, outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
@@ -28,7 +31,7 @@ def task_loss(task: Task, problem_type: str | None, outputs: tuple[Tensor, ...],
         case Task.TEXT_CLASSIFICATION if problem_type == "multi_label_classification":
             return F.binary_cross_entropy_with_logits(outputs[0].float(), labels, reduction="sum")
         case Task.FEATURE_EXTRACTION:
-            raise UsageError("task", f"{task} has no loss", fix="choose another task")
+            return _pair_loss(outputs[0], labels)
         case _:
             return _cross_entropy(outputs[0].flatten(0, -2), labels.flatten())
 
@@ -36,6 +39,19 @@ def task_loss(task: Task, problem_type: str | None, outputs: tuple[Tensor, ...],
 def target_count(task: Task, labels: Labels) -> int:
     """How many targets `task_loss` sums over: rows, values or tokens; a start and its end count as one."""
     return len(labels) if task is Task.QUESTION_ANSWERING else int((labels != IGNORED).sum())
+
+
+def _pair_loss(vectors: Tensor, labels: Tensor) -> Tensor:
+    """Of the vectors [N, 2, C] of pairs: the squared error of their cosines, where they have scores.
+
+    Else each first text must find its own second one among those of the batch (Henderson et al. 2017), as in
+    sentence-transformers' MultipleNegativesRankingLoss.
+    """
+    first, second = F.normalize(vectors.float(), dim=-1).unbind(1)
+    if labels.is_floating_point():
+        return F.mse_loss((first * second).sum(-1), labels, reduction="sum")
+    own = torch.arange(len(first), device=first.device)
+    return F.cross_entropy(_SCALE * first @ second.T, own, reduction="sum")
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -106,6 +122,9 @@ def _logits(
         hidden = labels != IGNORED
         x, _ = model.transformer.tensors(*inputs)
         return (model.cls["predictions"](x[hidden]),), labels[hidden]
+    if isinstance(model, SentenceModel):
+        flat = (x.flatten(0, 1) for x in inputs)
+        return (model.tensors(*flat)[-1].unflatten(0, inputs[0].shape[:2]),), labels
     return model.tensors(*inputs), labels
 
 

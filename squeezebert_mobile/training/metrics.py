@@ -17,7 +17,7 @@ from squeezebert_mobile import bootstrap
 from squeezebert_mobile.batch import Float32
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.run import postprocess
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, Task
 from squeezebert_mobile.training.data import Example, QuestionExample, TaggedExample
 from squeezebert_mobile.training.features import IGNORED, Feature
 
@@ -53,6 +53,8 @@ def observe(task: Task, feature: Feature, outputs: Mapping[str, Float32]) -> Flo
         case Task.FILL_MASK:
             hidden = feature.labels != IGNORED
             return _mask_statistics(outputs["logits"][hidden], feature.labels[hidden].astype(np.int64))
+        case Task.FEATURE_EXTRACTION:
+            return postprocess.cosine(*outputs[SENTENCE_EMBEDDING])
         case _:
             return outputs["logits"].astype(np.float64)
 
@@ -82,6 +84,10 @@ def metrics(
             return _question_metrics(examples, features, observed)
         case Task.FILL_MASK:
             return _mask_metrics(len(examples), features, observed)
+        case Task.FEATURE_EXTRACTION:
+            scores = np.array([feature.labels for feature in features], np.float64)
+            both = np.stack([np.array(observed), scores], axis=1)
+            return Metric("spearman", both, _spearman), Metric("pearson", both, _pearson)
         case _:
             logits = np.stack(observed)
             labels = np.stack([feature.labels for feature in features]).astype(np.float64)

@@ -9,7 +9,7 @@ import typer
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.options import Columns, Exclusive, Quiet, Threads
-from squeezebert_mobile.tasks import Backend, Precision, Task
+from squeezebert_mobile.tasks import Backend, PoolingMode, Precision, Task
 
 # Tokens of a training row where nothing else is asked for.
 LENGTH = 128
@@ -46,6 +46,9 @@ class EvaluateOptions(ReadOptions):
         None
     )
     task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
+    pooling: Annotated[
+        PoolingMode | None, typer.Option(help="of a checkpoint that declares none, for feature-extraction")
+    ] = None
     columns: Columns = ()
     runtimes: Annotated[tuple[Backend, ...], typer.Option("--runtime", help="repeatable; default: all")] = ()
     precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable; default: all")] = ()
@@ -93,6 +96,13 @@ class FinetuneOptions(ReadOptions):
         ),
     ] = ()
     problem_type: Annotated[ProblemType | None, typer.Option(help="default: the model's")] = None
+    pooling: Annotated[
+        PoolingMode | None, typer.Option(help="of feature-extraction; default: the model's, or mean")
+    ] = None
+    normalize: Annotated[
+        bool | None,
+        typer.Option("--normalize/--no-normalize", help="give vectors length 1; default: what the model declares"),
+    ] = None
     max_length: Annotated[
         int | None,
         typer.Option(min=1, help=f"longest input in tokens; default: {LENGTH}, or what the model has"),
@@ -149,8 +159,11 @@ class FinetuneOptions(ReadOptions):
             raise UsageError("--labels", "has an empty or a repeated name", found=found, fix=fix)
         if self.problem_type is not None and self.task is not Task.TEXT_CLASSIFICATION:
             raise UsageError("--problem-type", f"has no meaning for {self.task}", fix="drop --problem-type")
-        if self.task is Task.FEATURE_EXTRACTION:
-            raise UsageError("--task", f"{self.task} has nothing to learn", fix="choose another task")
+        for option, given in (("--pooling", self.pooling), ("--normalize", self.normalize)):
+            if given is not None and self.task is not Task.FEATURE_EXTRACTION:
+                raise UsageError(option, f"has no meaning for {self.task}", fix=f"drop {option}")
+        if self.teacher is not None and self.task is Task.FEATURE_EXTRACTION:
+            raise UsageError("--teacher", f"has no labels for {self.task}", fix="drop --teacher")
         longest = LENGTH if self.max_length is None else self.max_length
         if self.stride is not None and self.stride >= longest:
             expected, fix = f"below {longest}", "correct --stride"

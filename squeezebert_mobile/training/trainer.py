@@ -188,6 +188,7 @@ class Trainer:
         self._tokenizer, self._features, self._options = tokenizer, features, options
         self._eval_set, self._folder = eval_set, state_folder
         self._accelerator = Accelerator(mixed_precision=options.mixed_precision)
+        _require_whole_batches(options, features, self._accelerator.num_processes)
         torch.manual_seed(options.seed + self._accelerator.process_index)
         use_grouped_products(model)
         self._model = model.to(self._accelerator.device)
@@ -391,6 +392,15 @@ class Trainer:
             what = "was made with other options, data or number of processes"
             raise UsageError(states[-1], what, fix="use the same ones, or start again with --force")
         self._accelerator.load_state(str(states[-1]))
+
+
+def _require_whole_batches(options: FinetuneOptions, features: Sequence[Feature], processes: int) -> None:
+    """Raise UsageError where each text would find its pair among a part of the batch, another loss for each split."""
+    ranks = options.task is Task.FEATURE_EXTRACTION and not any(f.labels.dtype.kind == "f" for f in features)
+    parts = options.accumulation * processes
+    if ranks and parts > 1:
+        what, fix = "pairs without scores need their batch in one part", "train in one process, without --accumulation"
+        raise UsageError(options.data, what, found=f"{parts} parts", fix=fix)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

@@ -306,7 +306,6 @@ def test_the_target_is_replaced_only_by_force(options: FinetuneOptions) -> None:
         {"learning_rate": 0.0},
         {"average": 1.0},
         {"patience": 2},
-        {"task": Task.FEATURE_EXTRACTION},
         {"task": Task.FILL_MASK, "labels": ("a",)},
     ],
 )
