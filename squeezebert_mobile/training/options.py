@@ -159,8 +159,8 @@ class FinetuneOptions(ReadOptions):
             raise UsageError("--labels", "has an empty or a repeated name", found=found, fix=fix)
         if self.problem_type is not None and self.task is not Task.TEXT_CLASSIFICATION:
             raise UsageError("--problem-type", f"has no meaning for {self.task}", fix="drop --problem-type")
-        for option, given in (("--pooling", self.pooling), ("--normalize", self.normalize)):
-            if given is not None and self.task is not Task.FEATURE_EXTRACTION:
+        for option, asked in (("--pooling", self.pooling), ("--normalize", self.normalize)):
+            if asked is not None and self.task is not Task.FEATURE_EXTRACTION:
                 raise UsageError(option, f"has no meaning for {self.task}", fix=f"drop {option}")
         if self.teacher is not None and self.task is Task.FEATURE_EXTRACTION:
             raise UsageError("--teacher", f"has no labels for {self.task}", fix="drop --teacher")
