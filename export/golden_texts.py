@@ -1,5 +1,7 @@
 """Real text that every artifact must answer as the reference does: short, long, pairs, scripts, emoji, nothing."""
 
+from collections.abc import Sequence
+
 LONG = (
     "The ferry left the harbour at dawn, slow and heavy, and the people on deck watched the town grow small behind the "
     "breakwater. Nobody spoke for a while. Then a child asked whether the sea had an end, and three grown-ups gave "
@@ -42,6 +44,18 @@ PAIRS: dict[str, tuple[str, str]] = {
     "pair with accents": ("Où est la bibliothèque?", "La bibliothèque est à côté de l'église."),
     "pair truncated": ("What did the child ask?", LONG * 40),
 }
+
+_MOST_ADDED = 8
+
+
+def with_added_tokens(tokens: Sequence[str]) -> dict[str, str]:
+    """A text for each of at most 8 added tokens, which stands in it alone, beside letters and in either case."""
+    step = max(1, -(-len(tokens) // _MOST_ADDED))
+    return {
+        f"added token {number}": f"{token} is good,  {token.upper()} {token.lower()}{token} x{token}y \u4e2d{token} ."
+        for number, token in enumerate(tokens[::step], start=1)
+    }
+
 
 # Lengths in tokens at which artifacts are known to break: one, the two special tokens alone, around a power of two.
 LENGTHS = (1, 2, 31, 32, 128)

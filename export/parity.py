@@ -16,6 +16,7 @@ from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.export import golden_texts
 from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.tasks import Precision, Task
+from squeezebert_mobile.tokenizer.settings import TokenizerSettings
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 # By name, with the shapes that the artifact's manifest entry gives them.
@@ -78,10 +79,19 @@ def build_cases(model: PreTrained, tokenizer: SqueezeBertTokenizerFast, max_leng
 
 
 def _text_inputs(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> Iterator[tuple[str, tuple[str, ...], Batch]]:
-    for name, text in golden_texts.SINGLE.items():
-        yield name, (text,), encode(tokenizer, [text], None, max_length)
+    for name, text in _single_texts(tokenizer).items():
+        batch = encode(tokenizer, [text], None, max_length)
+        if batch.input_ids.size:  # a tokenizer that adds no tokens makes none of an empty text
+            yield name, (text,), batch
     for name, (text, pair) in golden_texts.PAIRS.items() if tokenizer.reads_pairs else ():
         yield name, (text, pair), encode(tokenizer, [text], [pair], max_length)
+
+
+def _single_texts(tokenizer: SqueezeBertTokenizerFast) -> dict[str, str]:
+    """The golden texts, and some with the tokens that this tokenizer has beside BERT's five."""
+    usual = TokenizerSettings().special_tokens.values()
+    added = [piece.content for piece in tokenizer.added_tokens.values() if piece.content not in usual]
+    return golden_texts.SINGLE | golden_texts.with_added_tokens(added)
 
 
 def _length_inputs(
@@ -97,7 +107,7 @@ def _choice_inputs(
     tokenizer: SqueezeBertTokenizerFast, max_length: int
 ) -> Iterator[tuple[str, tuple[str, ...], Batch]]:
     """Each text as the question, two others as its options."""
-    items = list(golden_texts.SINGLE.items())
+    items = list(_single_texts(tokenizer).items())
     for index, (name, text) in enumerate(items):
         options = [items[(index + step) % len(items)][1] for step in (1, 2)]
         flat = encode(tokenizer, [text] * len(options), options, max_length)
@@ -108,7 +118,9 @@ def encode(
     tokenizer: SqueezeBertTokenizerFast, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
 ) -> Batch:
     """Texts as a batch, padded to its longest row."""
-    return tokenizer(texts, pairs, max_length=max_length, truncation=True, padding="longest").batch()
+    return tokenizer(
+        texts, pairs, max_length=max_length, truncation=True, padding="longest", padding_side="right"
+    ).batch()
 
 
 def golden_cases(cases: Sequence[Case], max_length: int) -> tuple[GoldenCase, ...]:

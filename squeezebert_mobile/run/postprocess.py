@@ -45,7 +45,7 @@ class AnswerSpan:
 
 @dataclass(frozen=True)
 class MaskFilling:
-    """A vocabulary piece for a mask, its id and its probability."""
+    """A token of the vocabulary or an added one for a mask, its id and its probability."""
 
     token: str
     token_id: int
@@ -212,11 +212,14 @@ def _best_span(start: Float64, end: Float64) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def fill_mask(logits: Float32, pieces: Sequence[str], count: int) -> tuple[MaskFilling, ...]:
-    """The ``count`` likeliest of the vocabulary's pieces for one mask from [V] logits; spare rows are left out."""
-    probabilities = softmax(logits[: len(pieces)])
+def fill_mask(logits: Float32, tokens: Sequence[str], count: int) -> tuple[MaskFilling, ...]:
+    """The ``count`` likeliest tokens for one mask from [V] logits.
+
+    Spare rows of the vocabulary behind the tokens fill no mask, but have their share of the probability.
+    """
+    probabilities = softmax(logits)[: len(tokens)]
     order = np.argsort(-probabilities, kind="stable")[:count]
-    return tuple(MaskFilling(pieces[i], int(i), float(probabilities[i])) for i in order)
+    return tuple(MaskFilling(tokens[i], int(i), float(probabilities[i])) for i in order)
 
 
 def choose(logits: Float32) -> Choice:

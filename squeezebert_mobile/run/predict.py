@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from squeezebert_mobile import batch as batches
 from squeezebert_mobile.batch import Batch, Float32
@@ -84,6 +86,7 @@ class Predictor:
         """The answer for one sample, computed as the bundle recommends: alone and without padding."""
         _require_fitting(self._manifest.task, sample)
         rows = self._encode(sample)
+        self._require_tokens(sample, rows)
         outputs = [self._run(self._checked(batch)) for batch in self._calls(rows)]
         result = self._result(sample, rows, outputs)
         truncated = bool(rows.truncated.any()) and self._manifest.task is not Task.QUESTION_ANSWERING
@@ -95,12 +98,15 @@ class Predictor:
         length = self._artifact.max_length
         if self._manifest.pooling is not None and sample.text_pair is not None:
             # Two texts to compare, not one pair.
-            return self._tokenizer([sample.text, sample.text_pair], max_length=length, padding="longest")
+            return self._tokenizer(
+                [sample.text, sample.text_pair], max_length=length, padding="longest", padding_side="right"
+            )
         return self._tokenizer(
             [sample.text] * len(sample.options) or sample.text,
             list(sample.options) or sample.text_pair,
             max_length=length,
             padding="longest",
+            padding_side="right",
             truncation="only_second" if windows else True,
             stride=window_stride(length) if windows else 0,
             return_overflowing_tokens=windows,
@@ -124,7 +130,7 @@ class Predictor:
         return batch
 
     def _result(self, sample: Sample, rows: Encoded, outputs: Sequence[Mapping[str, Float32]]) -> Result:
-        labels, pieces = self._manifest.labels, self._tokenizer.pieces
+        labels = self._manifest.labels
         values = {name: array[0] for name, array in outputs[0].items()}
         match self._manifest.postprocessing:
             case "softmax":
@@ -135,7 +141,7 @@ class Predictor:
                 return postprocess.regress(values["logits"], labels)
             case "entity-spans":
                 special = (rows.sequence_ids[0] != 0).astype(np.int64)
-                continues = np.array([id_ < len(pieces) and pieces[id_].startswith("##") for id_ in rows.input_ids[0]])
+                continues = self._continues(rows, sample.text)
                 return postprocess.entities(values["logits"], labels, rows.offsets[0], special, continues, sample.text)
             case "answer-span":
                 windows = [
@@ -144,12 +150,39 @@ class Predictor:
                 ]
                 return postprocess.answer(windows, sample.text_pair or "")
             case "mask-fillings":
-                masks = np.flatnonzero(rows.input_ids[0] == self._manifest.tokenizer.mask_token_id)
-                return tuple(postprocess.fill_mask(values["logits"][mask], pieces, self._top_k) for mask in masks)
+                masks = np.flatnonzero(rows.input_ids[0] == self._tokenizer.mask_token_id)
+                logits, tokens = values["logits"], self._tokens
+                return tuple(postprocess.fill_mask(logits[mask], tokens, self._top_k) for mask in masks)
             case "choice":
                 return postprocess.choose(values["logits"])
             case "none":
                 return self._embedding(outputs)
+
+    @cached_property
+    def _tokens(self) -> list[str]:
+        """Every token by its id."""
+        return self._tokenizer.convert_ids_to_tokens(range(len(self._tokenizer)))
+
+    def _continues(self, rows: Encoded, text: str) -> NDArray[np.bool_]:
+        """Which tokens of the first row go on with a word; an added token never does, whatever it begins with."""
+        tokens = self._tokenizer.convert_ids_to_tokens(rows.input_ids[0])
+        pairs = zip(tokens, rows.offsets[0], strict=True)
+        return np.array([token.startswith("##") and "##" not in text[start:end] for token, (start, end) in pairs])
+
+    def _require_tokens(self, sample: Sample, rows: Encoded) -> None:
+        """Raise UsageError for a row without any token, and for a text without the mask that is to be filled."""
+        if not rows.attention_mask.any(axis=1).all():
+            raise UsageError("TEXT", "has no tokens, and this tokenizer adds none", fix="give a text with words")
+        if self._manifest.task is not Task.FILL_MASK or self._tokenizer.mask_token_id in rows.input_ids[0]:
+            return
+        mask, text = self._tokenizer.settings.special_tokens["mask_token"], f"{sample.text} {sample.text_pair or ''}"
+        if mask in text:
+            limit, fix = f"within {self._artifact.max_length} tokens", "shorten the text"
+            raise UsageError("TEXT", f"has its {mask} where the text is cut off", expected=limit, fix=fix)
+        # The names that other models have for it.
+        found = next((name for name in ("[MASK]", "<mask>") if name in text), None)
+        fix = f"write {mask} where the word is missing"
+        raise UsageError("TEXT", f"has no {mask} to fill", found=found, expected=mask if found else None, fix=fix)
 
     def _embedding(self, outputs: Sequence[Mapping[str, Float32]]) -> Result:
         """The vector of one text, the similarity of two; the pooler's where no pooling is declared."""
@@ -174,8 +207,6 @@ def _require_fitting(task: Task, sample: Sample) -> None:
         raise UsageError("--option", "is for multiple choice", found=str(task), fix="leave it out")
     if task is Task.MULTIPLE_CHOICE and sample.text_pair is not None:
         raise UsageError("TEXT_PAIR", "has no place beside options", fix="give the text and its --option values")
-    if task is Task.FILL_MASK and "[MASK]" not in sample.text + (sample.text_pair or ""):
-        raise UsageError("TEXT", "has no [MASK] to fill", fix="write [MASK] where the word is missing")
 
 
 def predict(

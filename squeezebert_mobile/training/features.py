@@ -85,7 +85,11 @@ def _encode_one(
             yield Feature(index, encoded.input_ids, encoded.token_type_ids, encoded.attention_mask, score)
         case ChoiceExample():
             encoded = tokenizer(
-                [example.text] * len(example.choices), list(example.choices), max_length=max_length, padding="longest"
+                [example.text] * len(example.choices),
+                list(example.choices),
+                max_length=max_length,
+                padding="longest",
+                padding_side="right",
             )
             ids, types, mask = encoded.input_ids, encoded.token_type_ids, encoded.attention_mask
             yield Feature(index, ids, types, mask, np.array(example.target, np.int64))
@@ -126,6 +130,7 @@ def _question(
         max_length=max_length,
         truncation="only_second",
         padding="longest",
+        padding_side="right",
         stride=stride,
     )
     for row in range(len(encoded)):

@@ -155,9 +155,9 @@ def test_answers_have_a_longest_length(over: int, length: int) -> None:
     assert found.end - found.start == length
 
 
-def test_spare_rows_of_the_vocabulary_fill_no_mask() -> None:
-    logits = np.log(np.array([1, 3, 100], np.float32))
-    assert postprocess.fill_mask(logits, "ab", 5)[0] == postprocess.MaskFilling("b", 1, pytest.approx(0.75))  # type: ignore[arg-type]
+def test_spare_rows_of_the_vocabulary_fill_no_mask_but_have_their_share() -> None:
+    logits = np.log(np.array([1, 3, 4], np.float32))
+    assert postprocess.fill_mask(logits, "ab", 5)[0] == postprocess.MaskFilling("b", 1, pytest.approx(3 / 8))  # type: ignore[arg-type]
     assert len(postprocess.fill_mask(logits, "ab", 5)) == 2
 
 

@@ -17,6 +17,7 @@ from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, Entity, LabelScore, MaskFilling
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task, window_stride
+from squeezebert_mobile.tokenizer.settings import Slot, Template
 
 PREDICTOR = ROOT / "android_demo/core/src/main/java/org/squeezebert/demo/core/Predictor.java"
 QUESTION = "Is it good?"
@@ -101,15 +102,16 @@ def test_each_mask_is_filled_with_pieces_of_the_vocabulary(bundle: Bundle) -> No
     model = Model(bundle, Task.FILL_MASK, "mask-fillings")
     rows = len(model.ids) + 8
     first, second = model.ids["film"], model.ids["days"]
+    spare = np.log(4) + 20  # a row without a token, which has half of the probability
 
     def logits(batch: Batch) -> Float32:
         values = np.zeros((batch.input_ids.shape[1], rows), np.float32)
-        values[:, [first, second, rows - 1]] = [np.log(3) + 20, 20, 40]
+        values[:, [first, second, rows - 1]] = [np.log(3) + 20, 20, spare]
         return values
 
     model.outputs["logits"] = logits
     found = model.predict(Sample("a [MASK] of [MASK]")).result
-    expected = (MaskFilling("film", first, pytest.approx(0.75)), MaskFilling("days", second, pytest.approx(0.25)))  # type: ignore[arg-type]
+    expected = (MaskFilling("film", first, pytest.approx(0.375)), MaskFilling("days", second, pytest.approx(0.125)))  # type: ignore[arg-type]
     assert found == (expected, expected)
 
 
@@ -142,6 +144,42 @@ def test_an_embedding_is_the_pooled_vector(bundle: Bundle) -> None:
 def test_a_sample_that_does_not_fit_its_task_is_refused(bundle: Bundle, task: Task, sample: Sample, words: str) -> None:
     with pytest.raises(UsageError, match=re.escape(words)):
         Model(bundle, task, "none").predict(sample)
+
+
+def renamed_mask(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = bundle.tokenizer()
+    tokenizer.add_special_tokens({"mask_token": "<mask>"})
+    config = replace(bundle.config(), vocab_size=len(tokenizer))
+    monkeypatch.setattr(Bundle, "tokenizer", lambda _: tokenizer)
+    monkeypatch.setattr(Bundle, "config", lambda _: config)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a [MASK] film", "TEXT: has no <mask> to fill (found [MASK], expected <mask>); fix: write <mask> where the"),
+        ("a film", "TEXT: has no <mask> to fill; fix: write <mask> where the word is missing"),
+        ("days " * 60 + "<mask>", "TEXT: has its <mask> where the text is cut off (expected within 32 tokens); fix: "),
+    ],
+)
+def test_a_mask_has_the_models_own_name(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, text: str, words: str) -> None:
+    renamed_mask(bundle, monkeypatch)
+    model = Model(bundle, Task.FILL_MASK, "mask-fillings")
+    model.outputs["logits"] = lambda batch: np.eye(batch.input_ids.shape[1], len(model.ids) + 1)
+    with pytest.raises(UsageError, match=re.escape(words)):
+        model.predict(Sample(text))
+    (found,) = model.predict(Sample("a <mask> film")).result  # type: ignore[misc]
+    assert found[0].token_id == 2  # type: ignore[union-attr]  (the mask is the third token)
+
+
+def test_a_row_without_any_token_never_reaches_the_model(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = bundle.tokenizer()
+    rows = Template((Slot(0, None, 0),), (Slot(0, None, 0), Slot(1, None, 1)))
+    monkeypatch.setattr(Bundle, "tokenizer", lambda _: plain.with_settings(replace(plain.settings, template=rows)))
+    model = Model(bundle, Task.TEXT_CLASSIFICATION, "softmax", ("a",))
+    with pytest.raises(UsageError, match="TEXT: has no tokens, and this tokenizer adds none"):
+        model.predict(Sample(""))
+    assert not model.calls
 
 
 def test_ids_that_the_model_has_no_rows_for_never_reach_it(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
