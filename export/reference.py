@@ -41,6 +41,8 @@ def load_reference(options: ExportOptions) -> Reference:
     task = options.task or loaded.require_task()
     fitted = checkpoint.load_model(loaded, task, pooling=_pooling(options, loaded, task))
     tokenizer = loaded.tokenizer()
+    if fitted.model.task is Task.FILL_MASK:
+        _ = tokenizer.mask_token_id
     if fitted.model.task in (Task.QUESTION_ANSWERING, Task.MULTIPLE_CHOICE) and not tokenizer.reads_pairs:
         what, expected = "type_vocab_size is too small for this task", "2: the second text is of type 1"
         fix = "take a checkpoint that was trained on pairs, or export it for another --task"

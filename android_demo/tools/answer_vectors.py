@@ -67,14 +67,14 @@ def answers(rng: np.random.Generator) -> list[dict[str, Any]]:
 
 
 def fillings(rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Rows of vocabulary logits, some with equal values."""
+    """Rows of vocabulary logits, some with equal values, the last four without a token."""
     rows = [rng.normal(0, 3, 40).astype(np.float32) for _ in range(5)] + [np.zeros(40, np.float32)]
-    pieces = [str(piece) for piece in range(40)]
+    tokens = [str(token) for token in range(36)]
     cases = []
     for row in rows:
-        found = postprocess.fill_mask(row, pieces, 5)
+        found = postprocess.fill_mask(row, tokens, 5)
         want = [{"token_id": filling.token_id, "score": filling.score} for filling in found]
-        cases.append({"logits": row.tolist(), "want": want})
+        cases.append({"logits": row.tolist(), "tokens": len(tokens), "want": want})
     return cases
 
 

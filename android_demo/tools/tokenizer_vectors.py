@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import AddedToken, Encoding, Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
@@ -17,6 +17,24 @@ SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 FLAGS = [(lower, strip, chinese) for lower in (True, False) for strip in (True, False) for chinese in (True, False)]
 MAX_LENGTH = 64
 BLOCK = 4096
+# What added tokens are made of: they stand beside letters, in them and across white space.
+ADDED_PARTS = (
+    "covid",
+    "19",
+    "[USER]",
+    "New York",
+    "\u4e2d",
+    "\u00c9",
+    "e\u0301",
+    "_",
+    "a",
+    "AB",
+    "##s",
+    "<e>",
+    "\U0001f642",
+    "\u3000",
+    "-",
+)
 
 HAND_PICKED = (
     "",
@@ -140,6 +158,56 @@ def sweep(lower: bool, strip: bool, chinese: bool) -> list[str]:
     return digests
 
 
+def added_tokens(rng: random.Random, words: list[str]) -> list[dict[str, Any]]:
+    """Up to six tokens of any flags, some in the vocabulary, some a part of another, behind the special ones."""
+    parts = [*ADDED_PARTS, *rng.sample(words, 6)]
+    contents = {"".join(rng.choices(parts, k=rng.randint(1, 3))).strip() for _ in range(rng.randint(1, 6))}
+    made = tokenizer(words, *FLAGS[0])
+    flags = ("special", "normalized", "single_word", "lstrip", "rstrip")
+    tokens = [AddedToken(text, **{flag: rng.random() < 0.5 for flag in flags}) for text in sorted(contents) if text]
+    made.add_tokens(tokens)
+    found = made.get_added_tokens_decoder().items()
+    return [{"id": id_, "content": t.content, **{flag: getattr(t, flag) for flag in flags}} for id_, t in sorted(found)]
+
+
+def with_tokens(rng: random.Random, words: list[str]) -> dict[str, Any]:
+    """A tokenizer with added tokens and rows of its own, and what it makes of texts that hold them."""
+    flags, side, plain = rng.randrange(len(FLAGS)), rng.choice(("left", "right")), rng.random() < 0.3
+    made = tokenizer(words, *FLAGS[flags])
+    added = added_tokens(rng, words)
+    made.add_tokens([AddedToken(**{key: value for key, value in token.items() if key != "id"}) for token in added])
+    if plain:
+        made.post_processor = TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
+    around = [
+        *(t["content"] for t in added),
+        *(t["content"].upper() for t in added),
+        *ADDED_PARTS,
+        " ",
+        "  ",
+        "ab",
+        ".",
+    ]
+    cases = []
+    for _ in range(8):
+        text, pair = ("".join(rng.choices(around, k=rng.randint(0, 9))) for _ in range(2))
+        max_length, second = rng.choice((4, 9, MAX_LENGTH)), pair if rng.random() < 0.4 else None
+        made.enable_truncation(max_length, strategy="longest_first", direction=side)
+        row = rows([made.encode(text, second)])[0]
+        cases.append({"text": text, "pair": second, "max_length": max_length, "row": row})
+    made.enable_truncation(9, strategy="only_second", stride=2, direction=side)
+    context = " ".join(rng.choices(around, k=30))
+    encoded = made.encode("ab", context)
+    window = {"context": context, "max_length": 9, "stride": 2, "rows": rows([encoded, *encoded.overflowing])}
+    return {
+        "flags": flags,
+        "truncation_side": side,
+        "plain": plain,
+        "added": added,
+        "cases": cases,
+        "windows": [window],
+    }
+
+
 def main() -> None:
     """Write the file; the generator is seeded, so that the same library gives the same bytes."""
     rng = random.Random(7)
@@ -162,6 +230,7 @@ def main() -> None:
             windows(made[0], question, context, rng.choice((20, 24, MAX_LENGTH)), rng.choice((0, 3)))
             for question, context in long
         ],
+        "added": [with_tokens(random.Random(seed), words) for seed in range(150)],
         "sweep": {"block": BLOCK, "words": [sweep(*flags) for flags in FLAGS]},
     }
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tokenizers
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
@@ -43,8 +45,16 @@ def _mapping(normalizer: BertNormalizer, skip: range = range(0)) -> str:
     return " ".join(f"{ord(char):x}:{'.'.join(f'{ord(c):x}' for c in new)}" for char, new in pairs if new != char)
 
 
+def _of_words() -> list[str]:
+    """What the library takes for a letter of a word beside a token that must be a word of its own."""
+    library = Tokenizer(WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
+    library.add_tokens([AddedToken("<w>", single_word=True, normalized=False)])
+    found = library.encode_batch([f"{char}<w>" for char in _code_points()])
+    return [char for char, row in zip(_code_points(), found, strict=True) if "<w>" not in row.tokens]
+
+
 def tables() -> str:
-    """The whole resource: four sets of code points as ranges, two mappings of a code point to its replacement."""
+    """The whole resource: sets of code points as ranges, two mappings of a code point to its replacement."""
     clean, chinese, split = _normalizer(clean=True), _normalizer(chinese=True), BertPreTokenizer()
     sets: dict[str, list[str]] = {"DROP": [], "SPACE": [], "CJK": [], "SPLIT": [], "PUNCTUATION": []}
     for char in _code_points():
@@ -60,6 +70,7 @@ def tables() -> str:
             sets["SPLIT"].append(char)
         elif words == ["a", char, "b"]:
             sets["PUNCTUATION"].append(char)
+    sets["WORD"] = _of_words()
     lines = [f"# Written by android_demo/tools/wordpiece_tables.py from tokenizers {tokenizers.__version__}"]
     lines += [f"set {name} {_ranges(characters)}" for name, characters in sets.items()]
     lines.append(f"map STRIP_ACCENTS {_mapping(_normalizer(strip=True), _HANGUL_SYLLABLES)}")

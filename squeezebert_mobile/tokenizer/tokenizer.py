@@ -175,11 +175,13 @@ class SqueezeBertTokenizerFast:
 
     def with_settings(self, settings: TokenizerSettings) -> Self:
         """The same vocabulary under other settings."""
-        return type(self)(self.pieces, settings, source=self.source, ids=self._declared_ids)
+        other = type(self)(self.pieces, settings, source=self.source, ids=self._declared_ids)
+        other.reads_pairs = self.reads_pairs
+        return other
 
     def serve(self, type_vocab_size: int) -> None:
         """Refuse pairs from now on where the model has no row for the type that the second text gets."""
-        self.reads_pairs = int(self("", "").token_type_ids.max()) < type_vocab_size
+        self.reads_pairs = max(slot.type_id for slot in self.settings.rows.pair) < type_vocab_size
 
     def __len__(self) -> int:
         """Tokens in all, added ones included: every id is below this."""

@@ -14,6 +14,14 @@ final class AddedToken {
     /** Takes the white space after it along. */
     final boolean stripRight;
 
+    /** A special token as BERT has them. */
+    AddedToken(int id, String content) {
+        this.id = id;
+        this.content = content;
+        special = true;
+        normalized = singleWord = stripLeft = stripRight = false;
+    }
+
     AddedToken(JsonValue json) throws JsonException {
         json.allowOnly("id", "content", "special", "normalized", "single_word", "lstrip", "rstrip");
         id = json.get("id").count(0);

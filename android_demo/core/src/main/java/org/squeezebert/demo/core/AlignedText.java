@@ -13,6 +13,13 @@ final class AlignedText {
         origins = new int[capacity];
     }
 
+    /** A text as it stands. */
+    static AlignedText of(int[] text) {
+        AlignedText out = new AlignedText(text.length);
+        for (int i = 0; i < text.length; i++) out.add(text[i], i);
+        return out;
+    }
+
     void add(int codePoint, int origin) {
         if (length == codePoints.length) {
             codePoints = Arrays.copyOf(codePoints, 2 * length + 16);

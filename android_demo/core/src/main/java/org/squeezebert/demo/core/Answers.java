@@ -46,10 +46,10 @@ public final class Answers {
         return ranked;
     }
 
-    /** The {@code count} likeliest pieces for one mask from its row of logits. */
-    public static List<Filling> fillMask(double[] logits, int count) {
+    /** The {@code count} likeliest tokens for one mask; spare rows behind the {@code tokens} fill none, but have their share of the probability. */
+    public static List<Filling> fillMask(double[] logits, int tokens, int count) {
         double[] probabilities = softmax(logits);
-        Integer[] order = new Integer[probabilities.length];
+        Integer[] order = new Integer[tokens];
         for (int i = 0; i < order.length; i++) order[i] = i;
         Arrays.sort(order, (a, b) -> Double.compare(probabilities[b], probabilities[a]));
         List<Filling> fillings = new ArrayList<>();

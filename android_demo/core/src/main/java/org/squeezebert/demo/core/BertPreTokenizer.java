@@ -9,11 +9,16 @@ final class BertPreTokenizer {
 
     /** The words as {first, one past last} indices into {@code text}. */
     static List<int[]> split(AlignedText text) {
+        return split(text, 0, text.length());
+    }
+
+    /** The words of {@code text[from, to)}. */
+    static List<int[]> split(AlignedText text, int from, int to) {
         CharacterTables tables = CharacterTables.INSTANCE;
         List<int[]> words = new ArrayList<>();
-        int start = 0;
-        for (int i = 0; i <= text.length(); i++) {
-            boolean end = i == text.length();
+        int start = from;
+        for (int i = from; i <= to; i++) {
+            boolean end = i == to;
             boolean punctuation = !end && tables.punctuation.contains(text.codePoint(i));
             if (!end && !punctuation && !tables.separators.contains(text.codePoint(i))) continue;
             if (i > start) words.add(new int[] {start, i});

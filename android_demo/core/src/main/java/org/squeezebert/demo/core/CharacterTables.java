@@ -22,10 +22,12 @@ final class CharacterTables {
     /** Turned into a plain space by text cleaning. */
     final Ranges spaces;
     final Ranges cjk;
-    /** Ends a word and is not part of any. */
+    /** White space: ends a word and is not part of any. */
     final Ranges separators;
     /** A word of its own. */
     final Ranges punctuation;
+    /** Beside an added token that must be a word of its own, makes it part of another word. */
+    final Ranges ofWords;
     private final Map<Integer, int[]> withoutAccents;
     private final Map<Integer, int[]> lowercase;
 
@@ -35,6 +37,7 @@ final class CharacterTables {
         cjk = sets.get("CJK");
         separators = sets.get("SPLIT");
         punctuation = sets.get("PUNCTUATION");
+        ofWords = sets.get("WORD");
         withoutAccents = maps.get("STRIP_ACCENTS");
         lowercase = maps.get("LOWERCASE");
     }

@@ -7,14 +7,14 @@ import java.util.List;
 public final class Entities {
     private Entities() { }
 
-    /** {@code logits} is [1, W, labels]. A span's score is the mean of its words' probabilities. */
-    public static List<Entity> of(Tensor logits, List<String> labels, Encoding encoding, Vocabulary vocabulary, String text) {
+    /** {@code logits} is [1, W, labels]; {@code continues} marks the tokens that go on with a word. A span's score is the mean of its words' probabilities. */
+    public static List<Entity> of(Tensor logits, List<String> labels, Encoding encoding, boolean[] continues, String text) {
         List<Open> spans = new ArrayList<>();
         String openKind = "";
         for (int token = 0; token < encoding.length(); token++) {
             if (encoding.sequenceIds[token] < 0) continue;
             int[] offsets = encoding.offsets[token];
-            if (vocabulary.token((int) encoding.ids[token]).startsWith("##")) {
+            if (continues[token]) {
                 if (!openKind.isEmpty()) spans.get(spans.size() - 1).end = offsets[1];
                 continue;
             }

@@ -30,6 +30,9 @@ public final class Predictor {
         Prediction prediction = new Prediction();
         long start = clock.nanos();
         prediction.encodings.addAll(encode(tokenizer, text, second));
+        for (Encoding row : prediction.encodings) {
+            if (row.length() == 0) throw new DemoException(DemoException.Kind.USAGE, "text", "has no tokens", "write some words");
+        }
         prediction.tokenizeNanos = clock.nanos() - start;
         List<Map<String, Tensor>> outputs = new ArrayList<>();
         long inferStart = clock.nanos();
@@ -85,13 +88,13 @@ public final class Predictor {
                 prediction.labels = Answers.regress(logits.row(0), labels);
                 break;
             case ENTITY_SPANS:
-                prediction.entities = Entities.of(logits, labels, prediction.encodings.get(0), bundle.tokenizer().vocabulary(), text);
+                prediction.entities = entities(logits, prediction.encodings.get(0), text);
                 break;
             case ANSWER_SPAN:
                 prediction.answer = answerSpan(prediction.encodings, outputs, second);
                 break;
             case MASK_FILLINGS:
-                prediction.fillings = fillings(prediction.encodings.get(0), logits);
+                prediction.fillings = fillings(prediction.encodings.get(0), logits, text);
                 break;
             case CHOICE:
                 prediction.labels = choice(outputs, choices(second));
@@ -119,21 +122,34 @@ public final class Predictor {
         return Answers.answer(windows, context);
     }
 
-    private List<List<LabelScore>> fillings(Encoding encoding, Tensor logits) throws DemoException {
+    private List<Entity> entities(Tensor logits, Encoding encoding, String text) throws DemoException {
+        return Entities.of(logits, bundle.manifest.labels, encoding, bundle.tokenizer().continues(encoding, text), text);
+    }
+
+    private List<List<LabelScore>> fillings(Encoding encoding, Tensor logits, String text) throws DemoException {
+        WordPieceTokenizer tokenizer = bundle.tokenizer();
         List<List<LabelScore>> masks = new ArrayList<>();
         for (int token = 0; token < encoding.length(); token++) {
             if (encoding.ids[token] != bundle.manifest.tokenizer.mask) continue;
-            List<LabelScore> pieces = new ArrayList<>();
-            double[] pieceLogits = Arrays.copyOf(logits.row(token), bundle.manifest.tokenizer.vocabSize); // an embedding may have spare rows
-            for (Filling filling : Answers.fillMask(pieceLogits, FILLINGS)) {
-                pieces.add(new LabelScore(bundle.tokenizer().vocabulary().token(filling.tokenId), filling.score));
+            List<LabelScore> found = new ArrayList<>();
+            for (Filling filling : Answers.fillMask(logits.row(token), tokenizer.size(), FILLINGS)) {
+                found.add(new LabelScore(tokenizer.token(filling.tokenId), filling.score));
             }
-            masks.add(pieces);
+            masks.add(found);
         }
-        if (masks.isEmpty()) {
-            throw new DemoException(DemoException.Kind.USAGE, "text", "has no [MASK] to fill", "write [MASK] where the missing word is");
-        }
+        if (masks.isEmpty()) throw withoutMask(tokenizer.token(bundle.manifest.tokenizer.mask), text);
         return masks;
+    }
+
+    private static DemoException withoutMask(String mask, String text) {
+        if (text.contains(mask)) {
+            return new DemoException(DemoException.Kind.USAGE, "text", "has its " + mask + " where it is cut off", "shorten the text");
+        }
+        String fix = "write " + mask + " where the missing word is";
+        for (String other : new String[] {"[MASK]", "<mask>"}) { // the names that other models have for it
+            if (text.contains(other)) return new DemoException(DemoException.Kind.USAGE, "text", "has no " + mask + " to fill", other, mask, fix);
+        }
+        return new DemoException(DemoException.Kind.USAGE, "text", "has no " + mask + " to fill", fix);
     }
 
     private static List<LabelScore> choice(List<Map<String, Tensor>> outputs, List<String> choices) {

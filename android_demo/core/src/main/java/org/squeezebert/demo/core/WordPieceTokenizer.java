@@ -1,7 +1,10 @@
 package org.squeezebert.demo.core;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /** BERT's WordPiece tokenizer, id for id equal to Hugging Face's {@code tokenizers}. */
 public final class WordPieceTokenizer {
@@ -11,8 +14,10 @@ public final class WordPieceTokenizer {
     private final Vocabulary vocabulary;
     private final TokenizerSpec spec;
     private final BertNormalizer normalizer;
-    private final int[][] specials;
-    private final int[] specialIds;
+    private final AddedTokens asWritten;
+    private final AddedTokens afterNormalizing;
+    /** By id, for those beyond vocab.txt. */
+    private final Map<Integer, String> beyond = new HashMap<>();
 
     public WordPieceTokenizer(Vocabulary vocabulary, TokenizerSpec spec) throws DemoException {
         if (vocabulary.size() != spec.vocabSize) {
@@ -22,38 +27,68 @@ public final class WordPieceTokenizer {
         this.vocabulary = vocabulary;
         this.spec = spec;
         normalizer = new BertNormalizer(spec.lowercase, spec.stripAccents, spec.tokenizeChinese);
-        specialIds = new int[] {spec.pad, spec.unknown, spec.cls, spec.sep, spec.mask};
-        specials = new int[specialIds.length][];
-        for (int i = 0; i < specialIds.length; i++) specials[i] = vocabulary.token(specialIds[i]).codePoints().toArray();
+        List<AddedToken> added = spec.added.isEmpty() ? named(vocabulary, spec) : spec.added;
+        asWritten = new AddedTokens(added, null);
+        afterNormalizing = new AddedTokens(added, normalizer);
+        for (AddedToken token : added) {
+            if (token.id >= vocabulary.size()) beyond.put(token.id, token.content);
+        }
     }
 
-    public Vocabulary vocabulary() {
-        return vocabulary;
+    private static List<AddedToken> named(Vocabulary vocabulary, TokenizerSpec spec) {
+        List<AddedToken> named = new ArrayList<>();
+        for (int id : new int[] {spec.pad, spec.unknown, spec.cls, spec.sep, spec.mask}) {
+            if (id != TokenizerSpec.NONE) named.add(new AddedToken(id, vocabulary.token(id)));
+        }
+        return named;
     }
 
-    public TokenizerSpec spec() {
-        return spec;
+    /** Tokens in all: every id is below. */
+    public int size() {
+        return vocabulary.size() + beyond.size();
     }
 
-    /** {@code [CLS] text [SEP]} or, with a pair, {@code [CLS] text [SEP] pair [SEP]}, cut to {@code maxLength} tokens, the longer text first. */
+    public String token(int id) {
+        return beyond.containsKey(id) ? beyond.get(id) : vocabulary.token(id);
+    }
+
+    /** Which tokens of a row over {@code text} go on with a word; an added token never does, whatever it begins with. */
+    boolean[] continues(Encoding encoding, String text) {
+        boolean[] continues = new boolean[encoding.length()];
+        for (int i = 0; i < continues.length; i++) {
+            int[] span = encoding.offsets[i];
+            continues[i] = token((int) encoding.ids[i]).startsWith("##") && !CodePoints.substring(text, span[0], span[1]).contains("##");
+        }
+        return continues;
+    }
+
+    /** The row of one text or, with a pair, of two, cut to {@code maxLength} tokens, the longer text first. */
     public Encoding encode(String text, String pair, int maxLength) {
-        int room = room(maxLength, pair == null ? 2 : 3);
+        List<TokenizerSpec.Slot> slots = pair == null ? spec.single : spec.pair;
+        int room = room(maxLength, slots);
         Pieces first = pieces(text);
         Pieces second = pair == null ? new Pieces() : pieces(pair);
         int[] keep = longestFirst(first.size(), second.size(), room);
         boolean truncated = first.size() + second.size() > room;
-        return assemble(first.cut(0, keep[0]), pair == null ? null : second.cut(0, keep[1]), truncated);
+        return assemble(slots, Arrays.asList(kept(first, keep[0]), kept(second, keep[1])), truncated);
     }
 
-    /** A question with a context of any length: as many rows as it takes, neighbours sharing {@code stride} tokens of the context. */
+    private Pieces kept(Pieces pieces, int count) {
+        return spec.truncatesLeft ? pieces.cut(pieces.size() - count, pieces.size()) : pieces.cut(0, count);
+    }
+
+    /**
+     * A question with a context of any length: as many rows as it takes, neighbours sharing {@code stride} tokens of the context, from its
+     * beginning or, where a text loses that first, from its end.
+     */
     public List<Encoding> windows(String question, String context, int maxLength, int stride) throws DemoException {
-        int room = room(maxLength, 3);
+        int room = room(maxLength, spec.pair);
         Pieces first = pieces(question);
         Pieces second = pieces(context);
         int size = room - first.size();
         List<Encoding> rows = new ArrayList<>();
         if (second.size() <= size) {
-            rows.add(assemble(first, second, false));
+            rows.add(assemble(spec.pair, Arrays.asList(first, second), false));
             return rows;
         }
         if (size <= stride) {
@@ -61,12 +96,15 @@ public final class WordPieceTokenizer {
                 "fewer than " + (room - stride), "shorten the question");
         }
         for (int start = 0; start < Math.max(second.size() - stride, 1); start += size - stride) {
-            rows.add(assemble(first, second.cut(start, Math.min(start + size, second.size())), true));
+            int stop = Math.min(start + size, second.size());
+            Pieces part = spec.truncatesLeft ? second.cut(second.size() - stop, second.size() - start) : second.cut(start, stop);
+            rows.add(assemble(spec.pair, Arrays.asList(first, part), true));
         }
         return rows;
     }
 
-    private int room(int maxLength, int added) {
+    private int room(int maxLength, List<TokenizerSpec.Slot> slots) {
+        int added = (int) slots.stream().filter(slot -> slot.sequence < 0).count();
         int room = Math.min(maxLength, spec.maxLength) - added;
         if (room < 0) throw new IllegalArgumentException("no room for " + added + " special tokens in " + maxLength);
         return room;
@@ -84,65 +122,55 @@ public final class WordPieceTokenizer {
         return first <= second ? new int[] {shorter, longer} : new int[] {longer, shorter};
     }
 
-    /** {@code second} is null where there is no pair. */
-    private Encoding assemble(Pieces first, Pieces second, boolean truncated) {
-        int length = first.size() + 2 + (second == null ? 0 : second.size() + 1);
+    private Encoding assemble(List<TokenizerSpec.Slot> slots, List<Pieces> texts, boolean truncated) {
+        int length = 0;
+        for (TokenizerSpec.Slot slot : slots) length += slot.sequence < 0 ? 1 : texts.get(slot.sequence).size();
         long[] ids = new long[length];
         long[] types = new long[length];
         int[][] offsets = new int[length][2];
         int[] sequences = new int[length];
-        ids[0] = spec.cls;
-        sequences[0] = -1;
-        int at = 1;
+        int at = 0;
         int unknown = 0;
-        for (int sequence = 0; sequence < (second == null ? 1 : 2); sequence++) {
-            Pieces pieces = sequence == 0 ? first : second;
-            for (int i = 0; i < pieces.size(); i++, at++) {
-                ids[at] = pieces.id(i);
-                types[at] = sequence;
-                sequences[at] = sequence;
-                offsets[at] = pieces.span(i);
-                if (ids[at] == spec.unknown) unknown++;
+        for (TokenizerSpec.Slot slot : slots) {
+            int from = at;
+            if (slot.sequence < 0) {
+                ids[at++] = slot.token;
+            } else {
+                Pieces pieces = texts.get(slot.sequence);
+                for (int i = 0; i < pieces.size(); i++, at++) {
+                    ids[at] = pieces.id(i);
+                    offsets[at] = pieces.span(i);
+                    if (ids[at] == spec.unknown) unknown++;
+                }
             }
-            ids[at] = spec.sep;
-            types[at] = sequence;
-            sequences[at++] = -1;
+            Arrays.fill(types, from, at, slot.type);
+            Arrays.fill(sequences, from, at, slot.sequence);
         }
         return new Encoding(ids, types, offsets, sequences, truncated, unknown);
     }
 
-    /** The text cut at special tokens that the user typed, the rest normalized, split into words and words into pieces. */
+    /** The text cut at added tokens, the rest normalized, cut at those that are found there, split into words and words into pieces. */
     private Pieces pieces(String text) {
         int[] codePoints = text.codePoints().toArray();
         Pieces out = new Pieces();
-        int start = 0;
-        for (int at = 0; at < codePoints.length;) {
-            int special = specialAt(codePoints, at);
-            if (special < 0) {
-                at++;
-                continue;
+        for (AddedTokens.Part part : asWritten.split(AlignedText.of(codePoints))) {
+            if (part.token == null) {
+                pieces(normalizer.normalize(codePoints, part.from, part.to), out);
+            } else {
+                out.add(part.token.id, part.from, part.to);
             }
-            words(normalizer.normalize(codePoints, start, at), out);
-            start = at + specials[special].length;
-            out.add(specialIds[special], at, start);
-            at = start;
         }
-        words(normalizer.normalize(codePoints, start, codePoints.length), out);
         return out;
     }
 
-    private int specialAt(int[] text, int at) {
-        for (int s = 0; s < specials.length; s++) {
-            int[] special = specials[s];
-            int same = 0;
-            while (same < special.length && at + same < text.length && text[at + same] == special[same]) same++;
-            if (same == special.length) return s;
+    private void pieces(AlignedText text, Pieces out) {
+        for (AddedTokens.Part part : afterNormalizing.split(text)) {
+            if (part.token == null) {
+                for (int[] word : BertPreTokenizer.split(text, part.from, part.to)) word(text, word[0], word[1], out);
+            } else {
+                out.add(part.token.id, text.origin(part.from), text.origin(part.to - 1) + 1);
+            }
         }
-        return -1;
-    }
-
-    private void words(AlignedText text, Pieces out) {
-        for (int[] word : BertPreTokenizer.split(text)) word(text, word[0], word[1], out);
     }
 
     /** Greedy longest match first; a word with any part outside the vocabulary is one [UNK]. */

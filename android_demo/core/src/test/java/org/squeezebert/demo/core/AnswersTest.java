@@ -40,19 +40,18 @@ class AnswersTest {
 
     @Test
     void entities() throws Exception {
-        Vocabulary vocabulary = Vocabulary.parse("word\n##piece\n".getBytes(StandardCharsets.UTF_8));
         List<String> tags = vectors.get("tags").strings();
         for (JsonValue row : vectors.get("entities").items()) {
             List<JsonValue> continues = row.get("continues").items();
             int length = continues.size();
-            long[] ids = new long[length];
-            for (int i = 0; i < length; i++) ids[i] = continues.get(i).bool() ? 1 : 0;
+            boolean[] goesOn = new boolean[length];
+            for (int i = 0; i < length; i++) goesOn[i] = continues.get(i).bool();
             int[] sequences = new int[length];
             sequences[0] = sequences[length - 1] = -1;
-            Encoding encoding = new Encoding(ids, new long[length], pairs(row.get("offsets")), sequences, false, 0);
+            Encoding encoding = new Encoding(new long[length], new long[length], pairs(row.get("offsets")), sequences, false, 0);
             float[] flat = new float[length * tags.size()];
             for (int i = 0; i < flat.length; i++) flat[i] = (float) row.get("logits").items().get(i / tags.size()).items().get(i % tags.size()).number();
-            List<Entity> found = Entities.of(new Tensor(new long[] {1, length, tags.size()}, flat), tags, encoding, vocabulary, vectors.get("text").string());
+            List<Entity> found = Entities.of(new Tensor(new long[] {1, length, tags.size()}, flat), tags, encoding, goesOn, vectors.get("text").string());
             List<JsonValue> want = row.get("want").items();
             assertEquals(want.size(), found.size(), row.path());
             for (int i = 0; i < found.size(); i++) {
@@ -87,7 +86,7 @@ class AnswersTest {
     @Test
     void fillings() throws Exception {
         for (JsonValue row : vectors.get("fillings").items()) {
-            List<Filling> found = Answers.fillMask(doubles(row.get("logits")), 5);
+            List<Filling> found = Answers.fillMask(doubles(row.get("logits")), row.get("tokens").count(1), 5);
             for (int i = 0; i < found.size(); i++) {
                 assertEquals(row.get("want").items().get(i).get("token_id").count(0), found.get(i).tokenId, row.path());
                 assertEquals(row.get("want").items().get(i).get("score").number(), found.get(i).score, TOLERANCE, row.path());

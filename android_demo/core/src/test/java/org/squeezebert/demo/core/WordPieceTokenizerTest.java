@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,22 +19,59 @@ import org.junit.jupiter.api.Test;
 class WordPieceTokenizerTest {
     private static final int MAX_LENGTH = 64;
     private static JsonValue vectors;
+    private static Vocabulary vocabulary;
     private static List<WordPieceTokenizer> tokenizers;
 
     @BeforeAll
     static void readVectors() throws Exception {
         vectors = Vectors.read("tokenizer.json");
         List<String> words = vectors.get("vocabulary").strings();
-        Vocabulary vocabulary = Vocabulary.parse((String.join("\n", words) + "\n").getBytes(StandardCharsets.UTF_8));
+        vocabulary = Vocabulary.parse((String.join("\n", words) + "\n").getBytes(StandardCharsets.UTF_8));
         tokenizers = new ArrayList<>();
-        for (JsonValue flags : vectors.get("flags").items()) {
-            Map<String, Object> spec = new LinkedHashMap<>();
-            for (String key : flags.keys()) spec.put(key, flags.get(key).raw());
-            spec.put("max_length", MAX_LENGTH);
-            spec.put("vocab_size", words.size());
-            String[] ids = {"pad", "unk", "cls", "sep", "mask"};
-            for (int i = 0; i < ids.length; i++) spec.put(ids[i] + "_token_id", i);
-            tokenizers.add(new WordPieceTokenizer(vocabulary, new TokenizerSpec(Json.parse(Json.write(spec)))));
+        for (JsonValue flags : vectors.get("flags").items()) tokenizers.add(tokenizer(spec(flags)));
+    }
+
+    private static Map<String, Object> spec(JsonValue flags) throws Exception {
+        Map<String, Object> spec = new LinkedHashMap<>();
+        for (String key : flags.keys()) spec.put(key, flags.get(key).raw());
+        spec.put("max_length", MAX_LENGTH);
+        spec.put("vocab_size", vocabulary.size());
+        String[] ids = {"pad", "unk", "cls", "sep", "mask"};
+        for (int i = 0; i < ids.length; i++) spec.put(ids[i] + "_token_id", i);
+        return spec;
+    }
+
+    private static WordPieceTokenizer tokenizer(Map<String, Object> spec) throws Exception {
+        return new WordPieceTokenizer(vocabulary, new TokenizerSpec(Json.parse(Json.write(spec))));
+    }
+
+    @Test
+    void addedTokensAndOtherRowsEqualTheLibrary() throws Exception {
+        List<JsonValue> flags = vectors.get("flags").items();
+        for (JsonValue row : vectors.get("added").items()) {
+            Map<String, Object> spec = spec(flags.get(row.get("flags").count(0)));
+            spec.put("truncation_side", row.get("truncation_side").raw());
+            spec.put("added_tokens", row.get("added").raw());
+            if (row.get("plain").bool()) {
+                Object first = TestBundle.object("sequence", 0, "token_id", null, "type_id", 0);
+                spec.put("single", Collections.singletonList(first));
+                spec.put("pair", Arrays.asList(first, TestBundle.object("sequence", 1, "token_id", null, "type_id", 1)));
+            }
+            WordPieceTokenizer tokenizer = tokenizer(spec);
+            for (JsonValue each : row.get("cases").items()) {
+                String pair = each.get("pair").isNull() ? null : each.get("pair").string();
+                requireEqual(each.get("row"), tokenizer.encode(each.get("text").string(), pair, each.get("max_length").count(4)));
+            }
+            for (JsonValue each : row.get("windows").items()) {
+                List<Encoding> windows = tokenizer.windows("ab", each.get("context").string(), each.get("max_length").count(4), each.get("stride").count(0));
+                List<JsonValue> want = each.get("rows").items();
+                assertEquals(want.size(), windows.size(), each.path());
+                for (int i = 0; i < want.size(); i++) requireEqual(want.get(i), windows.get(i));
+            }
+            for (JsonValue token : row.get("added").items()) {
+                assertEquals(token.get("content").string(), tokenizer.token(token.get("id").count(0)));
+                assertTrue(token.get("id").count(0) < tokenizer.size());
+            }
         }
     }
 
