@@ -106,7 +106,7 @@ def _pipeline(candidate: Candidate, run: Run, bundle: Bundle | None) -> Callable
     tokenizer = SqueezeBertTokenizerFast.from_pretrained(candidate.tokenizer)
 
     def classify(sample: Sample) -> object:
-        rows = tokenizer(sample.text, sample.text_pair, max_length=candidate.max_tokens)
+        rows = tokenizer.rows(sample.text, sample.text_pair, max_length=candidate.max_tokens)
         logits = run(rows.batch())["logits"][0]
         return postprocess.classify(logits, [str(index) for index in range(len(logits))])
 

@@ -71,4 +71,4 @@ def _single_token_words(tokenizer: SqueezeBertTokenizerFast, seed: int) -> list[
     """Words that are one token wherever they stand."""
     words = [piece for piece in tokenizer.pieces if piece.isascii() and piece.isalpha() and len(piece) > 1]
     random.Random(seed).shuffle(words)
-    return [word for word in words[:_WORDS] if tokenizer(word).input_ids.shape[1] == 3]
+    return [word for word in words[:_WORDS] if tokenizer.rows(word).input_ids.shape[1] == 3]

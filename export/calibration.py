@@ -107,11 +107,11 @@ def encode(tokenizer: SqueezeBertTokenizerFast, rows: Sequence[Row], task: Task,
 def _batch(tokenizer: SqueezeBertTokenizerFast, row: Row, task: Task, max_length: int) -> Batch:
     if task is Task.MULTIPLE_CHOICE:
         first, options = row[0], list(row[1:])
-        encoded = tokenizer(
+        encoded = tokenizer.rows(
             [first] * len(options), options, max_length=max_length, padding="longest", padding_side="right"
         )
         return encoded.batch().of_choices()
-    return tokenizer(row[0], row[1] if len(row) > 1 else None, max_length=max_length).batch()
+    return tokenizer.rows(row[0], row[1] if len(row) > 1 else None, max_length=max_length).batch()
 
 
 def _require_columns(file: Path, number: int, row: Row, task: Task) -> None:

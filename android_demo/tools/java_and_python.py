@@ -129,7 +129,7 @@ def work(folder: Path, path: str, sentences: Path) -> None:
     artifact = next(a for a in bundle.manifest.artifacts if a.path == path)
     tokenizer, engine = bundle.tokenizer(), OnnxEngine((folder / path).read_bytes(), 1)
     for text in sentences.read_text(encoding="utf-8").splitlines():
-        rows = tokenizer(text, max_length=artifact.max_length)
+        rows = tokenizer.rows(text, max_length=artifact.max_length)
         batch = rows.batch()
         start = time.perf_counter_ns()
         logits = engine.run(batch)["logits"][0]

@@ -102,7 +102,7 @@ def _tokenizer_of(folder: Path, source: str | None) -> SqueezeBertTokenizerFast:
         return SqueezeBertTokenizerFast.from_pretrained(path.parent)
     beside = path.parent if (path.parent / TOKENIZER_CONFIG).exists() else folder
     files = read_folder(beside, vocab=path)
-    return SqueezeBertTokenizerFast(files.pieces, files.settings, source=files.path, ids=files.ids)
+    return SqueezeBertTokenizerFast.of(files.pieces, files.settings, source=files.path, ids=files.ids)
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,10 @@ class Predictor:
         length = self._artifact.max_length
         if self._manifest.pooling is not None and sample.text_pair is not None:
             # Two texts to compare, not one pair.
-            return self._tokenizer(
+            return self._tokenizer.rows(
                 [sample.text, sample.text_pair], max_length=length, padding="longest", padding_side="right"
             )
-        return self._tokenizer(
+        return self._tokenizer.rows(
             [sample.text] * len(sample.options) or sample.text,
             list(sample.options) or sample.text_pair,
             max_length=length,

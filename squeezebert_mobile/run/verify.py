@@ -64,7 +64,7 @@ def _check_ids(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
             continue
         first, *rest = case.texts
         texts, pairs = ([first] * max(len(rest), 1), rest or None)
-        rows = tokenizer(texts, pairs, max_length=case.max_length, padding="longest", padding_side="right")
+        rows = tokenizer.rows(texts, pairs, max_length=case.max_length, padding="longest", padding_side="right")
         if tuple(tuple(map(int, row)) for row in rows.input_ids) != case.input_ids:
             what = f"the tokenizer gives other ids for the golden text {case.name!r}"
             raise GateError(bundle.folder, what, fix="install the version of tokenizers that the package pins")

@@ -19,6 +19,7 @@ from tokenizers.models import WordPiece
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.tokenizer import files
+from squeezebert_mobile.tokenizer.calls import Padding, TokenizerCalls
 from squeezebert_mobile.tokenizer.declared import CONFIG_FILE
 from squeezebert_mobile.tokenizer.settings import (
     DEFAULT_MAX_LENGTH,
@@ -31,7 +32,6 @@ from squeezebert_mobile.tokenizer.settings import (
 from squeezebert_mobile.tokenizer.truncation import Strategy, Window, split
 
 Ints = NDArray[np.int64]
-Padding = Literal["longest", "max_length"]
 
 # transformers names two more, which no SqueezeBERT has a use for.
 _NAMES = (*SPECIAL_KEYS, "bos_token", "eos_token")
@@ -71,30 +71,75 @@ class Pieces:
     offsets: Ints
 
 
-class SqueezeBertTokenizerFast:
+class SqueezeBertTokenizerFast(TokenizerCalls):
     """Text to token ids and back, id for id as ``transformers.SqueezeBertTokenizerFast``.
 
-    ``pieces`` is the vocabulary in id order; ``source`` is what error messages name. Raises InputFileError where a
-    token of the settings would not get the id that ``ids`` declares.
+    ``vocab`` is a vocab.txt, a mapping of pieces and ids, or the pieces in id order; without one there are the special
+    tokens alone. Raises InputFileError as `files.read_vocab`, and UsageError for ids with gaps.
     """
 
     def __init__(
         self,
+        vocab: str | Path | Mapping[str, int] | Sequence[str] | None = None,
+        do_lower_case: bool = True,
+        unk_token: str | AddedToken = "[UNK]",
+        sep_token: str | AddedToken = "[SEP]",
+        pad_token: str | AddedToken = "[PAD]",
+        cls_token: str | AddedToken = "[CLS]",
+        mask_token: str | AddedToken = "[MASK]",
+        tokenize_chinese_chars: bool = True,
+        strip_accents: bool | None = None,
+        *,
+        vocab_file: str | Path | None = None,
+        model_max_length: int = DEFAULT_MAX_LENGTH,
+        padding_side: Side = "right",
+        truncation_side: Side = "right",
+    ) -> None:
+        settings = TokenizerSettings(
+            do_lower_case=do_lower_case,
+            strip_accents=strip_accents,
+            tokenize_chinese_chars=tokenize_chinese_chars,
+            model_max_length=model_max_length,
+            padding_side=padding_side,
+            truncation_side=truncation_side,
+            pad_token=str(pad_token),
+            unk_token=str(unk_token),
+            cls_token=str(cls_token),
+            sep_token=str(sep_token),
+            mask_token=str(mask_token),
+        )
+        given = vocab if vocab_file is None else vocab_file
+        pieces = list(settings.special_tokens.values()) if given is None else _pieces(given)
+        self._set_up(pieces, settings, given if isinstance(given, str | Path) else files.VOCAB_FILE, {})
+
+    @classmethod
+    def of(
+        cls,
         pieces: Sequence[str],
         settings: TokenizerSettings | None = None,
         *,
         source: str | Path = files.VOCAB_FILE,
         ids: dict[str, int] | None = None,
+    ) -> Self:
+        """The tokenizer of a vocabulary in id order under ``settings``; ``source`` is what error messages name.
+
+        Raises InputFileError where a token of the settings would not get the id that ``ids`` declares.
+        """
+        made = cls.__new__(cls)
+        made._set_up(pieces, settings or TokenizerSettings(), source, ids or {})
+        return made
+
+    def _set_up(
+        self, pieces: Sequence[str], settings: TokenizerSettings, source: str | Path, ids: dict[str, int]
     ) -> None:
-        settings = settings or TokenizerSettings()
         self.pieces = tuple(pieces)
         settings = settings if settings.added else settings.with_special_tokens()
         self.source = source
         self.reads_pairs = True
-        self._declared_ids = ids or {}
+        self._declared_ids = ids
         self._backend = _backend(self.pieces, settings)
         self.settings = replace(settings, added=tuple(self.added_tokens.values()))
-        for token, expected in self._declared_ids.items():
+        for token, expected in ids.items():
             found = self._backend.token_to_id(token)
             if found != expected:
                 fix = "use the tokenizer files of one checkpoint"
@@ -109,7 +154,7 @@ class SqueezeBertTokenizerFast:
 
             folder = hub.resolve(source, revision=revision, weights=False)
         read = files.read_folder(folder)
-        return cls(read.pieces, read.settings, source=read.path, ids=read.ids)
+        return cls.of(read.pieces, read.settings, source=read.path, ids=read.ids)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, *, model_max_length: int | None = None) -> Self:
@@ -136,7 +181,7 @@ class SqueezeBertTokenizerFast:
         )
         backend.train_from_iterator(cleaned, trainer)
         vocab = backend.get_vocab()
-        return cls(sorted(vocab, key=vocab.__getitem__), settings)
+        return cls.of(sorted(vocab, key=vocab.__getitem__), settings)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and vocab.txt, the same bytes each time.
@@ -175,7 +220,7 @@ class SqueezeBertTokenizerFast:
 
     def with_settings(self, settings: TokenizerSettings) -> Self:
         """The same vocabulary under other settings."""
-        other = type(self)(self.pieces, settings, source=self.source, ids=self._declared_ids)
+        other = self.of(self.pieces, settings, source=self.source, ids=self._declared_ids)
         other.reads_pairs = self.reads_pairs
         return other
 
@@ -183,19 +228,10 @@ class SqueezeBertTokenizerFast:
         """Refuse pairs from now on where the model has no row for the type that the second text gets."""
         self.reads_pairs = max(slot.type_id for slot in self.settings.rows.pair) < type_vocab_size
 
-    def __len__(self) -> int:
-        """Tokens in all, added ones included: every id is below this."""
-        return int(self._backend.get_vocab_size(with_added_tokens=True))
-
     @property
     def vocab_size(self) -> int:
         """Pieces of the vocabulary, added tokens left out."""
         return len(self.pieces)
-
-    @property
-    def model_max_length(self) -> int:
-        """The longest row that a call makes unless it says otherwise."""
-        return self.settings.model_max_length
 
     @property
     def do_lower_case(self) -> bool:
@@ -211,16 +247,6 @@ class SqueezeBertTokenizerFast:
     def tokenize_chinese_chars(self) -> bool:
         """Whether each CJK character is a word of its own."""
         return self.settings.tokenize_chinese_chars
-
-    @property
-    def truncation_side(self) -> Side:
-        """The side on which a text that is too long is cut."""
-        return self.settings.truncation_side
-
-    @property
-    def padding_side(self) -> Side:
-        """The side on which a short row is padded."""
-        return self.settings.padding_side
 
     @property
     def added_tokens(self) -> dict[int, AddedPiece]:
@@ -268,11 +294,6 @@ class SqueezeBertTokenizerFast:
         return None if token is None else self._id(token)
 
     @property
-    def pad_token_id(self) -> int:
-        """The id that fills a row behind its tokens: of [PAD], 0 where there is none, since a mask hides it."""
-        return self.id_of("pad_token") or 0
-
-    @property
     def unk_token_id(self) -> int:
         """The id of [UNK]."""
         return self._id(self.settings.unk_token)
@@ -292,7 +313,7 @@ class SqueezeBertTokenizerFast:
         """The id of [MASK]. Raises UnsupportedModelError where there is no such token."""
         return self._required("mask_token")
 
-    def __call__(
+    def rows(
         self,
         text: str | Sequence[str],
         text_pair: str | Sequence[str] | None = None,
@@ -396,32 +417,6 @@ class SqueezeBertTokenizerFast:
         """Text as WordPiece sees it: cleaned, CJK spaced, lower case and accents as the settings say."""
         return str(self._backend.normalizer.normalize_str(_clean(text)))
 
-    def tokenize(self, text: str) -> list[str]:
-        """The pieces of one text, without special tokens and uncut."""
-        return self.convert_ids_to_tokens(self.encode_uncut([text])[0].ids)
-
-    def convert_tokens_to_ids(self, tokens: Sequence[str]) -> list[int]:
-        """The ids of tokens, that of [UNK] for one that is not in the vocabulary."""
-        found = (self._backend.token_to_id(_clean(token)) for token in tokens)
-        return [self.unk_token_id if id_ is None else id_ for id_ in found]
-
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """The tokens of ids. Raises UsageError for an id without a token, as the spare rows of an embedding have."""
-        tokens = []
-        for id_ in ids:
-            token = self._backend.id_to_token(int(id_)) if 0 <= id_ < len(self) else None
-            if token is None:
-                expected = f"0 to {len(self) - 1}"
-                raise UsageError("ids", "hold an id without a token", found=id_, expected=expected, fix="drop it")
-            tokens.append(token)
-        return tokens
-
-    def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = False) -> str:
-        """The text of ids, pieces joined and spaces before punctuation dropped; errors as `convert_ids_to_tokens`."""
-        checked = [int(id_) for id_ in ids]
-        self.convert_ids_to_tokens(checked)
-        return str(self._backend.decode(checked, skip_special_tokens=skip_special_tokens))
-
     def build_inputs_with_special_tokens(
         self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
     ) -> list[int]:
@@ -473,6 +468,17 @@ class SqueezeBertTokenizerFast:
         id_ = self._backend.token_to_id(token)
         assert id_ is not None  # every named token was added to the backend
         return id_
+
+
+def _pieces(vocab: str | Path | Mapping[str, int] | Sequence[str]) -> Sequence[str]:
+    if isinstance(vocab, str | Path):
+        return files.read_vocab(Path(vocab))
+    if not isinstance(vocab, Mapping):
+        return vocab
+    if sorted(vocab.values()) != list(range(len(vocab))):
+        expected = f"0 to {len(vocab) - 1}"
+        raise UsageError("vocab", "has other ids than its pieces in a row", expected=expected, fix="number them from 0")
+    return sorted(vocab, key=vocab.__getitem__)
 
 
 # transformers 5 has one class under both names as well.

@@ -43,7 +43,7 @@ def trim(tokenizer: SqueezeBertTokenizerFast, texts: Iterable[str]) -> Trimmed:
     wanted = used.union(added, letters, (f"##{letter}" for letter in letters))
     kept = sorted(pieces[piece] for piece in wanted if piece in pieces)
     beyond = [token for token in added if token not in pieces]  # they follow the pieces, in the same order as before
-    smaller = SqueezeBertTokenizerFast(
+    smaller = SqueezeBertTokenizerFast.of(
         [tokenizer.pieces[id_] for id_ in kept], tokenizer.settings, source=tokenizer.source
     )
     kept_ids = np.array([*kept, *tokenizer.convert_tokens_to_ids(beyond)], np.int64)

@@ -80,11 +80,11 @@ def _encode_one(
         case QuestionExample():
             yield from _question(index, example, tokenizer, max_length, stride)
         case PairExample():
-            encoded = tokenizer([example.text, example.text_pair], max_length=max_length, padding="longest")
+            encoded = tokenizer.rows([example.text, example.text_pair], max_length=max_length, padding="longest")
             score: Labels = np.array(0) if example.score is None else np.array(example.score, np.float32)
             yield Feature(index, encoded.input_ids, encoded.token_type_ids, encoded.attention_mask, score)
         case ChoiceExample():
-            encoded = tokenizer(
+            encoded = tokenizer.rows(
                 [example.text] * len(example.choices),
                 list(example.choices),
                 max_length=max_length,
@@ -96,7 +96,7 @@ def _encode_one(
 
 
 def _text(index: int, example: TextExample, tokenizer: SqueezeBertTokenizerFast, max_length: int) -> Feature:
-    encoded = tokenizer(example.text, example.text_pair, max_length=max_length)
+    encoded = tokenizer.rows(example.text, example.text_pair, max_length=max_length)
     match example.target:
         case None:
             # Fill-mask: every token of the text may be hidden (see `masking`), no special one.
@@ -111,7 +111,7 @@ def _text(index: int, example: TextExample, tokenizer: SqueezeBertTokenizerFast,
 
 def _tagged(index: int, example: TaggedExample, tokenizer: SqueezeBertTokenizerFast, max_length: int) -> Feature:
     """Words joined by spaces, so that training sees what prediction on plain text sees; first pieces carry the tag."""
-    encoded = tokenizer(" ".join(example.tokens), max_length=max_length)
+    encoded = tokenizer.rows(" ".join(example.tokens), max_length=max_length)
     starts = np.cumsum([0, *(len(token) + 1 for token in example.tokens[:-1])])
     offsets, special = encoded.offsets[0], encoded.special_tokens_mask[0]
     word = np.searchsorted(starts, offsets[:, 0], side="right") - 1  # [W]
@@ -124,7 +124,7 @@ def _tagged(index: int, example: TaggedExample, tokenizer: SqueezeBertTokenizerF
 def _question(
     index: int, example: QuestionExample, tokenizer: SqueezeBertTokenizerFast, max_length: int, stride: int
 ) -> Iterator[Feature]:
-    encoded = tokenizer(
+    encoded = tokenizer.rows(
         example.question,
         example.context,
         max_length=max_length,

@@ -36,7 +36,7 @@ def vectors(folder: Path, texts: tuple[str, ...] = sentences.TEXTS) -> np.ndarra
     """Of the reference, in one padded batch."""
     loaded = checkpoint.load(folder)
     model = checkpoint.load_model(loaded, pooling=loaded.declared.pooling()).model
-    rows = loaded.tokenizer()(list(texts), padding="longest")
+    rows = loaded.tokenizer().rows(list(texts), padding="longest")
     return run_module(model, rows.batch(), model.output_names)["sentence_embedding"]
 
 
@@ -88,11 +88,11 @@ def test_lower_case_of_a_cased_tokenizer_keeps_accents_as_sentence_transformers_
 ) -> None:
     tokenizer = SqueezeBertTokenizerFast.from_pretrained(written)
     settings = replace(tokenizer.settings, do_lower_case=False, strip_accents=None)
-    SqueezeBertTokenizerFast([*tokenizer.pieces[:-2], "é", "café"], settings).save_pretrained(copied)
+    SqueezeBertTokenizerFast.of([*tokenizer.pieces[:-2], "é", "café"], settings).save_pretrained(copied)
     text = "CAFÉ [MASK] Hi É"
-    cased = checkpoint.load(copied).tokenizer()(text).input_ids[0].tolist()
+    cased = checkpoint.load(copied).tokenizer().rows(text).input_ids[0].tolist()
     sentences.rewrite(copied / "sentence_bert_config.json", do_lower_case=True)
-    found = checkpoint.load(copied).tokenizer()(text).input_ids[0].tolist()
+    found = checkpoint.load(copied).tokenizer().rows(text).input_ids[0].tolist()
     assert found == sentences.opened(copied).preprocess([text])["input_ids"][0].tolist() != cased
 
 

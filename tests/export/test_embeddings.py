@@ -53,7 +53,7 @@ def test_every_artifact_gives_the_vectors_of_sentence_transformers(
     assert sentences.cosines(alone, expected).min() >= least
     np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
     # All rows in one padded call, which a .pte takes apart; wider than any row needs, too.
-    batch = bundle.tokenizer()(list(sentences.TEXTS), padding="longest").batch()
+    batch = bundle.tokenizer().rows(list(sentences.TEXTS), padding="longest").batch()
     artifact = bundle.artifact(runtime, precision)
     with Session(bundle.folder, artifact) as session:
         found = session.run(Batch(*(array[[1, 3, 0, 2]] for array in batch.arrays().values())))[SENTENCE]

@@ -320,7 +320,7 @@ def gate(data: str, max_drop: float, task: Task = Task.TEXT_CLASSIFICATION, **mo
 
 def wrong_for(texts: list[str]) -> Run:
     """The model's answers, negated for ``texts``, whatever batch they come in."""
-    rows = {tuple(tokenizer()(text, max_length=64).input_ids[0].tolist()) for text in texts}
+    rows = {tuple(tokenizer().rows(text, max_length=64).input_ids[0].tolist()) for text in texts}
     right = model(Task.TEXT_CLASSIFICATION)
 
     def run(batch: Batch) -> Outputs:
@@ -370,7 +370,7 @@ def test_a_perplexity_falls_where_it_grows(tmp_path: Path) -> None:
 
     assert tested.drop(uniform) == pytest.approx(SMALL.vocab_size - tested.reached.value)
     assert {int((row == tokenizer().mask_token_id).sum()) for row in seen} == {1}
-    assert len(seen) == sum(tokenizer()(text).input_ids.shape[1] - 2 for text in EIGHT[:2])
+    assert len(seen) == sum(tokenizer().rows(text).input_ids.shape[1] - 2 for text in EIGHT[:2])
 
 
 def test_the_data_are_cut_and_read_from_the_columns_that_are_named(tmp_path: Path) -> None:

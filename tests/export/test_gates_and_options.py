@@ -37,7 +37,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model, tokenizer = tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tiny.tokenizer(SMALL)
     rows = []
     for text in TEXTS:
-        encoded = tokenizer(text, max_length=64)
+        encoded = tokenizer.rows(text, max_length=64)
         logits = run_module(model, encoded.batch(), ("logits",))["logits"]
         rows.append({"text": text, "label": int(logits.argmax())})
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

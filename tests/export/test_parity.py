@@ -394,7 +394,7 @@ def test_a_case_holds_its_texts_the_tokenizers_ids_and_the_models_answers(task: 
         assert case.texts == texts.get(case.name, ())
         if case.texts:
             first, *second = case.texts
-            rows = tokenizer(first, second[0] if second else None, max_length=MAX_LENGTH)
+            rows = tokenizer.rows(first, second[0] if second else None, max_length=MAX_LENGTH)
             assert np.array_equal(case.batch.input_ids, rows.input_ids)
             assert np.array_equal(case.batch.token_type_ids, rows.token_type_ids)
         assert case.batch.attention_mask.all()
@@ -425,7 +425,10 @@ def test_every_choice_is_a_text_with_the_next_two_as_its_options() -> None:
         assert case.batch.input_ids.shape[:2] == (1, 2)
         assert case.expected["logits"].shape == (1, 2)
         for choice, option in enumerate(case.texts[1:]):
-            rows, width = tokenizer(case.texts[0], option, max_length=MAX_LENGTH), case.batch.attention_mask.sum(-1)
+            rows, width = (
+                tokenizer.rows(case.texts[0], option, max_length=MAX_LENGTH),
+                case.batch.attention_mask.sum(-1),
+            )
             assert np.array_equal(case.batch.input_ids[0, choice, : width[0, choice]], rows.input_ids[0])
             assert np.array_equal(case.batch.token_type_ids[0, choice, : width[0, choice]], rows.token_type_ids[0])
 

@@ -109,7 +109,7 @@ def rows(folder: Path, max_length: int = 12) -> tuple[list[Any], list[Any]]:
     mine, expected = [], []
     for text in TEXTS:
         for pair in (None, "good a", " ".join(TEXTS)):
-            row = ours(text, pair, max_length=max_length, truncation=True)
+            row = ours.rows(text, pair, max_length=max_length, truncation=True)
             mine.append((row.input_ids[0].tolist(), row.token_type_ids[0].tolist()))
             row = theirs(text, pair, max_length=max_length, truncation=True)
             expected.append((row["input_ids"], row.get("token_type_ids", [0] * len(row["input_ids"]))))
@@ -347,7 +347,7 @@ def test_any_added_tokens_give_transformers_ids_in_any_text(drawn: Any, data: st
             return
         theirs = transformers.AutoTokenizer.from_pretrained(folder)
         for columns in ([[text]], [[text], [pair]]):
-            row = ours(*columns, max_length=9, truncation=True)
+            row = ours.rows(*columns, max_length=9, truncation=True)
             expected = theirs(*columns, max_length=9, truncation=True, return_offsets_mapping=True)
             assert row.input_ids.tolist() == expected["input_ids"]
             assert [tuple(span) for span in row.offsets[0].tolist()] == expected["offset_mapping"][0]
@@ -460,15 +460,15 @@ def test_added_tokens_are_counted_and_found_as_in_transformers(tmp_path: Path) -
         assert call(ours) == call(theirs)
         assert len(ours) == len(theirs)
         for text in texts:
-            assert ours(text).input_ids[0].tolist() == theirs(text)["input_ids"]
+            assert ours.rows(text).input_ids[0].tolist() == theirs(text)["input_ids"]
     assert ours.settings.mask_token == theirs.mask_token == "<m>"
     ours.save_pretrained(tmp_path / "saved")
     again = [SqueezeBertTokenizerFast.from_pretrained(tmp_path / "saved")]
     again += [transformers.AutoTokenizer.from_pretrained(write(tmp_path / "saved", {}))]
     assert again[1].extra_special_tokens[:3] == ["[USER]", "é", "[user]"]
     for text in texts:
-        assert [list(t(text)["input_ids"]) for t in again[1:]] == [again[0](text).input_ids[0].tolist()]
-        assert again[0](text).input_ids[0].tolist() == ours(text).input_ids[0].tolist()
+        assert [list(t(text)["input_ids"]) for t in again[1:]] == [again[0].rows(text).input_ids[0].tolist()]
+        assert again[0].rows(text).input_ids[0].tolist() == ours.rows(text).input_ids[0].tolist()
 
 
 def test_a_special_token_of_no_known_name_or_kind_is_refused() -> None:

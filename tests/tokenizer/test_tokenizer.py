@@ -108,9 +108,9 @@ def test_published_vocabulary_equals_transformers_on_nasty_strings(tmp_path: Pat
     ours = SqueezeBertTokenizerFast.from_pretrained(tmp_path)
     theirs = transformers.SqueezeBertTokenizerFast.from_pretrained(tmp_path)
     texts = nasty_strings(2400)
-    assert_same(ours(texts, padding="longest"), call_theirs(theirs, texts))
+    assert_same(ours.rows(texts, padding="longest"), call_theirs(theirs, texts))
     pairs = list(reversed(texts))
-    assert_same(ours(texts, pairs, padding=True, max_length=40), call_theirs(theirs, texts, pairs, max_length=40))
+    assert_same(ours.rows(texts, pairs, padding=True, max_length=40), call_theirs(theirs, texts, pairs, max_length=40))
     ours.check_against(30528)  # the published configs say 30528
 
 
@@ -121,11 +121,11 @@ def test_flags_equal_transformers(
     small: SqueezeBertTokenizerFast, tmp_path: Path, lower: bool, accents: bool | None, chinese: bool
 ) -> None:
     flags = TokenizerSettings(do_lower_case=lower, strip_accents=accents, tokenize_chinese_chars=chinese)
-    ours = SqueezeBertTokenizerFast(small.pieces, flags)
+    ours = SqueezeBertTokenizerFast.of(small.pieces, flags)
     ours.save_pretrained(tmp_path)
     texts = nasty_strings(300, seed=1)
     theirs = transformers.SqueezeBertTokenizerFast.from_pretrained(tmp_path)
-    assert_same(ours(texts, padding=True), call_theirs(theirs, texts))
+    assert_same(ours.rows(texts, padding=True), call_theirs(theirs, texts))
     again = SqueezeBertTokenizerFast.from_pretrained(tmp_path)
     assert again.settings == ours.settings
     assert again.strip_accents == (lower if accents is None else accents)
@@ -139,7 +139,7 @@ def test_rows_of_texts_and_pairs_equal_transformers(
 ) -> None:
     options = {"padding": padding, "padding_side": side, "max_length": max_length}
     for columns in ([SENTENCES], [SENTENCES, ["", "phone", *reversed(SENTENCES[2:])]]):
-        ours = small(*columns, **options)
+        ours = small.rows(*columns, **options)
         assert_same(ours, call_theirs(theirs, *columns, **options))
         lengths = [[len(pieces.ids) for pieces in small.encode_uncut(column)] for column in columns]
         assert ours.truncated.tolist() == [sum(row) + 1 + len(row) > max_length for row in zip(*lengths, strict=True)]
@@ -151,7 +151,7 @@ def test_any_text_equals_transformers(
     small: SqueezeBertTokenizerFast, theirs: Any, text: str, pair: str | None, max_length: int
 ) -> None:
     columns = [[text]] if pair is None else [[text], [pair]]
-    ours = small(*columns, max_length=max_length, padding="max_length")
+    ours = small.rows(*columns, max_length=max_length, padding="max_length")
     assert_same(ours, call_theirs(theirs, *columns, max_length=max_length, padding="max_length"))
 
 
@@ -169,7 +169,7 @@ def test_overflow_equals_transformers(
     long, short = ["the good phone " * words, "phone"], ["a b", "c"]
     columns, cut = ((short, long), "only_second") if second else ((long, short), "only_first")
     options: dict[str, Any] = {"max_length": max_length, "stride": stride, "truncation": cut, "padding_side": side}
-    ours = small(*columns, padding=True, return_overflowing_tokens=True, **options)
+    ours = small.rows(*columns, padding=True, return_overflowing_tokens=True, **options)
     expected = call_theirs(theirs, *columns, return_overflowing_tokens=True, **options)
     assert_same(ours, expected)
     assert ours.sample.tolist() == expected["overflow_to_sample_mapping"]
@@ -177,15 +177,15 @@ def test_overflow_equals_transformers(
 
 def test_overflow_of_one_text_covers_every_token(small: SqueezeBertTokenizerFast) -> None:
     text = " ".join(SENTENCES)
-    rows = small([text, "short"], max_length=16, stride=5, padding=True)
+    rows = small.rows([text, "short"], max_length=16, stride=5, padding=True)
     covered = {tuple(span) for row in rows.offsets[rows.sample == 0] for span in row.tolist()} - {(0, 0)}
-    uncut = small(text, max_length=10**6).offsets[0, 1:-1].tolist()
+    uncut = small.rows(text, max_length=10**6).offsets[0, 1:-1].tolist()
     assert covered == set(map(tuple, uncut))
     assert rows.truncated.tolist() == [True] * (len(rows) - 1) + [False]
 
 
 def test_the_rows_are_the_model_inputs(small: SqueezeBertTokenizerFast) -> None:
-    rows = small(["the good phone", "a"], ["b", "c d"], padding=True)
+    rows = small.rows(["the good phone", "a"], ["b", "c d"], padding=True)
     assert {name: array.tolist() for name, array in rows.batch().arrays().items()} == {
         "input_ids": rows.input_ids.tolist(),
         "attention_mask": rows.attention_mask.tolist(),
@@ -194,7 +194,7 @@ def test_the_rows_are_the_model_inputs(small: SqueezeBertTokenizerFast) -> None:
 
 
 def test_tells_what_was_cut_and_unknown(small: SqueezeBertTokenizerFast) -> None:
-    rows = small(["\u4e02 \u4e03 the", "[UNK]", "the " * 20], max_length=8, padding=True)
+    rows = small.rows(["\u4e02 \u4e03 the", "[UNK]", "the " * 20], max_length=8, padding=True)
     assert rows.unknown.tolist() == [2, 1, 0]
     assert rows.truncated.tolist() == [False, False, True]
     assert rows.sample.tolist() == [0, 1, 2]
@@ -228,7 +228,7 @@ def test_tells_what_was_cut_and_unknown(small: SqueezeBertTokenizerFast) -> None
     ],
 )
 def test_survives_any_text(small: SqueezeBertTokenizerFast, text: str) -> None:
-    row = small(text, text, max_length=64)
+    row = small.rows(text, text, max_length=64)
     assert row.input_ids[0, 0] == small.cls_token_id
     assert row.input_ids[0, -1] == small.sep_token_id
     assert row.offsets.max() <= len(text)
@@ -237,13 +237,13 @@ def test_survives_any_text(small: SqueezeBertTokenizerFast, text: str) -> None:
 
 def test_surrogates_leave_offsets_alone(small: SqueezeBertTokenizerFast) -> None:
     text = "the \ud800 phone"
-    last = small(text).offsets[0, -2]
+    last = small.rows(text).offsets[0, -2]
     assert text[: last[1]].endswith("phone")
 
 
 @pytest.mark.parametrize("texts", [[], ["good"]])
 def test_batch_of_nothing_has_no_rows_and_the_types_of_any(small: SqueezeBertTokenizerFast, texts: list[str]) -> None:
-    rows = small(texts)
+    rows = small.rows(texts)
     assert rows.input_ids.shape == (len(texts), 3 * len(texts))
     assert {name: array.dtype for name, array in vars(rows).items()} == dict.fromkeys(vars(rows), np.int64) | {
         "truncated": np.bool_
@@ -252,9 +252,9 @@ def test_batch_of_nothing_has_no_rows_and_the_types_of_any(small: SqueezeBertTok
 
 def test_an_unknown_strategy_is_refused_with_those_there_are(small: SqueezeBertTokenizerFast) -> None:
     with pytest.raises(UsageError, match=r"padding: .*found no, expected True or False or longest or max_length"):
-        small("a", padding="no")  # type: ignore[arg-type]
+        small.rows("a", padding="no")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"truncation: .*expected True or False or longest_first or only_first or"):
-        small("a", truncation=None)  # type: ignore[arg-type]
+        small.rows("a", truncation=None)  # type: ignore[arg-type]
 
 
 def test_the_pieces_of_an_empty_text_are_integers_too(small: SqueezeBertTokenizerFast) -> None:
@@ -264,7 +264,7 @@ def test_the_pieces_of_an_empty_text_are_integers_too(small: SqueezeBertTokenize
 
 
 def test_a_text_stays_whole_where_truncation_is_off(small: SqueezeBertTokenizerFast) -> None:
-    rows = small("the good " * 9, "on", max_length=8, truncation=False)
+    rows = small.rows("the good " * 9, "on", max_length=8, truncation=False)
     assert rows.input_ids.shape == (1, 18 + 1 + 3)
     assert rows.truncated.tolist() == [False]
 
@@ -272,9 +272,9 @@ def test_a_text_stays_whole_where_truncation_is_off(small: SqueezeBertTokenizerF
 def test_a_token_that_was_added_is_one_id_past_the_vocabulary() -> None:
     named = TokenizerSettings().with_special_tokens()
     added = replace(named, added=(*named.added, AddedPiece("new word", special=False)))
-    tokenizer = SqueezeBertTokenizerFast([*SPECIALS, "a"], added)
+    tokenizer = SqueezeBertTokenizerFast.of([*SPECIALS, "a"], added)
     assert (len(tokenizer), tokenizer.vocab_size) == (7, 6)
-    assert tokenizer("a new word").input_ids.tolist() == [[2, 5, 6, 3]]
+    assert tokenizer.rows("a new word").input_ids.tolist() == [[2, 5, 6, 3]]
     assert tokenizer.convert_tokens_to_ids(["[PAD]", "a", "b", "new word"]) == [0, 5, 1, 6]
     assert tokenizer.convert_ids_to_tokens([0, 5, 1, 6]) == ["[PAD]", "a", "[UNK]", "new word"]
     with pytest.raises(UsageError, match=r"\(found 7, expected 0 to 6\)"):
@@ -283,7 +283,7 @@ def test_a_token_that_was_added_is_one_id_past_the_vocabulary() -> None:
 
 def test_threads_do_not_disturb_each_other(small: SqueezeBertTokenizerFast) -> None:
     def width(max_length: int) -> int:
-        return small(SENTENCES[0] * 9, max_length=max_length).input_ids.shape[1]
+        return small.rows(SENTENCES[0] * 9, max_length=max_length).input_ids.shape[1]
 
     lengths = [5 + index % 40 for index in range(400)]
     with ThreadPoolExecutor(8) as pool:
@@ -293,19 +293,19 @@ def test_threads_do_not_disturb_each_other(small: SqueezeBertTokenizerFast) -> N
 @pytest.mark.parametrize(
     "call",
     [
-        lambda t: t("a", ["b"]),
-        lambda t: t(["a"], "b"),
-        lambda t: t(["a", "b"], ["c"]),
-        lambda t: t([b"a"]),
-        lambda t: t("a", max_length=1),
-        lambda t: t("a", "b", max_length=2),
-        lambda t: t(["a", "the good phone"]),
-        lambda t: t("the good phone " * 9, max_length=8, stride=6),
-        lambda t: t("the good phone " * 9, max_length=8, stride=-1),
-        lambda t: t("the good " * 9, "the good " * 9, max_length=16, stride=2),
-        lambda t: t("the good phone " * 9, "the", max_length=8, truncation="only_second"),
-        lambda t: t("a", padding="LONGEST"),
-        lambda t: t("a", truncation="longest"),
+        lambda t: t.rows("a", ["b"]),
+        lambda t: t.rows(["a"], "b"),
+        lambda t: t.rows(["a", "b"], ["c"]),
+        lambda t: t.rows([b"a"]),
+        lambda t: t.rows("a", max_length=1),
+        lambda t: t.rows("a", "b", max_length=2),
+        lambda t: t.rows(["a", "the good phone"]),
+        lambda t: t.rows("the good phone " * 9, max_length=8, stride=6),
+        lambda t: t.rows("the good phone " * 9, max_length=8, stride=-1),
+        lambda t: t.rows("the good " * 9, "the good " * 9, max_length=16, stride=2),
+        lambda t: t.rows("the good phone " * 9, "the", max_length=8, truncation="only_second"),
+        lambda t: t.rows("a", padding="LONGEST"),
+        lambda t: t.rows("a", truncation="longest"),
         lambda t: t.decode([10**6]),
         lambda t: t.convert_ids_to_tokens([-1]),
         lambda t: t.get_special_tokens_mask([1], [2], already_has_special_tokens=True),
@@ -321,7 +321,7 @@ def test_refuses_calls_it_cannot_honour(
 
 def test_ids_tokens_and_text(small: SqueezeBertTokenizerFast, theirs: Any) -> None:
     for text in [*SENTENCES, *nasty_strings(100, seed=2)]:
-        ids = small(text).input_ids[0]
+        ids = small.rows(text).input_ids[0]
         assert small.decode(ids) == theirs.decode(ids)
         assert small.decode(ids, skip_special_tokens=True) == theirs.decode(ids, skip_special_tokens=True)
         assert small.convert_ids_to_tokens(ids) == theirs.convert_ids_to_tokens(ids)
@@ -332,7 +332,7 @@ def test_ids_tokens_and_text(small: SqueezeBertTokenizerFast, theirs: Any) -> No
 
 def test_documented_methods_agree_with_a_call(small: SqueezeBertTokenizerFast, theirs: Any) -> None:
     for pair in (None, SENTENCES[1]):
-        row = small(SENTENCES[0], pair)
+        row = small.rows(SENTENCES[0], pair)
         parts = [small.convert_tokens_to_ids(small.tokenize(text)) for text in (SENTENCES[0], pair) if text is not None]
         assert small.build_inputs_with_special_tokens(*parts) == row.input_ids[0].tolist()
         assert small.create_token_type_ids_from_sequences(*parts) == row.token_type_ids[0].tolist()
@@ -360,7 +360,7 @@ def test_the_library_alone_makes_the_same_rows_of_the_saved_file(tmp_path: Path)
     assert (tmp_path / "tokenizer.json").read_text("utf-8").startswith('{\n  "version"')
     library = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     for pair in (None, "b a"):
-        row, theirs = ours("a b", pair), library.encode("a b", pair)
+        row, theirs = ours.rows("a b", pair), library.encode("a b", pair)
         assert (row.input_ids[0].tolist(), row.token_type_ids[0].tolist()) == (theirs.ids, theirs.type_ids)
 
 
@@ -405,13 +405,13 @@ def test_reads_what_transformers_saves(small: SqueezeBertTokenizerFast, theirs: 
     ours = SqueezeBertTokenizerFast.from_pretrained(tmp_path)
     texts = [*nasty_strings(200, seed=3), "a newword and<e>and NEWWORD"]
     expected = call_theirs(theirs, texts)
-    assert_same(ours(texts, padding=True), expected)
+    assert_same(ours.rows(texts, padding=True), expected)
     assert len(ours) == len(theirs) == len(small) + 2
     with pytest.raises(UnsupportedModelError, match="rows"):
         ours.check_against(len(small) + 1)
     ours.save_pretrained(tmp_path / "again")
     for reader in (transformers.SqueezeBertTokenizerFast, transformers.AutoTokenizer):
-        assert_same(ours(texts, padding=True), call_theirs(reader.from_pretrained(tmp_path / "again"), texts))
+        assert_same(ours.rows(texts, padding=True), call_theirs(reader.from_pretrained(tmp_path / "again"), texts))
 
 
 def test_saved_bytes_do_not_change(small_folder: Path, tmp_path: Path) -> None:
@@ -564,14 +564,14 @@ def test_other_names_for_special_tokens(tmp_path: Path) -> None:
     mask = {"__type": "AddedToken", "content": "<mask>", "lstrip": True}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({**names, "mask_token": mask}), "utf-8")
     ours = SqueezeBertTokenizerFast.from_pretrained(tmp_path)
-    assert ours("a <unk><mask>b").input_ids.tolist() == [[2, 5, 1, 4, 1, 3]]
+    assert ours.rows("a <unk><mask>b").input_ids.tolist() == [[2, 5, 1, 4, 1, 3]]
 
 
 def test_model_max_length_of_old_files_is_bounded(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_bytes(lines())
     (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 1000000000000000019884624838656}', "utf-8")
     tokenizer = SqueezeBertTokenizerFast.from_pretrained(tmp_path)
-    assert tokenizer("a " * 600).input_ids.shape == (1, 512)
+    assert tokenizer.rows("a " * 600).input_ids.shape == (1, 512)
 
 
 def test_check_against_allows_spare_rows(small: SqueezeBertTokenizerFast) -> None:

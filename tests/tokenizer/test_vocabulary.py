@@ -26,8 +26,8 @@ def full() -> SqueezeBertTokenizerFast:
 def assert_keeps(full: SqueezeBertTokenizerFast, texts: list[str]) -> None:
     """Rows of the embedding reached through the trimmed ids are those reached before."""
     trimmed = trim(full, texts)
-    before = full(texts, padding=True)
-    after = trimmed.tokenizer(texts, padding=True)
+    before = full.rows(texts, padding=True)
+    after = trimmed.tokenizer.rows(texts, padding=True)
     np.testing.assert_array_equal(trimmed.kept_ids[after.input_ids], before.input_ids)
     np.testing.assert_array_equal(after.offsets, before.offsets)
     assert len(trimmed.tokenizer) == len(trimmed.kept_ids)
@@ -67,7 +67,7 @@ def test_unknown_word_does_not_become_known() -> None:
 def test_added_tokens_stay(full: SqueezeBertTokenizerFast) -> None:
     specials = tuple(AddedPiece(token) for token in SPECIALS)
     flags = TokenizerSettings(added=(*specials, AddedPiece("<one>"), AddedPiece("<two>", special=False)))
-    tokenizer = SqueezeBertTokenizerFast(full.pieces, flags)
+    tokenizer = SqueezeBertTokenizerFast.of(full.pieces, flags)
     assert_keeps(tokenizer, ["the <two> phone"])
     assert trim(tokenizer, ["the"]).kept_ids[-2:].tolist() == [full.vocab_size, full.vocab_size + 1]
 
@@ -97,4 +97,4 @@ def test_transformers_reads_a_trimmed_tokenizer(full: SqueezeBertTokenizerFast, 
     tokenizer = trim(full, TEXTS).tokenizer
     tokenizer.save_pretrained(tmp_path)
     theirs = transformers.SqueezeBertTokenizerFast.from_pretrained(tmp_path)
-    assert tokenizer(TEXTS, padding=True).input_ids.tolist() == theirs(TEXTS, padding=True)["input_ids"]
+    assert tokenizer.rows(TEXTS, padding=True).input_ids.tolist() == theirs(TEXTS, padding=True)["input_ids"]

@@ -226,7 +226,7 @@ def test_a_long_context_is_cut_into_the_windows_that_predict_reads(
     monkeypatch.setattr("squeezebert_mobile.training.evaluate.run_module", note)
     evaluate(EvaluateOptions(model, str(tmp_path / "data.jsonl"), batch_size=1, resamples=5))
     length = config.max_position_embeddings
-    windows = tokenizer(config)(
+    windows = tokenizer(config).rows(
         row["question"],
         context,
         max_length=length,

@@ -79,7 +79,7 @@ def test_training_on_pairs_brings_them_together_and_saves_what_sentence_transfor
     assert loaded.declared.pooling() == Pooling("mean", normalize=True)
     theirs = sentences.opened(tmp_path / "out")
     assert theirs.max_seq_length == 24
-    batch = loaded.tokenizer()(list(sentences.TEXTS), padding="longest").batch()
+    batch = loaded.tokenizer().rows(list(sentences.TEXTS), padding="longest").batch()
     model = checkpoint.load_model(loaded, pooling=loaded.declared.pooling()).model
     found = run_module(model, batch, model.output_names)["sentence_embedding"]
     assert sentences.cosines(found, theirs.encode(list(sentences.TEXTS))).min() >= 0.99999
