@@ -106,7 +106,7 @@ def tokenizer() -> SqueezeBertTokenizerFast:
 def golden_cases(words: SqueezeBertTokenizerFast) -> tuple[GoldenCase, ...]:
     cases = []
     for name, texts in TEXTS.items():
-        rows = words(texts[0], texts[1] if len(texts) == 2 else None, max_length=LENGTH)
+        rows = words.rows(texts[0], texts[1] if len(texts) == 2 else None, max_length=LENGTH)
         batch = Batch(rows.input_ids, rows.attention_mask, rows.token_type_ids)
         cases.append(_case(name, texts, batch))
     return tuple(cases)
