@@ -6,6 +6,7 @@ import android.os.Bundle;
 import android.view.View;
 import android.widget.RadioGroup;
 import java.io.File;
+import java.nio.file.Path;
 import org.squeezebert.demo.core.BenchmarkProtocol;
 import org.squeezebert.demo.core.DemoException;
 import org.squeezebert.demo.core.EngineProvider;
@@ -60,7 +61,8 @@ public final class MainActivity extends Activity {
             BenchmarkProtocol protocol = new BenchmarkProtocol(intent.getIntExtra("threads", 1), intent.getIntExtra("tokens", 128),
                 intent.getIntExtra("warmup", 10), intent.getIntExtra("min_runs", 100), intent.getIntExtra("min_seconds", 0));
             RunRequest request = new RunRequest(runId, intent.getStringExtra("bundle"), intent.getStringExtra("artifact"), protocol);
-            demo.benchmark.run(new RemoteRun(external.toPath(), EngineProvider.installed(), demo.clock(), demo.session.device()), request);
+            Path copies = getCacheDir().toPath().resolve("measured");
+            demo.benchmark.run(new RemoteRun(external.toPath(), copies, EngineProvider.installed(), demo.clock(), demo.session.device()), request);
         } catch (DemoException | IllegalArgumentException e) {
             Screens.text(findViewById(R.id.benchmark_error), String.valueOf(e.getMessage()));
         }

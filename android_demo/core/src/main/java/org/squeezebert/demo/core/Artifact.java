@@ -21,7 +21,7 @@ public final class Artifact extends FileEntry {
         runtime = oneOf(json.get("runtime"), "onnx", "executorch");
         precision = oneOf(json.get("precision"), "fp32", "fp16", "int8", "int8-static");
         json.get("version").string(); // the opset of an ONNX file, the schema of a .pte
-        if (!json.get("batch").isNull()) json.get("batch").whole();
+        if (!json.get("batch").isNull()) json.get("batch").count(1);
         maxLength = json.get("max_length").count(1);
         inputs = ports(json.get("inputs"));
         outputs = ports(json.get("outputs"));
@@ -29,6 +29,32 @@ public final class Artifact extends FileEntry {
         for (JsonValue item : json.get("parity").items()) measured.add(new Parity(item));
         parity = Collections.unmodifiableList(measured);
         json.get("oldest_runtime").string();
+        requireInventory(json.get("inventory"));
+    }
+
+    /** No screen shows it, but a manifest that the host's reader refuses is no bundle here either. */
+    private static void requireInventory(JsonValue json) throws JsonException {
+        json.allowOnly("fast", "fallbacks", "quantized", "floating", "kept_float", "ranges");
+        if (json.has("fast")) json.get("fast").strings();
+        for (String key : new String[] {"fallbacks", "kept_float"}) {
+            for (JsonValue note : json.has(key) ? json.get(key).items() : Collections.<JsonValue>emptyList()) {
+                note.allowOnly("name", "reason");
+                note.get("name").string();
+                note.get("reason").string();
+            }
+        }
+        for (String key : new String[] {"quantized", "floating"}) {
+            if (!json.has(key)) continue;
+            json.get(key).allowOnly("parameters", "flops");
+            json.get(key).get("parameters").size();
+            json.get(key).get("flops").size();
+        }
+        for (JsonValue range : json.has("ranges") ? json.get("ranges").items() : Collections.<JsonValue>emptyList()) {
+            range.allowOnly("name", "low", "high");
+            range.get("name").string();
+            range.get("low").number();
+            range.get("high").number();
+        }
     }
 
     /** "ONNX Runtime · int8", as the screens name it. */
@@ -64,7 +90,7 @@ public final class Artifact extends FileEntry {
             name = json.get("name").string();
             oneOf(json.get("dtype"), "int64", "float32");
             List<Object> named = new ArrayList<>();
-            for (JsonValue axis : json.get("axes").items()) named.add(axis.raw() instanceof String ? axis.string() : (Object) axis.whole());
+            for (JsonValue axis : json.get("axes").items()) named.add(axis.raw() instanceof String ? axis.string() : (Object) axis.count(1));
             if (named.isEmpty()) throw new JsonException(json.path() + ".axes is empty");
             axes = Collections.unmodifiableList(named);
         }

@@ -1,48 +1,59 @@
 package org.squeezebert.demo.core;
 
-import java.text.Normalizer;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
+import java.util.regex.Pattern;
 
-/** The rules for paths inside a bundle: what could leave the folder, or mean two things on two file systems, is refused. */
+/** The rules for paths inside a bundle, as the Python side has them: the same file on every phone and desktop, and never outside the folder. */
 final class BundlePaths {
-    private static final String FORBIDDEN = "\\:*?\"<>|";
-    private static final String RESERVED = "(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\\..*)?";
+    private static final int MAX_BYTES = 255;
+    /** ASCII alone, since lower case, normal forms and looks of other letters depend on the version of Unicode; no sign that a shell reads. */
+    private static final Pattern PART = Pattern.compile("[A-Za-z0-9._][A-Za-z0-9._+@ -]*");
+    private static final Pattern RESERVED = Pattern.compile("(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9]) *(\\..*)?");
 
     private BundlePaths() { }
 
-    /** Refuses paths that are unsafe by themselves, double, or equal but for case. */
-    static void check(List<String> paths) throws DemoException {
+    /** Refuses a path that is not portable, and two that are one on a file system without case, or a file and a folder. */
+    static void check(List<String> files, List<String> folders) throws DemoException {
         Map<String, String> seen = new HashMap<>();
-        Set<String> folders = new HashSet<>();
-        seen.put(Manifest.NAME, Manifest.NAME);
-        for (String path : paths) {
+        for (String path : files) {
             checkOne(path);
-            String twin = seen.put(path.toLowerCase(Locale.ROOT), path);
-            if (twin != null) throw refused(path, twin.equals(path) ? "is listed twice" : "differs from \"" + twin + "\" only in case");
-            for (int slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) folders.add(path.substring(0, slash));
+            noteFolders(path, seen);
+            note(path, seen);
         }
-        for (String folder : folders) {
-            if (seen.containsKey(folder.toLowerCase(Locale.ROOT))) throw refused(folder, "is a file and a folder");
+        for (String path : folders) {
+            checkOne(path);
+            noteFolders(path + "/", seen);
         }
     }
 
-    static void checkOne(String path) throws DemoException {
+    private static void noteFolders(String path, Map<String, String> seen) throws DemoException {
+        for (int slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) note(path.substring(0, slash + 1), seen);
+    }
+
+    /** A folder, which ends in a slash, may be named as often as one likes. */
+    private static void note(String path, Map<String, String> seen) throws DemoException {
+        boolean folder = path.endsWith("/");
+        String name = folder ? path.substring(0, path.length() - 1) : path;
+        String twin = seen.put(name.toLowerCase(Locale.ROOT), path);
+        if (twin == null || folder && twin.equals(path)) return;
+        if (twin.equals(path)) throw refused(path, "is listed twice");
+        boolean same = twin.equals(name) || twin.equals(name + "/");
+        throw refused(path, same ? "is a file and a folder" : "differs from \"" + twin + "\" only in case");
+    }
+
+    private static void checkOne(String path) throws DemoException {
         if (path.startsWith("/")) throw refused(path, "is absolute");
-        if (path.codePoints().anyMatch(c -> c < 0x20 || c == 0x7f || c >= 0xD800 && c <= 0xDFFF || FORBIDDEN.indexOf(c) >= 0)) {
-            throw refused(path, "has a non-portable character");
-        }
-        if (!Normalizer.isNormalized(path, Normalizer.Form.NFC)) throw refused(path, "is not in normalization form C");
         for (String part : path.split("/", -1)) {
             if (part.isEmpty() || part.equals(".") || part.equals("..")) throw refused(path, "has the part \"" + part + "\"");
-            if (part.endsWith(".") || part.endsWith(" ") || part.matches(RESERVED)) {
+            if (!PART.matcher(part).matches()) throw refused(path, "has a non-portable character");
+            if (part.endsWith(".") || part.endsWith(" ") || RESERVED.matcher(part).matches()) {
                 throw refused(path, "has the part \"" + part + "\", which Windows cannot store");
             }
         }
+        if (path.length() > MAX_BYTES) throw refused(path, "is too long");
     }
 
     private static DemoException refused(String path, String what) {
@@ -50,6 +61,7 @@ final class BundlePaths {
     }
 
     private static String printable(String path) {
-        return path.replaceAll("\\p{Cntrl}", "?");
+        String ascii = path.replaceAll("[^ -~]", "?");
+        return ascii.length() <= 100 ? ascii : ascii.substring(0, 100) + "…";
     }
 }

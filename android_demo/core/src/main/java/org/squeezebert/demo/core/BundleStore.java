@@ -1,6 +1,5 @@
 package org.squeezebert.demo.core;
 
-import java.io.ByteArrayOutputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -54,34 +53,35 @@ public final class BundleStore {
     /** The installed bundle {@code digest}, every byte checked. */
     public Bundle open(String digest) throws DemoException {
         Bundle bundle = Bundle.open(root.resolve(digest));
-        if (!bundle.manifest.digest.equals(digest)) {
-            throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "was replaced", bundle.manifest.digest, digest, "import the bundle again");
-        }
+        requireDigest(bundle.manifest, digest);
         return bundle;
     }
 
     /** The manifest of an installed bundle, whose other files are not read. */
     Manifest manifest(String digest) throws DemoException {
-        try {
-            return Manifest.parse(Files.readAllBytes(root.resolve(digest).resolve(Manifest.NAME)));
-        } catch (IOException e) {
-            throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "is missing", "import the bundle again", e);
+        return requireDigest(Manifest.read(new FolderSource(root.resolve(digest))), digest);
+    }
+
+    private static Manifest requireDigest(Manifest manifest, String digest) throws DemoException {
+        if (!manifest.digest.equals(digest)) {
+            throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "was replaced", manifest.digest, digest, "import the bundle again");
         }
+        return manifest;
     }
 
     /** Copies a bundle in, checking each file while it is copied; returns the digest. Nothing is left where it fails. */
     public String install(BundleSource source) throws DemoException {
-        byte[] manifestBytes = readManifest(source);
+        byte[] manifestBytes = Manifest.bytes(source);
         Manifest manifest = Manifest.parse(manifestBytes);
         Path target = root.resolve(manifest.digest);
         try {
             source.requireExactly(manifest);
-            if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) delete(target); // the same bundle, perhaps damaged since
             requireRoom(manifest);
             Path temporary = Files.createTempDirectory(root, UNFINISHED);
             try {
                 Files.write(temporary.resolve(Manifest.NAME), manifestBytes);
                 for (FileEntry entry : manifest.everyFile()) copy(source, entry, temporary.resolve(entry.path));
+                delete(target); // the same bundle, perhaps damaged since
                 Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
             } finally {
                 delete(temporary);
@@ -99,16 +99,6 @@ public final class BundleStore {
         } catch (IOException e) {
             throw environment("cannot delete the bundle", e);
         }
-    }
-
-    private static byte[] readManifest(BundleSource source) throws DemoException {
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
-        try (InputStream in = source.open(Manifest.NAME)) {
-            Digests.copy(in, out, Manifest.MAX_BYTES); // one byte more than allowed is refused by the parser
-        } catch (IOException e) {
-            throw new DemoException(DemoException.Kind.INPUT, Manifest.NAME, "cannot be read (" + e.getMessage() + ")", "choose a bundle", e);
-        }
-        return out.toByteArray();
     }
 
     private static void copy(BundleSource source, FileEntry entry, Path target) throws IOException, DemoException {

@@ -20,7 +20,8 @@ final class Digests {
         byte[] buffer = new byte[1 << 16];
         long count = 0;
         while (count <= limit) {
-            int n = in.read(buffer, 0, (int) Math.min(buffer.length, limit + 1 - count));
+            // not limit + 1, which overflows
+            int n = in.read(buffer, 0, 1 + (int) Math.min(buffer.length - 1, limit - count));
             if (n < 0) break;
             digest.update(buffer, 0, n);
             out.write(buffer, 0, n);

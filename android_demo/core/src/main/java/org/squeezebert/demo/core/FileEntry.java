@@ -2,6 +2,9 @@ package org.squeezebert.demo.core;
 
 /** A file of the bundle by path, digest and size. */
 public class FileEntry {
+    /** As on the Python side: the published models have 0.2 GB. No sum of such sizes overflows. */
+    static final long MAX_BYTES = 16L << 30;
+
     public final String path;
     public final String sha256;
     public final long bytes;
@@ -10,7 +13,8 @@ public class FileEntry {
         path = json.get("path").string();
         sha256 = json.get("sha256").sha256();
         bytes = json.get("bytes").size();
-        if (path.isEmpty() || path.length() > 255) throw new JsonException(json.path() + ".path has not 1 to 255 characters");
+        if (bytes > MAX_BYTES) throw new JsonException(json.path() + ".bytes is " + bytes + ", over " + MAX_BYTES);
+        if (path.isEmpty() || path.codePointCount(0, path.length()) > 255) throw new JsonException(json.path() + ".path has not 1 to 255 characters");
     }
 
     static FileEntry plain(JsonValue json) throws JsonException {

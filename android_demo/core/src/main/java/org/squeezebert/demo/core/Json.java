@@ -1,5 +1,8 @@
 package org.squeezebert.demo.core;
 
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
 /** JSON text of plain values: Map, Iterable, String, Number, Boolean, null, and arrays of long, float and double. */
@@ -9,6 +12,18 @@ public final class Json {
     /** The value that {@code text} holds; refuses what RFC 8259 does not allow, duplicate keys and nesting beyond 64. */
     public static JsonValue parse(String text) throws JsonException {
         return new JsonValue("$", new JsonParser(text).parse());
+    }
+
+    /** The object in the bytes of a file that messages call {@code name}; what is no strict JSON in UTF-8 is refused as INPUT. */
+    public static JsonValue object(byte[] utf8, String name) throws DemoException {
+        try {
+            JsonValue json = parse(StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8)).toString());
+            json.keys();
+            return json;
+        } catch (CharacterCodingException | JsonException e) {
+            String problem = e instanceof JsonException ? "is not JSON: " + e.getMessage() : "is not UTF-8";
+            throw new DemoException(DemoException.Kind.INPUT, name, problem, "export the bundle again", e);
+        }
     }
 
     /** One line of JSON with the keys in the order of the map. Throws IllegalArgumentException for NaN, infinities and unknown classes. */

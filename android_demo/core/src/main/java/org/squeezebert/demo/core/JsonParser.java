@@ -1,5 +1,6 @@
 package org.squeezebert.demo.core;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -9,6 +10,8 @@ import java.util.Map;
 final class JsonParser {
     /** A bundle nests six levels; a hostile file must not exhaust the stack of a phone's worker thread. */
     private static final int MAX_DEPTH = 64;
+    /** As Python's: the time to read a number grows with the square of its digits. */
+    private static final int MAX_DIGITS = 4300;
 
     private final String text;
     private int at;
@@ -25,7 +28,6 @@ final class JsonParser {
     }
 
     private Object value(int depth) throws JsonException {
-        if (depth > MAX_DEPTH) throw error("nested deeper than " + MAX_DEPTH);
         space();
         switch (peek()) {
             case '{': return object(depth);
@@ -40,7 +42,7 @@ final class JsonParser {
 
     private Map<String, Object> object(int depth) throws JsonException {
         Map<String, Object> map = new LinkedHashMap<>();
-        at++;
+        enter(depth);
         space();
         if (take('}')) return map;
         do {
@@ -59,7 +61,7 @@ final class JsonParser {
 
     private List<Object> array(int depth) throws JsonException {
         List<Object> list = new ArrayList<>();
-        at++;
+        enter(depth);
         space();
         if (take(']')) return list;
         do {
@@ -68,6 +70,11 @@ final class JsonParser {
         } while (take(','));
         if (!take(']')) throw error("expected ',' or ']'");
         return list;
+    }
+
+    private void enter(int depth) throws JsonException {
+        if (depth >= MAX_DEPTH) throw error("nested deeper than " + MAX_DEPTH);
+        at++;
     }
 
     private Object literal(String word, Object value) throws JsonException {
@@ -91,14 +98,17 @@ final class JsonParser {
             digits();
         }
         String number = text.substring(start, at);
-        try {
-            if (whole) return Long.valueOf(number);
-            Double value = Double.valueOf(number);
-            if (value.isInfinite()) throw error("number out of range");
-            return value;
-        } catch (NumberFormatException e) {
-            throw error("number out of range");
-        }
+        if (whole) return whole(number);
+        Double value = Double.valueOf(number);
+        if (value.isInfinite()) throw error("number out of range");
+        return value;
+    }
+
+    /** A Long where 64 bits hold it, else a BigInteger: tokenizers write 1e30 in full for "no limit". */
+    private Number whole(String number) throws JsonException {
+        if (number.length() - (number.startsWith("-") ? 1 : 0) > MAX_DIGITS) throw error("number out of range");
+        BigInteger value = new BigInteger(number);
+        return value.bitLength() < Long.SIZE ? (Number) value.longValue() : value;
     }
 
     private void digits() throws JsonException {
@@ -113,10 +123,16 @@ final class JsonParser {
         while (true) {
             if (at >= text.length()) throw error("text ends inside a string");
             char c = text.charAt(at++);
-            if (c == '"') return out.toString();
+            if (c == '"') return paired(out);
             if (c < 0x20) throw error("control character inside a string");
             out.append(c == '\\' ? escape() : c);
         }
+    }
+
+    /** Half a surrogate pair, which only an escape can make, is no character. */
+    private String paired(StringBuilder out) throws JsonException {
+        if (out.codePoints().anyMatch(c -> c >= 0xD800 && c <= 0xDFFF)) throw error("half a surrogate pair");
+        return out.toString();
     }
 
     private char escape() throws JsonException {
@@ -136,7 +152,8 @@ final class JsonParser {
     private char hex() throws JsonException {
         int value = 0;
         for (int i = 0; i < 4; i++) {
-            int digit = at < text.length() ? Character.digit(text.charAt(at++), 16) : -1;
+            char c = at < text.length() ? text.charAt(at++) : 0;
+            int digit = c < 0x80 ? Character.digit(c, 16) : -1; // it knows the digits of every script
             if (digit < 0) throw error("expected four hexadecimal digits");
             value = value << 4 | digit;
         }

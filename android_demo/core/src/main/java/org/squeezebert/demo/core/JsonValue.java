@@ -1,5 +1,6 @@
 package org.squeezebert.demo.core;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -26,7 +27,7 @@ public final class JsonValue {
         return value == null;
     }
 
-    /** The plain Java value: Map, List, String, Long, Double, Boolean or null. */
+    /** The plain Java value: Map, List, String, Long, BigInteger where 64 bits are too few, Double, Boolean or null. */
     public Object raw() {
         return value;
     }
@@ -50,6 +51,13 @@ public final class JsonValue {
         Set<String> extra = new LinkedHashSet<>(keys());
         extra.removeAll(Arrays.asList(known));
         if (!extra.isEmpty()) throw new JsonException(path + " has unknown members " + extra);
+    }
+
+    /** Refuses each of these members. */
+    void refuse(String... later) throws JsonException {
+        for (String key : later) {
+            if (has(key)) throw new JsonException(path + " has the member " + key + " of a later schema");
+        }
     }
 
     public List<JsonValue> items() throws JsonException {
@@ -101,7 +109,9 @@ public final class JsonValue {
 
     public double number() throws JsonException {
         if (!(value instanceof Number)) throw wrong("a number");
-        return ((Number) value).doubleValue();
+        double number = ((Number) value).doubleValue();
+        if (Double.isInfinite(number)) throw new JsonException(path + " is out of range");
+        return number;
     }
 
     public long[] longs() throws JsonException {
@@ -119,7 +129,7 @@ public final class JsonValue {
 
     private JsonException wrong(String wanted) {
         String kind = value == null ? "null" : value instanceof String ? "text" : value instanceof List ? "a list"
-            : value instanceof Map ? "an object" : value.toString();
+            : value instanceof Map ? "an object" : value instanceof BigInteger ? "a number of over 64 bits" : value.toString();
         return new JsonException(path + " is " + kind + ", not " + wanted);
     }
 }

@@ -1,19 +1,23 @@
 package org.squeezebert.demo.core;
 
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** bundle.json, schema versions 1 and 2: the only source of meaning in a bundle. Refuses whatever it does not know. */
 public final class Manifest {
     public static final String NAME = "bundle.json";
-    /** As the Python side: larger is not a manifest. */
-    static final int MAX_BYTES = 32 << 20;
+    /** As the Python side: real ones have 0.1 MB, and JSON takes thirty times its size in memory. */
+    static final int MAX_BYTES = 4 << 20;
     private static final int SCHEMA_VERSION = 2;
     private static final String FIX = "export the bundle again";
     static final String UNSEALED = "\"seal\": \"" + String.join("", Collections.nCopies(64, "0")) + "\"";
@@ -33,24 +37,44 @@ public final class Manifest {
     /** SHA-256 of the manifest's bytes: the identity of the bundle, since it holds every other digest. */
     public final String digest;
 
+    /** The manifest of a bundle that is not checked yet. */
+    static Manifest read(BundleSource source) throws DemoException {
+        return parse(bytes(source));
+    }
+
+    static byte[] bytes(BundleSource source) throws DemoException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try (InputStream in = source.open(NAME)) {
+            Digests.copy(in, out, MAX_BYTES); // one byte more than allowed is refused by the parser
+        } catch (IOException e) {
+            throw new DemoException(DemoException.Kind.INPUT, NAME, "cannot be read (" + e.getMessage() + ")", "choose the folder or zip of a bundle", e);
+        }
+        return out.toByteArray();
+    }
+
     /** Parses and checks the bytes of bundle.json. */
     public static Manifest parse(byte[] utf8) throws DemoException {
         if (utf8.length > MAX_BYTES) throw new DemoException(DemoException.Kind.INPUT, NAME, "is too large", utf8.length, "up to " + MAX_BYTES, FIX);
+        JsonValue json = Json.object(utf8, NAME);
+        String text = new String(utf8, StandardCharsets.UTF_8);
         try {
-            String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8)).toString();
-            JsonValue json = Json.parse(text);
             Object version = json.get("schema_version").raw();
             if (!(version instanceof Long) || (Long) version < 1 || (Long) version > SCHEMA_VERSION) {
                 throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "has an unknown schema_version", version, "1 to " + SCHEMA_VERSION,
                     "update the app, or export again with a version that it knows");
             }
             requireSeal(text, json.get("seal").string());
+            if ((Long) version == 1) refuseLaterMembers(json);
             return new Manifest(json, Digests.sha256(utf8));
-        } catch (CharacterCodingException e) {
-            throw new DemoException(DemoException.Kind.INPUT, NAME, "is not UTF-8", FIX, e);
         } catch (JsonException e) {
             throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "is not a manifest: " + e.getMessage(), FIX, e);
         }
+    }
+
+    /** What schema 2 added, which a reader of schema 1 would not know. */
+    private static void refuseLaterMembers(JsonValue json) throws JsonException {
+        json.refuse("pooling");
+        json.get("tokenizer").refuse("added_tokens", "single", "pair", "truncation_side");
     }
 
     /** The seal is the digest of the file with zeros in its place; one flipped bit in a label would be a wrong answer. */
@@ -83,9 +107,9 @@ public final class Manifest {
         recommendedThreads = recommended(json.get("recommended_call"));
         producer = producer(json.get("producer"));
         sourceName = source(json.get("source"));
-        List<String> paths = new ArrayList<>();
+        List<String> paths = new ArrayList<>(Arrays.asList(NAME, Bundle.SIGNATURE_NAME));
         for (FileEntry entry : everyFile()) paths.add(entry.path);
-        BundlePaths.check(paths);
+        BundlePaths.check(paths, Collections.emptyList());
     }
 
     /** Every file of the bundle but bundle.json itself. */
@@ -93,6 +117,23 @@ public final class Manifest {
         List<FileEntry> all = new ArrayList<>(files);
         all.addAll(artifacts);
         return all;
+    }
+
+    /** Refuses files with these sizes by path that are not exactly those that it lists; bundle.json and a signature go beside them. */
+    void requireExactly(Map<String, Long> sizes) throws DemoException {
+        if (sizes.getOrDefault(Bundle.SIGNATURE_NAME, 0L) > Bundle.MAX_SIGNATURE_BYTES) {
+            throw new DemoException(DemoException.Kind.INPUT, Bundle.SIGNATURE_NAME, "is too large", Bundle.FIX);
+        }
+        Set<String> unlisted = new TreeSet<>(sizes.keySet());
+        unlisted.removeAll(Arrays.asList(NAME, Bundle.SIGNATURE_NAME));
+        for (FileEntry entry : everyFile()) {
+            if (!sizes.containsKey(entry.path)) throw new DemoException(DemoException.Kind.INTEGRITY, entry.path, "is missing from the bundle", Bundle.FIX);
+            Bundle.requireSize(entry, sizes.get(entry.path));
+            unlisted.remove(entry.path);
+        }
+        if (!unlisted.isEmpty()) {
+            throw new DemoException(DemoException.Kind.INTEGRITY, unlisted.iterator().next(), "is in the bundle but not in its manifest", Bundle.FIX);
+        }
     }
 
     public long totalBytes() {

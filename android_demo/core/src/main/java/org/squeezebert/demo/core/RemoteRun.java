@@ -20,12 +20,15 @@ public final class RemoteRun {
     private static final long STATUS_EVERY_NANOS = 500_000_000L;
 
     private final Path root;
+    private final Path copies;
     private final Map<String, EngineProvider> providers;
     private final NanoClock clock;
     private final DeviceProbe device;
 
-    public RemoteRun(Path root, Map<String, EngineProvider> providers, NanoClock clock, DeviceProbe device) {
+    /** {@code copies}: a private folder, where a pushed bundle is opened from; others may write {@code root}. */
+    public RemoteRun(Path root, Path copies, Map<String, EngineProvider> providers, NanoClock clock, DeviceProbe device) {
         this.root = root;
+        this.copies = copies;
         this.providers = providers;
         this.clock = clock;
         this.device = device;
@@ -35,15 +38,17 @@ public final class RemoteRun {
     public BenchmarkResult execute(RunRequest request, BenchmarkRunner.Progress progress) throws DemoException {
         try {
             status(request, "running", 0, null);
-            Bundle bundle = Bundle.open(root.resolve(PUSHED).resolve(request.bundleDigest));
-            if (!bundle.manifest.digest.equals(request.bundleDigest)) {
-                throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "is another bundle's", bundle.manifest.digest, request.bundleDigest, "push the bundle again");
+            BundleStore store = new BundleStore(copies);
+            for (String left : store.digests()) store.delete(left); // by a killed process
+            String digest = store.install(new FolderSource(root.resolve(PUSHED).resolve(request.bundleDigest)));
+            try {
+                if (!digest.equals(request.bundleDigest)) {
+                    throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "is another bundle's", digest, request.bundleDigest, "push the bundle again");
+                }
+                return measure(request, store.open(digest), progress);
+            } finally {
+                store.delete(digest);
             }
-            Artifact artifact = artifact(bundle, request.artifactPath);
-            BenchmarkResult result = measure(request, bundle, artifact, progress);
-            write(request.runId + ".json", describe(request, artifact, result));
-            status(request, "done", 1, null);
-            return result;
         } catch (DemoException e) {
             status(request, "failed", 0, e.getMessage());
             throw e;
@@ -52,6 +57,14 @@ public final class RemoteRun {
             status(request, "failed", 0, wrapped.getMessage());
             throw wrapped;
         }
+    }
+
+    private BenchmarkResult measure(RunRequest request, Bundle bundle, BenchmarkRunner.Progress progress) throws DemoException {
+        Artifact artifact = artifact(bundle, request.artifactPath);
+        BenchmarkResult result = measure(request, bundle, artifact, progress);
+        write(request.runId + ".json", describe(request, artifact, result));
+        status(request, "done", 1, null);
+        return result;
     }
 
     private BenchmarkResult measure(RunRequest request, Bundle bundle, Artifact artifact, BenchmarkRunner.Progress progress) throws DemoException {

@@ -5,7 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.File;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -144,19 +149,130 @@ class BundleTest {
         assertEquals(0, root.toFile().list().length);
     }
 
+    private static BundleSource named(byte[] manifest) {
+        return new BundleSource() {
+            @Override
+            public void requireExactly(Manifest same) { }
+
+            @Override
+            public InputStream open(String path) throws IOException {
+                if (!path.equals(Manifest.NAME)) throw new FileNotFoundException(path);
+                return new ByteArrayInputStream(manifest);
+            }
+        };
+    }
+
+    private static List<Object> files(int count, long bytes) {
+        List<Object> files = new ArrayList<>();
+        String digest = Digests.sha256(new byte[0]);
+        for (int i = 0; i < count; i++) files.add(TestBundle.object("path", "huge" + i, "sha256", digest, "bytes", bytes));
+        return files;
+    }
+
     @Test
     void aPhoneWithoutRoomIsSaidBeforeAnythingIsCopied() throws Exception {
-        List<Object> files = new ArrayList<>();
-        for (String name : new String[] {"vocab.txt", "golden.json"}) {
-            byte[] bytes = made.files.get(name);
-            files.add(TestBundle.object("path", name, "sha256", Digests.sha256(bytes), "bytes", bytes.length));
-        }
-        files.add(TestBundle.object("path", "huge.bin", "sha256", Digests.sha256(new byte[0]), "bytes", 1L << 50));
-        made.manifest.put("files", files);
-        Path folder = made.write(temporary.resolve("bundle"));
-        Files.write(folder.resolve("huge.bin"), new byte[0]);
-        DemoException e = assertThrows(DemoException.class, () -> store.install(new FolderSource(folder)));
+        made.manifest.put("files", files(10_000, FileEntry.MAX_BYTES));
+        byte[] manifest = made.manifestBytes();
+        DemoException e = assertThrows(DemoException.class, () -> store.install(named(manifest)));
         assertSays(e, DemoException.Kind.ENVIRONMENT, "storage: is too full for this bundle (found ");
+        assertEquals(0, root.toFile().list().length);
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {Long.MAX_VALUE, Long.MAX_VALUE - 1, 1L << 62, (16L << 30) + 1})
+    void refusesSizesThatNoModelHas(long bytes) throws Exception {
+        made.manifest.put("files", files(2, bytes));
+        Path folder = made.write(temporary.resolve("bundle"));
+        assertSays(refusesFolder(), DemoException.Kind.INTEGRITY, "$.files[0].bytes is " + bytes);
+        assertThrows(DemoException.class, () -> store.install(new FolderSource(folder)));
+        assertThrows(DemoException.class, () -> importZip(zip("")));
+        assertEquals(0, root.toFile().list().length);
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {0, 1, 2, Integer.MAX_VALUE, 1L << 32, Long.MAX_VALUE})
+    void aCopyEndsWhateverItsLimit(long limit) throws Exception {
+        Digests.Copied copied = Digests.copy(new ByteArrayInputStream(new byte[3]), new ByteArrayOutputStream(), limit);
+        assertEquals(Math.min(3, limit + 1 < 0 ? 3 : limit + 1), copied.bytes);
+    }
+
+    @Test
+    void readsTheBytesThatItCompared() throws Exception {
+        Path folder = made.write(temporary.resolve("bundle"));
+        Bundle bundle = Bundle.open(folder);
+        byte[] vocabulary = made.files.get("vocab.txt");
+        assertArrayEquals(vocabulary, bundle.read("vocab.txt"));
+        byte[] other = vocabulary.clone();
+        other[0] ^= 1;
+        Files.write(folder.resolve("vocab.txt"), other);
+        assertSays(assertThrows(DemoException.class, () -> bundle.read("vocab.txt")), DemoException.Kind.INTEGRITY, "vocab.txt: SHA-256 mismatch");
+        assertSays(assertThrows(DemoException.class, bundle::tokenizer), DemoException.Kind.INTEGRITY, "vocab.txt: SHA-256 mismatch");
+        Files.write(folder.resolve("golden.json"), new byte[40]);
+        assertSays(assertThrows(DemoException.class, () -> GoldenCase.read(bundle)), DemoException.Kind.INTEGRITY, "golden.json: ");
+    }
+
+    @Test
+    void doesNotTakeALargeFileIntoMemory() throws Exception {
+        made.files.put("vocab.txt", new byte[(4 << 20) + 1]);
+        Bundle bundle = Bundle.open(made.write(temporary.resolve("bundle")));
+        assertSays(assertThrows(DemoException.class, bundle::tokenizer), DemoException.Kind.INPUT, "vocab.txt: is too large");
+    }
+
+    @Test
+    void anImportThatFailsLeavesTheInstalledBundleOfThatDigest() throws Exception {
+        Path folder = made.write(temporary.resolve("bundle"));
+        String digest = store.install(new FolderSource(folder));
+        Files.write(folder.resolve("vocab.txt"), new byte[made.files.get("vocab.txt").length]);
+        assertThrows(DemoException.class, () -> store.install(new FolderSource(folder)));
+        store.open(digest);
+    }
+
+    /** An engine that remembers the file that it was given. */
+    private static EngineProvider remembers(List<String> paths) {
+        return new EngineProvider() {
+            @Override
+            public String runtime() {
+                return "onnx";
+            }
+
+            @Override
+            public String version() {
+                return "0";
+            }
+
+            @Override
+            public InferenceEngine open(String path, Artifact artifact, int threads) throws DemoException {
+                paths.add(path);
+                throw new DemoException(DemoException.Kind.UNSUPPORTED, path, "is not run", "nothing");
+            }
+        };
+    }
+
+    @Test
+    void measuresAPrivateCopyOfWhatWasPushed() throws Exception {
+        String digest = Digests.sha256(made.manifestBytes());
+        Path pushed = Files.createDirectories(temporary.resolve("external/pushed")).resolve(digest);
+        made.write(pushed);
+        List<String> paths = new ArrayList<>();
+        DeviceProbe device = new DeviceProbe() {
+            @Override
+            public Map<String, Object> facts() {
+                return Collections.emptyMap();
+            }
+
+            @Override
+            public DeviceState state() {
+                return new DeviceState(0, 80, false, true);
+            }
+        };
+        RemoteRun run = new RemoteRun(temporary.resolve("external"), root, Collections.singletonMap("onnx", remembers(paths)), NanoClock.SYSTEM, device);
+        RunRequest request = new RunRequest("run", digest, "onnx/model.onnx", new BenchmarkProtocol(1, 8, 0, 1, 0));
+        assertThrows(DemoException.class, () -> run.execute(request, (fraction, latest) -> true));
+        assertEquals(Collections.singletonList(root.resolve(digest).resolve("onnx/model.onnx").toString()), paths);
+        assertEquals(0, root.toFile().list().length);
+        made.manifest.put("labels", Collections.singletonList("other"));
+        Files.write(pushed.resolve(Manifest.NAME), made.manifestBytes());
+        assertSays(assertThrows(DemoException.class, () -> run.execute(request, (fraction, latest) -> true)), DemoException.Kind.INTEGRITY, "is another bundle's");
         assertEquals(0, root.toFile().list().length);
     }
 
@@ -192,11 +308,17 @@ class BundleTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"../evil", "/evil", "a\\evil", "extra.txt", "bomb.bin", "base/../evil"})
+    @ValueSource(strings = {"../evil", "/evil", "a\\evil", "bomb.bin", "base/../evil"})
     void refusesHostileZips(String entry) throws Exception {
         File file = zip("", entry);
         assertSays(assertThrows(DemoException.class, () -> importZip(file)), DemoException.Kind.INPUT, "");
         assertEquals(0, root.toFile().list().length);
+    }
+
+    @Test
+    void refusesWhatTheManifestDoesNotList() throws Exception {
+        File file = zip("", "extra.txt");
+        assertSays(assertThrows(DemoException.class, () -> importZip(file)), DemoException.Kind.INTEGRITY, "extra.txt: is in the bundle but not in its manifest");
     }
 
     @Test
@@ -206,13 +328,13 @@ class BundleTest {
         File full = zip("", many);
         assertSays(assertThrows(DemoException.class, () -> importZip(full)), DemoException.Kind.INPUT, "too many entries");
         File outside = zip("folder/", "folder_evil/x");
-        assertSays(assertThrows(DemoException.class, () -> importZip(outside)), DemoException.Kind.INPUT, "outside its one folder");
+        assertSays(assertThrows(DemoException.class, () -> importZip(outside)), DemoException.Kind.INPUT, "holds no bundle.json");
         File text = temporary.resolve("text.zip").toFile();
         Files.write(text.toPath(), TestBundle.utf8("<html>error</html>"));
-        assertSays(assertThrows(DemoException.class, () -> importZip(text)), DemoException.Kind.INPUT, "picked.zip: is not a zip file");
+        assertSays(assertThrows(DemoException.class, () -> importZip(text)), DemoException.Kind.INPUT, "picked.zip: is not a plain zip file");
         File cut = zip("");
         Files.write(cut.toPath(), Arrays.copyOf(Files.readAllBytes(cut.toPath()), 300));
-        assertSays(assertThrows(DemoException.class, () -> importZip(cut)), DemoException.Kind.INPUT, "is not a zip file");
+        assertSays(assertThrows(DemoException.class, () -> importZip(cut)), DemoException.Kind.INPUT, "is not a plain zip file");
         made.files.clear();
         made.manifest.put("files", Collections.emptyList());
         File missing = zip("");

@@ -18,9 +18,26 @@ class JsonTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"", "{", "[1,]", "{\"a\":1,}", "{\"a\":1,\"a\":2}", "01", "1.", ".5", "+1", "NaN", "1e999", "\"\n\"", "\"\\x\"", "\"\\u12g4\"",
-        "[1] 2", "\uFEFF{}", "tru", "99999999999999999999", "'a'", "{a:1}"})
+        "[1] 2", "\uFEFF{}", "tru", "'a'", "\"\\u\uff10\uff10\uff14\uff11\"", "\"\\u\u0660\u0660\u0664\u0661\"", "\u0661", "\"\\ud800\"", "\"\\udc00\\ud800\"", "{a:1}"})
     void refusesWhatIsNotJson(String text) {
         assertTrue(assertThrows(JsonException.class, () -> Json.parse(text)).getMessage().contains(" at line "));
+    }
+
+    @Test
+    void readsWholeNumbersOfAnySizeButOnlyThoseOf64BitsAsOne() throws Exception {
+        assertEquals(Long.MAX_VALUE, Json.parse("9223372036854775807").whole());
+        assertEquals(1e30, Json.parse("1000000000000000000000000000000").number());
+        assertEquals("$ is a number of over 64 bits, not a whole number", assertThrows(JsonException.class, () -> Json.parse("9223372036854775808").whole()).getMessage());
+        String digits = String.join("", Collections.nCopies(4300, "1"));
+        assertThrows(JsonException.class, () -> Json.parse(digits).number());
+        assertThrows(JsonException.class, () -> Json.parse(digits + "1"));
+    }
+
+    @Test
+    void nestsUpTo64Levels() throws Exception {
+        String open = String.join("", Collections.nCopies(64, "["));
+        Json.parse(open + open.replace('[', ']'));
+        assertThrows(JsonException.class, () -> Json.parse("[" + open + open.replace('[', ']') + "]"));
     }
 
     @Test

@@ -1,5 +1,8 @@
 package org.squeezebert.demo.desktop;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.Collections;
 import java.util.HashMap;
@@ -18,7 +21,7 @@ public final class RunBenchmark {
     private RunBenchmark() { }
 
     /** Arguments: FOLDER, then NAME=VALUE for each extra that the app takes. */
-    public static void main(String[] arguments) throws DemoException {
+    public static void main(String[] arguments) throws DemoException, IOException {
         Map<String, String> extras = new HashMap<>();
         for (String argument : arguments) {
             int equals = argument.indexOf('=');
@@ -38,7 +41,8 @@ public final class RunBenchmark {
                 return new DeviceState(0, 80, false, true);
             }
         };
-        new RemoteRun(Paths.get(arguments[0]), EngineProvider.installed(), NanoClock.SYSTEM, device).execute(request, (fraction, latest) -> true);
+        Path copies = Files.createTempDirectory("measured");
+        new RemoteRun(Paths.get(arguments[0]), copies, EngineProvider.installed(), NanoClock.SYSTEM, device).execute(request, (fraction, latest) -> true);
     }
 
     private static int number(Map<String, String> extras, String name) {
