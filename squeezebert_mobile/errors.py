@@ -21,7 +21,9 @@ class SqueezeBertMobileError(Exception):
         named = (("found", self.found), ("expected", self.expected))
         facts = [f"{name} {value}" for name, value in named if value is not None]
         detail = f" ({', '.join(facts)})" if facts else ""
-        return " ".join(f"{self.file}: {self.what}{detail}; fix: {self.fix}".split())
+        line = " ".join(f"{self.file}: {self.what}{detail}; fix: {self.fix}".split())
+        # Names in files are whatever their writer liked, and this goes to a terminal.
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class UsageError(SqueezeBertMobileError):

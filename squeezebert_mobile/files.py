@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isinf
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,9 @@ SUMS_NAME = "SHA256SUMS"
 MAX_BYTES = 16 * 1024**3
 MAX_JSON_BYTES = 32 * 1024**2
 _ORIGINAL = "replace it with the original file"
+# As the app's reader: a bundle nests six levels.
+_MAX_DEPTH = 64
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 
 
@@ -137,8 +141,9 @@ def read_json_list(path: Path) -> list[object]:
 def parse_json(data: bytes, file: str | Path) -> dict[str, object]:
     """The JSON object in ``data``; ``file`` names it in errors.
 
-    Raises InputFileError for a byte order mark, other encodings than UTF-8, NaN, duplicate keys, a malformed, too
-    deeply nested or non-object file, with line and column where there is one.
+    Raises InputFileError for a byte order mark, other encodings than UTF-8, NaN and what is too large for a float,
+    duplicate keys, half surrogate pairs, a malformed, too deeply nested or non-object file, with line and column where
+    there is one.
     """
     value = _parse(data, file)
     if not isinstance(value, dict):
@@ -153,22 +158,56 @@ def _parse(data: bytes, file: str | Path) -> object:
     def reject_constant(name: str) -> NoReturn:
         raise InputFileError(file, f"contains {name}, which JSON does not have", fix="replace it by a number")
 
+    def finite(text: str) -> float:
+        if isinf(value := float(text)):
+            raise InputFileError(file, f"contains {text[:20]}, which is out of range", fix="replace it by a number")
+        return value
+
     def reject_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
         result: dict[str, object] = {}
         for key, value in pairs:
             if key in result:
-                raise InputFileError(file, f"has the key {key!r} twice", fix="keep one of them")
+                raise InputFileError(file, f"has the key {key[:100]!r} twice", fix="keep one of them")
             result[key] = value
         return result
 
     try:
-        return json.loads(data.decode(), parse_constant=reject_constant, object_pairs_hook=reject_duplicates)
+        value = json.loads(
+            data.decode(), parse_float=finite, parse_constant=reject_constant, object_pairs_hook=reject_duplicates
+        )
     except UnicodeDecodeError as error:
         raise InputFileError(file, f"is not UTF-8 at byte {error.start}", fix=_ORIGINAL) from None
     except RecursionError:
         raise InputFileError(file, "is nested too deeply", fix=_ORIGINAL) from None
     except ValueError as error:
         raise InputFileError(file, f"is not JSON: {error}", fix=_ORIGINAL) from None
+    _require_portable(value, data, file)
+    return value
+
+
+def _require_portable(value: object, data: bytes, file: str | Path) -> None:
+    """Refuse what other readers do not take, or not alike."""
+    if _is_deeper(value, _MAX_DEPTH):
+        raise InputFileError(file, "is nested too deeply", expected=f"up to {_MAX_DEPTH} levels", fix=_ORIGINAL)
+    if _SURROGATE.search(data) and not _is_unicode(value):
+        raise InputFileError(file, "has half a surrogate pair in a text", fix=_ORIGINAL)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """True where more than so many lists and objects lie inside each other."""
+    level = [value]
+    for _ in range(levels):
+        inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+    return bool(level)
+
+
+def _is_unicode(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def dump_json(value: Mapping[str, object]) -> bytes:

@@ -12,12 +12,14 @@ from squeezebert_mobile.bundle import manifest, paths
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact, FileEntry, Manifest
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, IntegrityError, UsageError
-from squeezebert_mobile.files import MAX_JSON_BYTES, require_digest, sha256, sha256_file
+from squeezebert_mobile.files import require_digest, sha256, sha256_file
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 # The one file that bundle.json does not list, since it is made over all the others (`signing`).
 SIGNATURE_NAME = "model.sig"
 MAX_SIGNATURE_BYTES = 1 << 20
+# Real ones have 0.1 MB; on a phone, JSON takes thirty times its size in memory.
+MAX_MANIFEST_BYTES = 4 << 20
 _FIX = "copy or export the bundle again"
 _GIVE = "give the folder or zip that export wrote"
 
@@ -96,7 +98,7 @@ def describe(sizes: Mapping[str, int], read_manifest: Callable[[], bytes], folde
     """
     if MANIFEST_NAME not in sizes:
         raise InputFileError(folder / MANIFEST_NAME, "is missing", fix=_GIVE)
-    for name, limit in ((MANIFEST_NAME, MAX_JSON_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
+    for name, limit in ((MANIFEST_NAME, MAX_MANIFEST_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
         if sizes.get(name, 0) > limit:
             what, expected = "is too large", f"up to {limit} bytes"
             raise InputFileError(folder / name, what, found=sizes[name], expected=expected, fix=_FIX)

@@ -9,12 +9,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from squeezebert_mobile.errors import IntegrityError
-from squeezebert_mobile.files import dump_json, parse_json, require_digest, sha256
+from squeezebert_mobile.files import MAX_BYTES, dump_json, parse_json, require_digest, sha256
 from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
 
 SCHEMA_VERSION = 2
@@ -33,7 +33,12 @@ PostProcessing = Literal[
     "none", "softmax", "sigmoid", "regression", "entity-spans", "answer-span", "mask-fillings", "choice"
 ]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
+# The app has 32 bits for what it counts or holds in memory, else 64.
+_INT = 1 << 31
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Size = Annotated[int, Field(ge=0, le=MAX_BYTES)]
+Index = Annotated[int, Field(ge=0, lt=_INT)]
+Length = Annotated[int, Field(ge=1, lt=_INT)]
 
 
 class Record(BaseModel):
@@ -50,7 +55,7 @@ class FileEntry(Record):
 
     path: Annotated[str, Field(min_length=1, max_length=255)]
     sha256: Sha256
-    bytes: Count
+    bytes: Size
 
 
 class Source(Record):
@@ -66,7 +71,7 @@ class Source(Record):
 class AddedToken(Record):
     """A token that is found in the text before WordPiece runs; flags as in ``tokenizers.AddedToken``."""
 
-    id: Count
+    id: Index
     content: Annotated[str, Field(min_length=1)]
     special: bool
     normalized: bool
@@ -79,8 +84,8 @@ class Slot(Record):
     """A place in a row: the token ``token_id`` where ``sequence`` is -1, else all tokens of text 0 or 1."""
 
     sequence: Literal[-1, 0, 1]
-    token_id: Count | None
-    type_id: Count
+    token_id: Index | None
+    type_id: Index
 
 
 class TokenizerFacts(Record):
@@ -92,20 +97,36 @@ class TokenizerFacts(Record):
     ``[CLS] text [SEP] pair [SEP]`` with type 1 for the pair and its [SEP]. An id is null where there is no such token.
     """
 
-    vocab_size: Count
+    vocab_size: Length
     lowercase: bool
     strip_accents: bool
     tokenize_chinese_chars: bool
-    max_length: Annotated[int, Field(ge=2)]
+    max_length: Annotated[int, Field(ge=2, lt=_INT)]
     truncation_side: Literal["left", "right"] = "right"
-    pad_token_id: Count | None
-    unk_token_id: Count
-    cls_token_id: Count | None
-    sep_token_id: Count | None
-    mask_token_id: Count | None
+    pad_token_id: Index | None
+    unk_token_id: Index
+    cls_token_id: Index | None
+    sep_token_id: Index | None
+    mask_token_id: Index | None
     added_tokens: tuple[AddedToken, ...] = ()
     single: tuple[Slot, ...] = ()
     pair: tuple[Slot, ...] = ()
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Raise ValueError for an id that no token has, and for a row that does not hold each text once, in order."""
+        slots = [*self.single, *self.pair]
+        if any((slot.sequence < 0) == (slot.token_id is None) for slot in slots):
+            raise ValueError("a place in a row is neither a token nor a text")
+        for row, texts in ((self.single, [0]), (self.pair, [0, 1])):
+            if row and [slot.sequence for slot in row if slot.sequence >= 0] != texts:
+                raise ValueError("a row does not hold each text once, in order")
+        named = [self.pad_token_id, self.unk_token_id, self.cls_token_id, self.sep_token_id, self.mask_token_id]
+        added = {token.id for token in self.added_tokens}
+        for token_id in [*named, *(slot.token_id for slot in slots)]:
+            if token_id is not None and token_id >= self.vocab_size and token_id not in added:
+                raise ValueError(f"the id {token_id} has no token")
+        return self
 
 
 class TensorSpec(Record):
@@ -113,7 +134,7 @@ class TensorSpec(Record):
 
     name: str
     dtype: Literal["int64", "float32"]
-    axes: tuple[str | int, ...]
+    axes: Annotated[tuple[str | Length, ...], Field(min_length=1)]
 
 
 class LayerCount(Record):
@@ -165,7 +186,7 @@ class Parity(Record):
     max_abs: float
     psnr_db: float | None
     argmax_agreement: Annotated[float, Field(ge=0, le=1)]
-    cases: Count
+    cases: Index
 
 
 class Artifact(Record):
@@ -173,12 +194,12 @@ class Artifact(Record):
 
     path: Annotated[str, Field(min_length=1, max_length=255)]
     sha256: Sha256
-    bytes: Count
+    bytes: Size
     runtime: Runtime
     precision: Precision
     version: str
-    batch: int | None
-    max_length: Annotated[int, Field(ge=1)]
+    batch: Length | None
+    max_length: Length
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     inventory: Inventory
@@ -196,9 +217,9 @@ class Artifact(Record):
 class RecommendedCall(Record):
     """The call that is fastest and whose result does not depend on the other texts in the batch."""
 
-    batch: Annotated[int, Field(ge=1)]
+    batch: Length
     padding: Literal["none", "longest"]
-    threads: Annotated[int, Field(ge=1)]
+    threads: Length
 
 
 class PoolingFacts(Record):
@@ -254,7 +275,8 @@ def parse(data: bytes, file: str | Path) -> Manifest:
         raise IntegrityError(file, what, found=found, expected=f"1 to {SCHEMA_VERSION}", fix=fix)
     _require_seal(data, values.pop(_SEAL, None), file)
     described = validated(Manifest, json.dumps(values), file, "a manifest")
-    if described != Manifest.model_validate(_values(described)):
+    said = described.model_dump(exclude_unset=True)
+    if version == 1 and said != described.model_dump(exclude_unset=True, exclude=_SINCE_2):
         what = "is not a manifest: it says what schema_version 1 cannot"
         raise IntegrityError(file, what, fix="export the bundle again")
     return described

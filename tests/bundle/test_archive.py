@@ -167,9 +167,9 @@ def test_an_archive_may_have_the_longest_comment_and_files_that_look_like_its_en
 
 
 def test_a_manifest_is_read_up_to_its_limit(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundles, "MAX_JSON_BYTES", len(FILES["bundle.json"]))
+    monkeypatch.setattr(bundles, "MAX_MANIFEST_BYTES", len(FILES["bundle.json"]))
     archive.unpack(packed, tmp_path / "new")
-    monkeypatch.setattr(bundles, "MAX_JSON_BYTES", len(FILES["bundle.json"]) - 1)
+    monkeypatch.setattr(bundles, "MAX_MANIFEST_BYTES", len(FILES["bundle.json"]) - 1)
     refused(packed, "bundle.json: is too large")
 
 

@@ -22,7 +22,7 @@ from squeezebert_mobile.errors import (
     SqueezeBertMobileError,
     UsageError,
 )
-from squeezebert_mobile.files import MAX_JSON_BYTES, dump_json, read_json
+from squeezebert_mobile.files import dump_json, read_json
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_folder_nested_deeper_than_any_bundle_is_refused(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "limit"), [("bundle.json", MAX_JSON_BYTES), ("model.sig", bundles.MAX_SIGNATURE_BYTES)]
+    ("name", "limit"), [("bundle.json", bundles.MAX_MANIFEST_BYTES), ("model.sig", bundles.MAX_SIGNATURE_BYTES)]
 )
 def test_a_manifest_or_signature_over_its_limit_is_not_read(folder: Path, name: str, limit: int) -> None:
     with (folder / name).open("ab") as file:
@@ -167,7 +167,8 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, object]], object], type[SqueezeBer
     "drive": (rename_first("c:model"), InputFileError, "character"),
     "reserved": (rename_first("onnx/CON.txt"), InputFileError, "reserved"),
     "trailing dot": (rename_first("config."), InputFileError, "reserved"),
-    "not composed": (rename_first("cafe\u0301"), InputFileError, "NFC"),
+    "not ASCII": (rename_first("caf\u00e9"), InputFileError, "character"),
+    "file and folder": (rename_first("vocab.txt/x"), InputFileError, "which are a file and a folder"),
     "case collision": (rename_first("VOCAB.txt"), InputFileError, "differ only in case"),
     "twice": (rename_first("vocab.txt"), InputFileError, "twice"),
     "manifest itself": (rename_first("bundle.json"), InputFileError, "twice"),
@@ -184,7 +185,7 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, object]], object], type[SqueezeBer
     "unknown key": (lambda v: v.update(surprise=1), IntegrityError, "surprise"),
     "short digest": (lambda v: v["files"][0].update(sha256="abc"), IntegrityError, r": files\.0\.sha256: "),  # type: ignore[index]
     "negative size": (lambda v: v["files"][0].update(bytes=-1), IntegrityError, "bytes"),  # type: ignore[index]
-    "nested too deeply": (lambda v: v.update(labels=nested(300)), IntegrityError, "is not a manifest: the top: "),
+    "nested too deeply": (lambda v: v.update(labels=nested(300)), InputFileError, "is nested too deeply"),
     "unknown runtime": (lambda v: v["artifacts"][0].update(runtime="tvm"), IntegrityError, "runtime"),  # type: ignore[index]
 }
 
@@ -214,10 +215,9 @@ def test_a_seal_that_is_none_is_refused(folder: Path, seal: object) -> None:
         bundles.read(folder)
 
 
-@pytest.mark.parametrize("seal", [b"", b'"seal": "\\ud800",'], ids=["none", "a lone surrogate"])
-def test_a_manifest_without_a_seal_is_refused(folder: Path, seal: bytes) -> None:
+def test_a_manifest_without_a_seal_is_refused(folder: Path) -> None:
     data = dump_json(described().model_dump(mode="json"))
-    (folder / "bundle.json").write_bytes(data.replace(b"{", b"{" + seal, 1))
+    (folder / "bundle.json").write_bytes(data)
     with pytest.raises(IntegrityError, match="seal"):
         bundles.read(folder)
 
