@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint lock clean mutation android-test android-test-sdks test-all android-apk
+.PHONY: install demo test lint lock clean mutation fuzz android-test android-test-sdks test-all android-apk
 
 install: $(STAMP)
 
@@ -70,6 +70,12 @@ test-all: lint
 # Seeded faults in the modules that a promise rests on, and how many of them the tests notice: tests/helpers/mutants.py.
 mutation: install
 	$(BIN)/python tests/helpers/mutants.py --children $(WORKERS) $(MODULES)
+
+# Files made by grammars, for Python's readers and, where there are Java and Maven, the app's: SECONDS=3600 by hand.
+SECONDS ?= 10
+SEED ?= 0
+fuzz: install
+	$(BIN)/python tests/helpers/corpus/readers.py --seconds $(SECONDS) --seed $(SEED)
 
 # The app, its APKs and phones, as far as the tools are there; of these `make test` runs the app on the JVM.
 android-test: install

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import math
+import random
 import re
 import shutil
 import subprocess
@@ -11,19 +12,16 @@ import tomllib
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
-from itertools import chain
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tiny
 from android_tools import DEMO, TOOLS, load
 from checkout import ROOT
+from corpus import manifests, readers
 from tiny import SAMPLES, SMALL
 
-from squeezebert_mobile.bundle import manifest
-from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, Entity, LabelScore, Result, Similarity
 from squeezebert_mobile.run.predict import Sample, predict
@@ -101,10 +99,16 @@ JVM = {"java": "openjdk-17-jdk-headless", "mvn": "maven", "aapt2": "aapt"}
 APK = {"npm": "npm", "aapt": "aapt", "dexdump": "dexdump", "readelf": "binutils"}
 
 
-def maven(*arguments: str) -> None:
-    """``mvn test``, one at a time: two would compile into the same folders."""
+@contextmanager
+def building() -> Iterator[None]:
+    """One Maven at a time: two would compile into the same folders."""
     with (DEMO / "pom.xml").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def maven(*arguments: str) -> None:
+    with building():
         command = ["mvn", "-q", "-B", "-ntp", "-T1", "test", *arguments]
         result = subprocess.run(command, cwd=DEMO, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-5000:]
@@ -163,46 +167,26 @@ def test_the_screen_of_every_task_shows_what_python_answers(tmp_path: Path) -> N
     maven("-pl", "app", "-am", "-Dtest=EveryTask", "-Dsurefire.failIfNoSpecifiedTests=false", f"-Dtasks.dir={tmp_path}")
 
 
-STRANGE = (None, True, -1, 0, 1, 1.5, "", "x", "e\u0301", [], {}, ["x"], [1], "A" * 300)
+@pytest.fixture(scope="module")
+def java_readers() -> list[str]:
+    """The command of the app's readers of bundles."""
+    require(java=JVM["java"], mvn=JVM["mvn"])
+    with building():
+        return readers.java_command()
 
 
-def changed(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """A JSON object or list with one change somewhere in it, for every place and change, with the name of each."""
-    for key in list(values) if isinstance(values, dict) else range(len(values)):
-        place = f"{path}/{key}"
-        inner = changed(values[key], place) if isinstance(values[key], dict | list) else ()
-        for name, other in chain(inner, ((f"{place} = {strange!r}", strange) for strange in STRANGE)):
-            copy = values.copy()
-            copy[key] = other
-            yield name, copy
-        copy = values.copy()
-        del copy[key]
-        yield f"without {place}", copy
-    if isinstance(values, dict):
-        yield f"{path}/later", {**values, "later": 1}
+def test_the_app_and_python_make_the_same_of_each_case(java_readers: list[str], tmp_path: Path) -> None:
+    cases = [*readers.by_hand(), *readers.generated(random.Random(0), 400)]
+    assert readers.compare(cases, java_readers, tmp_path) == []
 
 
 @pytest.mark.slow
-def test_the_app_refuses_every_manifest_that_python_refuses(tmp_path: Path) -> None:
-    require(java=JVM["java"], mvn=JVM["mvn"])
-    whole = json.loads((ROOT / "tests/data/bundle_v1/bundle.json").read_bytes())
-    del whole["seal"]
-    places, accepted = {}, set()
-    for number, (place, values) in enumerate(changed(whole)):
-        name = f"{number}.json"
-        data = manifest.sealed(values)
-        (tmp_path / name).write_bytes(data)
-        places[name] = place
-        with suppress(SqueezeBertMobileError):
-            manifest.parse(data, name)
-            accepted.add(name)
-    command = ["java", "-cp", load("java_and_python").class_path(), "org.squeezebert.demo.desktop.Manifests", tmp_path]
-    taken = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    assert len(accepted) > 200 and len(places) - len(accepted) > 1500
-    # It lets an inventory pass, of which it shows nothing: what a later version adds there stops no installed app.
-    assert [places[name] for name in taken - accepted if "/inventory" not in places[name]] == []
-    # The app also refuses, while it parses, what Python refuses when it reads the files, such as paths.
-    assert len(taken) > 0.8 * len(accepted)
+def test_the_app_and_python_take_the_same_of_all_manifests_with_one_change(
+    java_readers: list[str], tmp_path: Path
+) -> None:
+    cases = [("manifest", case) for case in manifests.everywhere()]
+    assert len(cases) > 6000
+    assert readers.compare(cases, java_readers, tmp_path) == []
 
 
 @pytest.mark.slow
