@@ -164,13 +164,16 @@ def _several(table: Table, columns: Columns, labels: Labels) -> tuple[tuple[floa
     if are_vectors(lists, len(labels.names)):
         return tuple(tuple(float(value_of(item) or 0) for item in items) for items in lists)
     rows = iter(lists)
-    return table.map(lambda _: _vector(next(rows), labels))
+    # Where nothing but 0 and 1 occurs, two of them may be ids or a vector that is too short.
+    unclear = labels.has_ids and all(is_binary(item) for items in lists for item in items)
+    return table.map(lambda _: _vector(next(rows), labels, most=1 if unclear else len(labels.names)))
 
 
-def _vector(items: list[object], labels: Labels) -> tuple[float, ...]:
+def _vector(items: list[object], labels: Labels, most: int) -> tuple[float, ...]:
     ids = [labels.id(item) for item in items]
-    if len(set(ids)) < len(ids):
-        raise CellError(f"has {shown(items)}: a label twice, and no 0 or 1 for each of {len(labels.names)} labels")
+    if len(set(ids)) < len(ids) or len(ids) > most:
+        what = f"has {shown(items)}, which are neither different labels nor 0 or 1 for each of {len(labels.names)}"
+        raise CellError(what)
     return tuple(float(index in ids) for index in range(len(labels.names)))
 
 

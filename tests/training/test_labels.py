@@ -186,6 +186,15 @@ def test_each_way_to_write_several_labels_is_the_vector_that_transformers_trains
     assert torch.allclose(loss, binary_cross_entropy_with_logits(logits, torch.tensor(floats)))
 
 
+def test_lists_of_ids_are_read_where_they_cannot_be_vectors() -> None:
+    assert targets(table_of([2, 0], [1], [], [0, 1], column="labels"), TOXIC) == [
+        (1.0, 0.0, 1.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0, 0.0),
+    ]  # fmt: skip
+    assert targets(table_of([1], [0], [], column="labels"), TOXIC) == [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0,) * 3]
+    stars = SqueezeBertConfig(id2label=("0", "1"), problem_type=TOXIC.problem_type)
+    assert targets(table_of([1], ["0", "1"], column="labels"), stars) == [(0.0, 1.0), (1.0, 1.0)]
+
+
 def test_columns_of_zero_and_one_are_given_by_name_in_any_order_and_name_a_new_head() -> None:
     rows = ({"text": "x", "threat": "1", "toxic": "0", "insult": "1.0"}, {"text": "x", "threat": 0, "toxic": True,
             "insult": False})  # fmt: skip
@@ -200,8 +209,11 @@ def test_columns_of_zero_and_one_are_given_by_name_in_any_order_and_name_a_new_h
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([[1, 0, 0], [1, 0]], "row 1: .*a label twice, and no 0 or 1 for each of 3 labels"),
-        ([[0, 1], [1, 0, 0]], "row 2: .*a label twice"),
+        ([[1, 0, 0], [1, 0]], "row 1: .*neither different labels nor 0 or 1 for each of 3"),
+        ([[1, 0]], "row 1: .*'.1, 0.', which are neither"),
+        ([[1], [0, 1]], "row 2: .*'.0, 1.', which are neither"),
+        ([[2], [1, 0, 0]], "row 2: .*neither"),
+        ([["toxic", "toxic"]], "row 1: .*neither"),
         ([[0.5, 1, 0]], "row 1: .*0.5"),
         (["toxic,insult"], "row 1: .*write it as a JSON list"),
         (["['toxic', 'insult'"], "row 1: .*neither JSON nor a Python list"),
