@@ -1,10 +1,12 @@
 """The SqueezeBERT configuration: Hugging Face's keys and defaults, every value checked, no torch."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -28,7 +30,9 @@ _CHANNELS = range(1, 65_536 + 1)
 _ROWS = range(1, 4_194_304 + 1)
 _GROUP_KEYS = ("q_groups", "k_groups", "v_groups", "post_attention_groups", "intermediate_groups", "output_groups")
 _WHOLE_NUMBERS = {
-    **dict.fromkeys(("hidden_size", "num_attention_heads", "intermediate_size", "embedding_size"), _CHANNELS),
+    # Normalized alone, one channel would be the same whatever the text says.
+    **dict.fromkeys(("hidden_size", "embedding_size"), _CHANNELS[1:]),
+    **dict.fromkeys(("num_attention_heads", "intermediate_size"), _CHANNELS),
     **dict.fromkeys(_GROUP_KEYS, _CHANNELS),
     **dict.fromkeys(("vocab_size", "max_position_embeddings", "type_vocab_size"), _ROWS),
     "num_hidden_layers": range(1, 1_024 + 1),
@@ -105,7 +109,7 @@ class SqueezeBertConfig:
     def check(self) -> None:
         """Raise UnsupportedModelError for the first value that no SqueezeBERT can have."""
         for key, found, expected in _faults(self):
-            _refuse(key, found, expected)
+            _refuse(key, found, expected, _step(key, getattr(self, key), expected))
 
     @property
     def num_labels(self) -> int:
@@ -214,6 +218,7 @@ class SqueezeBertConfig:
 
 
 _KEYS = tuple(item.name for item in fields(SqueezeBertConfig))
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # Views of id2label, which are set and written but are no values of their own.
 _LABEL_KEYS = ("num_labels", "label2id")
 
@@ -241,6 +246,8 @@ def _faults(config: SqueezeBertConfig) -> Iterator[tuple[str, object, str]]:
             yield divisor, getattr(config, divisor), f"a divisor of {dividend}, {getattr(config, dividend)}"
     if twice := [label for label, count in Counter(config.labels).items() if count > 1]:
         yield "id2label", f"{twice[0]!r} twice", "distinct names"
+    if spoilt := [label for label in config.labels if _SURROGATE.search(label)]:
+        yield "id2label", ascii(spoilt[0]), "text that UTF-8 can hold"
     if not config.id2label:
         yield "id2label", "no labels", "at least one"
 
@@ -262,11 +269,37 @@ def _not_whole(config: SqueezeBertConfig, key: str, allowed: range) -> Iterator[
         yield key, repr(value), f"a whole number from {allowed[0]} to {allowed[-1]}"
 
 
-def _refuse(key: str, found: object, expected: str) -> NoReturn:
-    text = str(found)
-    shown = text if len(text) <= 80 else f"{text[:77]}..."
-    what, fix = f"{key} is not valid", f"correct {key}"
-    raise UnsupportedModelError(CONFIG_NAME, what, found=shown, expected=expected, fix=fix)
+def _refuse(key: str, found: object, expected: str, fix: str) -> NoReturn:
+    raise UnsupportedModelError(CONFIG_NAME, f"{key} is not valid", found=_short(found), expected=expected, fix=fix)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _step(key: str, value: object, expected: str) -> str:
+    """What to do about a value that breaks its rule."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?|true|false", value, re.IGNORECASE):
+        return f"write {_short(value)} without quotes"
+    match key:
+        case "hidden_act" | "problem_type":
+            known = ACTIVATIONS if key == "hidden_act" else PROBLEM_TYPES
+            # Names of other functions look alike, too; a problem's type may be cut short.
+            likeness = 1 if key == "hidden_act" else 0.5
+            alike = get_close_matches(str(value).lower().replace("-", "_"), known, n=1, cutoff=likeness)
+            return f"write {alike[0]}" if alike else f"write {expected}, as the model was trained"
+        case "pad_token_id":
+            return "write null, or the id of [PAD] in the vocabulary"
+        case "id2label":
+            return 'give each id a name of its own, as {"0": "no", "1": "yes"}'
+        case "hidden_dropout_prob" | "attention_probs_dropout_prob" | "initializer_range" | "layer_norm_eps":
+            return f"write {expected}"
+        case "bos_token_id" | "eos_token_id":
+            return f"write {expected}"
+        case _ if key in _SWITCHES:
+            return f"write {expected}"
+    return f"give {key} the value that these weights were made with: take their own {CONFIG_NAME}"
 
 
 def _require_squeezebert(values: Mapping[str, object], file: str | Path) -> None:
@@ -286,7 +319,7 @@ def _labels(values: Mapping[str, object]) -> object:
         return _numbered(2 if count is None else _label_count(count))
     names = _label_names(_inverted(ids) if mapping is None else mapping)
     if count is not None and count != len(names):
-        _refuse("num_labels", repr(count), f"the {len(names)} of id2label")
+        _refuse("num_labels", repr(count), f"the {len(names)} of id2label", "remove num_labels: id2label says it")
     return names
 
 
@@ -296,7 +329,8 @@ def _numbered(count: int) -> dict[int, str]:
 
 def _label_count(number: object) -> int:
     if type(number) is not int or not 1 <= number <= _CHANNELS[-1]:
-        _refuse("num_labels", repr(number), f"a whole number from 1 to {_CHANNELS[-1]}")
+        expected = f"a whole number from 1 to {_CHANNELS[-1]}"
+        _refuse("num_labels", repr(number), expected, "write the number of the classifier's outputs, without quotes")
     return number
 
 
@@ -308,25 +342,27 @@ def _label_names(value: object) -> tuple[str, ...]:
     if isinstance(value, (list, tuple)):
         value = dict(enumerate(value))
     if not isinstance(value, Mapping):
-        _refuse("id2label", type(value).__name__, "an object of id and label")
+        _refuse("id2label", type(value).__name__, "an object of id and label", 'write it as {"0": "no", "1": "yes"}')
     by_id = {str(key): label for key, label in value.items()}
     expected = [str(index) for index in range(len(value))]
     if set(by_id) != set(expected):
-        _refuse("id2label", f"ids {', '.join(by_id)}", f"ids 0 to {len(value) - 1}, one label each")
+        numbered = json.dumps({str(index): label for index, label in enumerate(value.values())}, default=str)
+        fix = f"number them from 0: {_short(numbered)}"
+        _refuse("id2label", f"ids {', '.join(by_id)}", f"ids 0 to {len(value) - 1}, one label each", fix)
     labels = [by_id[key] for key in expected]
     return _strings([json.dumps(x) if isinstance(x, (int, float)) else x for x in labels], "id2label")
 
 
 def _inverted(ids: object) -> dict[object, object]:
     if not isinstance(ids, Mapping):
-        _refuse("label2id", type(ids).__name__, "an object of label and id")
+        _refuse("label2id", type(ids).__name__, "an object of label and id", 'write it as {"no": 0, "yes": 1}')
     return {str(id_): label for label, id_ in ids.items()}
 
 
 def _strings(values: object, key: str) -> tuple[str, ...]:
     if not isinstance(values, (list, tuple)):
-        _refuse(key, type(values).__name__, "a list of strings")
+        _refuse(key, type(values).__name__, "a list of strings", f"write it as {json.dumps([str(values)])[:80]}")
     others = [value for value in values if not isinstance(value, str)]
     if others:
-        _refuse(key, repr(others[0]), "strings")
+        _refuse(key, repr(others[0]), "strings", "write each as text in double quotes")
     return tuple(values)

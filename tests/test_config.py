@@ -144,7 +144,7 @@ def test_a_pipe_that_nobody_fills(tmp_path: Path) -> None:
         ({"intermediate_size": 3073}, "intermediate_groups is not valid (found 4, expected a divisor of intermed"),
         ({"output_groups": 3072}, "output_groups is not valid (found 3072, expected a divisor of hidden_size"),
         ({"num_attention_heads": 7}, "num_attention_heads is not valid (found 7, expected a divisor of hidden_size"),
-        ({"hidden_size": -768}, "hidden_size is not valid (found -768, expected a whole number from 1"),
+        ({"hidden_size": -768}, "hidden_size is not valid (found -768, expected a whole number from 2"),
         ({"num_hidden_layers": 0}, "num_hidden_layers is not valid (found 0"),
         ({"num_hidden_layers": 10**9}, "num_hidden_layers is not valid (found 1000000000"),
         ({"vocab_size": 10**4000}, "vocab_size is not valid"),
@@ -367,3 +367,29 @@ def test_any_values_make_a_config_or_an_error(values: dict[str, object]) -> None
         assert str(error).startswith("config.json: ")  # noqa: PT017 - most inputs are refused, some are not
     else:
         assert SqueezeBertConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        ({"id2label": {"1": "no", "2": "yes"}}, 'number them from 0: {"0": "no", "1": "yes"}'),
+        ({"id2label": {"0": "a", "1": "a"}}, "give each id a name of its own"),
+        ({"id2label": "no"}, 'write it as {"0": "no", "1": "yes"}'),
+        ({"num_labels": 3, "id2label": {"0": "a"}}, "remove num_labels"),
+        ({"vocab_size": "30522"}, "write 30522 without quotes"),
+        ({"layer_norm_eps": "1e-12"}, "write 1e-12 without quotes"),
+        ({"tie_word_embeddings": "true"}, "write true without quotes"),
+        ({"pad_token_id": -1}, "write null, or the id of [PAD]"),
+        ({"hidden_act": "GELU"}, "write gelu"),
+        ({"problem_type": "multi-label"}, "write multi_label_classification"),
+        ({"architectures": "SqueezeBertModel"}, 'write it as ["SqueezeBertModel"]'),
+        ({"q_groups": 5}, "give q_groups the value that these weights were made with"),
+    ],
+)
+def test_how_a_key_is_corrected(tmp_path: Path, values: dict[str, object], step: str) -> None:
+    refused(write(tmp_path, values), UnsupportedModelError, f"fix: {step}")
+
+
+def test_a_label_that_utf8_cannot_hold(tmp_path: Path) -> None:
+    values = {"id2label": {"0": "\ud800", "1": "b"}}
+    refused(write(tmp_path, values), UnsupportedModelError, r"found '\ud800', expected text that UTF-8 can hold")

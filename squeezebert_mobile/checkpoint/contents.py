@@ -98,7 +98,9 @@ def _merge(folder: Path) -> str:
         f"model.merge_and_unload().save_pretrained({target})"
     )
     labels = _labels(folder)
-    command = shlex.join(["python", "-c", code.format(f", num_labels={labels}" if labels else "")])
+    # The adapter holds the whole head, whatever that of the model below it is.
+    head = f", num_labels={labels}, ignore_mismatched_sizes=True" if labels else ""
+    command = shlex.join(["python", "-c", code.format(head)])
     return f"merge it with PEFT: {command}; then name {target[1:-1]}"
 
 

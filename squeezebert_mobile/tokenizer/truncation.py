@@ -49,9 +49,8 @@ def _kept(first: int, second: int, room: int, strategy: Strategy) -> tuple[int, 
     kept = room - (second if strategy == "only_first" else first)
     if kept < 1:
         what = f"{strategy} leaves no token of that text"
-        raise UsageError(
-            "truncation", what, found=f"{first} and {second} tokens, room for {room}", fix="use longest_first"
-        )
+        found, fix = f"{first} and {second} tokens, room for {room}", "shorten the other text, or raise max_length"
+        raise UsageError("truncation", what, found=found, fix=fix)
     return (kept, second) if strategy == "only_first" else (first, kept)
 
 
