@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from tokenizers import AddedToken
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle import golden
@@ -384,6 +385,26 @@ def test_every_golden_text_and_length_is_a_case() -> None:
     assert names == [*golden_texts.SINGLE, *golden_texts.PAIRS, *lengths]
     longer = [case.name for case in tiny_cases(Task.TEXT_CLASSIFICATION, 130)]
     assert longer[-6:] == [f"{length} tokens" for length in (1, 2, 31, 32, 128, 130)]
+
+
+@pytest.mark.parametrize("task", [Task.TEXT_CLASSIFICATION, Task.MULTIPLE_CHOICE])
+def test_some_golden_texts_hold_each_token_that_was_added(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parity, "reference", lambda *_: {})
+    tokenizer = tiny.tokenizer().with_settings(tiny.tokenizer().settings)
+    tokenizer.add_tokens(["covid19", AddedToken("New York", single_word=True, lstrip=True)])
+    tokenizer.add_special_tokens({"extra_special_tokens": ["[USER]"], "mask_token": "<mask>"})
+    cases = parity.build_cases(tiny.model(task), tokenizer, 64)
+    ids = {id_ for case in cases if case.texts for id_ in case.batch.input_ids.flat}
+    assert ids >= {*range(tokenizer.vocab_size, tokenizer.vocab_size + 4)}
+    assert [case.name for case in cases if "added" in case.name] == [f"added token {n}" for n in (1, 2, 3, 4)]
+
+
+def test_of_many_added_tokens_eight_have_a_golden_text() -> None:
+    assert golden_texts.with_added_tokens([]) == {}
+    for count, texts in ((8, 8), (9, 5), (1000, 8)):
+        found = golden_texts.with_added_tokens([f"<{number}>" for number in range(count)])
+        assert len(found) == texts
+        assert found["added token 1"] == "<0> is good,  <0> <0><0> x<0>y \u4e2d<0> ."
 
 
 @pytest.mark.parametrize("task", [task for task in Task if task is not Task.MULTIPLE_CHOICE])

@@ -8,6 +8,7 @@ import pytest
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 
 from squeezebert_mobile.tokenizer.settings import AddedPiece, TokenizerSettings
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -98,3 +99,22 @@ def test_transformers_reads_a_trimmed_tokenizer(full: SqueezeBertTokenizerFast, 
     tokenizer.save_pretrained(tmp_path)
     theirs = transformers.SqueezeBertTokenizerFast.from_pretrained(tmp_path)
     assert tokenizer.rows(TEXTS, padding=True).input_ids.tolist() == theirs(TEXTS, padding=True)["input_ids"]
+
+
+@given(
+    contents=st.lists(st.sampled_from(["covid19", "phone", "##s", "New York", "[USER]", "e\u0301"]), unique=True),
+    flags=st.lists(st.tuples(*[st.booleans()] * 5), min_size=6, max_size=6),
+    words=st.lists(
+        st.sampled_from(["covid19", "phone", "##s", "New York", "[USER]", "\u00e9", " ", "a", "good"]), max_size=9
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_added_tokens_of_any_kind_are_kept(
+    contents: list[str], flags: list[tuple[bool, ...]], words: list[str]
+) -> None:
+    full = SqueezeBertTokenizerFast.train(CORPUS, 300)
+    names = ("single_word", "lstrip", "rstrip", "normalized", "special")
+    kinds = [dict(zip(names, of, strict=True)) for of in flags]
+    full.add_tokens([AddedToken(text, **kind) for text, kind in zip(contents, kinds, strict=False)])
+    assert_keeps(full, ["".join(words), "the good phone"])
+    assert [*trim(full, TEXTS).tokenizer.added_tokens.values()] == [*full.added_tokens.values()]

@@ -127,17 +127,17 @@ public final class Predictor {
     }
 
     private List<List<LabelScore>> fillings(Encoding encoding, Tensor logits, String text) throws DemoException {
-        WordPieceTokenizer tokenizer = bundle.tokenizer();
+        Vocabulary vocabulary = bundle.tokenizer().vocabulary();
         List<List<LabelScore>> masks = new ArrayList<>();
         for (int token = 0; token < encoding.length(); token++) {
             if (encoding.ids[token] != bundle.manifest.tokenizer.mask) continue;
             List<LabelScore> found = new ArrayList<>();
-            for (Filling filling : Answers.fillMask(logits.row(token), tokenizer.size(), FILLINGS)) {
-                found.add(new LabelScore(tokenizer.token(filling.tokenId), filling.score));
+            for (Filling filling : Answers.fillMask(logits.row(token), vocabulary.size(), FILLINGS)) {
+                found.add(new LabelScore(vocabulary.token(filling.tokenId), filling.score));
             }
             masks.add(found);
         }
-        if (masks.isEmpty()) throw withoutMask(tokenizer.token(bundle.manifest.tokenizer.mask), text);
+        if (masks.isEmpty()) throw withoutMask(vocabulary.token(bundle.manifest.tokenizer.mask), text);
         return masks;
     }
 

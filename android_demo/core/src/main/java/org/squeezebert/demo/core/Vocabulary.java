@@ -9,7 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** vocab.txt: one token per line, the line number from 0 is the id. */
+/** The tokens by id: the lines of vocab.txt, which words are made of, and behind them the added tokens. */
 public final class Vocabulary {
     private static final String FIX = "import a bundle whose vocab.txt is complete";
 
@@ -44,6 +44,20 @@ public final class Vocabulary {
         return new Vocabulary(tokens, ids);
     }
 
+    /** With the added tokens, in the order of their ids; one that is a line of vocab.txt has its number. */
+    Vocabulary with(List<AddedToken> added) throws DemoException {
+        List<String> all = new ArrayList<>(tokens);
+        for (AddedToken token : added) {
+            if (token.id == all.size()) all.add(token.content);
+            if (token.id > all.size() || !all.get(token.id).equals(token.content)) {
+                throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "has an added token \"" + token.content + "\" of another id", token.id,
+                    "at most " + all.size(), "export the bundle again");
+            }
+        }
+        return new Vocabulary(all, ids);
+    }
+
+    /** Tokens in all: every id is below. */
     public int size() {
         return tokens.size();
     }
@@ -52,7 +66,7 @@ public final class Vocabulary {
         return tokens.get(id);
     }
 
-    /** The id of {@code token}, or null. */
+    /** The line of a piece in vocab.txt, or null. */
     Integer id(String token) {
         return ids.get(token);
     }

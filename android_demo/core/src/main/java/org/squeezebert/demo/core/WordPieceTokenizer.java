@@ -2,9 +2,7 @@ package org.squeezebert.demo.core;
 
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 
 /** BERT's WordPiece tokenizer, id for id equal to Hugging Face's {@code tokenizers}. */
 public final class WordPieceTokenizer {
@@ -16,23 +14,18 @@ public final class WordPieceTokenizer {
     private final BertNormalizer normalizer;
     private final AddedTokens asWritten;
     private final AddedTokens afterNormalizing;
-    /** By id, for those beyond vocab.txt. */
-    private final Map<Integer, String> beyond = new HashMap<>();
 
     public WordPieceTokenizer(Vocabulary vocabulary, TokenizerSpec spec) throws DemoException {
         if (vocabulary.size() != spec.vocabSize) {
             throw new DemoException(DemoException.Kind.INPUT, "vocab.txt", "has another number of lines than the manifest says",
                 vocabulary.size(), spec.vocabSize, "export the bundle again");
         }
-        this.vocabulary = vocabulary;
+        this.vocabulary = vocabulary.with(spec.added);
         this.spec = spec;
         normalizer = new BertNormalizer(spec.lowercase, spec.stripAccents, spec.tokenizeChinese);
         List<AddedToken> added = spec.added.isEmpty() ? named(vocabulary, spec) : spec.added;
         asWritten = new AddedTokens(added, null);
         afterNormalizing = new AddedTokens(added, normalizer);
-        for (AddedToken token : added) {
-            if (token.id >= vocabulary.size()) beyond.put(token.id, token.content);
-        }
     }
 
     private static List<AddedToken> named(Vocabulary vocabulary, TokenizerSpec spec) {
@@ -43,13 +36,9 @@ public final class WordPieceTokenizer {
         return named;
     }
 
-    /** Tokens in all: every id is below. */
-    public int size() {
-        return vocabulary.size() + beyond.size();
-    }
-
-    public String token(int id) {
-        return beyond.containsKey(id) ? beyond.get(id) : vocabulary.token(id);
+    /** Every token by its id, added ones included. */
+    public Vocabulary vocabulary() {
+        return vocabulary;
     }
 
     /** Which tokens of a row over {@code text} go on with a word; an added token never does, whatever it begins with. */
@@ -57,7 +46,7 @@ public final class WordPieceTokenizer {
         boolean[] continues = new boolean[encoding.length()];
         for (int i = 0; i < continues.length; i++) {
             int[] span = encoding.offsets[i];
-            continues[i] = token((int) encoding.ids[i]).startsWith("##") && !CodePoints.substring(text, span[0], span[1]).contains("##");
+            continues[i] = vocabulary.token((int) encoding.ids[i]).startsWith("##") && !CodePoints.substring(text, span[0], span[1]).contains("##");
         }
         return continues;
     }

@@ -69,8 +69,7 @@ class WordPieceTokenizerTest {
                 for (int i = 0; i < want.size(); i++) requireEqual(want.get(i), windows.get(i));
             }
             for (JsonValue token : row.get("added").items()) {
-                assertEquals(token.get("content").string(), tokenizer.token(token.get("id").count(0)));
-                assertTrue(token.get("id").count(0) < tokenizer.size());
+                assertEquals(token.get("content").string(), tokenizer.vocabulary().token(token.get("id").count(0)));
             }
         }
     }
@@ -137,6 +136,17 @@ class WordPieceTokenizerTest {
             digest.update((String.join(" ", words) + "\n").getBytes(StandardCharsets.UTF_8));
         }
         return Hex.encode(digest.digest()).substring(0, 16);
+    }
+
+    @Test
+    void anAddedTokenWithoutItsIdIsRefused() throws Exception {
+        for (Object[] row : new Object[][] {{vocabulary.size() + 1, "new"}, {7, "new"}}) {
+            Map<String, Object> spec = spec(vectors.get("flags").items().get(0));
+            spec.put("added_tokens", Collections.singletonList(TestBundle.object("id", row[0], "content", row[1], "special", false, "normalized", false,
+                "single_word", false, "lstrip", false, "rstrip", false)));
+            DemoException e = assertThrows(DemoException.class, () -> tokenizer(spec));
+            assertTrue(e.getMessage().contains("has an added token \"new\" of another id"), e.getMessage());
+        }
     }
 
     @Test
