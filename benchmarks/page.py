@@ -46,14 +46,13 @@ def write(results: Sequence[Result], outputs: Outputs) -> None:
 
 def page(results: Sequence[Result]) -> str:
     """A page that fetches nothing, with a section for each run."""
-    machines = [_machine(result) for result in results]
+    machines = list(map(tables.machine, results))
     body = []
-    if len(results) > 1:
-        header, *rows = tables.side_by_side(results)
-        body.append(document.table(Table("All runs", header, tuple(rows))))
     for number, result in enumerate(results):
         head = document.heading(f"{machines[number]}, {_conditions(result)}") if len(results) > 1 else ""
         body.append(f"<section>\n{head}\n{_summary(result)}\n{section(result, number)}\n</section>")
+    if compared := tables.side_by_side(results):
+        body.append(document.table(Table("Side by side", compared[0], tuple(compared[1:]))))
     title = f"Inference time on {machines[0]}" if len(set(machines)) == 1 else f"Inference time in {len(results)} runs"
     return document.page(title, body, below=_conditions(results[0]) if len(results) == 1 else "")
 
@@ -107,10 +106,6 @@ def _table(conditions: str, found: Sequence[Row]) -> Table:
     heads = tuple(head for head in _HEADS if any(facts[head] != NONE for facts in said))
     ours = frozenset(place for place, row in enumerate(found) if tables.is_ours(row.case))
     return Table(conditions.capitalize(), heads, tuple(tuple(facts[head] for head in heads) for facts in said), ours)
-
-
-def _machine(result: Result) -> str:
-    return result.run.environment.device or result.run.environment.cpu
 
 
 def _conditions(result: Result) -> str:

@@ -240,18 +240,28 @@ def faults(found: Sequence[Row]) -> tuple[str, ...]:
 
 
 def side_by_side(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """The median milliseconds of each case on each machine: a head, then a row for each case."""
-    machines = [result.run.environment.device or result.run.environment.cpu for result in results]
+    """The median milliseconds of the cases that several runs share: a head, then a row for each; empty for none."""
     found: dict[str, dict[int, str]] = {}
     for place, result in enumerate(results):
         for row in rows(result):
-            name = (
-                f"{row.case.model}, {RUNTIMES[row.case.runtime]}, {row.case.precision}, {row.case.protocol.conditions}"
-            )
+            case = row.case
+            name = f"{case.model}, {RUNTIMES[case.runtime]}, {case.precision}, {case.form}, {case.protocol.conditions}"
             mark = " (invalid)" if row.faults else ""
             found.setdefault(name, {})[place] = number(row.infer.p50) + mark
     places = range(len(results))
-    return [("p50 ms", *machines), *((name, *(cells.get(n, "–") for n in places)) for name, cells in found.items())]
+    shared = [(name, *(cells.get(n, "–") for n in places)) for name, cells in found.items() if len(cells) > 1]
+    return [("p50 ms", *_heads(results)), *shared] if shared else []
+
+
+def _heads(results: Sequence[Result]) -> list[str]:
+    """The runs' machines, with the time where one machine made several of them."""
+    machines = Counter(map(machine, results))
+    return [machine(r) if machines[machine(r)] == 1 else f"{machine(r)}, {r.run.started[:16]}" for r in results]
+
+
+def machine(result: Result) -> str:
+    """What a run was made on: a phone's name, else the processor's."""
+    return result.run.environment.device or result.run.environment.cpu
 
 
 def lines(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
@@ -292,9 +302,8 @@ def summarize_run(found: BenchmarkResult) -> RunSummary:
 def text(runs: Sequence[BenchmarkResult]) -> str:
     """The runs one after the other, as many as there were machines; then the machines beside each other. For people."""
     blocks = [_text(found) for found in runs]
-    if len(runs) > 1:
-        header, *compared = side_by_side([found.result for found in runs])
-        blocks.append(console.table(header, compared))
+    if compared := side_by_side([found.result for found in runs]):
+        blocks.append(console.table(compared[0], compared[1:]))
     return "\n\n".join(blocks)
 
 

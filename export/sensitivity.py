@@ -70,13 +70,18 @@ def _outputs(emulation: Emulation, batch: Batch) -> Float32:
 
 
 def advise(effects: Sequence[Effect]) -> tuple[Effect, ...]:
-    """The units to keep float: the most sensitive, until the others together have at most half of the whole effect.
+    """The units to keep float: those that cost most by byte, until the others together have half of the whole effect.
 
     Effects of several units add up as those of independent errors do: their squares.
     """
-    squares = np.array([effect.rms for effect in effects]) ** 2
-    left = squares.sum() - np.cumsum(squares)
-    return tuple(effects[: 1 + int(np.argmax(left <= _KEPT_EFFECT**2 * squares.sum()))]) if squares.any() else ()
+    order = _costliest_first(effects)
+    whole = _joint(effects)
+    return next(order[:n] for n in range(len(order) + 1) if _joint(order[n:]) <= _KEPT_EFFECT * whole)
+
+
+def _costliest_first(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """By what a unit adds to the squared effect for each of its bytes."""
+    return tuple(sorted(effects, key=lambda effect: -(effect.rms**2) / max(effect.parameters, 1)))
 
 
 def write(rankings: Mapping[str, Sequence[Effect]], path: Path, model: str) -> None:
@@ -95,27 +100,29 @@ def figures(precision: str, effects: Sequence[Effect]) -> tuple[Figure, Figure]:
     """The effect of each unit, and what the units cost in bytes together."""
     kept = advise(effects)
     units = [Bar(e.unit, e.rms, f"{e.rms:.2g}", ours=e in kept) for e in effects]
-    threshold = kept[-1].rms if kept else None
-    words = "RMS change of the outputs when this unit alone is int8; in colour, down to the line, those to keep float."
-    drawing = charts.bars([Group("", tuple(units))], threshold)
-    alone = Figure(f"units-{precision}", f"Units in {precision}", words, drawing)
+    words = "RMS change of the outputs when this unit alone is int8; in colour those to keep float."
+    alone = Figure(f"units-{precision}", f"Units in {precision}", words, charts.bars([Group("", tuple(units))]))
     return alone, _together(precision, effects, kept)
 
 
 def _together(precision: str, effects: Sequence[Effect], kept: Sequence[Effect]) -> Figure:
-    """The joint effect against the bytes of all units as they become int8, the least sensitive first."""
+    """The joint effect against the bytes of all units as they become int8, those that cost least by byte first."""
     size = float(sum(e.parameters for e in effects) * _FLOAT_BYTES)
     points, square = [(size / 1e6, 0.0)], 0.0
-    for effect in reversed(effects):
+    for effect in reversed(_costliest_first(effects)):
         size -= effect.parameters * (_FLOAT_BYTES - 1)
         square += effect.rms**2
         points.append((size / 1e6, square**0.5))
     advised = (points[-1][0] + _more_megabytes(kept), _joint([e for e in effects if e not in kept]))
-    curves = [Curve("least sensitive first", tuple(points), ours=False)]
+    curves = [Curve("one unit after the other", tuple(points), ours=False)]
     if kept:
         curves.append(Curve("advised", (advised,), ours=True))
-    words = "Joint RMS change of the outputs against the units' bytes: from all in float, right, to all in int8, left."
-    drawing = charts.curves(curves, Axis("MB of these units"), Axis("joint effect", from_zero=True))
+    words = (
+        "Joint RMS change of the outputs against the units' bytes: from all in float, right, to all in int8, left. "
+        "Dashed: half of the whole."
+    )
+    half = _KEPT_EFFECT * _joint(effects)
+    drawing = charts.curves(curves, Axis("MB of these units"), Axis("joint effect", from_zero=True), level=half)
     return Figure(f"together-{precision}", f"Effect against size in {precision}", words, drawing)
 
 
@@ -138,7 +145,7 @@ def _page(rankings: Mapping[str, Sequence[Effect]], drawn: Sequence[Figure], mod
         options = " ".join(f"--keep-float {effect.unit}" for effect in kept)
         body.append(document.notice(f"Keep these float ({precision})", [options] if options else []))
         rows = tuple((e.unit, f"{e.rms:.3g}", f"{e.max_abs:.3g}", f"{e.parameters:,}") for e in effects)
-        ours = frozenset(range(len(kept)))
+        ours = frozenset(place for place, effect in enumerate(effects) if effect in kept)
         body.append(document.table(Table(precision, ("unit", "RMS", "largest change", "parameters"), rows, ours)))
     blocks = [document.headlines(told), document.figures(drawn), *body]
     return document.page("What int8 costs, unit by unit", blocks, below=model)

@@ -176,8 +176,8 @@ _MANY = 40
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 3), (8, 3, 2, 3))
 
 
-def curves(found: Sequence[Curve], x_axis: Axis, y_axis: Axis) -> Drawing:
-    """Curves, with the name of each at its right end."""
+def curves(found: Sequence[Curve], x_axis: Axis, y_axis: Axis, level: float | None = None) -> Drawing:
+    """Curves, with the name of each at its right end; a dashed line at ``level``."""
     xs, ys = ([point[n] for curve in found for point in curve.points] for n in (0, 1))
     labels = [wrap(curve.name, _NAMES * WIDTH - 12) for curve in found]
     beside = max(width_of(line) for lines in labels for line in lines) + 12
@@ -187,6 +187,8 @@ def curves(found: Sequence[Curve], x_axis: Axis, y_axis: Axis) -> Drawing:
     x = _scale(x_axis, xs, left, WIDTH - beside)
     y = _scale(y_axis, ys, top + height, top)
     marks = _frame(x_axis, y_axis, x, y)
+    if level is not None:
+        marks.append(Line(((x.start, y(level)), (x.end, y(level))), "ink", 1.0, (4, 3)))
     ends = [y(max(curve.points)[1]) for curve in found]
     places = _spread(ends, [len(lines) * _LINE for lines in labels], top, top + height)
     of_kind = {True: 0, False: 0}

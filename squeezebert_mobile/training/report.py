@@ -89,10 +89,9 @@ def advise(found: History) -> str:
         return "Nothing was held out, so nobody knows how well it does on other texts: give --eval-data."
     best, last = _best(found), found.evaluations[-1]
     if best.step < last.step:
-        rest = last.epoch - best.epoch
         return (
-            f"Epoch {best.epoch} was the best of {last.epoch}, and its weights were kept; the {rest} after it learned "
-            "the training data by heart: fewer epochs (or --patience) do, more data may do better."
+            f"Epoch {best.epoch} was the best of {last.epoch}, and its weights were kept; later ones did no better on "
+            "the held-out data. Fewer epochs (or --patience) do; more data may do better."
         )
     if len(found.evaluations) == 1:
         return "One epoch shows no trend: try more."

@@ -1,5 +1,6 @@
 """Several phones in one report; the way to one phone is in test_phones.py."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from results import make_result
@@ -24,6 +25,18 @@ def test_phones_stand_side_by_side() -> None:
     shown = tables.text([BenchmarkResult(run, None, ()) for run in runs])
     assert "invalid: charging" in shown and "Fast 1" in shown.splitlines()[-2]
     assert page.page(runs).count("<section>") == 2
+
+
+def test_only_what_runs_share_stands_side_by_side_each_form_by_itself() -> None:
+    made = make_result({"a": [10_000_000] * 3, "b": [20_000_000] * 3, "c": [5_000_000] * 3})
+    forms = ("quantize_dynamic", "quantize_dynamic, unsigned", "plain")
+    cases = tuple(c.model_copy(update={"model": "BERT", "form": f}) for c, f in zip(made.cases, forms, strict=True))
+    one = replace(made, cases=cases)
+    two = replace(one, cases=cases[:2], samples=tuple(sample for sample in one.samples if sample.case != "c"))
+    header, *rows = tables.side_by_side([one, two])
+    assert header[1] == "test, 2026-01-01T00:00", "one machine's runs are told apart by their time"
+    assert [row[1:] for row in rows] == [("10.0", "10.0"), ("20.0", "20.0")]
+    assert tables.side_by_side([one]) == tables.side_by_side([phone("p", 10**7), one]) == []
 
 
 def test_the_cases_of_a_phone_join_under_their_worst_conditions() -> None:
