@@ -327,6 +327,13 @@ def _resized(table: Tensor, rows: int, spread: float | None) -> nn.Parameter:
     return nn.Parameter(new, table.requires_grad)
 
 
+def untied(_model: nn.Module, state: dict[str, Tensor], prefix: str, _local: object) -> None:
+    """The decoder's tensors as copies: transformers' Trainer saves safetensors, which refuses two names of a tensor."""
+    for name in ("weight", "bias"):
+        key = f"{prefix}cls.predictions.decoder.{name}"
+        state[key] = state[key].clone()
+
+
 def float_type(asked: torch.dtype | str) -> torch.dtype:
     """A type of weights, as torch's or by its name. Raises UsageError for any other."""
     found = getattr(torch, asked, None) if isinstance(asked, str) else asked

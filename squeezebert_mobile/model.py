@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.calls import Asked, Called, Inputs, Layers, Maybe, ModelOutput, Trace, float_type
+from squeezebert_mobile.calls import Asked, Called, Inputs, Layers, Maybe, ModelOutput, Trace, float_type, untied
 from squeezebert_mobile.config import TANH_GELUS, SqueezeBertConfig
 from squeezebert_mobile.tasks import Task
 
@@ -313,6 +313,7 @@ class SqueezeBertForMaskedLM(Headed):
         self.cls = nn.ModuleDict({"predictions": Predictions(config)})
         self.reset_parameters()
         self.tie_weights()
+        self.register_state_dict_post_hook(untied)  # type: ignore[no-untyped-call]
 
     def compute(self, inputs: Inputs, trace: Trace) -> Layers:
         x, _ = self.transformer.compute(inputs, trace)

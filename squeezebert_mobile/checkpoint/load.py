@@ -465,8 +465,6 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
     if config.tie_word_embeddings:
         tensors.pop(_DECODER, None)
         tensors.pop(_DECODER_BIAS, None)
-    elif _DECODER_BIAS in tensors:
-        tensors[_DECODER_BIAS] = tensors[_DECODER_BIAS].clone()  # the format holds no tensor under two names
     with staged_file(folder / SAFETENSORS) as partial:
         save_file(dict(sorted(tensors.items())), partial, metadata={"format": "pt"})
     replace_file(folder / CONFIG_NAME, dump_json(config.to_dict()))
