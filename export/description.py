@@ -77,6 +77,7 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
         labels=config.labels if task.has_labels else (),
         postprocessing=_postprocessing(task, config, reference.activation),
         pooling=None if pooling is None else PoolingFacts(mode=pooling.mode, normalize=pooling.normalize),
+        null_threshold=config.null_threshold if task is Task.QUESTION_ANSWERING else None,
         tokenizer=_tokenizer_facts(reference.tokenizer, reference.max_length),
         files=(),
         artifacts=artifacts,

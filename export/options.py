@@ -8,7 +8,7 @@ import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.options import Columns
+from squeezebert_mobile.options import Columns, NullThreshold
 from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
 
 Method = Literal["minmax", "percentile"]
@@ -45,6 +45,7 @@ class ExportOptions(ReadOptions):
     ] = None
     max_seq_len: Annotated[int | None, typer.Option(help="longest input in tokens; default: all positions")] = None
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18
+    null_threshold: NullThreshold = None
     atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None
     golden: Annotated[Path | None, typer.Option(help="golden.json of an earlier bundle, to be answered alike")] = None
     calibration: Annotated[

@@ -13,6 +13,7 @@ from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.signature import SHORTEST, checked_length
 from squeezebert_mobile.export.trimming import trim_vocabulary
 from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.run.predict import require_question_answering
 from squeezebert_mobile.tasks import Pooling, Task
 from squeezebert_mobile.tokenizer.declared import CONFIG_FILE as TOKENIZER_CONFIG
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -40,6 +41,9 @@ def load_reference(options: ExportOptions) -> Reference:
     loaded = checkpoint.read(source, options)
     task = options.task or loaded.require_task()
     fitted = checkpoint.load_model(loaded, task, pooling=_pooling(options, loaded, task))
+    require_question_answering(task, options.null_threshold)
+    if options.null_threshold is not None:
+        fitted.model.config = replace(fitted.model.config, null_threshold=options.null_threshold)
     tokenizer = loaded.tokenizer()
     if fitted.model.task is Task.FILL_MASK:
         _ = tokenizer.mask_token_id

@@ -113,6 +113,7 @@ def predict(options: PredictOptions, screen: Screen) -> None:
         precision=options.precision,
         threads=options.threads,
         top_k=options.top_k,
+        null_threshold=options.null_threshold,
     )
     found = list(answers)
     if options.file is None:

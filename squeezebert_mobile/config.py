@@ -46,6 +46,7 @@ _REAL_NUMBERS = {
 }
 _SWITCHES = ("tie_word_embeddings", "output_attentions", "output_hidden_states", "return_dict")
 _NULL_IS_DEFAULT = ("pad_token_id", *_SWITCHES[1:])
+_MOST_LOGITS = 1_000_000
 
 
 @dataclass(init=False)
@@ -56,6 +57,9 @@ class SqueezeBertConfig:
     mapping or as the labels in the order of their ids; keys that do not concern SqueezeBERT are ignored. Values may be
     changed afterwards. Raises UnsupportedModelError for values that no SqueezeBERT can have: here, in `update`, and
     where a model is made of them.
+
+    ``null_threshold`` is a key of this project's own: for question answering, by how many logits "no answer" must lead
+    the best span to be the answer; None, and then left out of config.json, where every question is answered.
     """
 
     model_type: ClassVar[str] = "squeezebert"
@@ -87,6 +91,7 @@ class SqueezeBertConfig:
     output_hidden_states: bool = False
     return_dict: bool = True
     problem_type: str | None = None
+    null_threshold: float | None = None
     id2label: dict[int, str] = field(default_factory=lambda: _numbered(2))
     architectures: list[str] = field(default_factory=list)
 
@@ -206,7 +211,10 @@ class SqueezeBertConfig:
 
     def to_dict(self) -> dict[str, object]:
         """The content of a config.json that transformers reads."""
-        return {name: copy(getattr(self, name)) for name in (*_KEYS, "label2id", "model_type")}
+        names = [*_KEYS, "label2id", "model_type"]
+        if self.null_threshold is None:
+            names.remove("null_threshold")
+        return {name: copy(getattr(self, name)) for name in names}
 
     def to_json_string(self) -> str:
         """The text of a config.json, keys sorted."""
@@ -237,6 +245,7 @@ def _faults(config: SqueezeBertConfig) -> Iterator[tuple[str, object, str]]:
         yield "hidden_act", config.hidden_act, f"one of {', '.join(ACTIVATIONS)}"
     if config.problem_type not in (None, *PROBLEM_TYPES):
         yield "problem_type", config.problem_type, f"null or one of {', '.join(PROBLEM_TYPES)}"
+    yield from _not_null_or_logits(config, "null_threshold")
     if config.embedding_size != config.hidden_size:
         yield "embedding_size", config.embedding_size, f"hidden_size, {config.hidden_size}"
     rules = [(key, "hidden_size") for key in ("num_attention_heads", *_GROUP_KEYS)]
@@ -269,6 +278,12 @@ def _not_whole(config: SqueezeBertConfig, key: str, allowed: range) -> Iterator[
         yield key, repr(value), f"a whole number from {allowed[0]} to {allowed[-1]}"
 
 
+def _not_null_or_logits(config: SqueezeBertConfig, key: str) -> Iterator[tuple[str, object, str]]:
+    value = getattr(config, key)
+    if value is not None and (type(value) not in (int, float) or not -_MOST_LOGITS <= value <= _MOST_LOGITS):
+        yield key, repr(value), f"null or a number from {-_MOST_LOGITS} to {_MOST_LOGITS}"
+
+
 def _refuse(key: str, found: object, expected: str, fix: str) -> NoReturn:
     raise UnsupportedModelError(CONFIG_NAME, f"{key} is not valid", found=_short(found), expected=expected, fix=fix)
 
@@ -295,7 +310,7 @@ def _step(key: str, value: object, expected: str) -> str:
             return 'give each id a name of its own, as {"0": "no", "1": "yes"}'
         case "hidden_dropout_prob" | "attention_probs_dropout_prob" | "initializer_range" | "layer_norm_eps":
             return f"write {expected}"
-        case "bos_token_id" | "eos_token_id":
+        case "bos_token_id" | "eos_token_id" | "null_threshold":
             return f"write {expected}"
         case _ if key in _SWITCHES:
             return f"write {expected}"

@@ -32,6 +32,12 @@ Columns = Annotated[
         help="the column that plays a role, as text=review, or the columns, as label=toxic,insult; repeatable",
     ),
 ]
+NullThreshold = Annotated[
+    float | None,
+    typer.Option(
+        min=-1e6, max=1e6, help="logits by which 'no answer' must lead to be given; default: what the model says"
+    ),
+]
 
 
 class Exclusive(NamedTuple):

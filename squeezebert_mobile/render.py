@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from squeezebert_mobile.console import table
+from squeezebert_mobile.tasks import Task
 
 if TYPE_CHECKING:
     from squeezebert_mobile.bundle.folder import Bundle
@@ -54,8 +55,11 @@ def prediction(result: "Prediction") -> str:
     sample, answer = result.sample, result.result
     lines = [sample.text if sample.text_pair is None else f"{sample.text}  |  {sample.text_pair}"]
     match answer:
+        case AnswerSpan(has_answer=False):
+            lines.append(f"  no answer in the text  {answer.score:.4f}")
         case AnswerSpan():
-            lines.append(f"  {answer.text!r}  {answer.score:.4f}  at {answer.start}..{answer.end}")
+            null = "" if answer.null_probability is None else f", no answer {answer.null_probability:.4f}"
+            lines.append(f"  {answer.text!r}  {answer.score:.4f}  at {answer.start}..{answer.end}{null}")
         case Choice():
             scores = zip(sample.options, answer.scores, strict=True)
             lines += [f"{'> ' if i == answer.index else '  '}{_bar(s)}  {o}" for i, (o, s) in enumerate(scores)]
@@ -116,6 +120,8 @@ def training(result: "FinetuneResult") -> str:
         lines.append(f"labels: {', '.join(result.labels)}")
     lines.append(f"loss {result.final_loss:.4f}; weights of step {result.best_step}")
     lines += [f"{name} {value:.4f}" for name, value in result.metrics.items()]
+    if result.null_threshold is not None:
+        lines.append(f"no answer: where it leads the best span by more than {result.null_threshold:.4g} logits")
     if result.initialised:
         lines.append(f"started at random: {', '.join(result.initialised)}")
     return "\n".join(lines)
@@ -123,11 +129,29 @@ def training(result: "FinetuneResult") -> str:
 
 def evaluation(result: "EvaluateResult") -> str:
     """Artifacts side by side, with 95 % intervals of the leading metric and of its drop."""
-    names = tuple(result.rows[0].metrics)
+    names = _LEADING if result.task is Task.QUESTION_ANSWERING else tuple(result.rows[0].metrics)
     header = ("file", "runtime", "precision", *names, "95 %", "drop (95 %)", "ms a text")
     calls = f"batch {result.batch_size}, {result.threads} thread(s), median of {result.tokens} tokens"
     rows = [_evaluated(row, names) for row in result.rows]
-    return f"{result.data}: {result.examples} examples of {result.task}\n{table(header, rows)}\nms: median; {calls}"
+    text = f"{result.data}: {result.examples} examples of {result.task}\n{table(header, rows)}\nms: median; {calls}"
+    return "\n".join([text, *_unanswerable(result)])
+
+
+_LEADING = ("f1", "exact_match")
+
+
+def _unanswerable(result: "EvaluateResult") -> list[str]:
+    """How "no answer" was judged, and SQuAD 2's figures where the data has unanswerable questions."""
+    if result.null_rule is None:
+        return []
+    lines = [f"no answer: where it leads the best span by more than {result.null_rule.threshold:.4g} logits"]
+    if result.null_rule.source == "data":
+        lines[0] += " (the model declares no threshold: predict always answers without --null-threshold)"
+    names = tuple(name for name in result.rows[0].metrics if name not in _LEADING)
+    if names:
+        rows = [(row.name, *(f"{row.metrics[name]:.4f}" for name in names)) for row in result.rows]
+        lines.append(table(("file", *names), rows))
+    return lines
 
 
 def _evaluated(row: "Evaluated", names: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def entities(rng: np.random.Generator) -> list[dict[str, Any]]:
 
 
 def answers(rng: np.random.Generator) -> list[dict[str, Any]]:
-    """One to three windows over a context of one-letter words, or no context at all."""
+    """One to three windows over a context of one-letter words, or no context at all, with and without "no answer"."""
     cases = []
     for number in range(30):
         windows, rows = [], []
@@ -62,7 +63,11 @@ def answers(rng: np.random.Generator) -> list[dict[str, Any]]:
             windows.append(postprocess.SpanLogits(start, end, np.array(offsets), np.array(sequence) == 1))
             rows.append({"start": start.tolist(), "end": end.tolist(), "offsets": offsets, "sequence_ids": sequence})
         context = " ".join(chr(0x1F600 + word) for word in range(80))
-        cases.append({"windows": rows, "context": context, "want": asdict(postprocess.answer(windows, context))})
+        # A case with a threshold at the margin itself, where the span still wins, is among them.
+        margin = postprocess.answer(windows, context, math.inf).null_margin
+        for threshold in (None, -4.5, 0.0, *(() if margin is None else (margin,))):
+            want = asdict(postprocess.answer(windows, context, threshold))
+            cases.append({"windows": rows, "context": context, "null_threshold": threshold, "want": want})
     return cases
 
 

@@ -18,6 +18,7 @@ def card(manifest: Manifest) -> str:
         "",
         *([f"Labels: {', '.join(manifest.labels)}.", ""] if manifest.labels else []),
         *([f"Its output `sentence_embedding` is the vector of the text: {_pooled(pooling)}.", ""] if pooling else []),
+        *_null_answers(manifest),
         f"Call it with batch {call.batch}, padding {call.padding}, {call.threads} thread; texts up to {length} tokens.",
         "Run a text without padding: it is fastest, and a dynamic int8 file then answers by that text alone.",
         "",
@@ -42,6 +43,13 @@ def _pooled(pooling: PoolingFacts) -> str:
         "max": "the maximum of the hidden states",
     }
     return of[pooling.mode] + (", of length 1" if pooling.normalize else "")
+
+
+def _null_answers(manifest: Manifest) -> list[str]:
+    if manifest.null_threshold is None:
+        return []
+    lead = f"the first token's start and end logits exceed the best span's by more than {manifest.null_threshold:g}"
+    return [f"A context may not hold the answer: there is none where {lead}.", ""]
 
 
 def _row(artifact: Artifact) -> str:

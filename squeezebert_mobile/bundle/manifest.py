@@ -25,6 +25,7 @@ _ALLOWED = 1e-4
 _SINCE_2: dict[str, set[str] | bool] = {
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
     "pooling": True,
+    "null_threshold": True,
 }
 _SEAL = "seal"
 _UNSEALED = "0" * 64
@@ -240,13 +241,18 @@ class Producer(Record):
 
 
 class Manifest(Record):
-    """The whole of bundle.json; ``pooling`` is null where no output is the vector of a text."""
+    """The whole of bundle.json; ``pooling`` is null where no output is the vector of a text.
+
+    ``null_threshold`` is for answer spans: by how many logits "no answer", the first token's start and end, must lead
+    the best span to be the answer; null where every question is answered.
+    """
 
     schema_version: Literal[1, 2]
     task: Task = Field(strict=False)
     labels: tuple[str, ...]
     postprocessing: PostProcessing
     pooling: PoolingFacts | None = None
+    null_threshold: float | None = None
     tokenizer: TokenizerFacts
     files: tuple[FileEntry, ...]
     artifacts: tuple[Artifact, ...]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from squeezebert_mobile.options import Columns, Options, Threads
+from squeezebert_mobile.options import Columns, NullThreshold, Options, Threads
 from squeezebert_mobile.tasks import Precision, Runtime
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder or zip that export wrote")]
@@ -31,6 +31,7 @@ class PredictOptions(Options):
     precision: Annotated[Precision | None, typer.Option(help="default: the bundle's first")] = None
     threads: Threads = 1
     top_k: Annotated[int, typer.Option(min=1, help="answers for each mask")] = 5
+    null_threshold: NullThreshold = None
 
 
 @dataclass(frozen=True)

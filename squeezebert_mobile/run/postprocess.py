@@ -35,12 +35,21 @@ class Entity:
 
 @dataclass(frozen=True)
 class AnswerSpan:
-    """A span of the context; ``start`` and ``end`` count code points; an empty text where there is no context."""
+    """A span of the context with its probability; ``start`` and ``end`` count code points.
+
+    ``has_answer`` is False, and the text empty, where the context does not answer: it is empty itself, or "no answer"
+    leads the best span by more than the threshold; ``score`` is then that of "no answer". The lead in logits is
+    ``null_margin`` (None without a span), its probability ``null_probability``; both are None of a model that always
+    answers.
+    """
 
     text: str
     score: float
     start: int
     end: int
+    has_answer: bool = True
+    null_margin: float | None = None
+    null_probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -173,26 +182,40 @@ def _parse_tag(label: str) -> tuple[str, bool]:
     return label, False
 
 
-def answer(windows: Sequence[SpanLogits], context: str) -> AnswerSpan:
-    """The best span over all windows.
+def answer(windows: Sequence[SpanLogits], context: str, null_threshold: float | None = None) -> AnswerSpan:
+    """The best span over all windows, or that the context does not answer.
 
     Starts and ends are normalised over the context tokens of all windows together, so that windows compare; a span's
-    score is the product of its two probabilities.
+    score is the product of its two probabilities. With ``null_threshold``, for a model that was trained on
+    unanswerable questions, the first token of a window, [CLS], stands for "no answer". That of the window where it
+    scores least is normalised with the others, and wins where it leads the best span by more than the threshold, as
+    in transformers' run_qa.
     """
     tokens = [np.flatnonzero(window.is_context) for window in windows]
     starts = [window.start_logits[own].astype(np.float64) for window, own in zip(windows, tokens, strict=True)]
     ends = [window.end_logits[own].astype(np.float64) for window, own in zip(windows, tokens, strict=True)]
-    total_start, total_end = _log_total(starts), _log_total(ends)
-    best = AnswerSpan("", 0.0, 0, 0)
+    null = np.empty(0) if null_threshold is None else _null_logits(windows)
+    total = _log_total([*starts, null[:1]]) + _log_total([*ends, null[1:]])
+    best, begin, stop = -np.inf, 0, 0
     for window, own, start, end in zip(windows, tokens, starts, ends, strict=True):
         if not own.size:
             continue
         first, last = _best_span(start, end)
-        score = float(np.exp((start[first] - total_start) + (end[last] - total_end)))
-        if score > best.score:
+        if start[first] + end[last] > best:
+            best = float(start[first] + end[last])
             begin, stop = int(window.offsets[own[first], 0]), int(window.offsets[own[last], 1])
-            best = AnswerSpan(context[begin:stop], score, begin, stop)
-    return best
+    margin = float(null.sum() - best) if null.size and best > -np.inf else None
+    probability = float(np.exp(null.sum() - total)) if null.size else None
+    if best == -np.inf or (margin is not None and null_threshold is not None and margin > null_threshold):
+        return AnswerSpan("", probability or 0.0, 0, 0, False, margin, probability)
+    return AnswerSpan(context[begin:stop], float(np.exp(best - total)), begin, stop, True, margin, probability)
+
+
+def _null_logits(windows: Sequence[SpanLogits]) -> Float64:
+    """Start and end [2] of the first token, in the window where their sum is the least."""
+    pairs = np.array([(window.start_logits[0], window.end_logits[0]) for window in windows], np.float64)
+    null: Float64 = pairs[pairs.sum(1).argmin()]
+    return null
 
 
 def _log_total(parts: Sequence[Float64]) -> float:

@@ -54,7 +54,7 @@ class Prediction:
 class Predictor:
     """A bundle's artifact and tokenizer, ready for texts; use it as a context manager.
 
-    ``run`` replaces the child process that runs the artifact otherwise.
+    ``null_threshold`` replaces the manifest's; ``run`` replaces the child process that runs the artifact otherwise.
     Raises UsageError where the bundle lacks the artifact, or a sample does not fit the task.
     """
 
@@ -66,9 +66,12 @@ class Predictor:
         precision: str | None = None,
         threads: int = PredictOptions.threads,
         top_k: int = PredictOptions.top_k,
+        null_threshold: float | None = PredictOptions.null_threshold,
         run: Run | None = None,
     ) -> None:
         self._manifest = bundle.manifest
+        require_question_answering(bundle.manifest.task, null_threshold)
+        self._null_threshold = bundle.manifest.null_threshold if null_threshold is None else null_threshold
         self._artifact = bundle.artifact(runtime, precision)
         self._config = bundle.config()
         self._tokenizer = bundle.tokenizer()
@@ -148,7 +151,7 @@ class Predictor:
                     SpanLogits(each["start_logits"][0], each["end_logits"][0], offsets, texts == 1)
                     for each, offsets, texts in zip(outputs, rows.offsets, rows.sequence_ids, strict=True)
                 ]
-                return postprocess.answer(windows, sample.text_pair or "")
+                return postprocess.answer(windows, sample.text_pair or "", self._null_threshold)
             case "mask-fillings":
                 masks = np.flatnonzero(rows.input_ids[0] == self._tokenizer.mask_token_id)
                 logits, tokens = values["logits"], self._tokens
@@ -198,6 +201,12 @@ class Predictor:
         return postprocess.embed(outputs[0][POOLER_OUTPUT][0])
 
 
+def require_question_answering(task: Task, null_threshold: float | None) -> None:
+    """Raise UsageError for a threshold of "no answer" where nothing is asked."""
+    if null_threshold is not None and task is not Task.QUESTION_ANSWERING:
+        raise UsageError("--null-threshold", "is for question answering", found=str(task), fix="leave it out")
+
+
 def _require_fitting(task: Task, sample: Sample) -> None:
     if task is Task.QUESTION_ANSWERING and sample.text_pair is None:
         raise UsageError("TEXT_PAIR", "is missing", fix="give the question, then the context")
@@ -217,11 +226,19 @@ def predict(
     precision: str | None = None,
     threads: int = PredictOptions.threads,
     top_k: int = PredictOptions.top_k,
+    null_threshold: float | None = PredictOptions.null_threshold,
 ) -> Iterator[Prediction]:
     """Predictions for samples, in order, from a bundle's folder or archive, which is verified first."""
     with (
         archive.opened(source) as bundle,
-        Predictor(bundle, runtime=runtime, precision=precision, threads=threads, top_k=top_k) as predictor,
+        Predictor(
+            bundle,
+            runtime=runtime,
+            precision=precision,
+            threads=threads,
+            top_k=top_k,
+            null_threshold=null_threshold,
+        ) as predictor,
     ):
         for sample in samples(bundle.manifest) if callable(samples) else samples:
             yield predictor(sample)

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import Advance, progress_bar
 from squeezebert_mobile.errors import GateError, InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.model import PreTrained, run_module
+from squeezebert_mobile.run.predict import require_question_answering
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import read_table
@@ -27,7 +29,7 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.features import Feature, collate, encode, hide_each
-from squeezebert_mobile.training.metrics import Float64, Metric, drop, metrics, observe, replicates
+from squeezebert_mobile.training.metrics import Float64, Metric, drop, metrics, null_threshold, observe, replicates
 from squeezebert_mobile.training.options import EvaluateOptions
 
 # A model's call: a batch to its outputs by name, such as logits [N, labels].
@@ -100,11 +102,22 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class NullRule:
+    """By how many logits "no answer" had to lead to be the answer, and who said so.
+
+    With the source "data" unanswerable questions alone did: the model declares no threshold, and `predict` answers all.
+    """
+
+    threshold: float
+    source: Literal["option", "model", "data"]
+
+
+@dataclass(frozen=True)
 class EvaluateResult:
     """All artifacts side by side; ``metric`` is the leading one.
 
     ``milliseconds`` of a row hold for its runtime with ``threads``, batches of ``batch_size`` and texts of ``tokens``
-    (median).
+    (median). ``null_rule`` is None where every question was answered.
     """
 
     source: str
@@ -116,6 +129,7 @@ class EvaluateResult:
     batch_size: int
     threads: int
     rows: tuple[Evaluated, ...]
+    null_rule: NullRule | None
 
 
 @dataclass(frozen=True)
@@ -154,12 +168,14 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     what reading bundle, checkpoint and data raises, and UsageError where nothing is left to run, or nothing to hold
     ``max_accuracy_drop`` against; `require_drop` is that gate.
     """
-    with _open(options) as subject, torch_threads(options.threads):
+    with _open(options) as opened, torch_threads(options.threads):
+        subject = _with_null_threshold(opened, options.null_threshold)
         _require_baseline(options, subject.candidates)
         table = read_table(options.data, subject.task, limit=options.max_samples)
         columns = find_columns(table, subject.task, options.columns, labels=subject.config.labels)
         require_scores(table, columns)
         examples = dataset.examples(table, columns, subject.config)
+        rule = _null_rule(options, subject.config, examples)
         features = _features(options, subject, table.name, examples)
         total = len(features) * len(subject.candidates)
         with progress_bar("evaluating", total, quiet=options.quiet) as advance:
@@ -176,7 +192,22 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         batch_size=options.batch_size,
         threads=options.threads,
         rows=compare(scored, resamples=options.resamples, seed=options.seed),
+        null_rule=rule,
     )
+
+
+def _with_null_threshold(subject: _Subject, chosen: float | None) -> _Subject:
+    require_question_answering(subject.task, chosen)
+    return subject if chosen is None else replace(subject, config=replace(subject.config, null_threshold=chosen))
+
+
+def _null_rule(options: EvaluateOptions, config: SqueezeBertConfig, examples: Sequence[Example]) -> NullRule | None:
+    threshold = null_threshold(config, examples)
+    if threshold is None:
+        return None
+    if options.null_threshold is not None:
+        return NullRule(threshold, "option")
+    return NullRule(threshold, "data" if config.null_threshold is None else "model")
 
 
 def _features(options: EvaluateOptions, subject: _Subject, name: str, examples: Sequence[Example]) -> Sequence[Feature]:
@@ -339,7 +370,8 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
         session = sessions.enter_context(Session(opened.folder, artifact, threads=options.threads))
         candidates.append(Candidate(artifact.path, artifact.runtime, artifact.precision, session.run))
     length = min(artifact.max_length for artifact in manifest.artifacts)
-    return _Subject(manifest.task, opened.config(), opened.tokenizer(), length, tuple(candidates))
+    config = replace(opened.config(), null_threshold=manifest.null_threshold)
+    return _Subject(manifest.task, config, opened.tokenizer(), length, tuple(candidates))
 
 
 def _checkpoint_subject(source: str, chosen: Task | None, how: ReadOptions, mode: PoolingMode | None) -> _Subject:

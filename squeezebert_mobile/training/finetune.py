@@ -22,8 +22,10 @@ from squeezebert_mobile.tasks import Pooling, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training import heads, report
+from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.labels import numbered
+from squeezebert_mobile.training.metrics import null_threshold
 from squeezebert_mobile.training.options import LENGTH, FinetuneOptions
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 
@@ -32,7 +34,8 @@ from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 class FinetuneResult:
     """Where the checkpoint is and how training went; ``initialised`` names the tensors that started at random.
 
-    ``labels`` are the head's, in the order of their ids; empty for a task without any.
+    ``labels`` are the head's, in the order of their ids; empty for a task without any. ``null_threshold`` is what
+    the checkpoint declares.
     """
 
     output_dir: Path
@@ -46,6 +49,7 @@ class FinetuneResult:
     metrics: dict[str, float]
     evaluations: tuple[Evaluation, ...]
     initialised: tuple[str, ...]
+    null_threshold: float | None
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
         teacher=_teacher(options, config, tokenizer),
     )
     trainer.run()
+    start.model.config = replace(config, null_threshold=_null_threshold(config, examples, trainer.state.best))
     # 4. Write the checkpoint and its report in one rename.
     result = _result(options, trainer, start, len(features), perf_counter() - started)
     if trainer.is_main:
@@ -221,9 +226,19 @@ def _teacher(
     return checkpoint.load_model(loaded, options.task).model
 
 
+def _null_threshold(config: SqueezeBertConfig, examples: Sequence[Example], best: Evaluation | None) -> float | None:
+    """What the new checkpoint declares: the threshold that the evaluation found best, of questions of both kinds.
+
+    None where the model saw no unanswerable question, neither here nor before.
+    """
+    declared = null_threshold(config, examples)
+    if declared is None or best is None or not {"HasAns_f1", "NoAns_f1"} <= best.metrics.keys():
+        return declared
+    return best.metrics["best_f1_thresh"]
+
+
 def _result(options: FinetuneOptions, trainer: Trainer, start: _Start, examples: int, seconds: float) -> FinetuneResult:
     state = trainer.state
-    chosen = next((e for e in state.evaluations if e.step == state.best_step), None)
     return FinetuneResult(
         output_dir=options.output_dir,
         task=options.task,
@@ -233,9 +248,10 @@ def _result(options: FinetuneOptions, trainer: Trainer, start: _Start, examples:
         best_step=state.best_step or state.step,
         seconds=seconds,
         final_loss=state.losses[-1],
-        metrics=chosen.metrics if chosen else {},
+        metrics=state.best.metrics if state.best else {},
         evaluations=tuple(state.evaluations),
         initialised=start.initialised,
+        null_threshold=start.model.config.null_threshold,
     )
 
 

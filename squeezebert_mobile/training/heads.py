@@ -20,6 +20,7 @@ def new_head(options: FinetuneOptions, table: Table, columns: Columns, config: S
 
     Lists of labels make a multi-label problem. Raises InputFileError where the data has one label alone.
     """
+    config = replace(config, null_threshold=None)  # the head that knew "no answer" is gone
     if not options.task.has_labels:
         return config
     problem: str | None = options.problem_type or (config.problem_type if options.from_scratch else None)

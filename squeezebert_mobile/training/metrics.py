@@ -3,10 +3,8 @@
 Every metric is a function of per-example statistics, so that a bootstrap can draw examples anew and reduce again.
 """
 
-import re
-import string
+import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +16,7 @@ from squeezebert_mobile.batch import Float32
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, Task
+from squeezebert_mobile.training import squad
 from squeezebert_mobile.training.data import Example, QuestionExample, TaggedExample
 from squeezebert_mobile.training.features import IGNORED, Feature
 
@@ -81,7 +80,7 @@ def metrics(
         case Task.TOKEN_CLASSIFICATION:
             return _tag_metrics(config, examples, features, observed)
         case Task.QUESTION_ANSWERING:
-            return _question_metrics(examples, features, observed)
+            return _question_metrics(config, examples, features, observed)
         case Task.FILL_MASK:
             return _mask_metrics(len(examples), features, observed)
         case Task.FEATURE_EXTRACTION:
@@ -205,9 +204,21 @@ def _f1_counts(counts: Float64) -> float:
     return float(2 * agree / (predicted + there)) if predicted + there else 0.0
 
 
+def null_threshold(config: SqueezeBertConfig, examples: Sequence[Example]) -> float | None:
+    """The lead above which "no answer" is given: the model's own, or 0 where the data has unanswerable questions.
+
+    None where every question is answered, and for other tasks. 0 is the default of transformers' run_qa.
+    """
+    questions = [example for example in examples if isinstance(example, QuestionExample)]
+    if config.null_threshold is None and any(not question.answers for question in questions):
+        return 0.0
+    return config.null_threshold if questions else None
+
+
 def _question_metrics(
-    examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
+    config: SqueezeBertConfig, examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
 ) -> tuple[Metric, ...]:
+    """SQuAD's F1 and exact match, and those of SQuAD 2 under its own names where questions are unanswerable."""
     windows: list[list[postprocess.SpanLogits]] = [[] for _ in examples]
     for feature, (start, end) in zip(features, observed, strict=True):
         assert feature.offsets is not None and feature.is_context is not None
@@ -218,30 +229,41 @@ def _question_metrics(
     rows = []
     for example, own in zip(examples, windows, strict=True):
         assert isinstance(example, QuestionExample)
-        answer = postprocess.answer(own, example.context).text
-        golds = example.answers or ("",)
-        rows.append([max(squad_f1(answer, gold) for gold in golds), max(squad_exact(answer, gold) for gold in golds)])
-    statistics = np.array(rows, np.float64)
-    return Metric("f1", statistics[:, :1], _mean), Metric("exact_match", statistics[:, 1:], _mean)
+        found = postprocess.answer(own, example.context, math.inf)
+        golds = squad.accepted(example.answers)
+        margin = math.inf if found.null_margin is None else found.null_margin
+        f1 = max(squad.f1(found.text, gold) for gold in golds)
+        rows.append((margin, f1, max(squad.exact(found.text, gold) for gold in golds), bool(example.answers)))
+    margins, f1s, exacts, has = np.array(rows, np.float64).T
+    threshold, answerable = null_threshold(config, examples), has > 0
+    chosen = math.inf if threshold is None else threshold
+    both = {
+        name: squad.scores_at(chosen, margins, scores, answerable)[:, None]
+        for name, scores in (("f1", f1s), ("exact_match", exacts))
+    }
+    leading = tuple(Metric(name, scores, _mean) for name, scores in both.items())
+    if answerable.all():
+        return leading
+    parts = [
+        Metric(f"{part}_{short}", both[name][rows_of], _mean)
+        for part, rows_of in (("HasAns", answerable), ("NoAns", ~answerable))
+        for short, name in (("f1", "f1"), ("exact", "exact_match"))
+        if rows_of.any()
+    ]
+    for short, scores in (("f1", f1s), ("exact", exacts)):
+        statistics = np.stack([margins, scores, has], axis=1)
+        parts += [Metric(f"best_{short}", statistics, _best), Metric(f"best_{short}_thresh", statistics, _best_thresh)]
+    return *leading, *parts, Metric("always_answering_f1", f1s[:, None], _mean)
 
 
-def squad_words(text: str) -> list[str]:
-    """Words as SQuAD 1.1 compares them: lower case, no punctuation, no articles (Rajpurkar et al. 2016, 1606.05250)."""
-    plain = "".join(character for character in text.lower() if character not in string.punctuation)
-    return re.sub(r"\b(a|an|the)\b", " ", plain).split()
+def _best(statistics: Float64) -> float:
+    margins, scores, has = statistics.T
+    return squad.best_threshold(margins, scores, has > 0)[0]
 
 
-def squad_exact(answer: str, gold: str) -> float:
-    """1 where the answers agree in SQuAD's words."""
-    return float(squad_words(answer) == squad_words(gold))
-
-
-def squad_f1(answer: str, gold: str) -> float:
-    """F1 over the bags of SQuAD's words."""
-    ours, theirs = squad_words(answer), squad_words(gold)
-    if not ours or not theirs:
-        return float(ours == theirs)
-    return 2 * (Counter(ours) & Counter(theirs)).total() / (len(ours) + len(theirs))
+def _best_thresh(statistics: Float64) -> float:
+    margins, scores, has = statistics.T
+    return squad.best_threshold(margins, scores, has > 0)[1]
 
 
 def _mask_metrics(count: int, features: Sequence[Feature], observed: Sequence[Float64]) -> tuple[Metric, ...]:

@@ -8,7 +8,7 @@ import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.options import Columns, Exclusive, Quiet, Threads
+from squeezebert_mobile.options import Columns, Exclusive, NullThreshold, Quiet, Threads
 from squeezebert_mobile.tasks import Backend, PoolingMode, Precision, Task
 
 # Tokens of a training row where nothing else is asked for.
@@ -34,8 +34,8 @@ class EvaluateOptions(ReadOptions):
     """What to evaluate on what.
 
     ``source`` is a bundle or a checkpoint; ``model`` a checkpoint to run in PyTorch beside a bundle's artifacts. Empty
-    ``runtimes`` and ``precisions`` mean all. ``stride`` is for question answering alone; None means
-    `tasks.window_stride`. ``max_accuracy_drop`` is in the leading metric's own unit.
+    ``runtimes`` and ``precisions`` mean all. ``stride`` and ``null_threshold`` are for question answering alone; None
+    means `tasks.window_stride` and `metrics.null_threshold`. ``max_accuracy_drop`` is in the leading metric's own unit.
     """
 
     source: Annotated[
@@ -54,6 +54,7 @@ class EvaluateOptions(ReadOptions):
     precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable; default: all")] = ()
     max_samples: MaxSamples = None
     stride: Stride = None
+    null_threshold: NullThreshold = None
     batch_size: Annotated[int, typer.Option(min=1, help="texts a call")] = 1
     threads: Threads = 1
     resamples: Annotated[int, typer.Option(min=1, help="draws of the bootstrap")] = 1000

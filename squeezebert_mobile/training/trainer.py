@@ -114,6 +114,11 @@ class RunState:
     best_step: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation of the weights that are kept, None without evaluation data."""
+        return next((each for each in self.evaluations if each.step == self.best_step), None)
+
     def state_dict(self) -> dict[str, object]:
         """Plain values and tensors."""
         values = {name: value for name, value in vars(self).items() if name != "evaluations"}

@@ -1,5 +1,6 @@
 """The Android demo: its tables and vectors are current, its three builds agree, and its JVM tests pass."""
 
+import dataclasses
 import fcntl
 import json
 import math
@@ -122,6 +123,12 @@ def test_the_jvm_tests_pass_on_a_bundle(tiny_bundle: Path) -> None:
     assert all(report.get("skipped") == "0" for report in reports)
 
 
+def strings() -> dict[str, str]:
+    """The app's own words by their names."""
+    resources = ET.parse(DEMO / "app/src/main/res/values/strings.xml").getroot()
+    return {element.attrib["name"]: element.text or "" for element in resources.iter("string")}
+
+
 def shown(result: Result, sample: Sample) -> tuple[list[tuple[str, float]], list[str]]:
     """The rows of the Classify screen for an answer of Python's, in the units of the screen, and the texts it marks."""
     match result:
@@ -131,6 +138,8 @@ def shown(result: Result, sample: Sample) -> tuple[list[tuple[str, float]], list
         case Embedding(vector):
             facts = [("dimensions", len(vector)), ("length of the vector", math.hypot(*vector))]
             return [*facts, *((f"[{i}]", value) for i, value in enumerate(vector[:8]))], []
+        case AnswerSpan(has_answer=False):
+            return [(strings()["no_answer"], 100 * result.score)], []
         case AnswerSpan(text, score):
             return [(text, 100 * score)], [text]
         case Choice(_, scores):
@@ -153,15 +162,20 @@ def shown(result: Result, sample: Sample) -> tuple[list[tuple[str, float]], list
 def test_the_screen_of_every_task_shows_what_python_answers(tmp_path: Path) -> None:
     require(**JVM)
     expected = {}
-    for task, sample in (SAMPLES | {Task.FEATURE_EXTRACTION: Sample("A quiet film.", "It stays with you.")}).items():
-        model = tiny.checkpoint(tmp_path / "models" / task, task, SMALL)
+    samples = SAMPLES | {Task.FEATURE_EXTRACTION: Sample("A quiet film.", "It stays with you.")}
+    cases = [(str(task), task, sample, None) for task, sample in samples.items()]
+    # A threshold that every lead of "no answer" is above.
+    cases.append(("no-answer", Task.QUESTION_ANSWERING, samples[Task.QUESTION_ANSWERING], -1e6))
+    for name, task, sample, threshold in cases:
+        model = tiny.checkpoint(tmp_path / "models" / name, task, SMALL)
         pooling: PoolingMode | None = "mean" if task is Task.FEATURE_EXTRACTION else None
-        export(ExportOptions(tmp_path / task, model, runtimes=("onnx",), precisions=("fp32",), pooling=pooling))
-        (answer,) = predict(tmp_path / task, [sample])
+        options = ExportOptions(tmp_path / name, model, runtimes=("onnx",), precisions=("fp32",), pooling=pooling)
+        export(dataclasses.replace(options, null_threshold=threshold))
+        (answer,) = predict(tmp_path / name, [sample])
         rows, marked = shown(answer.result, sample)
         second = "\n".join(sample.options) or sample.text_pair or ""
-        expected[task] = {
-            "text": sample.text, "second": second, "rows": rows, "marked": marked, "tokens": answer.tokens
+        expected[name] = {
+            "task": task, "text": sample.text, "second": second, "rows": rows, "marked": marked, "tokens": answer.tokens
         }  # fmt: skip
     (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
     maven("-pl", "app", "-am", "-Dtest=EveryTask", "-Dsurefire.failIfNoSpecifiedTests=false", f"-Dtasks.dir={tmp_path}")

@@ -9,16 +9,24 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 from checkout import ROOT
 
+from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.pipeline import export
+from squeezebert_mobile.run.postprocess import AnswerSpan
 from squeezebert_mobile.run.predict import Sample, predict
+from squeezebert_mobile.tasks import Task
 
 pytestmark = pytest.mark.slow
 
 TEXTS = ("A warm, funny film.", "Two hours of noise, and not a single joke lands!", "這部電影 was 😍")
+QUESTIONS = ("Who met Bob?", "Where is it?", "What moves?", "How long?")
+CONTEXTS = ("Anna Lee met Bob in New York.", "A quiet film that stays with you for days.", "It is wet.")
 CACHE = ROOT / "build" / "clients"
 # optimum-onnx 0.1.0 refuses newer versions; these stand in a folder of their own, ahead of the project's.
 OPTIMUM = (
@@ -42,6 +50,19 @@ for text in texts:
     logits = model(**tokenizer(text, return_tensors="np")).logits[0]
     answers.append({"label": model.config.id2label[int(logits.argmax())], "logits": [float(x) for x in logits]})
 print(json.dumps(answers))
+"""
+
+# transformers 5 has lost this pipeline.
+QUESTION_SCRIPT = """
+import json, sys
+from optimum.onnxruntime import ORTModelForQuestionAnswering
+from transformers import AutoTokenizer, pipeline
+folder, *questions = sys.argv[1:]
+model = ORTModelForQuestionAnswering.from_pretrained(folder, subfolder="onnx", file_name="model.onnx")
+answer = pipeline("question-answering", model=model, tokenizer=AutoTokenizer.from_pretrained(folder))
+asked = [dict(zip(("question", "context"), question.split("|"))) for question in questions]
+rule = {"handle_impossible_answer": True, "max_answer_len": 30, "align_to_words": False}
+print(json.dumps([answer(**each, **rule) for each in asked]))
 """
 
 JS_SCRIPT = """
@@ -77,6 +98,20 @@ def transformers_js() -> Path:
     return install(CACHE / "transformers_js", npm)
 
 
+def optimum(script: str, *arguments: str) -> list[dict[str, Any]]:
+    """What a script prints that runs with optimum, and with the transformers that it wants."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
+    target = CACHE / "optimum"
+    install(
+        target, [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", ".", *OPTIMUM]
+    )
+    environment = os.environ | {"PYTHONPATH": str(target)}
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
 def expected(bundle: Path, precision: str) -> list[dict[str, object]]:
     """What our own prediction says."""
     predictions = predict(bundle, [Sample(text) for text in TEXTS], runtime="onnx", precision=precision)
@@ -95,16 +130,23 @@ def assert_same(answers: list[dict[str, object]], bundle: Path, precision: str, 
 
 @pytest.mark.parametrize(("file", "precision"), [("model.onnx", "fp32"), ("model_quantized.onnx", "int8")])
 def test_optimum_gives_the_same_labels_and_logits(tiny_onnx_bundle: Path, file: str, precision: str) -> None:
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
-    target = CACHE / "optimum"
-    install(
-        target, [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", ".", *OPTIMUM]
-    )
-    environment = os.environ | {"PYTHONPATH": str(target)}
-    command = [sys.executable, "-c", OPTIMUM_SCRIPT, str(tiny_onnx_bundle), file, *TEXTS]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert_same(json.loads(done.stdout.splitlines()[-1]), tiny_onnx_bundle, precision, atol=1e-5)
+    answers = optimum(OPTIMUM_SCRIPT, str(tiny_onnx_bundle), file, *TEXTS)
+    assert_same(answers, tiny_onnx_bundle, precision, atol=1e-5)
+
+
+def test_transformers_question_pipeline_has_our_null_answers_and_probabilities(tmp_path: Path) -> None:
+    """Its rule is ours at a threshold of 0 and in one window."""
+    model = tiny.checkpoint(tmp_path / "model", Task.QUESTION_ANSWERING, tiny.SMALL)
+    chosen = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",), null_threshold=0.0)
+    export(chosen)
+    samples = [Sample(question, context) for question in QUESTIONS for context in CONTEXTS]
+    theirs = optimum(QUESTION_SCRIPT, str(tmp_path / "bundle"), *(f"{s.text}|{s.text_pair}" for s in samples))
+    ours = [prediction.result for prediction in predict(tmp_path / "bundle", samples)]
+    assert [isinstance(answer, AnswerSpan) and answer.text for answer in ours] == [each["answer"] for each in theirs]
+    assert 0 < sum(isinstance(answer, AnswerSpan) and not answer.has_answer for answer in ours) < len(ours)
+    for answer, each in zip(ours, theirs, strict=True):
+        assert isinstance(answer, AnswerSpan)
+        assert answer.score == pytest.approx(each["score"], rel=1e-4)
 
 
 @pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")

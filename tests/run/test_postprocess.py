@@ -142,7 +142,35 @@ def test_scores_of_all_spans_of_all_windows_never_exceed_one() -> None:
 
 def test_no_context_has_no_answer() -> None:
     empty = window([1, 2], [1, 2], [0, 0], [(0, 0), (0, 0)])
-    assert postprocess.answer([empty], "") == postprocess.AnswerSpan("", 0.0, 0, 0)
+    assert postprocess.answer([empty], "") == postprocess.AnswerSpan("", 0.0, 0, 0, has_answer=False)
+    never = postprocess.AnswerSpan("", 1.0, 0, 0, has_answer=False, null_probability=1.0)
+    assert postprocess.answer([empty], "", 100.0) == never
+
+
+def test_no_answer_wins_where_it_leads_by_more_than_the_threshold() -> None:
+    offsets = [(0, 0), (0, 3), (4, 8)]
+    one = window([3, 0, 1], [2, 0, 1], [0, 1, 1], offsets)
+    lead = 3.0
+    for threshold, has_answer in ((None, True), (lead, True), (lead - 0.01, False), (0.0, False)):
+        found = postprocess.answer([one], "the long", threshold)
+        assert (found.has_answer, found.text) == (has_answer, "long" if has_answer else "")
+        assert found.null_margin == (None if threshold is None else lead)
+
+
+def test_the_probabilities_of_spans_and_of_no_answer_are_of_one_distribution() -> None:
+    one = window([2, 0, 1], [1, 0, 1], [0, 1, 1], [(0, 0), (0, 3), (4, 8)])
+    starts, ends = postprocess.softmax(one.start_logits), postprocess.softmax(one.end_logits)
+    span, none = (postprocess.answer([one], "the long", threshold) for threshold in (9.0, -9.0))
+    assert (span.score, none.score) == (pytest.approx(starts[2] * ends[2]), pytest.approx(starts[0] * ends[0]))
+    assert span.null_probability == none.null_probability == none.score
+    assert (none.start, none.end) == (0, 0)
+
+
+def test_the_window_that_doubts_no_answer_most_speaks_for_all() -> None:
+    sure = window([9, 0], [9, 0], [0, 1], [(0, 0), (0, 3)])
+    doubtful = window([1, 4], [1, 4], [0, 1], [(0, 0), (4, 8)])
+    found = postprocess.answer([sure, doubtful], "the long", 0.0)
+    assert (found.text, found.null_margin) == ("long", 2 - 8)
 
 
 @pytest.mark.parametrize(("over", "length"), [(0, postprocess.MAX_ANSWER_TOKENS), (1, 1)])

@@ -31,12 +31,22 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 class Model:
     """A predictor whose model gives ``outputs``, each made from the batch of a call and kept with it."""
 
-    def __init__(self, bundle: Bundle, task: Task, postprocessing: str, labels: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        task: Task,
+        postprocessing: str,
+        labels: tuple[str, ...] = (),
+        null_threshold: float | None = None,
+    ) -> None:
         changes = {"task": task, "postprocessing": postprocessing, "labels": labels}
         self.calls: list[Batch] = []
         self.outputs: dict[str, Any] = {}
         self.predict = Predictor(
-            replace(bundle, manifest=bundle.manifest.model_copy(update=changes)), top_k=2, run=self._run
+            replace(bundle, manifest=bundle.manifest.model_copy(update=changes)),
+            top_k=2,
+            null_threshold=null_threshold,
+            run=self._run,
         )
         self.ids = {piece: id_ for id_, piece in enumerate(bundle.tokenizer().pieces)}
 
@@ -95,7 +105,29 @@ def test_a_long_context_is_read_in_windows_without_padding_and_the_best_answers(
 def test_a_question_about_nothing_has_no_answer(bundle: Bundle) -> None:
     model = Model(bundle, Task.QUESTION_ANSWERING, "answer-span")
     model.outputs = dict.fromkeys(("start_logits", "end_logits"), lambda batch: np.ones(batch.input_ids.shape[1]))
-    assert model.predict(Sample(QUESTION, "")).result == AnswerSpan("", 0.0, 0, 0)
+    assert model.predict(Sample(QUESTION, "")).result == AnswerSpan("", 0.0, 0, 0, has_answer=False)
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "has_answer"),
+    [(None, None, True), (0.0, None, False), (9.0, None, True), (None, 0.0, False), (0.0, 9.0, True)],
+)
+def test_no_answer_is_given_where_the_bundle_or_the_caller_says_so(
+    bundle: Bundle, declared: float | None, given: float | None, has_answer: bool
+) -> None:
+    stating = replace(bundle, manifest=bundle.manifest.model_copy(update={"null_threshold": declared}))
+    model = Model(stating, Task.QUESTION_ANSWERING, "answer-span", null_threshold=given)
+    model.outputs = dict.fromkeys(
+        ("start_logits", "end_logits"), lambda batch: np.where(np.arange(batch.input_ids.shape[1]), 1, 3)
+    )
+    found = model.predict(Sample(QUESTION, "a quiet film")).result
+    assert isinstance(found, AnswerSpan)
+    assert (found.has_answer, found.text != "") == (has_answer, has_answer)
+
+
+def test_a_threshold_of_no_answer_is_refused_where_nothing_is_asked(bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="--null-threshold: is for question answering"):
+        Model(bundle, Task.TEXT_CLASSIFICATION, "softmax", null_threshold=0.0)
 
 
 def test_each_mask_is_filled_with_pieces_of_the_vocabulary(bundle: Bundle) -> None:

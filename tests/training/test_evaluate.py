@@ -16,6 +16,7 @@ from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.model import run_module
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.training import metrics as scores
+from squeezebert_mobile.training import squad
 from squeezebert_mobile.training.data import QuestionExample, TaggedExample, TextExample
 from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate, require_drop
 from squeezebert_mobile.training.evaluate import score as score_predictions
@@ -151,8 +152,8 @@ def test_entity_f1_is_seqevals() -> None:
 def test_squad_compares_words_without_case_articles_and_punctuation(
     answer: str, gold: str, exact: float, f1: float
 ) -> None:
-    assert scores.squad_exact(answer, gold) == exact
-    assert scores.squad_f1(answer, gold) == pytest.approx(f1)
+    assert squad.exact(answer, gold) == exact
+    assert squad.f1(answer, gold) == pytest.approx(f1)
 
 
 def test_an_answer_in_a_later_window_is_found() -> None:

@@ -123,9 +123,10 @@ final class ClassifyScreen {
 
     private void addRow(ResultRow row) {
         View view = LayoutInflater.from(activity).inflate(R.layout.result_row, rows, false);
-        view.<TextView>findViewById(R.id.row_label).setText(row.label);
+        String label = row.isNoAnswer ? activity.getString(R.string.no_answer) : row.label;
+        view.<TextView>findViewById(R.id.row_label).setText(label);
         view.<TextView>findViewById(R.id.row_value).setText(row.value);
-        view.setContentDescription(row.label + " " + row.value);
+        view.setContentDescription(label + " " + row.value);
         ProgressBar bar = view.findViewById(R.id.row_bar);
         bar.setVisibility(row.fraction < 0 ? View.GONE : View.VISIBLE);
         bar.setProgress((int) Math.round(1000 * Math.max(0, row.fraction)));

@@ -3,6 +3,7 @@ package org.squeezebert.demo.core;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.DoubleStream;
 
 /** From a model's outputs to answers, the arithmetic of squeezebert_mobile/postprocess.py, in doubles. */
 public final class Answers {
@@ -91,6 +92,15 @@ public final class Answers {
             this.encoding = encoding;
         }
 
+        double[] logits(boolean starts) {
+            return starts ? start : end;
+        }
+
+        /** What "no answer" scores: the first token, [CLS], as start and end. */
+        double nullScore() {
+            return start[0] + end[0];
+        }
+
         /** The context's tokens are one run: the template puts them between two separators. */
         int first() {
             int first = 0;
@@ -105,33 +115,51 @@ public final class Answers {
         }
     }
 
-    /** The best span over all windows, its score the product of the probabilities of start and end among all context tokens. */
-    public static AnswerSpan answer(List<Window> windows, String context) {
-        double totalStart = logTotal(windows, true);
-        double totalEnd = logTotal(windows, false);
-        AnswerSpan best = new AnswerSpan("", 0, 0, 0);
+    /**
+     * The best span over all windows, its score the product of the probabilities of start and end among all context tokens. With a
+     * threshold the first token, in the window where it scores least, stands for "no answer": it is normalised with the others, and
+     * wins where it leads the best span by more logits than that.
+     */
+    public static AnswerSpan answer(List<Window> windows, String context, Double nullThreshold) {
+        Window nullWindow = nullThreshold == null ? null : nullWindow(windows);
+        Window bestWindow = null;
+        int[] best = null;
+        double bestScore = Double.NEGATIVE_INFINITY;
         for (Window window : windows) {
             int[] span = bestSpan(window);
-            if (span == null) continue;
-            double score = Math.exp(window.start[span[0]] - totalStart + (window.end[span[1]] - totalEnd));
-            if (score <= best.score) continue;
-            int start = window.encoding.offsets[span[0]][0];
-            int end = window.encoding.offsets[span[1]][1];
-            best = new AnswerSpan(CodePoints.substring(context, start, end), score, start, end);
+            if (span == null || window.start[span[0]] + window.end[span[1]] <= bestScore) continue;
+            bestScore = window.start[span[0]] + window.end[span[1]];
+            bestWindow = window;
+            best = span;
         }
-        return best;
+        double total = logTotal(windows, nullWindow, true) + logTotal(windows, nullWindow, false);
+        Double probability = nullWindow == null ? null : (Double) Math.exp(nullWindow.nullScore() - total);
+        if (best == null) return AnswerSpan.none(null, probability);
+        Double margin = nullWindow == null ? null : (Double) (nullWindow.nullScore() - bestScore);
+        if (margin != null && margin > nullThreshold) return AnswerSpan.none(margin, probability);
+        int start = bestWindow.encoding.offsets[best[0]][0];
+        int end = bestWindow.encoding.offsets[best[1]][1];
+        return AnswerSpan.of(CodePoints.substring(context, start, end), Math.exp(bestScore - total), start, end, margin, probability);
     }
 
-    private static double logTotal(List<Window> windows, boolean starts) {
-        double peak = Double.NEGATIVE_INFINITY;
+    /** The first of the windows in which "no answer" scores least. */
+    private static Window nullWindow(List<Window> windows) {
+        Window least = windows.get(0);
         for (Window window : windows) {
-            for (int i = window.first(); i < window.onePastLast(); i++) peak = Math.max(peak, (starts ? window.start : window.end)[i]);
+            if (window.nullScore() < least.nullScore()) least = window;
         }
-        double total = 0;
+        return least;
+    }
+
+    /** The logarithm of the sum of exponentials over the context tokens of all windows, and over "no answer" where there is one. */
+    private static double logTotal(List<Window> windows, Window nullWindow, boolean starts) {
+        DoubleStream logits = nullWindow == null ? DoubleStream.empty() : DoubleStream.of(nullWindow.logits(starts)[0]);
         for (Window window : windows) {
-            for (int i = window.first(); i < window.onePastLast(); i++) total += Math.exp((starts ? window.start : window.end)[i] - peak);
+            logits = DoubleStream.concat(logits, Arrays.stream(window.logits(starts), window.first(), Math.max(window.first(), window.onePastLast())));
         }
-        return peak + Math.log(total);
+        double[] all = logits.toArray();
+        double peak = Arrays.stream(all).max().orElse(0);
+        return peak + Math.log(Arrays.stream(all).map(logit -> Math.exp(logit - peak)).sum());
     }
 
     /** First and last token of the span with the largest sum of logits; the earliest of equals; null without context. */

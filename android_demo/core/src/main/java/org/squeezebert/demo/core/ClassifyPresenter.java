@@ -55,8 +55,9 @@ public final class ClassifyPresenter extends Presenter<ClassifyState> {
         }
         if (prediction.answer != null) {
             marked = second;
-            rows.add(scored(prediction.answer.text.isEmpty() ? "(no answer)" : prediction.answer.text, prediction.answer.score));
-            highlights.add(new Highlight(second, prediction.answer.start, prediction.answer.end));
+            AnswerSpan answer = prediction.answer;
+            rows.add(answer.hasAnswer ? scored(answer.text, answer.score) : ResultRow.noAnswer(percent(answer.score), answer.score));
+            if (answer.hasAnswer) highlights.add(new Highlight(second, answer.start, answer.end));
         }
         if (session.bundle().manifest.task == TaskKind.TOKEN_CLASSIFICATION && rows.isEmpty()) rows.add(new ResultRow("(nothing found)", "", -1));
         if (prediction.similarity != null) rows.add(new ResultRow("similarity", number("%.4f", prediction.similarity), -1));
@@ -73,7 +74,11 @@ public final class ClassifyPresenter extends Presenter<ClassifyState> {
     }
 
     private static ResultRow scored(String label, double score) {
-        return new ResultRow(label, number("%.1f %%", 100 * score), score);
+        return new ResultRow(label, percent(score), score);
+    }
+
+    private static String percent(double probability) {
+        return number("%.1f %%", 100 * probability);
     }
 
     private static String facts(Prediction prediction) {

@@ -27,6 +27,8 @@ public final class Manifest {
     public final PostProcessing postProcessing;
     /** Whether an output is the vector of a text, which the artifact itself pools. */
     public final boolean pooled;
+    /** By how many logits "no answer" must lead the best span to be the answer; null where every question is answered. */
+    public final Double nullThreshold;
     public final TokenizerSpec tokenizer;
     public final List<FileEntry> files;
     public final List<Artifact> artifacts;
@@ -88,7 +90,7 @@ public final class Manifest {
 
     private Manifest(JsonValue json, String digest) throws JsonException, DemoException {
         this.digest = digest;
-        json.allowOnly("schema_version", "task", "labels", "postprocessing", "pooling", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source");
+        json.allowOnly("schema_version", "task", "labels", "postprocessing", "pooling", "null_threshold", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source");
         String[] tasks = new String[TaskKind.values().length];
         for (TaskKind kind : TaskKind.values()) tasks[kind.ordinal()] = kind.id;
         task = TaskKind.values()[indexOf(tasks, json.get("task"))];
@@ -96,6 +98,7 @@ public final class Manifest {
         for (PostProcessing kind : PostProcessing.values()) kinds[kind.ordinal()] = kind.id;
         postProcessing = PostProcessing.values()[indexOf(kinds, json.get("postprocessing"))];
         pooled = json.has("pooling") && pooled(json.get("pooling"));
+        nullThreshold = nullThreshold(json);
         labels = json.get("labels").strings();
         tokenizer = new TokenizerSpec(json.get("tokenizer"));
         List<FileEntry> plain = new ArrayList<>();
@@ -155,6 +158,12 @@ public final class Manifest {
         Artifact.oneOf(json.get("mode"), "mean", "cls", "max");
         json.get("normalize").bool();
         return true;
+    }
+
+    private static Double nullThreshold(JsonValue json) throws JsonException {
+        if (!json.has("null_threshold") || json.get("null_threshold").isNull()) return null;
+        if (json.get("schema_version").whole() < 2) throw new JsonException("$ has null_threshold, which schema_version 1 has not");
+        return json.get("null_threshold").number();
     }
 
     private static int recommended(JsonValue json) throws JsonException {

@@ -114,12 +114,12 @@ public final class Predictor {
         return vector.row(0);
     }
 
-    private static AnswerSpan answerSpan(List<Encoding> encodings, List<Map<String, Tensor>> outputs, String context) {
+    private AnswerSpan answerSpan(List<Encoding> encodings, List<Map<String, Tensor>> outputs, String context) {
         List<Answers.Window> windows = new ArrayList<>();
         for (int i = 0; i < encodings.size(); i++) {
             windows.add(new Answers.Window(outputs.get(i).get("start_logits").values(), outputs.get(i).get("end_logits").values(), encodings.get(i)));
         }
-        return Answers.answer(windows, context);
+        return Answers.answer(windows, context, bundle.manifest.nullThreshold);
     }
 
     private List<Entity> entities(Tensor logits, Encoding encoding, String text) throws DemoException {

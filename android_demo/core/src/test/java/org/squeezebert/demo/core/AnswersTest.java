@@ -75,12 +75,25 @@ class AnswersTest {
                 Encoding encoding = new Encoding(new long[sequences.length], new long[sequences.length], pairs(window.get("offsets")), sequenceIds, true, 0);
                 windows.add(new Answers.Window(doubles(window.get("start")), doubles(window.get("end")), encoding));
             }
-            AnswerSpan found = Answers.answer(windows, row.get("context").string());
+            Double threshold = optional(row.get("null_threshold"));
+            AnswerSpan found = Answers.answer(windows, row.get("context").string(), threshold);
+            assertEquals(row.get("want").get("has_answer").bool(), found.hasAnswer, row.path());
+            requireClose(optional(row.get("want").get("null_margin")), found.nullMargin, row.path());
+            requireClose(optional(row.get("want").get("null_probability")), found.nullProbability, row.path());
             assertEquals(row.get("want").get("text").string(), found.text, row.path());
             assertEquals(row.get("want").get("start").count(0), found.start, row.path());
             assertEquals(row.get("want").get("end").count(0), found.end, row.path());
             assertEquals(row.get("want").get("score").number(), found.score, TOLERANCE, row.path());
         }
+    }
+
+    private static Double optional(JsonValue json) throws Exception {
+        return json.isNull() ? null : (Double) json.number();
+    }
+
+    private static void requireClose(Double want, Double found, String path) {
+        assertEquals(want == null, found == null, path);
+        if (want != null) assertEquals(want, found, TOLERANCE, path);
     }
 
     @Test
