@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.pipeline import export
 from squeezebert_mobile.run.predict import Sample, predict
 from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tokenizer.settings import Slot, Template
 from squeezebert_mobile.training.data import QuestionExample
 from squeezebert_mobile.training.evaluate import EvaluateOptions, NullRule, evaluate
 from squeezebert_mobile.training.features import encode
@@ -200,14 +202,23 @@ def test_a_threshold_is_refused_where_nothing_is_asked(tmp_path: Path) -> None:
             call()
 
 
-def test_windows_have_the_null_span_at_their_first_token_whatever_side_the_tokenizer_pads() -> None:
-    words = tokenizer()
-    left = type(words)(words.pieces, replace(words.settings, padding_side="left"))
+BARE = Template((Slot(0, None, 0),), (Slot(0, None, 0), Slot(1, None, 0)))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"padding_side": "left"}, {"truncation_side": "left"}, {"template": BARE}], ids=str
+)
+def test_the_null_span_is_the_first_token_of_every_window_whatever_the_tokenizer_declares(
+    changes: dict[str, Any],
+) -> None:
+    plain = tokenizer()
+    words = type(plain)(plain.pieces, replace(plain.settings, **changes))
     context = "a quiet film that stays with you for days. " * 4
-    example = QuestionExample("Who left?", context, (), ())
-    features = encode([example], left, max_length=24, stride=4)
+    features = encode([QuestionExample("Who left?", context, (), ())], words, max_length=24, stride=4)
     assert len(features) > 2
-    for feature, plain in zip(features, encode([example], words, max_length=24, stride=4), strict=True):
-        assert feature.input_ids.tolist() == plain.input_ids.tolist()
+    first = plain("Who left?").input_ids[0, 1 if "template" in changes else 0]
+    for feature in features:
+        assert feature.input_ids[0] == first
         assert feature.labels.tolist() == [0, 0]
-        assert feature.input_ids[0] == words.cls_token_id
+        assert feature.is_context is not None and not feature.is_context[0]
+        assert feature.attention_mask.all()
