@@ -212,11 +212,11 @@ def test_the_null_span_is_the_first_token_of_every_window_whatever_the_tokenizer
     changes: dict[str, Any],
 ) -> None:
     plain = tokenizer()
-    words = type(plain)(plain.pieces, replace(plain.settings, **changes))
+    words = plain.with_settings(replace(plain.settings, **changes))
     context = "a quiet film that stays with you for days. " * 4
     features = encode([QuestionExample("Who left?", context, (), ())], words, max_length=24, stride=4)
     assert len(features) > 2
-    first = plain("Who left?").input_ids[0, 1 if "template" in changes else 0]
+    first = plain.rows("Who left?").input_ids[0, 1 if "template" in changes else 0]
     for feature in features:
         assert feature.input_ids[0] == first
         assert feature.labels.tolist() == [0, 0]
