@@ -48,6 +48,10 @@ def test_many_texts_from_standard_input_and_a_file(tiny_bundle: Path, tmp_path: 
     results = json.loads(piped.stdout)
     assert [r["sample"]["text"] for r in results] == ["good", "bad", ""]
     assert results[1]["sample"]["text_pair"] == "and a pair"
+    table = tmp_path / "table.csv"
+    table.write_text("label,sentence1,sentence2\n1,good,\n0,bad,and a pair\n", encoding="utf-8")
+    read = run("predict", tiny_bundle, "--file", table, "--column", "text=sentence1", "--json")
+    assert json.loads(read.stdout) == results[:2]
 
 
 def test_a_long_text_is_cut_and_says_so(tiny_bundle: Path) -> None:
