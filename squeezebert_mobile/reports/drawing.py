@@ -23,7 +23,7 @@ Anchor = Literal["start", "middle", "end"]
 # A screen of 390 pixels, less the page's margins, shows a drawing larger than this: no letter is below 12 pixels there.
 WIDTH = 340.0
 LETTERS = 12.5
-# Contrasts with the background (light #ffffff, dark #14161a) are 5.6 and 7.1 for ours, 4.5 and 5.3 for peers.
+# Contrasts with the background (light #ffffff, dark #14161a) are 5.9 and 8.0 for ours, 4.4 and 5.5 for peers.
 LIGHT: dict[Role, str] = {
     "ours": "#0a5fd1", "peer": "#757783", "ink": "#17181c", "muted": "#55575f", "guide": "#d4d6dc",
 }  # fmt: skip
