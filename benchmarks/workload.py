@@ -42,16 +42,18 @@ def of_length(candidate: Candidate, protocol: Protocol, tokens: int) -> Item:
     def text(count: int) -> str:
         return " ".join(draw.choice(words) for _ in range(count))
 
+    rows = tokenizer.settings.rows
+    single, pair = (tokens - sum(slot.sequence < 0 for slot in row) for row in (rows.single, rows.pair))
     match candidate.task:
         case Task.QUESTION_ANSWERING:
-            return Sample(text(2), text(tokens - 5))
+            return Sample(text(2), text(pair - 2))
         case Task.MULTIPLE_CHOICE:
-            first = text(tokens - 4)
+            first = text(pair - 1)
             return Sample(first, options=tuple(text(1) for _ in range(_CHOICES)))
         case Task.FILL_MASK:
-            return Sample(f"{text(tokens - 3)} [MASK]")
+            return Sample(f"{text(single - 1)} {tokenizer.settings.mask_token}")
         case _:
-            return Sample(text(tokens - 2))
+            return Sample(text(single))
 
 
 def natural(candidate: Candidate, texts: Sequence[str]) -> tuple[Item, ...]:
@@ -61,8 +63,9 @@ def natural(candidate: Candidate, texts: Sequence[str]) -> tuple[Item, ...]:
             return tuple(Sample("What is it about?", text) for text in texts)
         case Task.MULTIPLE_CHOICE:
             return tuple(Sample(text, options=("good", "bad")) for text in texts)
-        case Task.FILL_MASK:
-            return tuple(Sample(f"{text} [MASK]") for text in texts)
+        case Task.FILL_MASK if candidate.tokenizer is not None:
+            mask = SqueezeBertTokenizerFast.from_pretrained(candidate.tokenizer).settings.mask_token
+            return tuple(Sample(f"{text} {mask}") for text in texts)
         case _:
             return tuple(map(Sample, texts))
 
@@ -71,4 +74,4 @@ def _single_token_words(tokenizer: SqueezeBertTokenizerFast, seed: int) -> list[
     """Words that are one token wherever they stand."""
     words = [piece for piece in tokenizer.pieces if piece.isascii() and piece.isalpha() and len(piece) > 1]
     random.Random(seed).shuffle(words)
-    return [word for word in words[:_WORDS] if tokenizer.rows(word).input_ids.shape[1] == 3]
+    return [word for word in words[:_WORDS] if len(tokenizer.encode_uncut([word])[0].ids) == 1]
