@@ -26,12 +26,20 @@ public final class GoldenCase {
         texts = json.get("texts").strings();
         maxLength = json.get("max_length").count(1);
         List<JsonValue> masks = json.get("attention_mask").items();
+        List<JsonValue> allIds = json.get("input_ids").items();
+        List<JsonValue> allTypes = json.get("token_type_ids").items();
+        if (masks.isEmpty() || allIds.size() != masks.size() || allTypes.size() != masks.size()) throw new JsonException(json.path() + " has rows without ids");
         for (int row = 0; row < masks.size(); row++) {
-            int length = (int) Arrays.stream(masks.get(row).longs()).filter(bit -> bit == 1).count();
-            ids.add(Arrays.copyOf(json.get("input_ids").items().get(row).longs(), length));
-            typeIds.add(Arrays.copyOf(json.get("token_type_ids").items().get(row).longs(), length));
+            long[] mask = masks.get(row).longs();
+            long[] rowIds = allIds.get(row).longs();
+            long[] rowTypes = allTypes.get(row).longs();
+            if (rowIds.length != mask.length || rowTypes.length != mask.length) throw new JsonException(json.path() + " has rows of two lengths");
+            int length = (int) Arrays.stream(mask).filter(bit -> bit == 1).count();
+            ids.add(Arrays.copyOf(rowIds, length));
+            typeIds.add(Arrays.copyOf(rowTypes, length));
         }
         for (JsonValue item : json.get("outputs").items()) outputs.add(new Output(item));
+        if (outputs.isEmpty()) throw new JsonException(json.path() + " has no outputs, so it proves nothing");
     }
 
     /** The cases of the bundle, whose golden.json was verified with it. */
@@ -42,6 +50,7 @@ public final class GoldenCase {
             if (json.get("schema_version").whole() != 1) throw new JsonException("its schema_version is unknown");
             List<GoldenCase> cases = new ArrayList<>();
             for (JsonValue item : json.get("cases").items()) cases.add(new GoldenCase(item));
+            if (cases.isEmpty()) throw new JsonException("it has no cases, so it proves nothing");
             return cases;
         } catch (JsonException | CharacterCodingException e) {
             throw new DemoException(DemoException.Kind.INTEGRITY, NAME, "is not a golden file: " + e.getMessage(), "export the bundle again", e);
@@ -60,8 +69,17 @@ public final class GoldenCase {
             name = json.get("name").string();
             shape = json.get("shape").longs();
             indices = json.get("indices").longs();
+            List<JsonValue> sampled = json.get("values").items();
+            if (indices.length == 0 || sampled.size() != indices.length) throw new JsonException(json.path() + " has not one value for each index");
             values = new double[indices.length];
-            for (int i = 0; i < values.length; i++) values[i] = json.get("values").items().get(i).number();
+            for (int i = 0; i < values.length; i++) values[i] = sampled.get(i).number();
+            long size = 1;
+            for (long axis : shape) {
+                if (axis < 1 || size > Integer.MAX_VALUE / axis) throw new JsonException(json.path() + ".shape is out of range");
+                size *= axis;
+            }
+            long end = size;
+            if (Arrays.stream(indices).anyMatch(index -> index < 0 || index >= end)) throw new JsonException(json.path() + ".indices leave its shape");
         }
     }
 }

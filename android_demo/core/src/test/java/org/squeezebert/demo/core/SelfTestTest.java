@@ -2,6 +2,7 @@ package org.squeezebert.demo.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
@@ -9,6 +10,8 @@ import java.util.Collections;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The verdict for engines that answer right, slightly otherwise, in another shape and not at all. */
 class SelfTestTest {
@@ -34,6 +37,35 @@ class SelfTestTest {
             public void close() { }
         };
         return SelfTest.run(bundle, bundle.manifest.artifacts.get(0), engine, (done, of) -> { });
+    }
+
+    private DemoException refused(String was, String is) throws Exception {
+        String golden = String.format(GOLDEN, RIGHT);
+        assertTrue(golden.contains(was));
+        TestBundle made = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "bad", "good");
+        made.files.put("golden.json", TestBundle.utf8(golden.replace(was, is)));
+        Bundle bundle = Bundle.open(made.write(folder.resolve("bundle")));
+        return assertThrows(DemoException.class, () -> GoldenCase.read(bundle));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "\"indices\":[0,1] | \"indices\":[0]", "\"indices\":[0,1] | \"indices\":[]", "\"indices\":[0,1] | \"indices\":[0,2]",
+        "\"indices\":[0,1] | \"indices\":[-1,1]", "\"indices\":[0,1] | \"indices\":[0,9223372036854775807]", "\"values\":[0.25,0.75] | \"values\":[0.25]",
+        "\"shape\":[1,2] | \"shape\":[4294967296,4294967296]", "\"shape\":[1,2] | \"shape\":[0,2]", "[2,5,7,8,3] | [2,5,7,8]", "[[2,5,7,8,3]] | []",
+        "[1,1,1,1,1] | [1,1,1,1,1,1]", "[[0,0,0,0,0]] | [[0,0,0,0,0],[0,0,0,0,0]]", "[2,5,7,8,3] | [2,5,7,8,1e3]"})
+    void goldenTextsThatDoNotFitTogetherAreRefused(String was, String is) throws Exception {
+        DemoException e = refused(was, is);
+        assertEquals(DemoException.Kind.INTEGRITY, e.kind);
+        assertTrue(e.getMessage().startsWith("golden.json: is not a golden file: "), e.getMessage());
+    }
+
+    @Test
+    void goldenTextsThatProveNothingAreRefused() throws Exception {
+        String golden = String.format(GOLDEN, RIGHT);
+        assertTrue(refused(golden, "{\"schema_version\":1,\"cases\":[]}").getMessage().contains("proves nothing"));
+        int outputs = golden.indexOf("[{\"name\":\"logits\"");
+        assertTrue(refused(golden.substring(outputs), "[]}]}").getMessage().contains("proves nothing"));
     }
 
     @Test
