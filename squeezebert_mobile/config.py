@@ -169,6 +169,13 @@ class SqueezeBertConfig:
         changed.check()
         vars(self).update(vars(changed))
 
+    def override(self, values: Mapping[str, object]) -> None:
+        """`update` that raises UsageError for what is no key of a config."""
+        if unknown := [name for name in values if name not in (*_KEYS, *_LABEL_KEYS)]:
+            expected = "a key of config.json"
+            raise UsageError(unknown[0], "is no setting of a config", expected=expected, fix="leave it out")
+        self.update(values)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, object], *, file: str | Path = CONFIG_NAME) -> Self:
         """The config that a parsed config.json describes; keys that do not concern SqueezeBERT are ignored.
@@ -198,15 +205,12 @@ class SqueezeBertConfig:
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None, **overrides: object) -> Self:
         """The config of a checkpoint folder or hub repository, with the keys of ``overrides`` set to other values.
 
-        Raises as `hub.resolve`, `from_json_file` and `update`, and UsageError for an override that is no key.
+        Raises as `hub.resolve`, `from_json_file` and `override`.
         """
         from squeezebert_mobile.checkpoint import hub
 
         config = cls.from_json_file(hub.resolve(source, revision=revision, weights=False) / CONFIG_NAME)
-        if unknown := [name for name in overrides if name not in (*_KEYS, *_LABEL_KEYS)]:
-            expected = "a key of config.json"
-            raise UsageError(unknown[0], "is no setting of a config", expected=expected, fix="leave it out")
-        config.update(overrides)
+        config.override(overrides)
         return config
 
     def to_dict(self) -> dict[str, object]:

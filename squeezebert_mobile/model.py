@@ -213,7 +213,7 @@ class PreTrained(Called):
 
         loaded = checkpoint.load(source, revision=revision)
         chosen = checkpoint.config_for(cls.task, loaded.config) if config is None else config
-        chosen.update(overrides)
+        chosen.override(overrides)
         model = cls(chosen)
         fitted = checkpoint.fit(
             checkpoint.without_misfits(loaded, model) if ignore_mismatched_sizes else loaded, model, init_head=True

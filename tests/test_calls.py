@@ -113,6 +113,12 @@ def test_a_type_that_no_weights_have_is_refused(tmp_path: Path, asked: object) -
         SqueezeBertForSequenceClassification.from_pretrained(folder, torch_dtype=asked)
 
 
+def test_an_option_that_is_no_key_of_a_config_is_refused(tmp_path: Path) -> None:
+    folder = tiny.checkpoint(tmp_path, Task.TEXT_CLASSIFICATION)
+    with pytest.raises(UsageError, match="num_label: is no setting of a config"):
+        SqueezeBertForSequenceClassification.from_pretrained(folder, num_label=3)
+
+
 def test_a_changed_config_is_checked_where_a_model_is_made_of_it() -> None:
     config = SqueezeBertConfig()
     config.hidden_act = "no such"

@@ -411,9 +411,9 @@ def _samples(text: Any, pair: Any, *, words: bool) -> tuple[list[_Sample], bool]
         samples = list(zip(text, pair, strict=True))
     else:
         samples = [_pair_of(item, words=words) for item in text]
-    for value in (value for sample in samples for value in sample):
+    for value in (value for first, second in samples for value in ((first,) if second is None else (first, second))):
         listed = isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value)
-        if value is not None and not (listed if words else isinstance(value, str)):
+        if not (listed if words else isinstance(value, str)):
             expected = "a list of strings" if words else "a string"
             fix = "pass strings, or lists of words with is_split_into_words=True"
             raise UsageError("text", "is of another type", found=type(value).__name__, expected=expected, fix=fix)

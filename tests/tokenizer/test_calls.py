@@ -1,0 +1,128 @@
+"""What a tokenizer's call refuses, and that neither threads, copies nor added tokens disturb it."""
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+import transformers
+
+from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.tokenizer.encoding import BatchEncoding
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizer
+
+TEXTS = ["a quiet film that stays with you", "no wit"]
+
+
+@pytest.fixture
+def words() -> SqueezeBertTokenizer:
+    return tiny.tokenizer()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "words_of_error"),
+    [
+        (("a",), {"padding": "LONGEST"}, "padding: unknown strategy"),
+        (("a",), {"truncation": "longest"}, "truncation: unknown strategy"),
+        (("a",), {"return_tensors": "tf"}, "return_tensors: is not known"),
+        ((TEXTS,), {"return_tensors": "pt"}, "rows of different lengths, .*; fix: pass padding=True"),
+        ((TEXTS,), {"return_tensors": "np"}, "rows of different lengths"),
+        ((5,), {}, "text: is of another type .found int, expected a string"),
+        ((["a", None],), {}, "text: is of another type .found NoneType"),
+        ((["a", ["b"]],), {}, "text: is of another type .found list"),
+        ((TEXTS, ["a"]), {}, "text_pair: differs in length from text .found 1, expected 2"),
+        ((TEXTS, "a"), {}, "text_pair: differs in length from text .found one text"),
+        (("a",), {"max_length": 1}, "max_length: has no room for the special tokens"),
+        (("a b c",), {"max_length": 4, "stride": 3, "truncation": True}, "truncation: cannot be done"),
+        (("a", "b " * 9), {"max_length": 5, "truncation": "only_first"}, "truncation: cannot be done"),
+        (("a",), {"max_length": 9, "truncation": True, "padding": True, "pad_to_multiple_of": 4}, "no multiple of 4"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(
+    words: SqueezeBertTokenizer, arguments: Any, options: Any, words_of_error: str
+) -> None:
+    with pytest.raises(UsageError, match=words_of_error):
+        words(*arguments, **options)
+    assert words("a quiet film").input_ids == words("a quiet film", max_length=64).input_ids
+
+
+def test_a_text_longer_than_the_model_is_warned_of(words: SqueezeBertTokenizer) -> None:
+    with pytest.warns(UserWarning, match="more tokens than the model's 160; pass truncation=True"):
+        assert len(words("film " * 200).input_ids) > 160
+    assert len(words("film " * 200, truncation=True).input_ids) == 160
+
+
+def test_threads_that_cut_in_other_ways_do_not_disturb_each_other(words: SqueezeBertTokenizer) -> None:
+    lengths = [3, 5, 8, 160] * 50
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(
+            lambda n: len(words("film " * 90, truncation=True, max_length=n, padding=n < 6)["input_ids"]), lengths
+        )
+        assert list(found) == lengths
+
+
+@pytest.mark.parametrize("through", [copy.deepcopy, lambda found: pickle.loads(pickle.dumps(found))])
+def test_a_copied_tokenizer_and_its_results_are_the_same(words: SqueezeBertTokenizer, through: Any) -> None:
+    expected = words(TEXTS, truncation=True)
+    assert through(words)(TEXTS, truncation=True) == expected
+    assert through(expected).tokens(1) == expected.tokens(1)
+
+
+def test_tokens_that_are_added_later_are_found(words: SqueezeBertTokenizer) -> None:
+    words("a", truncation=True)
+    words.add_tokens(["covid19"])
+    assert words("covid19", truncation=True).input_ids == [2, len(words) - 1, 3]
+
+
+def test_lone_surrogates_keep_their_place(words: SqueezeBertTokenizer) -> None:
+    found = words("a \ud800 film", return_offsets_mapping=True)
+    assert found.offset_mapping[-2][1] == len("a \ud800 film")
+
+
+def test_an_empty_second_text_is_none_as_in_transformers(words: SqueezeBertTokenizer, tmp_path: Path) -> None:
+    words.save_pretrained(tmp_path)
+    theirs = transformers.SqueezeBertTokenizer.from_pretrained(tmp_path)
+    for texts in (("a", ""), (["a"], [""])):
+        assert dict(words(*texts)) == dict(theirs(*texts))
+
+
+def test_padding_keeps_the_kind_and_the_other_columns(words: SqueezeBertTokenizer) -> None:
+    rows = [{"input_ids": torch.tensor([2, 3]), "label": torch.tensor(1)}, {"input_ids": torch.tensor([2]), "label": 0}]
+    found = words.pad([dict(row) for row in rows])
+    assert found.input_ids.tolist() == [[2, 3], [2, words.pad_token_id]]
+    assert found.attention_mask.tolist() == [[1, 1], [1, 0]]
+    assert found.label.tolist() == [1, 0]
+    with pytest.raises(UsageError, match=r"encoded_inputs: has no input_ids .found label"):
+        words.pad({"label": [1]})
+
+
+def test_a_result_without_a_text_has_no_way_back() -> None:
+    found = BatchEncoding({"input_ids": [[1, 2], [3, 4]]})
+    assert (found.is_fast, found.n_sequences, found[:1]) == (False, None, {"input_ids": [[1, 2]]})
+    with pytest.raises(UsageError, match="encoding: has no way back to a text"):
+        found.tokens()
+    with pytest.raises(AttributeError, match="has no attribute 'labels'"):
+        _ = found.labels
+
+
+def test_a_vocabulary_is_a_file_a_mapping_or_nothing(tmp_path: Path) -> None:
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
+    (tmp_path / "words.txt").write_text("".join(f"{piece}\n" for piece in pieces))
+    for vocab in (tmp_path / "words.txt", str(tmp_path / "words.txt"), {p: i for i, p in enumerate(pieces)}, pieces):
+        assert SqueezeBertTokenizer(vocab)("a b").input_ids == [2, 5, 6, 3]
+    assert SqueezeBertTokenizer(vocab_file=tmp_path / "words.txt").pieces == tuple(pieces)
+    assert SqueezeBertTokenizer().get_vocab() == transformers.SqueezeBertTokenizer().get_vocab()
+    with pytest.raises(UsageError, match=r"vocab: has other ids than its pieces in a row .expected 0 to 1"):
+        SqueezeBertTokenizer({"[PAD]": 0, "a": 5})
+    with pytest.raises(InputFileError, match=r"no\.txt: is missing"):
+        SqueezeBertTokenizer(tmp_path / "no.txt")
+
+
+@pytest.mark.parametrize("name", ["padding_side", "truncation_side"])
+def test_a_side_is_left_or_right(words: SqueezeBertTokenizer, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}: is not a side"):
+        setattr(words, name, "top")
