@@ -22,6 +22,7 @@ DOCUMENT = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 def test_the_document_and_the_help_show_the_same_rows() -> None:
     documented = re.findall(r"^\| ([\w-]+) \| (.+) \| `(\{.*\})` \|$", DOCUMENT, re.MULTILINE)
     assert documented == [tuple(map(str, row)) for row in EXAMPLE_ROWS]
+    assert {row.task for row in EXAMPLE_ROWS} == set(Task)
     shown = CliRunner().invoke(app, ["finetune", "--help"]).output.splitlines()
     for row in EXAMPLE_ROWS:
         assert f"  {row.task}: {row.columns}" in [line.removeprefix("  ") for line in shown]
