@@ -33,8 +33,6 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 # How deep state dicts may lie inside others.
 _DEPTH = 4
-# A start and an end for each token.
-_ENDS = 2
 _CAST = (torch.float16, torch.bfloat16, torch.float64)
 _POOLER = "pooler.dense."
 _POSITION_IDS = "embeddings.position_ids"
@@ -456,9 +454,6 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
     torch.float16 for half the size. Raises EnvironmentFault where the folder cannot be written.
     """
     config = replace(model.config, architectures=[model.task.architecture])
-    if model.task is Task.QUESTION_ANSWERING and config.num_labels != _ENDS:
-        # transformers makes this head as wide as there are labels, and can split it into starts and ends alone.
-        config = replace(config, id2label=SqueezeBertConfig().id2label)
     tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
     if isinstance(model, SentenceModel) and not model.has_pooler:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_POOLER)}
