@@ -156,7 +156,9 @@ def _check_globals(path: Path, scan: _Scan) -> None:
         what = f"holds a pickled module ({foreign[0]}), not a state dict"
         raise InputFileError(path, what, fix="save it again with torch.save(model.state_dict(), ...)")
     what = f"asks for {foreign[0]}, which no state dict needs; nothing was run"
-    raise InputFileError(path, what, fix="get the weights as safetensors from a source that you trust")
+    raise InputFileError(
+        path, what, fix="save model.state_dict() where it was trained, or get safetensors from a source that you trust"
+    )
 
 
 def _check_zip(path: Path, data: bytes) -> None:

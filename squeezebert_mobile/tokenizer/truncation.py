@@ -61,7 +61,7 @@ def _kept_part(length: int, size: int, side: Side) -> slice:
 def _parts(length: int, size: int, stride: int, side: Side) -> list[slice]:
     """The parts of a text, from its beginning or, where the left is cut off, from its end."""
     if not 0 <= stride < size:
-        fix = "lower stride or raise max_length"
+        fix = "shorten the other text, lower stride or raise max_length"
         raise UsageError("stride", "leaves no progress", found=stride, expected=f"0 to {size - 1}", fix=fix)
     starts = range(0, length - stride, size - stride)
     parts = [slice(start, min(start + size, length)) for start in starts]
