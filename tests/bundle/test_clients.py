@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sentences
 import tiny
 from checkout import ROOT
 
@@ -36,6 +37,8 @@ OPTIMUM = (
     "tokenizers==0.22.2",
     "huggingface-hub==0.36.2",
 )
+# What sentence-transformers needs beside these, in versions that know that huggingface-hub.
+SENTENCES = (*OPTIMUM, "datasets==4.4.1", "httpcore==1.0.9", "httpx==0.28.1")
 TRANSFORMERS_JS = "@huggingface/transformers@4.3.1"
 
 OPTIMUM_SCRIPT = """
@@ -81,6 +84,25 @@ console.log(JSON.stringify(answers));
 """
 
 
+SENTENCES_SCRIPT = """
+import json, sys
+from sentence_transformers import SentenceTransformer
+folder, file, *texts = sys.argv[1:]
+model = SentenceTransformer(
+    folder, backend="onnx", device="cpu", model_kwargs={"file_name": file, "provider": "CPUExecutionProvider"}
+)
+print(json.dumps(model.encode(texts).tolist()))
+"""
+
+JS_EMBED_SCRIPT = """
+import { env, pipeline } from "@huggingface/transformers";
+env.allowRemoteModels = false;
+const [folder, dtype, ...texts] = process.argv.slice(2);
+const embed = await pipeline("feature-extraction", folder, { dtype, device: "cpu" });
+console.log(JSON.stringify((await embed(texts, { pooling: "mean", normalize: true })).tolist()));
+"""
+
+
 def install(folder: Path, command: Sequence[str]) -> Path:
     """Run an installer once for all test processes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,6 +115,13 @@ def install(folder: Path, command: Sequence[str]) -> Path:
     return folder
 
 
+def packages(name: str, pins: Sequence[str]) -> Path:
+    """A folder with Python packages that go ahead of the project's."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
+    command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", ".", *pins]
+    return install(CACHE / name, command)
+
+
 def transformers_js() -> Path:
     npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", TRANSFORMERS_JS]
     return install(CACHE / "transformers_js", npm)
@@ -100,16 +129,16 @@ def transformers_js() -> Path:
 
 def optimum(script: str, *arguments: str) -> list[dict[str, Any]]:
     """What a script prints that runs with optimum, and with the transformers that it wants."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
-    target = CACHE / "optimum"
-    install(
-        target, [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", ".", *OPTIMUM]
-    )
-    environment = os.environ | {"PYTHONPATH": str(target)}
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    answers: list[dict[str, Any]] = printed(packages("optimum", OPTIMUM), script, *arguments)
     return answers
+
+
+def printed(ahead: Path, script: str, *arguments: str) -> Any:
+    """The JSON that a script prints last, with other packages ahead of the project's."""
+    command, environment = [sys.executable, "-c", script, *arguments], os.environ | {"PYTHONPATH": str(ahead)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def expected(bundle: Path, precision: str) -> list[dict[str, object]]:
@@ -178,3 +207,30 @@ def test_the_readmes_javascript_answers_as_we_do(tiny_onnx_bundle: Path, tmp_pat
     (ours,) = predict(tiny_onnx_bundle, [Sample("A quiet film that stays with you for days.")], precision="int8")
     assert best["label"] == ours.result[0].label  # type: ignore[union-attr, index]
     assert best["score"] == pytest.approx(ours.result[0].score, abs=2e-2)  # type: ignore[union-attr, index]
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """A bundle of a folder that sentence-transformers wrote, with the vectors that it gives there."""
+    folder = tmp_path_factory.mktemp("embedder")
+    model = sentences.folder(folder / "model")
+    export(ExportOptions(folder / "bundle", model, runtimes=("onnx",), precisions=("fp32",)))
+    return folder / "bundle", np.asarray(sentences.opened(model).encode(list(sentences.TEXTS)))
+
+
+def test_sentence_transformers_opens_the_bundle_and_gives_its_vectors(embedder: tuple[Path, np.ndarray]) -> None:
+    bundle, expected = embedder
+    ahead = packages("sentence_transformers", SENTENCES)
+    found = printed(ahead, SENTENCES_SCRIPT, str(bundle), "onnx/model.onnx", *sentences.TEXTS)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")
+def test_transformers_js_extracts_the_same_vectors(embedder: tuple[Path, np.ndarray]) -> None:
+    bundle, expected = embedder
+    folder = transformers_js()
+    (folder / "embed.mjs").write_text(JS_EMBED_SCRIPT)
+    command = ["node", "embed.mjs", str(bundle), "fp32", *sentences.TEXTS]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), expected, atol=1e-5)

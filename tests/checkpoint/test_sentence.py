@@ -17,7 +17,7 @@ from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint.sentence import SentenceFolder, declaration
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
-from squeezebert_mobile.model import model_class, run_module
+from squeezebert_mobile.model import run_module
 from squeezebert_mobile.tasks import Pooling, Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -205,22 +205,12 @@ def test_what_we_declare_is_read_alike_by_sentence_transformers_and_by_us(tmp_pa
     np.testing.assert_allclose(vectors(tmp_path), theirs.encode(list(sentences.TEXTS)), atol=1e-5)
 
 
-def reranker(folder: Path, activation: torch.nn.Module | None) -> Path:
-    from sentence_transformers import CrossEncoder
-
-    body = folder.with_name("body")
-    model_class(Task.TEXT_CLASSIFICATION)(replace(tiny.SMALL, id2label=("LABEL_0",))).save_pretrained(body)
-    tiny.tokenizer(tiny.SMALL).save_pretrained(body)
-    CrossEncoder(str(body), device="cpu", activation_fn=activation).save_pretrained(str(folder))
-    return folder
-
-
 @pytest.mark.parametrize(
     ("activation", "expected"),
     [(None, "sigmoid"), (torch.nn.Sigmoid(), "sigmoid"), (torch.nn.Identity(), "identity")],
 )
 def test_a_reranker_declares_its_activation(tmp_path: Path, activation: torch.nn.Module | None, expected: str) -> None:
-    loaded = checkpoint.load(reranker(tmp_path / "model", activation))
+    loaded = checkpoint.load(sentences.reranker(tmp_path / "model", activation))
     assert (loaded.task, loaded.declared.activation()) == (Task.TEXT_CLASSIFICATION, expected)
 
 

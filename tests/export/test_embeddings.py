@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import sentences
 import tiny
+import torch
 from safetensors.torch import load_file, save_file
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.checkpoint.sentence import SentenceFolder
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.export.reference import load_reference
@@ -155,3 +157,19 @@ def test_a_trimmed_vocabulary_leaves_the_vectors(written: Path, tmp_path: Path) 
     reference = load_reference(ExportOptions(tmp_path / "bundle", written, trim_vocab=tmp_path / "texts"))
     assert reference.model.output_names[-1] == SENTENCE
     assert reference.tokenizer.vocab_size < tiny.SMALL.vocab_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", [None, torch.nn.Identity()])
+def test_a_reranker_scores_pairs_as_its_cross_encoder_does(tmp_path: Path, activation: torch.nn.Module | None) -> None:
+    from sentence_transformers import CrossEncoder
+
+    theirs = sentences.reranker(tmp_path / "model", activation)
+    made = export(ExportOptions(tmp_path / "bundle", theirs, runtimes=("onnx",), precisions=("fp32",)))
+    assert made.manifest.postprocessing == ("sigmoid" if activation is None else "regression")
+    pairs = [(sentences.TEXTS[0], text) for text in sentences.TEXTS[1:]]
+    with Predictor(made) as predictor:
+        found = [predictor(Sample(*pair)).result[0].score for pair in pairs]  # type: ignore[union-attr, index]
+    np.testing.assert_allclose(found, CrossEncoder(str(theirs), device="cpu").predict(pairs), atol=1e-5)
+    # What the bundle's own config.json says is what CrossEncoder would apply to it.
+    assert SentenceFolder.open(made.folder).activation() == ("sigmoid" if activation is None else "identity")

@@ -2,12 +2,14 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tiny
 
 from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.model import model_class
 from squeezebert_mobile.tasks import Task
 
 if TYPE_CHECKING:
@@ -41,6 +43,17 @@ def folder(
     modules = [Transformer(str(body)), Pooling(config.hidden_size, mode), *([Normalize()] if normalize else [])]
     SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(target))
     rewrite(target / "sentence_bert_config.json", **saved)
+    return target
+
+
+def reranker(target: Path, activation: Any) -> Path:
+    """A one-output classifier as CrossEncoder saves it; None is its own choice of activation."""
+    from sentence_transformers import CrossEncoder
+
+    body = target.with_name(f"{target.name}.body")
+    model_class(Task.TEXT_CLASSIFICATION)(replace(tiny.SMALL, id2label=("LABEL_0",))).save_pretrained(body)
+    tiny.tokenizer(tiny.SMALL).save_pretrained(body)
+    CrossEncoder(str(body), device="cpu", activation_fn=activation).save_pretrained(str(target))
     return target
 
 
