@@ -1,6 +1,11 @@
 """SqueezeBERT checkpoints as verified bundles for phones: ONNX Runtime and ExecuTorch, fp32 and int8.
 
-The classes that users of transformers know are here. Each command is a function that returns a typed result:
+    from squeezebert_mobile import load
+
+    model = load("my-bundle")
+    model("A quiet film that stays with you for days.").result
+
+The classes that users of transformers know are here, too. Each command is a function that returns a typed result:
 `export.pipeline.export`, `run.verify.verify`, `run.predict.predict`, `training.finetune.finetune`,
 `training.evaluate.evaluate`, `benchmarks.benchmark.benchmark`, `benchmarks.compare.compare`,
 `benchmarks.paper.reproduce`, `info.info` and `doctor.doctor`.
@@ -19,11 +24,16 @@ if TYPE_CHECKING:
         SqueezeBertForTokenClassification,
         SqueezeBertModel,
     )
+    from squeezebert_mobile.run.load import BundleModel, load
+    from squeezebert_mobile.run.predict import Prediction, Sample
     from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizer, SqueezeBertTokenizerFast
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BundleModel",
+    "Prediction",
+    "Sample",
     "SqueezeBertConfig",
     "SqueezeBertForMaskedLM",
     "SqueezeBertForMultipleChoice",
@@ -33,12 +43,27 @@ __all__ = [
     "SqueezeBertModel",
     "SqueezeBertTokenizer",
     "SqueezeBertTokenizerFast",
+    "load",
 ]
+
+_ELSEWHERE = {
+    "BundleModel": "run.load",
+    "Prediction": "run.predict",
+    "Sample": "run.predict",
+    "SqueezeBertConfig": "config",
+    "SqueezeBertTokenizer": "tokenizer.tokenizer",
+    "SqueezeBertTokenizerFast": "tokenizer.tokenizer",
+    "load": "run.load",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Import a class when it is first asked for, because the models bring torch, which takes a second and a half."""
+    """Import what is first asked for, because the models bring torch, which takes a second and a half."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "config" if name.endswith("Config") else "tokenizer.tokenizer" if "Tokenizer" in name else "model"
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE.get(name, 'model')}"), name)
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes."""
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,7 @@ from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact, FileEntr
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, IntegrityError, UsageError
 from squeezebert_mobile.files import require_digest, sha256, sha256_file
+from squeezebert_mobile.tasks import Precision
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 # The one file that bundle.json does not list, since it is made over all the others (`signing`).
@@ -20,6 +21,8 @@ SIGNATURE_NAME = "model.sig"
 MAX_SIGNATURE_BYTES = 1 << 20
 # Real ones have 0.1 MB; on a phone, JSON takes thirty times its size in memory.
 MAX_MANIFEST_BYTES = 4 << 20
+# fp16 is a file for phones, which a processor without such arithmetic runs slower than fp32.
+_RECOMMENDED: tuple[Precision, ...] = ("int8", "int8-static", "fp32", "fp16")
 _FIX = "copy or export the bundle again"
 _GIVE = "give the folder or zip that export wrote"
 
@@ -49,6 +52,15 @@ class Bundle:
     def artifact(self, runtime: str | None = None, precision: str | None = None) -> Artifact:
         """The first of `artifacts`; None matches every runtime or precision."""
         return self.artifacts([runtime] if runtime else (), [precision] if precision else ())[0]
+
+    def recommended(self, runtime: str | None = None, precision: str | None = None) -> Artifact:
+        """The artifact to take where nobody says which: int8 before the others, in the manifest's order of runtimes.
+
+        Raises as `artifacts`.
+        """
+        chosen = self.artifacts([runtime] if runtime else (), [precision] if precision else ())
+        runtimes = list(dict.fromkeys(artifact.runtime for artifact in chosen))
+        return min(chosen, key=lambda a: (runtimes.index(a.runtime), _RECOMMENDED.index(a.precision)))
 
     def artifacts(self, runtimes: Collection[str] = (), precisions: Collection[str] = ()) -> tuple[Artifact, ...]:
         """The artifacts of these runtimes and precisions, in the manifest's order; empty collections mean all.

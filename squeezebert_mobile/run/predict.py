@@ -69,6 +69,7 @@ class Predictor:
         null_threshold: float | None = PredictOptions.null_threshold,
         run: Run | None = None,
     ) -> None:
+        _require_bundle(bundle)
         self._manifest = bundle.manifest
         require_question_answering(bundle.manifest.task, null_threshold)
         self._null_threshold = bundle.manifest.null_threshold if null_threshold is None else null_threshold
@@ -199,6 +200,13 @@ class Predictor:
             )
             raise UnsupportedModelError(self._artifact.path, what, found=", ".join(outputs[0]), fix=fix)
         return postprocess.embed(outputs[0][POOLER_OUTPUT][0])
+
+
+def _require_bundle(bundle: object) -> None:
+    """Raise UsageError for a path, which `load` takes."""
+    if not isinstance(bundle, Bundle):
+        fix = "call squeezebert_mobile.load with the path"
+        raise UsageError("Predictor", "takes a Bundle that was read", found=repr(bundle)[:60], fix=fix)
 
 
 def require_question_answering(task: Task, null_threshold: float | None) -> None:
