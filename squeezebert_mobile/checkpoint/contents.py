@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError
-from squeezebert_mobile.files import read_json
+from squeezebert_mobile.files import read_file, read_json
 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
 # What an index of shards ends in; with a variant it is `model.safetensors.index.fp16.json`.
@@ -106,11 +106,11 @@ def _merge(folder: Path) -> str:
 
 def _labels(folder: Path) -> int | None:
     """The rows of the classifier that a safetensors adapter holds."""
-    from safetensors import SafetensorError, safe_open
+    from squeezebert_mobile.checkpoint import safetensors
 
+    path = folder / _ADAPTERS[0]
     try:
-        with safe_open(folder / _ADAPTERS[0], framework="pt") as tensors:
-            heads = [name for name in tensors.keys() if name.endswith("classifier.weight")]  # noqa: SIM118
-            return int(tensors.get_slice(heads[0]).get_shape()[0]) if heads else None
-    except (SafetensorError, OSError):
+        tensors = safetensors.parse(path, read_file(path)[0])
+    except SqueezeBertMobileError:
         return None
+    return next((len(tensor) for name, tensor in tensors.items() if name.endswith("classifier.weight")), None)
