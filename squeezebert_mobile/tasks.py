@@ -56,6 +56,11 @@ class Task(StrEnum):
         """The axes of each input: 3, [N, choices, W], for multiple choice, else 2, [N, W]."""
         return 3 if self is Task.MULTIPLE_CHOICE else 2
 
+    def rank_of(self, output: str) -> int:
+        """The axes of an output: one for the text, one for its tokens or choices, one for the values of each."""
+        per_token = self in (Task.FILL_MASK, Task.TOKEN_CLASSIFICATION) or output == "last_hidden_state"
+        return 3 if per_token else 2
+
     @property
     def reads_first_token_only(self) -> bool:
         """True where the head sees token 0 alone, so that the last layer needs no other query."""

@@ -12,7 +12,7 @@ from squeezebert_mobile.bundle import manifest, paths
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact, FileEntry, Manifest
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, IntegrityError, UsageError
-from squeezebert_mobile.files import require_digest, sha256, sha256_file
+from squeezebert_mobile.files import MAX_JSON_BYTES, read_verified, require_digest, sha256, sha256_file
 from squeezebert_mobile.tasks import Precision
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -24,6 +24,7 @@ MAX_MANIFEST_BYTES = 4 << 20
 # fp16 is a file for phones, which a processor without such arithmetic runs slower than fp32.
 _RECOMMENDED: tuple[Precision, ...] = ("int8", "int8-static", "fp32", "fp16")
 _FIX = "copy or export the bundle again"
+_EXPORT = "export the bundle again"
 _GIVE = "give the folder or zip that export wrote"
 
 
@@ -40,8 +41,31 @@ class Bundle:
         return sha256(manifest.dump(self.manifest))
 
     def config(self) -> SqueezeBertConfig:
-        """The model's configuration."""
-        return SqueezeBertConfig.from_json_file(self.folder / CONFIG_NAME)
+        """The model's configuration. Raises IntegrityError where it is of another model than the manifest."""
+        path = self.folder / CONFIG_NAME
+        config = SqueezeBertConfig.from_json(self.read(CONFIG_NAME), file=path)
+        described = self.manifest
+        if described.task.has_labels and config.labels != described.labels:
+            raise IntegrityError(path, f"has other labels than {MANIFEST_NAME}", fix=_EXPORT)
+        longest = max(artifact.max_length for artifact in described.artifacts)
+        if longest > config.max_position_embeddings:
+            what, expected = "has fewer positions than the longest text", f"{longest} or more"
+            raise IntegrityError(path, what, found=config.max_position_embeddings, expected=expected, fix=_EXPORT)
+        return config
+
+    def read(self, name: str, *, max_bytes: int = MAX_JSON_BYTES) -> bytes:
+        """The bytes of a listed file: those that were compared with its digest, whatever happens to the file.
+
+        Raises IntegrityError for one that is not listed and for other bytes, InputFileError for a too large one.
+        """
+        path = self.folder / name
+        listed = next((entry for entry in self.manifest.files if entry.path == name), None)
+        if listed is None:
+            raise IntegrityError(path, f"is not listed in {MANIFEST_NAME}", fix=_EXPORT)
+        if listed.bytes > max_bytes:
+            found, expected = f"{listed.bytes} bytes", f"up to {max_bytes}"
+            raise InputFileError(path, "is too large", found=found, expected=expected, fix=_EXPORT)
+        return read_verified(path, listed.sha256)
 
     def tokenizer(self) -> SqueezeBertTokenizerFast:
         """The model's tokenizer."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from squeezebert_mobile.errors import IntegrityError
 from squeezebert_mobile.files import MAX_BYTES, dump_json, parse_json, require_digest, sha256
-from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
+from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, PoolingMode, Precision, Runtime, Task
 
 SCHEMA_VERSION = 2
 MANIFEST_NAME = "bundle.json"
@@ -33,6 +33,15 @@ _UNSEALED = "0" * 64
 PostProcessing = Literal[
     "none", "softmax", "sigmoid", "regression", "entity-spans", "answer-span", "mask-fillings", "choice"
 ]
+# Which make an answer of a task's outputs.
+_FITTING: dict[Task, tuple[PostProcessing, ...]] = {
+    Task.FEATURE_EXTRACTION: ("none",),
+    Task.FILL_MASK: ("mask-fillings",),
+    Task.TEXT_CLASSIFICATION: ("softmax", "sigmoid", "regression"),
+    Task.TOKEN_CLASSIFICATION: ("entity-spans",),
+    Task.QUESTION_ANSWERING: ("answer-span",),
+    Task.MULTIPLE_CHOICE: ("choice",),
+}
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # The app has 32 bits for what it counts or holds in memory, else 64.
 _INT = 1 << 31
@@ -259,6 +268,39 @@ class Manifest(Record):
     recommended_call: RecommendedCall
     producer: Producer
     source: Source
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Raise ValueError where task, labels, post-processing and the artifacts' outputs do not fit each other."""
+        if self.postprocessing not in _FITTING[self.task]:
+            raise ValueError(f"the post-processing {self.postprocessing} is not one of {self.task}")
+        if self.task.has_labels != bool(self.labels):
+            raise ValueError(f"{self.task} with {len(self.labels)} labels")
+        if self.pooling is not None and self.task is not Task.FEATURE_EXTRACTION:
+            raise ValueError(f"{self.task} has no pooling")
+        if self.null_threshold is not None and self.task is not Task.QUESTION_ANSWERING:
+            raise ValueError(f"{self.task} has no null_threshold")
+        if not self.artifacts:
+            raise ValueError("it has no artifacts")
+        for artifact in self.artifacts:
+            self._require_outputs(artifact)
+        return self
+
+    def _require_outputs(self, artifact: Artifact) -> None:
+        """Raise ValueError for other outputs than the task's, and for one without a figure of its parity."""
+        names = tuple(output.name for output in artifact.outputs)
+        task = self.task.output_names
+        if self.task is Task.FEATURE_EXTRACTION:
+            vector = (SENTENCE_EMBEDDING,) if self.pooling else ()
+            task = (task[0], *((POOLER_OUTPUT,) if POOLER_OUTPUT in names else ()), *vector)
+        if names != task or names != tuple(parity.output for parity in artifact.parity):
+            has, needs = ", ".join(names)[:100], ", ".join(task)
+            raise ValueError(f"{artifact.path} has the outputs {has}, not {needs} with the parity of each")
+        for output in artifact.outputs:
+            if len(output.axes) != self.task.rank_of(output.name) or output.dtype != "float32":
+                raise ValueError(f"{artifact.path} has an output {output.name} of another rank or type")
+            if self.labels and output.axes[-1] != len(self.labels):
+                raise ValueError(f"{artifact.path} has {output.axes[-1]!r} {output.name} for {len(self.labels)} labels")
 
     def every_file(self) -> list[FileEntry]:
         """Each file of the bundle but bundle.json, artifacts included."""

@@ -6,7 +6,7 @@ Both can die on a damaged file, so a file that may be one is opened in a child p
 import importlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,7 @@ def open_artifact(path: Path, artifact: Artifact, threads: int) -> Engine:
             _refuse_too_large(path)
         model = read_verified(path, artifact.sha256)
         if artifact.runtime == "onnx":
+            _refuse_ort_format(model, path)
             _refuse_external_data(model, path)
         engine = load_engine(artifact.runtime, model, threads, artifact.outputs)
         if artifact.runtime == "executorch":
@@ -154,6 +155,27 @@ def refusals(path: Path) -> Iterator[None]:
         raise InputFileError(path, what, fix="copy or export the bundle again") from error
 
 
+def require_declared(outputs: Mapping[str, Float32], specs: Sequence[TensorSpec], batch: Batch, path: Path) -> None:
+    """Raise InputFileError for other outputs than the manifest declares, which would be read as other answers.
+
+    A named axis counts tokens: all of them, but of padding as many as the file likes.
+    """
+    fix = "export the bundle again"
+    declared = {spec.name: spec for spec in specs}
+    if outputs.keys() != declared.keys():
+        what, found = "has other outputs than its manifest says", ", ".join(outputs)[:100]
+        raise InputFileError(path, what, found=found, expected=", ".join(declared)[:100], fix=fix)
+    *items, width = batch.input_ids.shape
+    tokens = int(batch.attention_mask.sum(-1).max())
+    for name, spec in declared.items():
+        shape, rest = outputs[name].shape, spec.axes[len(items) :]
+        sizes = zip(shape[len(items) :], rest, strict=False)
+        fits = all(tokens <= size <= width if isinstance(axis, str) else size == axis for size, axis in sizes)
+        if len(shape) != len(items) + len(rest) or list(shape[: len(items)]) != items or not fits:
+            what = f"gives an output {name} of another shape than its manifest says"
+            raise InputFileError(path, what, found=list(shape), expected=[*items, *rest], fix=fix)
+
+
 def _refuse_too_large(path: Path) -> None:
     """Raise UnsupportedModelError for an ONNX file that protobuf cannot hold, before it fills the memory."""
     size = path.stat().st_size if path.is_file() else 0
@@ -161,6 +183,13 @@ def _refuse_too_large(path: Path) -> None:
         found, expected = f"{size} bytes", f"at most {_LARGEST_ONNX}"
         fix = "export a smaller model; a bundle's model is one file"
         raise UnsupportedModelError(path, "is larger than an ONNX file can be", found=found, expected=expected, fix=fix)
+
+
+def _refuse_ort_format(model: bytes, path: Path) -> None:
+    """Raise InputFileError for ONNX Runtime's own format: nothing of what is checked here holds for it."""
+    if model[4:8] == b"ORTM":
+        what, fix = "is in ONNX Runtime's own format, not ONNX", "export the bundle again; its .onnx is ONNX"
+        raise InputFileError(path, what, fix=fix)
 
 
 def _refuse_external_data(model: bytes, path: Path) -> None:

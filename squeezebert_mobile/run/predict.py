@@ -15,7 +15,7 @@ from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Manifest
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.postprocess import Result, SpanLogits
@@ -74,6 +74,7 @@ class Predictor:
         require_question_answering(bundle.manifest.task, null_threshold)
         self._null_threshold = bundle.manifest.null_threshold if null_threshold is None else null_threshold
         self._artifact = bundle.artifact(runtime, precision)
+        self._path = bundle.folder / self._artifact.path
         self._config = bundle.config()
         self._tokenizer = bundle.tokenizer()
         self._top_k = top_k
@@ -91,7 +92,7 @@ class Predictor:
         _require_fitting(self._manifest.task, sample)
         rows = self._encode(sample)
         self._require_tokens(sample, rows)
-        outputs = [self._run(self._checked(batch)) for batch in self._calls(rows)]
+        outputs = [self._answers(batch) for batch in self._calls(rows)]
         result = self._result(sample, rows, outputs)
         truncated = bool(rows.truncated.any()) and self._manifest.task is not Task.QUESTION_ANSWERING
         return Prediction(sample, result, int(rows.attention_mask.sum()), int(rows.unknown.sum()), truncated)
@@ -123,7 +124,8 @@ class Predictor:
             return [batch.of_choices()]
         return [batch.row(n) for n in range(len(rows))]
 
-    def _checked(self, batch: Batch) -> Batch:
+    def _answers(self, batch: Batch) -> Mapping[str, Float32]:
+        """The outputs for what was checked to be an input. Raises InputFileError for one that is no number."""
         batches.check(
             batch,
             rank=self._manifest.task.rank,
@@ -131,7 +133,10 @@ class Predictor:
             type_vocab_size=self._config.type_vocab_size,
             max_length=self._artifact.max_length,
         )
-        return batch
+        outputs = self._run(batch)
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise InputFileError(self._path, "answers with what is no number", fix="export the model again, in fp32")
+        return outputs
 
     def _result(self, sample: Sample, rows: Encoded, outputs: Sequence[Mapping[str, Float32]]) -> Result:
         labels = self._manifest.labels

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.bundle.manifest import Artifact
+from squeezebert_mobile.bundle.manifest import Artifact, TensorSpec
 from squeezebert_mobile.run.child import Answer, Arrays, Child, serve
-from squeezebert_mobile.run.engines import Engine, open_artifact, refusals
+from squeezebert_mobile.run.engines import Engine, open_artifact, refusals, require_declared
 
 
 class Session(Child):
@@ -29,7 +29,7 @@ class Session(Child):
             raise
 
     def run(self, batch: Batch) -> dict[str, Float32]:
-        """Outputs by name, fp32."""
+        """Outputs by name, fp32. Raises InputFileError for others than the artifact declares."""
         _, outputs = self.ask(self._path, "run", {}, batch.arrays())
         return {name: value.astype(np.float32, copy=False) for name, value in outputs.items()}
 
@@ -39,18 +39,22 @@ class _Model:
 
     _engine: Engine
     _path: Path
+    _outputs: tuple[TensorSpec, ...]
 
     def load(self, _: Arrays, root: str, artifact: str, threads: int) -> Answer:
         """Open the file; the answer is empty."""
         parsed = Artifact.model_validate_json(artifact)
-        self._path = Path(root, parsed.path)
+        self._path, self._outputs = Path(root, parsed.path), parsed.outputs
         self._engine = open_artifact(self._path, parsed, threads)
         return None, {}
 
     def run(self, arrays: Arrays) -> Answer:
         """Outputs by name for a batch's arrays."""
+        batch = Batch(**arrays)
         with refusals(self._path):
-            return None, self._engine.run(Batch(**arrays))
+            outputs = self._engine.run(batch)
+        require_declared(outputs, self._outputs, batch, self._path)
+        return None, outputs
 
 
 def main() -> None:

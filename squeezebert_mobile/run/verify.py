@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from squeezebert_mobile import batch as batches
 from squeezebert_mobile.bundle import archive, golden, signing
 from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
-from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
+from squeezebert_mobile.bundle.golden import GOLDEN_NAME, MAX_GOLDEN_BYTES, GoldenCase
 from squeezebert_mobile.bundle.manifest import Artifact
-from squeezebert_mobile.errors import GateError
+from squeezebert_mobile.config import CONFIG_NAME
+from squeezebert_mobile.errors import GateError, IntegrityError, UsageError
 from squeezebert_mobile.run.options import VerifyOptions
 from squeezebert_mobile.run.session import Session
 
@@ -42,19 +44,38 @@ def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | No
     """Compare every digest, the tokenizer's ids and, with ``run``, every artifact's answers with golden.json.
 
     ``source`` is a bundle's folder or archive. With ``public_key``, the bundle must be signed by that key's owner,
-    which is checked before anything is run. Raises as `archive.opened` and `signing.require_signed`; GateError where
-    ids differ, or answers by more than `Artifact.allowed_differences`.
+    which is checked before anything is run. Raises as `archive.opened`, `signing.require_signed`, `Bundle.config` and
+    `golden.of_bundle`; GateError where ids differ, or answers by more than `golden.allowed_differences`.
     """
     with archive.opened(source) as bundle:
         if public_key is not None:
             signing.require_signed(bundle, public_key)
         unchecked: Signature = "not checked" if (bundle.folder / SIGNATURE_NAME).exists() else "none"
-        golden_path = bundle.folder / GOLDEN_NAME
-        cases = golden.parse(golden_path.read_bytes(), str(golden_path))
+        data = bundle.read(GOLDEN_NAME, max_bytes=MAX_GOLDEN_BYTES)
+        cases = golden.of_bundle(data, bundle.folder / GOLDEN_NAME, bundle.manifest)
+        _check_inputs(bundle, cases)
         _check_ids(bundle, cases)
         checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
         files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
         return Verification(str(source), bundle.digest, files, "holds" if public_key else unchecked, checks)
+
+
+def _check_inputs(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
+    """Raise IntegrityError for a case that the model cannot take."""
+    config, path = bundle.config(), bundle.folder / GOLDEN_NAME
+    for case in cases:
+        try:
+            batches.check(
+                case.batch(bundle.manifest.task.rank),
+                rank=bundle.manifest.task.rank,
+                vocab_size=config.vocab_size,
+                type_vocab_size=config.type_vocab_size,
+                max_length=case.max_length,
+            )
+        except UsageError as error:
+            what = f"does not fit {CONFIG_NAME}: {error.file} {error.what}"
+            fix = "export the bundle again"
+            raise IntegrityError(path, what, found=error.found, expected=error.expected, fix=fix) from None
 
 
 def _check_ids(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
@@ -71,7 +92,8 @@ def _check_ids(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
 
 
 def _check(bundle: Bundle, artifact: Artifact, cases: tuple[GoldenCase, ...]) -> ArtifactCheck:
-    file, rank, allowed = bundle.folder / artifact.path, bundle.manifest.task.rank, artifact.allowed_differences()
+    file, rank = bundle.folder / artifact.path, bundle.manifest.task.rank
+    allowed = golden.allowed_differences(artifact, cases)
     fix = "run squeezebert-mobile doctor; if the runtime is a newer one, export again with it"
     with Session(bundle.folder, artifact) as session:
         worst = golden.check(cases, session.run, rank=rank, allowed=allowed, file=file, fix=fix)

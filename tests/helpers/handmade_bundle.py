@@ -25,13 +25,14 @@ CONTENT = {"onnx/model.onnx": MODEL, "config.json": b"{}", "vocab.txt": b"[PAD]\
 def described(**changes: object) -> Manifest:
     """A manifest of CONTENT."""
     ids = TensorSpec(name="input_ids", dtype="int64", axes=("batch_size", "sequence_length"))
+    logits = TensorSpec(name="logits", dtype="float32", axes=("batch_size", 2))
     parity = Parity(
         output="logits", atol=1e-4, min_psnr_db=None, max_abs=1e-6, psnr_db=120.0, argmax_agreement=1.0, cases=3
     )
     model = bundles.entry("onnx/model.onnx", MODEL)
     artifact = Artifact(
         path=model.path, sha256=model.sha256, bytes=model.bytes, runtime="onnx", precision="fp32", version="opset 18",
-        batch=None, max_length=128, inputs=(ids,), outputs=(), inventory=Inventory(), parity=(parity,),
+        batch=None, max_length=128, inputs=(ids,), outputs=(logits,), inventory=Inventory(), parity=(parity,),
         oldest_runtime="1.20.0",
     )  # fmt: skip
     whole = Manifest(

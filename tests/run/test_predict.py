@@ -13,6 +13,7 @@ from checkout import ROOT
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, Entity, LabelScore, MaskFilling
 from squeezebert_mobile.run.predict import Predictor, Sample
@@ -26,6 +27,13 @@ QUESTION = "Is it good?"
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return bundles.read(handmade.write(tmp_path_factory.mktemp("predict") / "bundle"))
+
+
+class Retold(Bundle):
+    """A bundle whose manifest is changed here, and its config is not."""
+
+    def config(self) -> SqueezeBertConfig:
+        return handmade.CONFIG
 
 
 class Model:
@@ -43,7 +51,7 @@ class Model:
         self.calls: list[Batch] = []
         self.outputs: dict[str, Any] = {}
         self.predict = Predictor(
-            replace(bundle, manifest=bundle.manifest.model_copy(update=changes)),
+            Retold(bundle.folder, bundle.manifest.model_copy(update=changes)),
             top_k=2,
             null_threshold=null_threshold,
             run=self._run,
@@ -183,7 +191,7 @@ def renamed_mask(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer.add_special_tokens({"mask_token": "<mask>"})
     config = replace(bundle.config(), vocab_size=len(tokenizer))
     monkeypatch.setattr(Bundle, "tokenizer", lambda _: tokenizer)
-    monkeypatch.setattr(Bundle, "config", lambda _: config)
+    monkeypatch.setattr(Retold, "config", lambda _: config)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +224,7 @@ def test_a_row_without_any_token_never_reaches_the_model(bundle: Bundle, monkeyp
 
 def test_ids_that_the_model_has_no_rows_for_never_reach_it(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     small = replace(bundle.config(), vocab_size=7)
-    monkeypatch.setattr(Bundle, "config", lambda _: small)
+    monkeypatch.setattr(Retold, "config", lambda _: small)
     model = Model(bundle, Task.TEXT_CLASSIFICATION, "softmax", ("a",))
     with pytest.raises(UsageError, match="input_ids: has a value out of range"):
         model.predict(Sample("A quiet film"))

@@ -281,3 +281,17 @@ def test_row_39_a_foreign_backend_is_named_with_what_is_there(tmp_path: Path) ->
     assert isinstance(error, UnsupportedModelError)
     assert "needs NpuPackBackend (found " in str(error)
     assert "XnnpackBackend" in str(error)
+
+
+def test_a_file_in_onnx_runtimes_own_format_is_no_onnx(tmp_path: Path) -> None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "model.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(handmade.onnx_model().SerializeToString(), options, providers=["CPUExecutionProvider"])
+    model = (tmp_path / "model.ort").read_bytes()
+    assert onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_outputs()
+    error = refusal(tmp_path, model)
+    assert isinstance(error, InputFileError)
+    assert "is in ONNX Runtime's own format, not ONNX" in str(error)

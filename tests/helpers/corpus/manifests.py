@@ -36,6 +36,24 @@ _PATHS_ACCEPTED = [
     "console.txt",
     "a" * 251 + ".txt", "/".join("a" * 128),
 ]  # fmt: skip
+# What does not fit: the base is a text classification of two labels.
+_LOGITS = ("artifacts", 0, "outputs", 0)
+_MISFITS: dict[str, tuple[tuple[str | int, ...], object]] = {
+    "no labels": (("labels",), []), "one label for two logits": (("labels",), ["a"]),
+    "three labels for two logits": (("labels",), ["a", "b", "c"]),
+    **{f"{kind} of a text classification": (("postprocessing",), kind) for kind in
+       ("none", "entity-spans", "answer-span", "mask-fillings", "choice")},
+    **{f"{task} with softmax": (("task",), task) for task in
+       ("feature-extraction", "fill-mask", "token-classification", "question-answering", "multiple-choice")},
+    "pooling of a text classification": (("pooling",), {"mode": "mean", "normalize": False}),
+    "null_threshold of a text classification": (("null_threshold",), 1.0),
+    "no artifacts": (("artifacts",), []), "no outputs": (("artifacts", 0, "outputs"), []),
+    "no parity": (("artifacts", 0, "parity"), []), "another output": ((*_LOGITS, "name"), "error"),
+    "parity of another output": (("artifacts", 0, "parity", 0, "output"), "error"),
+    "logits of each token": ((*_LOGITS, "axes"), ["batch_size", "sequence_length", 2]),
+    "any number of logits": ((*_LOGITS, "axes"), ["batch_size", "labels"]),
+    "three logits": ((*_LOGITS, "axes"), ["batch_size", 3]), "whole logits": ((*_LOGITS, "dtype"), "int64"),
+}  # fmt: skip
 
 
 @cache
@@ -59,10 +77,10 @@ def _changed(*path: str | int, value: object) -> bytes:
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
-    return _sealed(values)
+    return sealed(values)
 
 
-def _sealed(values: dict[str, Any]) -> bytes:
+def sealed(values: dict[str, Any]) -> bytes:
     """With its seal; half surrogate pairs and what no float holds are written as a hostile writer would."""
     unsealed = json.dumps({**values, "seal": "0" * 64}, indent=2, sort_keys=True).encode()
     return unsealed.replace(b'"seal": "' + b"0" * 64, b'"seal": "' + manifest.sha256(unsealed).encode())
@@ -70,7 +88,7 @@ def _sealed(values: dict[str, Any]) -> bytes:
 
 def _resealed(change: Callable[[bytes], bytes]) -> bytes:
     """A sound manifest whose bytes were changed before its seal was made."""
-    unsealed = change(_sealed(base()).replace(_seal_of(_sealed(base())), b"0" * 64))
+    unsealed = change(sealed(base()).replace(_seal_of(sealed(base())), b"0" * 64))
     return unsealed.replace(b'"seal": "' + b"0" * 64, b'"seal": "' + manifest.sha256(unsealed).encode())
 
 
@@ -79,13 +97,13 @@ def _seal_of(data: bytes) -> bytes:
 
 
 def with_file(path: str) -> bytes:
-    return _sealed({**base(), "files": [*base()["files"], {"path": path, "sha256": "0" * 64, "bytes": 1}]})
+    return sealed({**base(), "files": [*base()["files"], {"path": path, "sha256": "0" * 64, "bytes": 1}]})
 
 
 def by_hand() -> Iterator[Case]:
-    sound = _sealed(base())
+    sound = sealed(base())
     for version in (1, 2):
-        yield Case(f"schema {version}", _sealed(base(version)), ACCEPTED)
+        yield Case(f"schema {version}", sealed(base(version)), ACCEPTED)
     for paths, verdict in ((_PATHS_REFUSED, INPUT), (_PATHS_ACCEPTED, ACCEPTED)):
         for path in paths:
             yield Case(f"path {path!r}"[:80], with_file(path), verdict)
@@ -125,8 +143,9 @@ def by_hand() -> Iterator[Case]:
         "schema 1.0": _changed("schema_version", value=1.0),
         "schema true": _changed("schema_version", value=True), "more": _changed("more", value=1),
         "task": _changed("task", value="translation"),
-        "2 in schema 1": _sealed({**base(1), "tokenizer": {**base(1)["tokenizer"], "truncation_side": "left"}}),
+        "2 in schema 1": sealed({**base(1), "tokenizer": {**base(1)["tokenizer"], "truncation_side": "left"}}),
         "changed": sound.replace(b'"good"', b'"bad!"'),
+        **{name: _changed(*place, value=value) for name, (place, value) in _MISFITS.items()},
         "max_abs 10^400": _changed("artifacts", 0, "parity", 0, "max_abs", value=10**400),
     }.items():  # fmt: skip
         yield Case(name, data, INTEGRITY)
@@ -137,14 +156,14 @@ def by_hand() -> Iterator[Case]:
 def everywhere() -> Iterator[Case]:
     """A manifest with one change, for every place and each strange value."""
     for version in (1, 2):
-        for name, values in _changes(base(version)):
-            yield Case(name, _sealed(values))
+        for name, values in with_one_change(base(version)):
+            yield Case(name, sealed(values))
 
 
-def _changes(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def with_one_change(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     for key in list(values) if isinstance(values, dict) else range(len(values)):
         place = f"{path}/{key}"
-        inner = _changes(values[key], place) if isinstance(values[key], dict | list) else ()
+        inner = with_one_change(values[key], place) if isinstance(values[key], dict | list) else ()
         for name, other in chain(inner, ((f"{place} = {strange!r}"[:99], strange) for strange in STRANGE)):
             copy = values.copy()
             copy[key] = other
@@ -160,11 +179,11 @@ def generated(rng: random.Random) -> Case:
     """A sound manifest with up to three changes: a value its schema allows there, a strange one, none, one more."""
     values = base(rng.choice((1, 2)))
     schema = json.loads(manifest.schema())
-    changes = [_change(values, schema, rng) for _ in range(rng.choice((1, 1, 2, 3)))]
-    return Case("; ".join(changes)[:300], _sealed(values), several=len(changes) > 1)
+    said = [mutate(values, schema, rng) for _ in range(rng.choice((1, 1, 2, 3)))]
+    return Case("; ".join(said)[:300], sealed(values), several=len(said) > 1)
 
 
-def _change(values: Any, schema: dict[str, Any], rng: random.Random) -> str:
+def mutate(values: Any, schema: dict[str, Any], rng: random.Random) -> str:
     place, rule, path = values, schema, "$"
     while True:
         keys = [*place] if isinstance(place, dict) else [*range(len(place))]

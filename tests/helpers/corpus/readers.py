@@ -26,10 +26,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from android_tools import load
 
-from corpus import folders, manifests, texts, zips
+from corpus import folders, goldens, manifests, texts, zips
 from corpus.cases import ACCEPTED, Case
-from squeezebert_mobile.bundle import archive, manifest
+from squeezebert_mobile.bundle import archive, golden, manifest
 from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.golden import GOLDEN_NAME
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.files import parse_json, sha256
@@ -75,6 +76,12 @@ def _manifest(path: Path, _: Path) -> str:
     return sha256(data)
 
 
+def _golden(path: Path, _: Path) -> str:
+    """The number of cases."""
+    described = manifest.parse((path / MANIFEST_NAME).read_bytes(), path / MANIFEST_NAME)
+    return str(len(golden.of_bundle((path / GOLDEN_NAME).read_bytes(), path / GOLDEN_NAME, described)))
+
+
 def _folder(path: Path, _: Path) -> str:
     return sha256((bundles.read(path).folder / MANIFEST_NAME).read_bytes())
 
@@ -101,6 +108,7 @@ class Kind:
 KINDS = {
     "json": Kind(texts, _json),
     "manifest": Kind(manifests, _manifest),
+    "golden": Kind(goldens, _golden),
     "folder": Kind(folders, _folder),
     "zip": Kind(zips, _zip),
 }

@@ -57,6 +57,26 @@ public final class Artifact extends FileEntry {
         }
     }
 
+    List<String> outputNames() {
+        List<String> names = new ArrayList<>();
+        for (Port output : outputs) names.add(output.name);
+        return names;
+    }
+
+    /** Refuses outputs of another rank or type than the task's, without a figure of their parity, or for other labels. */
+    void requireFitting(TaskKind task, int labels) throws JsonException {
+        List<String> measured = new ArrayList<>();
+        for (Parity figure : parity) measured.add(figure.output);
+        if (!measured.equals(outputNames())) throw new JsonException(path + " has not one parity for each output");
+        for (Port output : outputs) {
+            if (output.rank() != task.rankOf(output.name) || !output.dtype.equals("float32")) {
+                throw new JsonException(path + " has an output " + output.name + " of another rank or type");
+            }
+            Object last = output.axes.get(output.rank() - 1);
+            if (labels > 0 && !last.equals(labels)) throw new JsonException(path + " has " + last + " " + output.name + " for " + labels + " labels");
+        }
+    }
+
     /** "ONNX Runtime · int8", as the screens name it. */
     public String title() {
         return runtimeName(runtime) + " · " + precision;
@@ -82,13 +102,14 @@ public final class Artifact extends FileEntry {
     /** An input or output of the model. */
     public static final class Port {
         public final String name;
+        final String dtype;
         /** Names for free lengths, numbers for fixed ones. */
         public final List<Object> axes;
 
         Port(JsonValue json) throws JsonException {
             json.allowOnly("name", "dtype", "axes");
             name = json.get("name").string();
-            oneOf(json.get("dtype"), "int64", "float32");
+            dtype = oneOf(json.get("dtype"), "int64", "float32");
             List<Object> named = new ArrayList<>();
             for (JsonValue axis : json.get("axes").items()) named.add(axis.raw() instanceof String ? axis.string() : (Object) axis.count(1));
             if (named.isEmpty()) throw new JsonException(json.path() + ".axes is empty");

@@ -107,12 +107,37 @@ public final class Manifest {
         List<Artifact> runnable = new ArrayList<>();
         for (JsonValue item : json.get("artifacts").items()) runnable.add(new Artifact(item));
         artifacts = Collections.unmodifiableList(runnable);
+        requireFitting();
         recommendedThreads = recommended(json.get("recommended_call"));
         producer = producer(json.get("producer"));
         sourceName = source(json.get("source"));
         List<String> paths = new ArrayList<>(Arrays.asList(NAME, Bundle.SIGNATURE_NAME));
         for (FileEntry entry : everyFile()) paths.add(entry.path);
         BundlePaths.check(paths, Collections.emptyList());
+    }
+
+    /** Refuses task, labels, post-processing and outputs that do not fit each other, as the host's reader does. */
+    private void requireFitting() throws JsonException {
+        if (!task.fitting.contains(postProcessing)) throw new JsonException("the post-processing " + postProcessing.id + " is not one of " + task.id);
+        if (task.hasLabels() == labels.isEmpty()) throw new JsonException(task.id + " with " + labels.size() + " labels");
+        if (pooled && task != TaskKind.FEATURE_EXTRACTION) throw new JsonException(task.id + " has no pooling");
+        if (nullThreshold != null && task != TaskKind.QUESTION_ANSWERING) throw new JsonException(task.id + " has no null_threshold");
+        if (artifacts.isEmpty()) throw new JsonException("it has no artifacts");
+        for (Artifact artifact : artifacts) {
+            List<String> names = artifact.outputNames();
+            if (!names.equals(outputNames(names))) throw new JsonException(artifact.path + " has the outputs " + names + ", not " + outputNames(names));
+            artifact.requireFitting(task, labels.size());
+        }
+    }
+
+    /** The outputs of this task, in order; a pooler is optional. */
+    private List<String> outputNames(List<String> found) {
+        if (task == TaskKind.QUESTION_ANSWERING) return Arrays.asList("start_logits", "end_logits");
+        if (task != TaskKind.FEATURE_EXTRACTION) return Collections.singletonList("logits");
+        List<String> names = new ArrayList<>(Collections.singletonList(TaskKind.HIDDEN_STATES));
+        if (found.contains("pooler_output")) names.add("pooler_output");
+        if (pooled) names.add("sentence_embedding");
+        return names;
     }
 
     /** Every file of the bundle but bundle.json itself. */

@@ -270,7 +270,7 @@ class BundleTest {
         assertThrows(DemoException.class, () -> run.execute(request, (fraction, latest) -> true));
         assertEquals(Collections.singletonList(root.resolve(digest).resolve("onnx/model.onnx").toString()), paths);
         assertEquals(0, root.toFile().list().length);
-        made.manifest.put("labels", Collections.singletonList("other"));
+        made.manifest.put("labels", Arrays.asList("other", "labels"));
         Files.write(pushed.resolve(Manifest.NAME), made.manifestBytes());
         assertSays(assertThrows(DemoException.class, () -> run.execute(request, (fraction, latest) -> true)), DemoException.Kind.INTEGRITY, "is another bundle's");
         assertEquals(0, root.toFile().list().length);

@@ -24,7 +24,12 @@ class SelfTestTest {
     Path folder;
 
     private SelfTestReport report(String ids, long[] shape, float... logits) throws Exception {
+        return report(1e-4, ids, shape, logits);
+    }
+
+    private SelfTestReport report(double atol, String ids, long[] shape, float... logits) throws Exception {
         TestBundle made = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "bad", "good");
+        made.atol = atol;
         made.files.put("golden.json", TestBundle.utf8(String.format(GOLDEN, ids)));
         Bundle bundle = Bundle.open(made.write(folder.resolve("bundle")));
         InferenceEngine engine = new InferenceEngine() {
@@ -84,6 +89,12 @@ class SelfTestTest {
         assertEquals("logits is 0.50 off, allowed 0.00010", report.reason());
         assertEquals(0, report.argmaxEqual);
         assertEquals("two words", report.worstCase);
+    }
+
+    @Test
+    void aBundleDoesNotChooseItsOwnTolerance() throws Exception {
+        SelfTestReport report = report(1e300, RIGHT, new long[] {1, 2}, 0f, 0f);
+        assertEquals("logits is 0.75 off, more than 0.0075 is another answer", report.reason());
     }
 
     @Test

@@ -21,6 +21,7 @@ import org.squeezebert.demo.core.BundleSource;
 import org.squeezebert.demo.core.BundleStore;
 import org.squeezebert.demo.core.DemoException;
 import org.squeezebert.demo.core.FolderSource;
+import org.squeezebert.demo.core.GoldenCase;
 import org.squeezebert.demo.core.Json;
 import org.squeezebert.demo.core.JsonException;
 import org.squeezebert.demo.core.Manifest;
@@ -67,10 +68,17 @@ public final class Readers {
         switch (kind) {
             case "json": return "ok " + json(Files.readAllBytes(file.toPath()));
             case "manifest": return "ok " + Manifest.parse(Files.readAllBytes(file.toPath())).digest;
+            case "golden": return "ok " + golden(file.toPath());
             case "folder": return install(new FolderSource(file.toPath()), scratch);
             case "zip": return install(new ZipSource(file, file.getName()), scratch);
             default: throw new IllegalArgumentException(kind);
         }
+    }
+
+    /** The number of cases in a golden.json, which lies beside the manifest that it must fit. */
+    private static int golden(Path folder) throws DemoException, IOException {
+        Manifest manifest = Manifest.parse(Files.readAllBytes(folder.resolve(Manifest.NAME)));
+        return GoldenCase.parse(Files.readAllBytes(folder.resolve("golden.json")), manifest).size();
     }
 
     private static String json(byte[] utf8) throws DemoException, JsonException {
