@@ -81,7 +81,7 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceF
             raise InputFileError(path, "is too large", found=found, expected=expected, fix=fix)
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InputFileError(path, "is missing", fix=f"put {path.name} beside the other files") from None
+        raise missing(path) from None
     except OSError as error:
         raise EnvironmentFault(path, f"cannot be read: {error.strerror}", fix="check its permissions") from error
     digest = sha256(data)
@@ -89,6 +89,11 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceF
     if not data:
         raise InputFileError(path, "is empty", found="0 bytes", fix="download it again")
     return data, SourceFile(path.name, digest, len(data))
+
+
+def missing(path: Path) -> InputFileError:
+    """The error for a file that is not there."""
+    return InputFileError(path, "is missing", fix=f"put {path.name} beside the other files")
 
 
 def _require_known_digest(path: Path, data: bytes, digest: str) -> None:

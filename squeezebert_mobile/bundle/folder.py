@@ -14,6 +14,7 @@ from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, IntegrityError, UsageError
 from squeezebert_mobile.files import MAX_JSON_BYTES, read_verified, require_digest, sha256, sha256_file
 from squeezebert_mobile.tasks import Precision
+from squeezebert_mobile.tokenizer.files import read_folder
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 # The one file that bundle.json does not list, since it is made over all the others (`signing`).
@@ -69,7 +70,9 @@ class Bundle:
 
     def tokenizer(self) -> SqueezeBertTokenizerFast:
         """The model's tokenizer."""
-        tokenizer = SqueezeBertTokenizerFast.from_pretrained(self.folder)
+        listed = {self.folder / entry.path for entry in self.manifest.files}
+        read = read_folder(self.folder, read_bytes=lambda path: self.read(path.name) if path in listed else None)
+        tokenizer = SqueezeBertTokenizerFast.from_files(read)
         tokenizer.serve(self.config().type_vocab_size)
         return tokenizer
 

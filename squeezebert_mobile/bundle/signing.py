@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from squeezebert_mobile import extras
@@ -66,26 +67,34 @@ def require_signed(bundle: Bundle, public_key: Path) -> None:
     with _key(public_key, "a PEM public key"):
         verifier.use_elliptic_key_verifier(public_key=public_key)
     try:
+        data = path.read_bytes()
         # It prints warnings, and stdout belongs to the result.
-        with redirect_stdout(sys.stderr):
-            verifier.verify(bundle.folder, path)
-        missing = {MANIFEST_NAME, *(entry.path for entry in bundle.manifest.every_file())} - _signed_names(path)
+        with TemporaryDirectory(prefix="squeezebert-mobile-") as private, redirect_stdout(sys.stderr):
+            copy = Path(private) / SIGNATURE_NAME
+            copy.write_bytes(data)
+            verifier.verify(bundle.folder, copy)
+        signed = _signed(data)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the parsers below it raise, it is not a valid signature
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         fix = "check that the key is its maker's; do not use the bundle otherwise"
         raise IntegrityError(path, f"is not a signature of this bundle by this key: {reason}", fix=fix) from None
-    if missing:
+    # What the library hashed may be others than those that were read and are used: only these digests bind both.
+    used = {MANIFEST_NAME: bundle.digest} | {entry.path: entry.sha256 for entry in bundle.manifest.every_file()}
+    if missing := [name for name, digest in used.items() if signed.get(name) != digest]:
         fix = "sign the bundle again; do not use it otherwise"
         raise IntegrityError(path, f"does not cover {min(missing)}", fix=fix)
 
 
-def _signed_names(path: Path) -> set[str]:
-    """The files that a signature covers; it may itself name files to ignore, which the library then honours."""
-    envelope = json.loads(path.read_bytes())["dsseEnvelope"]
-    statement = json.loads(base64.b64decode(envelope["payload"]))
-    return {resource["name"] for resource in statement["predicate"]["resources"]}
+def _signed(signature: bytes) -> dict[str, str]:
+    """The files that a signature covers, with their SHA-256.
+
+    It may itself name files to ignore, which the library then honours, and other algorithms.
+    """
+    statement = json.loads(base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"]))
+    resources = statement["predicate"]["resources"]
+    return {each["name"]: each["digest"] for each in resources if each["algorithm"] == "sha256"}
 
 
 def _config(part: str) -> Any:

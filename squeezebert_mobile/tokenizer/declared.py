@@ -1,12 +1,12 @@
 """What the files beside the vocabulary declare, with transformers' precedence of new and old ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
-from squeezebert_mobile.files import read_json
+from squeezebert_mobile.files import MAX_JSON_BYTES, parse_json, read_file
 from squeezebert_mobile.tokenizer.entries import RESTORE, added_piece, content, token_id, typed
 from squeezebert_mobile.tokenizer.settings import DEFAULT_MAX_LENGTH, AddedPiece, Side
 
@@ -15,6 +15,9 @@ CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 _MODEL_CONFIG_FILE = "config.json"
+
+# The bytes of a file, None where there is none.
+Read = Callable[[Path], bytes | None]
 
 # transformers writes int(1e30) where it knows no limit.
 _UNLIMITED = 10**9
@@ -89,11 +92,16 @@ class Declared:
         return tuple(added_piece(self.path, value, special=True) for value in listed)
 
 
-def read(folder: Path) -> Declared:
+def read_existing(path: Path) -> bytes | None:
+    """The bytes of a file, None where there is none. Raises as `read_file`."""
+    return read_file(path, max_bytes=MAX_JSON_BYTES)[0] if path.exists() else None
+
+
+def read(folder: Path, read_bytes: Read = read_existing) -> Declared:
     """All files but the vocabulary. Raises InputFileError, and UnsupportedModelError for what would be ignored."""
-    path, serialized = folder / CONFIG_FILE, read_optional(folder / TOKENIZER_FILE)
-    keys = dict(read_optional(path))
-    is_bert, has_types = _class(folder, keys)
+    path, serialized = folder / CONFIG_FILE, _parsed(folder / TOKENIZER_FILE, read_bytes)
+    keys = dict(_parsed(path, read_bytes))
+    is_bert, has_types = _class(folder, keys, read_bytes)
     if not is_bert and not serialized:
         what = "is missing, from which the tokenizer's class takes the rows and the normalization"
         fix = f"restore it; if the model was trained with BertTokenizer, set tokenizer_class to that in {CONFIG_FILE}"
@@ -103,21 +111,22 @@ def read(folder: Path) -> Declared:
         if keys.get(key, plain) != plain:
             fix = f"remove {key}; the other readers of the bundle do not know it"
             raise UnsupportedModelError(path, f"{key} is not supported", found=keys[key], expected=plain, fix=fix)
-    added = _with_old_files(folder, keys, serialized)
+    added = _with_old_files(folder, keys, serialized, read_bytes)
     return Declared(path, keys, serialized, added, is_bert, has_types)
 
 
-def read_optional(path: Path) -> dict[str, Any]:
+def _parsed(path: Path, read_bytes: Read) -> dict[str, Any]:
     """The object in a file, an empty one where there is no file."""
-    return read_json(path) if path.exists() else {}
+    data = read_bytes(path)
+    return {} if data is None else parse_json(data, path)
 
 
-def _class(folder: Path, keys: Mapping[str, Any]) -> tuple[bool, bool]:
+def _class(folder: Path, keys: Mapping[str, Any], read_bytes: Read) -> tuple[bool, bool]:
     """Whether the class is BERT's, and whether it gives types; a SqueezeBERT that names none has a BertTokenizer."""
     path, name = folder / CONFIG_FILE, keys.get("tokenizer_class")
     if name is None:
         path = folder / _MODEL_CONFIG_FILE
-        name = read_optional(path).get("tokenizer_class") or "BertTokenizer"
+        name = _parsed(path, read_bytes).get("tokenizer_class") or "BertTokenizer"
     base = str(name).removesuffix("Fast")
     has_types = _BERT_CLASSES.get(base.removesuffix("Tokenizer"))
     if has_types is None and base not in _PLAIN_CLASSES:
@@ -130,7 +139,9 @@ def _class(folder: Path, keys: Mapping[str, Any]) -> tuple[bool, bool]:
     return has_types is not None, bool(has_types)
 
 
-def _with_old_files(folder: Path, keys: dict[str, Any], serialized: Mapping[str, Any]) -> dict[int, AddedPiece]:
+def _with_old_files(
+    folder: Path, keys: dict[str, Any], serialized: Mapping[str, Any], read_bytes: Read
+) -> dict[int, AddedPiece]:
     """The added tokens by id; where ``keys`` do not list them, the files of old are read, which add to ``keys``."""
     path = folder / CONFIG_FILE
     if not keys.get("extra_special_tokens") and "additional_special_tokens" in keys:
@@ -139,10 +150,10 @@ def _with_old_files(folder: Path, keys: dict[str, Any], serialized: Mapping[str,
         decoder = typed(path, "added_tokens_decoder", keys["added_tokens_decoder"], dict)
         return {token_id(path, key): added_piece(path, value, special=False) for key, value in decoder.items()}
     before = keys.get("extra_special_tokens") or []
-    for key, value in read_optional(folder / SPECIAL_TOKENS_FILE).items():
+    for key, value in _parsed(folder / SPECIAL_TOKENS_FILE, read_bytes).items():
         both = key == "extra_special_tokens" and isinstance(value, list) and isinstance(before, list)
         keys[key] = [*before, *value] if both else value
-    found = _added_of_old(folder / ADDED_TOKENS_FILE, keys)
+    found = _added_of_old(folder / ADDED_TOKENS_FILE, keys, read_bytes)
     path = folder / TOKENIZER_FILE
     for entry in typed(path, "added_tokens", serialized.get("added_tokens", []), list):
         id_ = token_id(path, typed(path, "an added token", entry, dict).get("id"))
@@ -152,14 +163,14 @@ def _with_old_files(folder: Path, keys: dict[str, Any], serialized: Mapping[str,
     return found
 
 
-def _added_of_old(path: Path, keys: Mapping[str, Any]) -> dict[int, AddedPiece]:
+def _added_of_old(path: Path, keys: Mapping[str, Any], read_bytes: Read) -> dict[int, AddedPiece]:
     """The tokens of added_tokens.json. As in transformers, one that is not special is found in the normalized text."""
     extra = keys.get("extra_special_tokens")
     values = [keys.get(key) for key in _NAMED] + (extra if isinstance(extra, list) else [])
     special = {content(path, value) for value in values if value}
     return {
         token_id(path, id_): AddedPiece(token, special=token in special, normalized=token not in special)
-        for token, id_ in read_optional(path).items()
+        for token, id_ in _parsed(path, read_bytes).items()
     }
 
 

@@ -7,9 +7,16 @@ from pathlib import Path
 
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.errors import InputFileError
-from squeezebert_mobile.files import MAX_JSON_BYTES, dump_json, read_file
+from squeezebert_mobile.files import MAX_JSON_BYTES, dump_json, missing, read_file
 from squeezebert_mobile.tokenizer import declared, serialized
-from squeezebert_mobile.tokenizer.declared import CONFIG_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, Declared
+from squeezebert_mobile.tokenizer.declared import (
+    CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    TOKENIZER_FILE,
+    Declared,
+    Read,
+    read_existing,
+)
 from squeezebert_mobile.tokenizer.entries import added_piece
 from squeezebert_mobile.tokenizer.serialized import Normalizer
 from squeezebert_mobile.tokenizer.settings import SPECIAL_KEYS, AddedPiece, Template, TokenizerSettings
@@ -29,23 +36,27 @@ class TokenizerFiles:
     path: Path
 
 
-def read_folder(folder: Path, *, vocab: Path | None = None) -> TokenizerFiles:
+def read_folder(folder: Path, *, vocab: Path | None = None, read_bytes: Read = read_existing) -> TokenizerFiles:
     """Read tokenizer.json, or else ``vocab`` or vocab.txt, and what the tokenizer's class takes from the other files.
 
     As in transformers, a BertTokenizer takes the vocabulary from tokenizer.json and all else from
     tokenizer_config.json, a PreTrainedTokenizerFast all from tokenizer.json. Other clients read other files: where
     these would tokenize differently, nothing is read. Raises InputFileError where a file is missing, malformed or
     contradicts another, and UnsupportedModelError for a well-formed tokenizer that is not BERT's WordPiece.
+    Each file's bytes are what ``read_bytes`` gives.
     """
-    said = declared.read(folder)
+    said = declared.read(folder, read_bytes)
     path, vocab = folder / TOKENIZER_FILE, vocab or folder / VOCAB_FILE
+    listed = read_bytes(vocab)
     if said.serialized:
         pieces = serialized.pieces(path, said.serialized)
-        if vocab.exists():
-            _check_same(path, pieces, read_vocab(vocab, may_lack_end=True))
+        if listed is not None:
+            _check_same(path, pieces, _parse_vocab(listed, vocab, may_lack_end=True))
     else:
         path = vocab
-        pieces = read_vocab(vocab)
+        if listed is None:
+            raise missing(vocab)
+        pieces = _parse_vocab(listed, vocab)
     ids = {added.content: id_ for id_, added in said.added.items()}
     if said.is_bert:
         settings = _bert(path, said)
@@ -56,14 +67,17 @@ def read_folder(folder: Path, *, vocab: Path | None = None) -> TokenizerFiles:
     return TokenizerFiles(pieces, settings, ids, path)
 
 
-def read_vocab(path: Path, *, may_lack_end: bool = False) -> tuple[str, ...]:
+def read_vocab(path: Path) -> tuple[str, ...]:
     """Read a vocab.txt, one piece per line in id order, lines ended by LF or CRLF.
 
     Raises as `read_file`, and InputFileError, which names the line, for what is not UTF-8, a byte order mark, a
-    blank, padded or repeated line, and a last line without its end, which is how a cut file looks, unless
-    ``may_lack_end``: where another file tells whether this one is whole.
+    blank, padded or repeated line, and a last line without its end, which is how a cut file looks.
     """
-    data, _ = read_file(path, max_bytes=MAX_JSON_BYTES)
+    return _parse_vocab(read_file(path, max_bytes=MAX_JSON_BYTES)[0], path)
+
+
+def _parse_vocab(data: bytes, path: Path, *, may_lack_end: bool = False) -> tuple[str, ...]:
+    """The pieces; the last line may lack its end where another file tells whether this one is whole."""
     if data.startswith(b"\xef\xbb\xbf"):
         raise InputFileError(path, "starts with a byte order mark on line 1", fix="save it as UTF-8 without a mark")
     try:

@@ -153,7 +153,11 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
             from squeezebert_mobile.checkpoint import hub
 
             folder = hub.resolve(source, revision=revision, weights=False)
-        read = files.read_folder(folder)
+        return cls.from_files(files.read_folder(folder))
+
+    @classmethod
+    def from_files(cls, read: files.TokenizerFiles) -> Self:
+        """The tokenizer of files that were read."""
         return cls.of(read.pieces, read.settings, source=read.path, ids=read.ids)
 
     @classmethod

@@ -47,6 +47,40 @@ def test_a_bundle_gives_its_config_and_its_tokenizer(tmp_path: Path) -> None:
     assert bundle.tokenizer().pieces == handmade.tokenizer().pieces
 
 
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"]
+)
+def test_a_file_that_is_changed_after_it_was_compared_is_never_used(tmp_path: Path, name: str) -> None:
+    bundle = bundles.read(handmade.write(tmp_path / "bundle"))
+    path = bundle.folder / name
+    # Sound, and another file: the pieces of two words are swapped, or a space is added.
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"days", b"DAYS").replace(b"film", b"days").replace(b"DAYS", b"film") + b"\n")
+    with pytest.raises(IntegrityError, match=f"{name}: SHA-256 mismatch"):
+        bundle.tokenizer()
+
+
+def test_a_file_that_is_added_after_the_others_were_compared_is_never_read(tmp_path: Path) -> None:
+    bundle = bundles.read(handmade.write(tmp_path / "bundle"))
+    before = bundle.tokenizer()
+    (bundle.folder / "added_tokens.json").write_text('{"<new>": 500}')
+    assert bundle.tokenizer().added_tokens == before.added_tokens
+    with pytest.raises(IntegrityError, match=r"added_tokens\.json: is not listed in bundle\.json"):
+        bundle.read("added_tokens.json")
+
+
+def test_only_the_listed_files_of_a_bundle_are_its_tokenizer(tmp_path: Path) -> None:
+    content, whole = handmade.contents(handmade.onnx_model().SerializeToString())
+    kept = {name: data for name, data in content.items() if name not in ("vocab.txt", "tokenizer.json")}
+    files = tuple(entry for entry in whole.files if entry.path in kept)
+    with bundles.staged(tmp_path / "bundle", force=False) as stage:
+        bundles.fill(stage, kept, whole.model_copy(update={"files": files}))
+    bundle = bundles.read(tmp_path / "bundle")
+    (bundle.folder / "vocab.txt").write_bytes(content["vocab.txt"])
+    with pytest.raises(InputFileError, match=r"vocab\.txt: is missing"):
+        bundle.tokenizer()
+
+
 @pytest.mark.parametrize("kind", ["missing", "file", "link"])
 def test_only_a_folder_is_a_bundle(folder: Path, kind: str) -> None:
     path = folder.parent / kind
