@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from squeezebert_mobile.benchmarks.measure import Job, Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Result
+from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.checkpoint.source import DEMO_SENTENCES
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import InputFileError, UsageError
 
 SWEEP_TOKENS = (1, 8, 16, 32, 64, 128, 256, 384, 512)
 # MLPerf Inference's single stream: at least 1,024 queries and 60 seconds.
@@ -51,10 +53,14 @@ class Plan:
 def benchmark(options: BenchmarkOptions, report: Report = lambda _: None) -> BenchmarkResult:
     """Measure and, with ``output``, keep the samples.
 
-    Raises UsageError where nothing is left to measure, IntegrityError for a changed bundle, EnvironmentFault where a
+    Raises UsageError where nothing is left to measure, as `archive.opened` for a bundle, EnvironmentFault where a
     measuring process dies or the file cannot be written.
     """
-    return execute(plan(options, report), options.output, report)
+    with ExitStack() as stack:
+        folders = tuple(
+            stack.enter_context(archive.opened(path)).folder if path.is_file() else path for path in options.bundles
+        )
+        return execute(plan(replace(options, bundles=folders), report), options.output, report)
 
 
 def execute(chosen: Plan, output: Path | None, report: Report = lambda _: None) -> BenchmarkResult:
@@ -188,8 +194,10 @@ def _texts(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(path, f"cannot be read as text: {error}", fix="give a UTF-8 file, one text a line") from None
+        raise InputFileError(
+            path, f"cannot be read as text: {error}", fix="give a UTF-8 file, one text a line"
+        ) from None
     texts = [line for line in lines if line.strip()]
     if not texts:
-        raise UsageError(path, "has no text", fix="give a file with one text a line")
+        raise InputFileError(path, "has no text", fix="give a file with one text a line")
     return texts

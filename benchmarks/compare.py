@@ -4,7 +4,7 @@ A shared machine is faster in one minute than in the next, for all that runs on 
 of a reference kernel's time, as read before its turn (`ReferenceKernel`), and those numbers are compared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from squeezebert_mobile.benchmarks import results, statistics, tables
 from squeezebert_mobile.benchmarks.options import CompareOptions
 from squeezebert_mobile.benchmarks.results import Case, Environment, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio
-from squeezebert_mobile.errors import GateError, UsageError
+from squeezebert_mobile.errors import GateError, UndecidedError, UsageError
 
 # Other programs and tenants of the machine only ever add time, so the low end of the latencies is what repeats, and
 # that of the reference kernel goes with it. Fifteen runs of the same thing: the medians had a standard deviation of
@@ -28,6 +28,7 @@ MAX_DOUBT = 0.03
 MAX_KERNEL_CHANGE = 0.1
 
 Verdict = Literal["same", "slower", "faster", "invalid"]
+Decision = Literal["passed", "regression", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,24 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All cases that both files have, and those that only one has."""
+    """All cases that both files have, and those that only one has.
+
+    ``decision`` is what follows for ``max_slowdown``, None without one; ``reasons`` are the cases that it rests on.
+    """
 
     changes: tuple[Change, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
+    max_slowdown: float | None = None
+    decision: Decision | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def compare(options: CompareOptions) -> Comparison:
-    """Compare, and with ``max_slowdown`` pass or fail.
+    """Compare, and with ``max_slowdown`` decide; `require` makes an error of what did not pass.
 
-    Raises GateError where a case became slower by more than ``max_slowdown`` beyond doubt (the whole interval lies
-    above it), or where a case of the gate is invalid or gone; UsageError for files of two machines or without a case in
-    common; IntegrityError for a damaged file.
+    Raises UsageError for files of two machines or without a case in common, InputFileError for a missing file and
+    IntegrityError for a damaged one.
     """
     before, after = results.read(options.before), results.read(options.after)
     _require_same_machine(before.run.environment, after.run.environment, options.after)
@@ -73,9 +79,7 @@ def compare(options: CompareOptions) -> Comparison:
         only_before=tuple(old[key].name for key in old if key not in new),
         only_after=tuple(new[key].name for key in new if key not in old),
     )
-    if options.max_slowdown is not None:
-        gate(found, options.max_slowdown, options.after)
-    return found
+    return found if options.max_slowdown is None else decide(found, options.max_slowdown)
 
 
 def _key(case: Case) -> tuple[str, ...]:
@@ -152,22 +156,41 @@ def _change(pair: _Pair, old: Case, new: Case, noise: float) -> Change:
     return Change(name, before_ms, after_ms, slowdown, verdict, faults)
 
 
-def gate(found: Comparison, max_slowdown: float, file: Path) -> None:
-    """Pass, or raise GateError about the newer ``file`` as `compare` says."""
-    for change in found.changes:
-        if change.verdict == "invalid":
-            fix = "measure again on a quiet machine"
-            raise GateError(file, f"{change.case} is not valid: {'; '.join(change.faults)}", fix=fix)
-        if change.slowdown.low > 1 + max_slowdown:
-            found_text = (
-                f"{change.slowdown.value - 1:+.1%} ({change.slowdown.low - 1:+.1%} to {change.slowdown.high - 1:+.1%})"
-            )
-            what = f"{change.case} became slower"
-            fix = "find what made it slower, or raise --max-slowdown"
-            raise GateError(file, what, found=found_text, expected=f"at most {max_slowdown:+.1%}", fix=fix)
-    if found.only_before:
-        fix = "measure every case that the gate holds"
-        raise GateError(file, f"lacks {found.only_before[0]}", fix=fix)
+def decide(found: Comparison, max_slowdown: float) -> Comparison:
+    """The comparison with its decision.
+
+    A regression is a case that became slower by more than ``max_slowdown`` beyond doubt: the whole interval lies above
+    it. Without one, nothing can be told where a case is invalid or gone.
+    """
+    slower = tuple(
+        f"{change.case} became slower by {_percent(change.slowdown.value)} "
+        f"({_percent(change.slowdown.low)} to {_percent(change.slowdown.high)})"
+        for change in found.changes
+        if change.verdict != "invalid" and change.slowdown.low > 1 + max_slowdown
+    )
+    doubtful = tuple(
+        f"{change.case} is not valid: {'; '.join(change.faults)}"
+        for change in found.changes
+        if change.verdict == "invalid"
+    )
+    doubtful += tuple(f"{name} is gone" for name in found.only_before)
+    decision: Decision = "regression" if slower else "cannot tell" if doubtful else "passed"
+    return replace(found, max_slowdown=max_slowdown, decision=decision, reasons=slower or doubtful)
+
+
+def require(found: Comparison, file: Path) -> None:
+    """Raise GateError about the newer ``file`` for a regression, UndecidedError where nothing can be told."""
+    more = f", and {len(found.reasons) - 1} more" if len(found.reasons) > 1 else ""
+    if found.decision == "regression" and found.max_slowdown is not None:
+        fix = "find what made it slower, or raise --max-slowdown"
+        expected = f"at most {found.max_slowdown:+.1%}"
+        raise GateError(file, found.reasons[0] + more, expected=expected, fix=fix)
+    if found.decision == "cannot tell":
+        raise UndecidedError(file, found.reasons[0] + more, fix="measure all cases again on a quiet machine")
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio - 1:+.1%}"
 
 
 def text(found: Comparison) -> str:
@@ -189,4 +212,6 @@ def text(found: Comparison) -> str:
     lines += [f"invalid: {reason}" for reason in reasons]
     lines += [f"only before: {name}" for name in found.only_before]
     lines += [f"only after: {name}" for name in found.only_after]
+    if found.decision is not None:
+        lines += ["", f"{found.decision}: {'; '.join(found.reasons) or 'no case became slower'}"]
     return "\n".join(lines)

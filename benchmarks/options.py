@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
-from squeezebert_mobile.options import Options, Threads
+from squeezebert_mobile.options import Listed, Options, Threads
 from squeezebert_mobile.tasks import Backend, Precision
 
 Scenario = Literal["fixed-length", "natural-length", "length-sweep", "thread-sweep", "sustained", "single-stream"]
 
 Quick = Annotated[bool, typer.Option("--quick", help="few runs, for a look")]
+RequireValid = Annotated[bool, typer.Option("--require-valid", help="exit 8 where a case is not valid as a claim")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="keep every raw sample in this JSON lines file")]
 Html = Annotated[Path | None, typer.Option(help="write a page with the plots, which fetches nothing")]
 Markdown = Annotated[Path | None, typer.Option(help="write the tables as Markdown")]
@@ -27,23 +28,34 @@ class BenchmarkOptions(ReadOptions):
     ``best_peers`` adds them with our treatment. ``pad_to`` is the width that the tokens are padded to.
     """
 
-    bundles: Annotated[tuple[Path, ...], typer.Argument(metavar="[BUNDLE]...", help="folders that export wrote")] = ()
+    GROUPS: ClassVar = {
+        "How it is measured": ("scenario", "threads", "batches", "tokens", "pad_to", "texts", "warmup", "min_runs",
+                               "min_seconds", "quick", "seed"),
+        "Reports": ("output",),
+    }  # fmt: skip
+    EXAMPLES: ClassVar = (
+        "my-bundle",
+        "my-bundle --peer bert-base --threads 1,2,4 -o run.jsonl",
+        "my-bundle other-bundle.zip --precision int8 --quick --html page.html",
+    )
+    ALIASES: ClassVar = {"--batch": "--batch-size"}
+
+    bundles: Annotated[tuple[Path, ...], typer.Argument(metavar="BUNDLE", help="folders or zips of export")] = ()
     checkpoints: Annotated[
         tuple[Path, ...], typer.Option("--checkpoint", help="checkpoint folder, measured in PyTorch; repeatable")
     ] = ()
     peers: Annotated[
         tuple[str, ...],
-        typer.Option(
-            "--peer", metavar="NAME[=FOLDER]", help="bert-base, mobilebert, squeezebert or all, plain; repeatable"
-        ),
+        typer.Option("--peer", metavar="NAME[=FOLDER]", help="bert-base, mobilebert, squeezebert or all, plain"),
+        Listed(),
     ] = ()
     best_peers: Annotated[bool, typer.Option("--best-peers", help="the peers with our treatment, too")] = False
-    runtimes: Annotated[tuple[Backend, ...], typer.Option("--runtime", help="repeatable; default: all")] = ()
-    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable; default: all")] = ()
+    runtimes: Annotated[tuple[Backend, ...], typer.Option("--runtime", help="default: all")] = ()
+    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="default: all")] = ()
     scenario: Annotated[Scenario, typer.Option(help="what is varied")] = "fixed-length"
-    threads: Annotated[tuple[int, ...], typer.Option(min=1, help="repeatable; default: 1")] = ()
-    batches: Annotated[tuple[int, ...], typer.Option("--batch", min=1, help="repeatable")] = (1,)
-    tokens: Annotated[tuple[int, ...], typer.Option(min=1, help="repeatable; default: 128")] = ()
+    threads: Annotated[tuple[int, ...], typer.Option(min=1, help="threads of the runtime; default: 1")] = ()
+    batches: Annotated[tuple[int, ...], typer.Option("--batch-size", min=1, help="texts a call")] = (1,)
+    tokens: Annotated[tuple[int, ...], typer.Option(min=1, help="lengths of the input; default: 128")] = ()
     pad_to: Annotated[int | None, typer.Option(min=1, help="width that the tokens are padded to")] = None
     texts: Annotated[Path | None, typer.Option(help="texts of natural-length, one a line; default: demo sentences")] = (
         None
@@ -60,19 +72,25 @@ class BenchmarkOptions(ReadOptions):
 class BenchmarkCommandOptions(BenchmarkOptions):
     """On which machines to measure, and the reports to write of it."""
 
+    GROUPS: ClassVar = {"Reports": ("html", "markdown", "png", "require_valid")}
+
     device: Annotated[str | None, typer.Option(help="adb:SERIAL or adb:all: measure one bundle on phones")] = None
     html: Html = None
     markdown: Markdown = None
     png: Png = None
+    require_valid: RequireValid = False
 
 
 @dataclass(frozen=True)
 class ReproduceOptions(Options):
     """``bundle`` is our SqueezeBERT; without it the best of each lacks it."""
 
+    GROUPS: ClassVar = {"Reports": ("output", "html", "markdown")}
+    EXAMPLES: ClassVar = ("--quick", "my-bundle --html page.html", "my-bundle --tokens 64 --threads 2 -o run.jsonl")
+
     bundle: Annotated[
         Path | None,
-        typer.Argument(metavar="[BUNDLE]", help="a full-size bundle, for the best that SqueezeBERT reaches"),
+        typer.Argument(metavar="BUNDLE", help="a full-size bundle, for the best that SqueezeBERT reaches"),
     ] = None
     tokens: Annotated[int, typer.Option(min=1, max=512, help="length of the input")] = 128
     threads: Threads = 1
@@ -92,7 +110,10 @@ class ReproduceCommandOptions(ReproduceOptions):
 class ReportOptions(Options):
     """Kept runs, each a section of the reports; without a report they are printed."""
 
-    runs: Annotated[tuple[Path, ...], typer.Argument(metavar="RUN...", help="result files, of hosts or phones")]
+    GROUPS: ClassVar = {"Reports": ("html", "markdown", "png")}
+    EXAMPLES: ClassVar = ("run.jsonl", "run.jsonl --html page.html", "host.jsonl phone.jsonl --png plots --json")
+
+    runs: Annotated[tuple[Path, ...], typer.Argument(metavar="RUN", help="result files, of hosts or phones")]
     html: Html = None
     markdown: Markdown = None
     png: Png = None
@@ -106,9 +127,16 @@ class CompareOptions(Options):
     is for.
     """
 
+    EXAMPLES: ClassVar = (
+        "before.jsonl after.jsonl",
+        "before.jsonl after.jsonl --max-slowdown 0.05",
+        "before.jsonl after.jsonl --max-slowdown 0.05 --json",
+    )
+
     before: Annotated[Path, typer.Argument(metavar="A", help="the older result file")]
     after: Annotated[Path, typer.Argument(metavar="B", help="the newer result file")]
     max_slowdown: Annotated[
-        float | None, typer.Option(min=0, help="fail with 6 where a case is slower by more: 0.05 is 5 %")
+        float | None,
+        typer.Option(min=0, help="exit 6 where a case is slower by more (0.05 is 5 %), 8 where that cannot be told"),
     ] = None
     noise: Annotated[float, typer.Option(min=0, help="the change that two runs of the same thing may show")] = 0.02

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from squeezebert_mobile import atomic
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import plots, tables
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.benchmarks.tables import Row
 from squeezebert_mobile.reports import document
 from squeezebert_mobile.reports.document import NONE, Headline, Table
+from squeezebert_mobile.reports.drawing import require_matplotlib
 
 # What everybody looks for stands beside the name; columns that a run has nothing for are left out.
 _HEADS = (
@@ -26,6 +28,16 @@ class Outputs:
     markdown: Path | None = None
     page: Path | None = None
     plots: Path | None = None
+
+
+def require_writable(outputs: Outputs, kept: Path | None = None) -> None:
+    """Raise EnvironmentFault, before anything is measured, where `write` or keeping the run would."""
+    for path in (outputs.markdown, outputs.page, kept):
+        if path is not None:
+            atomic.require_writable(path)
+    if outputs.plots is not None:
+        atomic.require_writable(outputs.plots, folder=True)
+        require_matplotlib()
 
 
 def write(results: Sequence[Result], outputs: Outputs) -> None:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from squeezebert_mobile import console
+from squeezebert_mobile import atomic, console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import page, published, tables
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceOptions
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceCommandOptions, ReproduceOptions
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel, logits_of
 from squeezebert_mobile.benchmarks.protocol import Record
 from squeezebert_mobile.benchmarks.published import BEST, FP32, INDEPENDENT, PUBLISHED_SECONDS, PUBLISHED_SPEEDUP, Line
@@ -419,6 +419,13 @@ def sections(found: Reproduction) -> tuple[Table, Table, Table, Table]:
         Table("Where BERT-base's time goes (PyTorch eager, 1 thread)", ("stage", "share"), tuple(stages)),
         Table(ESTIMATES, ("model", "chip", "fp32 ms", "int8 ms", "share of ideal"), tuple(chips)),
     )
+
+
+def require_writable(options: ReproduceCommandOptions) -> None:
+    """Raise EnvironmentFault, before anything is measured, where `write` or keeping the run would."""
+    for path in (options.markdown, options.html, options.output):
+        if path is not None:
+            atomic.require_writable(path)
 
 
 def write(found: Reproduction, *, markdown: Path | None = None, html: Path | None = None) -> None:

@@ -28,7 +28,7 @@ from squeezebert_mobile.benchmarks.protocol import (
 )
 from squeezebert_mobile.benchmarks.statistics import Drift, Turns, case_drift, machine_drift
 from squeezebert_mobile.bundle.manifest import Sha256
-from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
+from squeezebert_mobile.errors import InputFileError, IntegrityError
 
 Nanoseconds = Annotated[int, Field(ge=0)]
 _FIX = "measure again; a result file is never repaired"
@@ -240,13 +240,13 @@ def write(path: Path, result: Result) -> None:
 def read(path: Path) -> Result:
     """The result in a file, as sealed.
 
-    Raises IntegrityError for a file that was cut, changed, or does not hold together; EnvironmentFault for none.
+    Raises IntegrityError for a file that was cut, changed, or does not hold together; InputFileError for none.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         fix = "give the file that benchmark wrote"
-        raise EnvironmentFault(path, f"cannot be read: {error.strerror}", fix=fix) from None
+        raise InputFileError(path, f"cannot be read: {error.strerror}", fix=fix) from None
     return parse(data, path)
 
 

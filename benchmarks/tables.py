@@ -11,6 +11,7 @@ from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Skipped
 from squeezebert_mobile.benchmarks.results import Case, Result, Run, Sample
 from squeezebert_mobile.benchmarks.statistics import Ratio, Summary, ratio, summarize
+from squeezebert_mobile.errors import UndecidedError
 
 RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
 # Files that this project made; every other form is a peer's.
@@ -297,6 +298,15 @@ def summarize_run(found: BenchmarkResult) -> RunSummary:
     figures = rows(result, baseline)
     said = closing(result, figures, baseline)
     return RunSummary(result.run, baseline, said, figures, found.skipped, found.output)
+
+
+def require_valid(found: Sequence[RunSummary]) -> None:
+    """Raise UndecidedError for a case that is not valid as a claim."""
+    for summary in found:
+        if reasons := faults(summary.rows):
+            invalid = sum(bool(row.faults) for row in summary.rows)
+            what = f"{invalid} of {len(summary.rows)} cases are not valid: {reasons[0]}"
+            raise UndecidedError("benchmark", what, fix="measure again on a quiet machine")
 
 
 def text(runs: Sequence[BenchmarkResult]) -> str:

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.options import Columns, NullThreshold
+from squeezebert_mobile.options import Columns, Listed, NullThreshold
 from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
 
 Method = Literal["minmax", "percentile"]
@@ -27,14 +27,31 @@ class ExportOptions(ReadOptions):
     metric.
     """
 
+    GROUPS: ClassVar = {
+        "Int8": ("calibration", "calibration_rows", "calibration_method", "percentile", "seed", "embeddings",
+                 "keep_float", "approximate_gelu", "sensitivity"),
+        "Gates": ("atol", "golden", "max_accuracy_drop", "data", "columns", "max_samples", "require_faster",
+                  "size_budget"),
+        "The bundle": ("output_dir", "archive", "sign_key", "force", "trim_vocab", "null_threshold"),
+    }  # fmt: skip
+    EXAMPLES: ClassVar = (
+        "-o my-bundle",
+        "-m my-checkpoint -o my-bundle --runtime onnx --precision fp32,int8",
+        "-m my-checkpoint -o my-bundle --precision int8 --data dev.tsv --max-accuracy-drop 0.01",
+    )
+    ALIASES: ClassVar = {"--max-seq-len": "--max-length"}
+
     output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="the bundle's folder")]
     model: Annotated[
         str | Path | None,
         typer.Option("-m", "--model", help="checkpoint folder or hub repository; default: the demo model"),
     ] = None
     task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
-    runtimes: Annotated[tuple[Runtime, ...], typer.Option("--runtime", help="repeatable")] = ("onnx", "executorch")
-    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable")] = ("fp32", "int8")
+    runtimes: Annotated[tuple[Runtime, ...], typer.Option("--runtime", help="what phones run it with")] = (
+        "onnx",
+        "executorch",
+    )
+    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="a file for each")] = ("fp32", "int8")
     pooling: Annotated[
         PoolingMode | None,
         typer.Option(help="how feature-extraction makes the vector of a text; default: what modules.json says"),
@@ -43,7 +60,9 @@ class ExportOptions(ReadOptions):
         bool | None,
         typer.Option("--normalize/--no-normalize", help="give that vector length 1; default: what modules.json says"),
     ] = None
-    max_seq_len: Annotated[int | None, typer.Option(help="longest input in tokens; default: all positions")] = None
+    max_seq_len: Annotated[
+        int | None, typer.Option("--max-length", help="longest input in tokens; default: all positions")
+    ] = None
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18
     null_threshold: NullThreshold = None
     atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None
@@ -56,7 +75,7 @@ class ExportOptions(ReadOptions):
     percentile: Annotated[float, typer.Option(min=50, max=100, help="of --calibration-method percentile")] = 99.99
     seed: Annotated[int, typer.Option(help="of the draw of calibration texts")] = 0
     embeddings: Annotated[Literal["int8", "int4"], typer.Option(help="the word table of int8 artifacts")] = "int8"
-    keep_float: Annotated[frozenset[str], typer.Option(help="a unit to leave float, such as head; repeatable")] = (
+    keep_float: Annotated[frozenset[str], typer.Option(help="units to leave float, such as head"), Listed()] = (
         frozenset()
     )
     approximate_gelu: Annotated[

@@ -65,5 +65,5 @@ def checked_length(asked: int | None, longest: int) -> int:
     length = longest if asked is None else asked
     if not SHORTEST <= length <= longest:
         expected, fix = f"{SHORTEST} to {longest}", "choose one in that range"
-        raise UsageError("--max-seq-len", "does not fit the model", found=length, expected=expected, fix=fix)
+        raise UsageError("--max-length", "does not fit the model", found=length, expected=expected, fix=fix)
     return length

@@ -55,6 +55,31 @@ def staged_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def require_writable(path: Path, *, folder: bool = False) -> None:
+    """Raise EnvironmentFault where no file can be written at ``path``, or into it where it is a ``folder``.
+
+    Its folders are made, as writing it would.
+    """
+    if path.exists() and path.is_dir() != folder:
+        found, expected = ("a file", "a folder") if folder else ("a folder", "a file")
+        raise EnvironmentFault(path, f"is {found}", expected=expected, fix="choose another name")
+    probe = (path / "probe" if folder else path).with_name(f".probe.{os.getpid()}.partial")
+    with _naming(path):
+        try:
+            probe.parent.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except FileNotFoundError as error:  # in a folder like /proc, where none can be made
+            raise PermissionError(errno.EPERM, error.strerror) from error
+
+
+def require_replaceable(target: Path, *, may_replace: Callable[[Path], bool], force: bool) -> None:
+    """Raise EnvironmentFault where `staged_folder` would, short of a lock: what is asked before long work."""
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - as in `staged_folder`
+    _refuse_in_the_way(target, may_replace=may_replace, force=force)
+    require_writable(target.with_name(f"{target.name}.new"))
+
+
 @contextmanager
 def staged_folder(target: Path, *, may_replace: Callable[[Path], bool], force: bool) -> Iterator[Path]:
     """An empty folder beside ``target`` to fill; on leaving without an exception it becomes ``target``.

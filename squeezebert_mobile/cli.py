@@ -1,18 +1,13 @@
 """The command `squeezebert-mobile`: options in, one library function, its result out."""
 
-import inspect
 import os
-import signal
-import sys
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, ClassVar
 
 import typer
 
-from squeezebert_mobile import extras, render
+from squeezebert_mobile import preflight, render
 from squeezebert_mobile.benchmarks.options import (
     BenchmarkCommandOptions,
     CompareOptions,
@@ -21,70 +16,20 @@ from squeezebert_mobile.benchmarks.options import (
 )
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.console import Screen
-from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.export.options import ExportOptions
-from squeezebert_mobile.options import Options, Quiet
+from squeezebert_mobile.options import Options
 from squeezebert_mobile.run.options import PredictOptions, VerifyOptions
+from squeezebert_mobile.shell import app, command, main
 from squeezebert_mobile.tables import examples
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
 
-Chosen = TypeVar("Chosen", bound=Options)
-Command = Callable[[Chosen, Screen], None]
-
-app = typer.Typer(
-    help="SqueezeBERT checkpoints as verified bundles for phones: ONNX Runtime and ExecuTorch, fp32 and int8.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-INTERRUPTED = 130
-TERMINATED = 143
-Json = Annotated[bool, typer.Option("--json", help="print one JSON value")]
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from squeezebert_mobile import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
-    ] = False,
-) -> None:
-    """Options of every command."""
-
-
-def command(
-    kind: type[Chosen], *, quiet: bool = False, epilog: str | None = None
-) -> Callable[[Command[Chosen]], Command[Chosen]]:
-    """Make a command of a function: its name and docstring, the fields of ``kind``, --json and, if asked, --quiet."""
-    shared = {"as_json": Json, "quiet": Quiet} if quiet else {"as_json": Json}
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter(name, keyword, annotation=hint, default=False) for name, hint in shared.items()]
-
-    def register(function: Command[Chosen]) -> Command[Chosen]:
-        def call(**values: Any) -> None:
-            screen = Screen(**{name: values.pop(name) for name in shared})
-            function(kind.parse(values), screen)
-
-        call.__signature__ = inspect.Signature([*kind.parameters(), *parameters])  # type: ignore[attr-defined]
-        app.command(function.__name__, help=function.__doc__, epilog=epilog)(call)
-        return function
-
-    return register
+__all__ = ["InfoOptions", "app", "main"]
 
 
 @command(ExportOptions, quiet=True)
 def export(options: ExportOptions, screen: Screen) -> None:
     """Export a checkpoint to a verified bundle."""
+    preflight.export(options)
     from squeezebert_mobile.export import pipeline
 
     with screen.progress("exporting", pipeline.count_steps(options)) as step:
@@ -124,8 +69,8 @@ def predict(options: PredictOptions, screen: Screen) -> None:
 
 @command(FinetuneOptions, epilog=examples.shown())
 def finetune(options: FinetuneOptions, screen: Screen) -> None:
-    """Train a checkpoint on labelled data; accelerate launch runs it on several devices."""
-    extras.require("finetune")
+    """Train on labelled data; accelerate launch uses several devices."""
+    preflight.finetune(options)
     from squeezebert_mobile.training import finetune as library
 
     result = library.finetune(options)
@@ -135,8 +80,8 @@ def finetune(options: FinetuneOptions, screen: Screen) -> None:
 
 @command(EvaluateOptions)
 def evaluate(options: EvaluateOptions, screen: Screen) -> None:
-    """Measure a bundle's artifacts, or a checkpoint, on labelled data."""
-    extras.require("finetune")
+    """Measure the accuracy of a bundle or checkpoint on data."""
+    preflight.evaluate(options)
     from squeezebert_mobile.training import evaluate as library
 
     result = library.evaluate(options)
@@ -146,26 +91,32 @@ def evaluate(options: EvaluateOptions, screen: Screen) -> None:
 
 @command(BenchmarkCommandOptions, quiet=True)
 def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
-    """Measure the latency of bundles, checkpoints and peers side by side."""
+    """Measure latency: bundles, checkpoints, peers side by side."""
     from squeezebert_mobile.benchmarks import benchmark as library
     from squeezebert_mobile.benchmarks import page, phones, tables
 
+    outputs = page.Outputs(options.markdown, options.html, options.png)
+    page.require_writable(outputs, options.output)
     with screen.progress("measuring") as step:
         device = options.device
         found = phones.benchmark(device, options, step) if device else (library.benchmark(options, step),)
-    page.write([run.result for run in found], page.Outputs(options.markdown, options.html, options.png))
-    screen.show([tables.summarize_run(run) for run in found], lambda _: tables.text(found))
+    summaries = [tables.summarize_run(run) for run in found]
+    screen.show(summaries, lambda _: tables.text(found))
+    page.write([run.result for run in found], outputs)
+    if options.require_valid:
+        tables.require_valid(summaries)
 
 
 @command(ReproduceCommandOptions, quiet=True)
 def reproduce(options: ReproduceCommandOptions, screen: Screen) -> None:
-    """Repeat the paper's comparison with BERT-base and MobileBERT, and say what came out."""
+    """Repeat the paper's comparison with BERT-base and MobileBERT."""
     from squeezebert_mobile.benchmarks import paper
 
+    paper.require_writable(options)
     with screen.progress("reproducing") as step:
         found = paper.reproduce(options, step)
-    paper.write(found, markdown=options.markdown, html=options.html)
     screen.show(paper.summarize_reproduction(found), lambda _: paper.text(found))
+    paper.write(found, markdown=options.markdown, html=options.html)
 
 
 @command(ReportOptions)
@@ -175,8 +126,8 @@ def report(options: ReportOptions, screen: Screen) -> None:
     from squeezebert_mobile.benchmarks import page, results, tables
 
     found = [library.BenchmarkResult(results.read(path), path, ()) for path in options.runs]
-    page.write([run.result for run in found], page.Outputs(options.markdown, options.html, options.png))
     screen.show([tables.summarize_run(run) for run in found], lambda _: tables.text(found))
+    page.write([run.result for run in found], page.Outputs(options.markdown, options.html, options.png))
 
 
 @command(CompareOptions)
@@ -184,7 +135,9 @@ def compare(options: CompareOptions, screen: Screen) -> None:
     """Compare two result files of one machine, case by case."""
     from squeezebert_mobile.benchmarks import compare as library
 
-    screen.show(library.compare(options), library.text)
+    found = library.compare(options)
+    screen.show(found, library.text)
+    library.require(found, options.after)
 
 
 @command(Options)
@@ -198,6 +151,8 @@ def devices(_: Options, screen: Screen) -> None:
 @dataclass(frozen=True)
 class InfoOptions(ReadOptions):
     """What to describe."""
+
+    EXAMPLES: ClassVar = ("my-bundle", "my-bundle.zip --json", "my-checkpoint --tokenizer other-folder")
 
     source: Annotated[Path, typer.Argument(metavar="BUNDLE_OR_MODEL", help="a bundle's folder or zip, or a checkpoint")]
 
@@ -218,45 +173,6 @@ def doctor(_: Options, screen: Screen) -> None:
     result = library.doctor()
     screen.show(result, render.diagnosis)
     raise typer.Exit(0 if result.healthy else 7)
-
-
-def main() -> None:
-    """Run the command; every failure is one line on stderr and an exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        code = app(standalone_mode=False)
-    except SqueezeBertMobileError as error:
-        code = _fail(str(error), error.exit_code, error)
-    except typer.TyperException as error:
-        text = " ".join(error.format_message().split())
-        code = _fail(f"{_command(error)}: {text}; fix: {_command(error)} --help", 2, error)
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone; a flush at exit would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except OSError as error:
-        fix = "check the disk, the path and its permissions"
-        code = _fail(f"{error.filename or 'system'}: {error.strerror or error}; fix: {fix}", 7, error)
-    sys.exit(code)
-
-
-def _command(error: typer.TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return context.command_path if context else "squeezebert-mobile"
-
-
-def _fail(message: str, code: int, error: BaseException) -> int:
-    if "--debug" in sys.argv:
-        traceback.print_exception(error)
-    typer.echo(f"error: {message}", err=True)
-    return code
-
-
-def _terminate(*_: object) -> None:
-    """Leave by an exception, so that temporary folders are removed."""
-    sys.exit(TERMINATED)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import typer
 
-from squeezebert_mobile.errors import SqueezeBertMobileError, UsageError
+from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError
 
 # Called with the steps done since the last call and a line on how it goes.
 Advance = Callable[[int, str], None]
@@ -88,12 +88,12 @@ def progress_bar(title: str, total: int | None, *, done: int = 0, quiet: bool = 
 
 
 def read_lines(source: Path) -> list[str]:
-    """The lines of a UTF-8 text file, or of standard input for ``-``. Raises UsageError where there is no such text."""
+    """The lines of a UTF-8 text file, or of standard input for ``-``. Raises InputFileError where there is none."""
     try:
         data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
     except OSError as error:
         fix = "give a text file with one text a line"
-        raise UsageError(source, f"cannot be read: {error.strerror}", fix=fix) from None
+        raise InputFileError(source, f"cannot be read: {error.strerror}", fix=fix) from None
     text = data.decode("utf-8-sig", errors="replace")
     return text.removesuffix("\n").split("\n") if text else []
 

@@ -56,6 +56,12 @@ class GateError(SqueezeBertMobileError):
     exit_code = 6
 
 
+class UndecidedError(SqueezeBertMobileError):
+    """A measurement from which nothing follows: measured again on a quieter machine it may pass or fail."""
+
+    exit_code = 8
+
+
 class EnvironmentFault(SqueezeBertMobileError):
     """Disk, permission, device, lock or package trouble on this machine."""
 

@@ -1,12 +1,14 @@
 """What all options dataclasses share: a field carries its flags, help and bounds, for shell and Python alike."""
 
+import copy
 import inspect
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from enum import Enum, StrEnum
+from enum import Enum
+from pathlib import Path
 from types import GenericAlias, NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Self, Union, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union, get_args, get_origin
 
 import typer
 
@@ -22,7 +24,7 @@ def _pair(value: str) -> tuple[str, str]:
 
 
 Threads = Annotated[int, typer.Option(min=1, help="threads of the runtime")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no progress", rich_help_panel="Output")]
 Columns = Annotated[
     tuple[tuple[str, str], ...],
     typer.Option(
@@ -47,12 +49,22 @@ class Exclusive(NamedTuple):
     below: float | None = None
 
 
+class Listed(NamedTuple):
+    """Marks a field whose values may be typed as one list, ``a,b``; those of numbers and of choices always may."""
+
+
 @dataclass(frozen=True)
 class Options:
     """The options of a command: every field is ``Annotated[type, typer.Option(...)]``, or ``typer.Argument``.
 
-    A tuple or frozenset is a repeatable option. Raises UsageError for a value outside of its field's bounds or choices.
+    A tuple or frozenset is a repeatable option. ``GROUPS`` are titles of the help with their fields, ``EXAMPLES`` what
+    may follow the command's name, ``ALIASES`` old names of options. Raises UsageError for a value outside of its
+    field's bounds or choices.
     """
+
+    GROUPS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    EXAMPLES: ClassVar[tuple[str, ...]] = ()
+    ALIASES: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -61,11 +73,14 @@ class Options:
     @classmethod
     def parameters(cls) -> list[inspect.Parameter]:
         """The fields as parameters of a function that typer reads; those that commands share come last."""
-        return [_parameter(field) for field in sorted(fields(cls), key=lambda field: field.kw_only is True)]
+        kinds = [kind for kind in cls.__mro__ if issubclass(kind, Options)]
+        groups = {name: title for kind in kinds for title, names in kind.GROUPS.items() for name in names}
+        ordered = sorted(fields(cls), key=lambda field: field.kw_only is True)
+        return [_parameter(field, groups.get(field.name, "Options")) for field in ordered]
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Options from what typer passes to such a function."""
+        """Options from what typer passes to such a function. Raises UsageError for what is no value of a field."""
         return cls(**{field.name: _value(field, values[field.name]) for field in fields(cls)})
 
 
@@ -73,7 +88,7 @@ def _read(field: Field[Any]) -> tuple[type | None, Any, Any, Exclusive]:
     """The collection that a field holds (None: one value), the type of an item, and what is declared beside it."""
     hint, info, *more = get_args(field.type)
     origin, kinds = get_origin(hint), get_args(hint)
-    exclusive = more[0] if more else Exclusive()
+    exclusive = next((each for each in more if isinstance(each, Exclusive)), Exclusive())
     if origin in (tuple, frozenset):
         return origin, kinds[0], info, exclusive
     if origin in (Union, UnionType):
@@ -81,24 +96,75 @@ def _read(field: Field[Any]) -> tuple[type | None, Any, Any, Exclusive]:
     return None, hint, info, exclusive
 
 
-def _parameter(field: Field[Any]) -> inspect.Parameter:
-    collection, kind, info, _ = _read(field)
+def _is_listed(field: Field[Any], kind: Any) -> bool:
+    """Whether a comma stands between two values."""
+    return kind is int or get_origin(kind) is Literal or any(isinstance(each, Listed) for each in get_args(field.type))
+
+
+def _parameter(field: Field[Any], group: str) -> inspect.Parameter:
+    collection, kind, declared, _ = _read(field)
+    info = copy.copy(declared)
+    if isinstance(info, typer.models.OptionInfo):
+        info.rich_help_panel = group
+    if info.metavar is None and kind is not bool:
+        info.metavar = _metavar(kind)
     default: Any = inspect.Parameter.empty if field.default is MISSING else field.default
     if collection is not None:
-        if info.parser is not None:
+        if _is_listed(field, kind):
+            info.metavar = f"{info.metavar},..."
+            # Typer would refuse the list; what is wrong in it is found by `_value` and `_check`.
+            info.min, info.max, info.autocompletion = None, None, _completion(kind)
             kind = str
-        elif get_origin(kind) is Literal:  # in a list typer takes the choices of an enumeration alone
-            kind = cast("Any", StrEnum)("Choice", {choice: choice for choice in get_args(kind)})
-        kind, default = GenericAlias(list, kind), default if field.default is MISSING else list(default) or None
+        elif info.parser is not None:
+            kind = str
+        kind, default = GenericAlias(list, kind), default if field.default is MISSING else _typed(default) or None
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, keyword, annotation=Annotated[kind, info], default=default)
 
 
+def _metavar(kind: Any) -> str:
+    if choices := _choices(kind):
+        return "|".join(choices)
+    return {int: "N", float: "X", Path: "PATH"}.get(kind, "TEXT")
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The values of a Literal or an enumeration."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(str(each.value) for each in kind) if isinstance(kind, type) and issubclass(kind, Enum) else ()
+
+
+def _completion(kind: Any) -> Any:
+    def complete(incomplete: str) -> list[str]:
+        done, comma, begun = incomplete.rpartition(",")
+        return [f"{done}{comma}{choice}" for choice in _choices(kind) if choice.startswith(begun)]
+
+    return complete
+
+
+def _typed(values: Iterable[Any]) -> list[Any]:
+    return [str(value) if isinstance(value, int) else value for value in values]
+
+
 def _value(field: Field[Any], value: Any) -> Any:
-    collection, *_ = _read(field)
+    collection, kind, info, _ = _read(field)
     if collection is None:
         return value
-    return collection(item.value if isinstance(item, Enum) else item for item in value or ())
+    items = [item.value if isinstance(item, Enum) else item for item in value or ()]
+    if not _is_listed(field, kind):
+        return collection(items)
+    parts = [part.strip() for item in items for part in str(item).split(",")]
+    return collection(_number(field, info, part) for part in parts) if kind is int else collection(parts)
+
+
+def _number(field: Field[Any], info: Any, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        flag = _flag(field.name, info)
+        fix = f"write {flag} 1,2,4"
+        raise UsageError(flag, "is no list of whole numbers", found=text or "nothing", fix=fix) from None
 
 
 def _check(field: Field[Any], value: Any) -> None:

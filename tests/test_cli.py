@@ -1,6 +1,8 @@
 """The command as a user types it: output, exit codes, one line for every error."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from command import assert_error, run
+
+import squeezebert_mobile
+from squeezebert_mobile.shell import shown_error
 
 TEXT = "A warm, funny film."
 
@@ -78,6 +83,38 @@ def test_doctor_finds_what_is_installed() -> None:
     assert {check["name"] for check in json.loads(done.stdout)["checks"]} >= {"torch", "onnxruntime", "executorch"}
 
 
+@pytest.mark.parametrize("arguments", [(), ("-h",), ("--help",)])
+def test_the_bare_command_and_h_print_help(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(part in done.stdout for part in ("Usage: squeezebert-mobile", "  export  ", "Describe a bundle"))
+
+
+def test_the_version_is_one_line() -> None:
+    assert run("-V").stdout == run("--version").stdout == f"{squeezebert_mobile.__version__}\n"
+
+
+def test_a_shell_completes_commands_options_and_the_last_of_a_list() -> None:
+    def completed(*words: str) -> set[str]:
+        line = " ".join(("squeezebert-mobile", *words))
+        asked = {"_SQUEEZEBERT_MOBILE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
+        command = [Path(sys.executable).with_name("squeezebert-mobile")]
+        return set(subprocess.run(command, env=os.environ | asked, capture_output=True, text=True).stdout.split())
+
+    assert completed("ex") == {"export"}
+    assert "--max-accuracy-drop" in completed("export", "--max")
+    assert completed("export", "--precision", "fp32,int") == {"fp32,int8", "fp32,int8-static"}
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_an_error_has_its_fix_on_a_second_line_for_people_and_on_one_in_a_pipe(colour: bool) -> None:
+    message = "a.txt: is wrong (found 1; fix: odd); fix: correct it"
+    assert shown_error(message, terminal=False, colour=colour) == f"error: {message}"
+    lines = shown_error(message, terminal=True, colour=colour)
+    assert re.sub("\033.*?m", "", lines) == "error: a.txt: is wrong (found 1; fix: odd)\n  fix: correct it"
+    assert ("\033[" in lines) is colour
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -85,7 +122,7 @@ def test_doctor_finds_what_is_installed() -> None:
         (("predict", "{bundle}", "a", "--option", "b"), 2, ("--option",)),
         (("predict", "{bundle}", "a", "--runtime", "tvm"), 2, ("--runtime",)),
         (("predict", "{bundle}", "a", "--precision", "fp16"), 2, ("fp16", "onnx fp32")),
-        (("predict", "{bundle}", "--file", "/nowhere/texts.txt"), 2, ("/nowhere/texts.txt",)),
+        (("predict", "{bundle}", "--file", "/nowhere/texts.txt"), 3, ("/nowhere/texts.txt",)),
         (("predict", "/nowhere", "a"), 3, ("/nowhere",)),
         (("verify", "/nowhere"), 3, ("/nowhere",)),
         (("info", "/nowhere"), 3, ("/nowhere", "no such folder", "OWNER/NAME")),

@@ -18,12 +18,11 @@ from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import measure, results, tables
 from squeezebert_mobile.benchmarks.benchmark import Plan
 from squeezebert_mobile.benchmarks.candidates import BundleFile, PlainFile
-from squeezebert_mobile.benchmarks.compare import Change, Comparison, compare, gate
+from squeezebert_mobile.benchmarks.compare import Change, Comparison, compare, decide
 from squeezebert_mobile.benchmarks.measure import Job, Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, CompareOptions
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio
-from squeezebert_mobile.errors import GateError
 
 _PRECISION = "fp32"
 _SIDE = 64
@@ -140,17 +139,13 @@ def _multiplied(result: Result, factor: float) -> Result:
 def _verdicts(pair: str, before: Path, after: Path, max_slowdown: float) -> list[Verdict]:
     """A verdict for each case that both files have."""
     return [
-        Verdict(pair, change, _is_stopped(change, max_slowdown, after))
+        Verdict(pair, change, _is_stopped(change, max_slowdown))
         for change in compare(CompareOptions(before, after)).changes
     ]
 
 
-def _is_stopped(change: Change, max_slowdown: float, file: Path) -> bool:
-    try:
-        gate(Comparison((change,), (), ()), max_slowdown, file)
-    except GateError:
-        return True
-    return False
+def _is_stopped(change: Change, max_slowdown: float) -> bool:
+    return decide(Comparison((change,), (), ()), max_slowdown).decision != "passed"
 
 
 def markdown(found: Check) -> str:

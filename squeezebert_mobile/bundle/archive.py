@@ -107,7 +107,7 @@ def opened(path: Path) -> Iterator[Bundle]:
         yield bundles.read(path)
         return
     with TemporaryDirectory(prefix="squeezebert-mobile-") as private:
-        yield unpack(path, Path(private) / "bundle")
+        yield unpack(path, Path(private) / path.stem)
 
 
 def unpack(archive: Path, target: Path, *, force: bool = False) -> Bundle:

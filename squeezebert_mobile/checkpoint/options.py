@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -18,6 +18,8 @@ class ReadOptions(Options):
     the state dict, one inside another joined by dots. ``strip_prefix`` is taken off the names of the weights, see
     `names.rename`.
     """
+
+    GROUPS: ClassVar = {"Reading the checkpoint": ("revision", "tokenizer", "state_key", "strip_prefix")}
 
     revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a hub repository")] = None
     tokenizer: Annotated[

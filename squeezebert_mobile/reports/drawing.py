@@ -6,6 +6,7 @@ only guide the eye.
 """
 
 import html
+import importlib.util
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -153,15 +154,20 @@ def _title(text: str) -> str:
     return f"<title>{html.escape(text)}</title>" if text else ""
 
 
+def require_matplotlib() -> None:
+    """Raise EnvironmentFault where matplotlib, which draws the PNG, is not installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise EnvironmentFault("matplotlib", "is not installed", fix=extras.install("matplotlib"))
+
+
 def to_png(drawing: Drawing) -> bytes:
     """The same in the light colours and with a margin, 720 pixels wide.
 
     Raises EnvironmentFault where matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise EnvironmentFault("matplotlib", "is not installed", fix=extras.install("matplotlib")) from None
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     width, height = WIDTH + 2 * _MARGIN, drawing.height + 2 * _MARGIN
     figure = Figure(figsize=(width / _UNITS_PER_INCH, height / _UNITS_PER_INCH), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -16,6 +16,13 @@ BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder o
 class PredictOptions(Options):
     """Texts and the artifact that answers them."""
 
+    GROUPS: ClassVar = {"The artifact": ("runtime", "precision", "threads")}
+    EXAMPLES: ClassVar = (
+        'my-bundle "A quiet film."',
+        'my-bundle "Who sings?" "Ada sings." --runtime executorch --precision int8',
+        "my-bundle --file reviews.tsv --column text=review --json",
+    )
+
     bundle: BundlePath
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="the text, or the question")] = None
     text_pair: Annotated[str | None, typer.Argument(metavar="TEXT_PAIR", help="the second text, or the context")] = None
@@ -27,8 +34,8 @@ class PredictOptions(Options):
     ] = None
     columns: Columns = ()
     options: Annotated[tuple[str, ...], typer.Option("--option", help="an answer to choose from; repeatable")] = ()
-    runtime: Annotated[Runtime | None, typer.Option(help="default: the bundle's first")] = None
-    precision: Annotated[Precision | None, typer.Option(help="default: the bundle's first")] = None
+    runtime: Annotated[Runtime | None, typer.Option(help="default: what the bundle recommends")] = None
+    precision: Annotated[Precision | None, typer.Option(help="default: what the bundle recommends")] = None
     threads: Threads = 1
     top_k: Annotated[int, typer.Option(min=1, help="answers for each mask")] = 5
     null_threshold: NullThreshold = None
@@ -37,6 +44,8 @@ class PredictOptions(Options):
 @dataclass(frozen=True)
 class VerifyOptions(Options):
     """A bundle, and how much of it is checked."""
+
+    EXAMPLES: ClassVar = ("my-bundle", "my-bundle.zip --no-run", "my-bundle --public-key key.pub --json")
 
     bundle: BundlePath
     run: Annotated[bool, typer.Option(help="run every artifact on the golden texts")] = True

@@ -20,8 +20,8 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 def gather(options: PredictOptions) -> Samples:
     """What makes the samples of one call, once the bundle's task is known.
 
-    Raises UsageError for options that exclude each other, and for lines that cannot be read; what it returns raises
-    UsageError and InputFileError for a file that does not suit the task.
+    Raises UsageError for options that exclude each other, InputFileError for lines that cannot be read; what it returns
+    raises UsageError and InputFileError for a file that does not suit the task.
     """
     file = options.file
     if file is None and options.text is None:

@@ -122,6 +122,11 @@ def find_columns(
     return Columns(task, found)
 
 
+def has_targets(role: str) -> bool:
+    """True for a role of what is to be learned, false for one of texts."""
+    return role in _TARGETS
+
+
 def require_scores(table: Table, columns: Columns) -> None:
     """Raise InputFileError for pairs of texts without the scores that their similarity is measured by."""
     if columns.task is Task.FEATURE_EXTRACTION and "score" not in columns.names:

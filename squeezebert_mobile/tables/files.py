@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 
 _CONLL_SUFFIXES = (".conll", ".iob", ".iob2", ".bio")
 TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl", ".json", ".parquet", *_CONLL_SUFFIXES)
-_SUFFIXES = (*TABLE_SUFFIXES, ".txt")
+DATA_SUFFIXES = (*TABLE_SUFFIXES, ".txt")
 
 # Cells longer than this are no text snippets; the csv module's own limit, 128 KiB, is below some SQuAD contexts.
 _MAX_CELL = 4 * 1024 * 1024
@@ -61,7 +61,7 @@ def read_table(source: str | Path, task: Task, *, limit: int | None = None) -> T
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         table = _read_parquet(path, limit)
-    elif suffix in _SUFFIXES or path.exists():
+    elif suffix in DATA_SUFFIXES or path.exists():
         table = Table(str(path), tuple(_take(_read_file(path, task), limit)))
     else:
         table = _read_hub(str(source), limit)

@@ -7,6 +7,7 @@ from time import perf_counter
 
 import torch
 
+from squeezebert_mobile import atomic
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint import sentence
@@ -26,7 +27,7 @@ from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.labels import numbered
 from squeezebert_mobile.training.metrics import null_threshold
-from squeezebert_mobile.training.options import LENGTH, FinetuneOptions
+from squeezebert_mobile.training.options import LENGTH, REPORT_NAME, FinetuneOptions, is_finetuned
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 
 
@@ -82,6 +83,8 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     UnsupportedModelError, EnvironmentFault or, for a loss that is not finite, GateError.
     """
     started = perf_counter()
+    # A target that is in the way is refused before the work.
+    atomic.require_replaceable(options.output_dir, may_replace=is_finetuned, force=options.force)
     # 1. Read the data, and what training starts from.
     origin = _origin(options)
     table = read_table(options.data, options.task, limit=options.max_samples)
@@ -256,15 +259,12 @@ def _result(options: FinetuneOptions, trainer: Trainer, start: _Start, examples:
 
 
 def _write(options: FinetuneOptions, start: _Start, result: FinetuneResult, losses: list[float]) -> None:
-    def is_ours(folder: Path) -> bool:
-        return (folder / report.REPORT_NAME).is_file()
-
-    with staged_folder(options.output_dir, may_replace=is_ours, force=options.force) as stage:
+    with staged_folder(options.output_dir, may_replace=is_finetuned, force=options.force) as stage:
         checkpoint.save(stage, start.model)
         start.tokenizer.save_pretrained(stage)
         _declare(stage, start)
         found = {"options": _plain(asdict(options)), "result": _plain(asdict(result)), "losses": losses}
-        (stage / report.REPORT_NAME).write_bytes(dump_json(found))
+        (stage / REPORT_NAME).write_bytes(dump_json(found))
         report.write(_history(options, result, losses), stage)
 
 

@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.options import Columns, Exclusive, NullThreshold, Quiet, Threads
+from squeezebert_mobile.options import Columns, Exclusive, Listed, NullThreshold, Quiet, Threads
 from squeezebert_mobile.tasks import Backend, PoolingMode, Precision, Task
 
+REPORT_NAME = "training_report.json"
 # Tokens of a training row where nothing else is asked for.
 LENGTH = 128
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 
 
-def _split(values: list[str] | None) -> list[str]:
-    return [name.strip() for value in values or () for name in value.split(",")]
+def is_finetuned(folder: Path) -> bool:
+    """True for a folder that `finetune` wrote, which --force may replace."""
+    return (folder / REPORT_NAME).is_file()
 
 
 Data = Annotated[
@@ -38,6 +40,16 @@ class EvaluateOptions(ReadOptions):
     means `tasks.window_stride` and `metrics.null_threshold`. ``max_accuracy_drop`` is in the leading metric's own unit.
     """
 
+    GROUPS: ClassVar = {
+        "The artifacts": ("model", "task", "pooling", "runtimes", "precisions", "batch_size", "threads"),
+        "Output": ("quiet",),
+    }
+    EXAMPLES: ClassVar = (
+        "my-bundle --data dev.tsv",
+        "my-checkpoint --data dev.jsonl --column text=review --column label=stars --max-samples 500",
+        "my-bundle --data dev.tsv -m my-checkpoint --runtime onnx --max-accuracy-drop 0.01",
+    )
+
     source: Annotated[
         Path | str, typer.Argument(metavar="BUNDLE_OR_MODEL", help="a bundle's folder or zip, or a checkpoint")
     ]
@@ -50,8 +62,8 @@ class EvaluateOptions(ReadOptions):
         PoolingMode | None, typer.Option(help="of a checkpoint that declares none, for feature-extraction")
     ] = None
     columns: Columns = ()
-    runtimes: Annotated[tuple[Backend, ...], typer.Option("--runtime", help="repeatable; default: all")] = ()
-    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="repeatable; default: all")] = ()
+    runtimes: Annotated[tuple[Backend, ...], typer.Option("--runtime", help="default: all")] = ()
+    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="default: all")] = ()
     max_samples: MaxSamples = None
     stride: Stride = None
     null_threshold: NullThreshold = None
@@ -72,6 +84,22 @@ class FinetuneOptions(ReadOptions):
     question answering; None means `tasks.window_stride`.
     """
 
+    GROUPS: ClassVar = {
+        "The model": ("model", "init_head", "from_scratch", "vocab_size", "problem_type", "pooling", "normalize",
+                      "labels", "output_dir", "force", "resume"),
+        "The data": ("task", "data", "eval_data", "columns", "max_length", "stride", "max_samples", "seed"),
+        "Training": ("epochs", "batch_size", "accumulation", "learning_rate", "layer_decay", "weight_decay", "warmup",
+                     "schedule", "max_grad_norm", "mask_probability", "word_dropout", "average", "patience",
+                     "checkpoint_every", "mixed_precision"),
+        "A teacher": ("teacher", "temperature", "distillation"),
+        "Output": ("quiet",),
+    }  # fmt: skip
+    EXAMPLES: ClassVar = (
+        "--task text-classification --data train.tsv -m my-checkpoint -o my-model --init-head",
+        "--task question-answering --data train.json --eval-data dev.json -m my-checkpoint -o my-model --epochs 2",
+        "--task fill-mask --data texts.txt --from-scratch config.json -o my-model --resume",
+    )
+
     task: Annotated[Task, typer.Option(help="what to learn")]
     data: Data
     output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="the new checkpoint's folder")]
@@ -91,10 +119,9 @@ class FinetuneOptions(ReadOptions):
     labels: Annotated[
         tuple[str, ...],
         typer.Option(
-            callback=_split,
-            metavar="A,B,...",
             help="label names in the order of their ids; default: the model's or, for a new head, the data's",
         ),
+        Listed(),
     ] = ()
     problem_type: Annotated[ProblemType | None, typer.Option(help="default: the model's")] = None
     pooling: Annotated[

@@ -11,7 +11,6 @@ from squeezebert_mobile.reports.charts import Axis, Curve
 from squeezebert_mobile.reports.document import Figure, Headline, Table
 from squeezebert_mobile.training.trainer import Evaluation
 
-REPORT_NAME = "training_report.json"
 PLOT_NAME = "training_report.png"
 PAGE_NAME = "training_report.html"
 # Steps that a curve is made of; of more it would be a smear.

@@ -9,10 +9,12 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Event, current_thread, main_thread
 
 import numpy as np
 import torch
@@ -224,14 +226,18 @@ class Trainer:
     def run(self) -> None:
         """Train to the end, or until the metric no longer improves.
 
-        Raises GateError where the loss is no longer finite, EnvironmentFault where state lies in the way.
+        Raises GateError where the loss is no longer finite, EnvironmentFault where state lies in the way; for Ctrl-C,
+        KeyboardInterrupt after the step, with its state saved and the words how to go on.
         """
         self._restore()
         title = f"fine-tuning {self._options.task}"
         quiet = self._options.quiet or not self.is_main
-        with progress_bar(title, self._total, done=self.state.step, quiet=quiet) as advance:
+        with (
+            progress_bar(title, self._total, done=self.state.step, quiet=quiet) as advance,
+            _noticing_interrupts(self._accelerator.num_processes) as interrupted,
+        ):
             while self.state.step < self._total and not self._is_stuck():
-                self._run_epoch(advance)
+                self._run_epoch(advance, interrupted)
         best = self.state.best_weights or _weights(self._evaluated())
         self._model.load_state_dict(best)
 
@@ -241,7 +247,7 @@ class Trainer:
         if self.is_main:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _run_epoch(self, advance: Advance) -> None:
+    def _run_epoch(self, advance: Advance, interrupted: Event) -> None:
         epoch, done = divmod(self.state.step, self._steps_per_epoch)
         lengths = [feature.length for feature in self._features]
         batches = epoch_batches(lengths, self._options.batch_size, seed=self._options.seed, epoch=epoch)
@@ -250,9 +256,12 @@ class Trainer:
             self.state.step += 1
             if self.state.step == (epoch + 1) * self._steps_per_epoch and self._eval_set is not None:
                 self._evaluate(epoch)
-            if self.state.step % self._options.checkpoint_every == 0:
+            if self.state.step % self._options.checkpoint_every == 0 or interrupted.is_set():
                 self._save()
             advance(1, self._status())
+            if interrupted.is_set():
+                kept = f"the state of step {self.state.step} is in {self._folder}"
+                raise KeyboardInterrupt(f"{kept}; to go on, give the same command and --resume")
 
     def _step(self, rows: Sequence[Feature]) -> float:
         """One optimizer step on a batch of rows; returns its mean loss over all processes."""
@@ -406,6 +415,29 @@ def _require_whole_batches(options: FinetuneOptions, features: Sequence[Feature]
     if ranks and parts > 1:
         what, fix = "pairs without scores need their batch in one part", "train in one process, without --accumulation"
         raise UsageError(options.data, what, found=f"{parts} parts", fix=fix)
+
+
+@contextmanager
+def _noticing_interrupts(processes: int) -> Iterator[Event]:
+    """What is set by the first Ctrl-C, so that the step ends before the run does; the second one ends it at once.
+
+    Of several processes each ends at once: they would stop at different steps, of which no state can be saved.
+    """
+    found = Event()
+    before = signal.getsignal(signal.SIGINT)
+    if processes > 1 or before is not signal.default_int_handler or current_thread() is not main_thread():
+        yield found
+        return
+
+    def notice(*_: object) -> None:
+        found.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, notice)
+    try:
+        yield found
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

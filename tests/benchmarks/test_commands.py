@@ -13,6 +13,7 @@ from results import make_result, noisy
 
 from squeezebert_mobile.benchmarks import peers, results
 from squeezebert_mobile.benchmarks.peers import Peer
+from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.errors import UsageError
 
 QUICK = ("--quick", "--min-runs", "3", "--min-seconds", "0", "--tokens", "16")
@@ -127,7 +128,7 @@ def test_each_scenario_measures_what_it_names(
         (("benchmark", "{bundle}", "--device", "adb:all", "--scenario", "sustained"), 2, ("scenario",)),
         (("reproduce", "/nowhere"), 3, ("/nowhere",)),
         (("reproduce", "--tokens", "0"), 2, ("--tokens",)),
-        (("compare", "/nowhere", "/nowhere"), 7, ("/nowhere",)),
+        (("compare", "/nowhere", "/nowhere"), 3, ("/nowhere",)),
         (("compare", "a"), 2, ("'B'",)),
     ],
 )
@@ -144,7 +145,48 @@ def test_compare_passes_the_same_and_fails_a_slower_run(tmp_path: Path) -> None:
     assert same.returncode == 0, same.stderr
     assert [change["verdict"] for change in json.loads(same.stdout)["changes"]] == ["same"]
     slower = run("compare", tmp_path / "0.jsonl", tmp_path / "2.jsonl", "--max-slowdown", "0.02")
-    assert_error(slower, 6, "became slower", "at most +2.0%")
+    assert slower.returncode == 6
+    assert "became slower" in slower.stderr and "at most +2.0%" in slower.stderr
+    assert "slower" in slower.stdout
+
+
+def test_compare_prints_json_whatever_it_decides(tmp_path: Path) -> None:
+    for number, scale in ((0, 1.0), (1, 1.0), (2, 1.1)):
+        results.write(tmp_path / f"{number}.jsonl", make_result({"m": noisy(number, scale)}, run_id=str(number)))
+    charging = make_result({"m": noisy(3)}, run_id="3", charging=True)
+    results.write(tmp_path / "3.jsonl", charging)
+    for number, code, decision in ((1, 0, "passed"), (2, 6, "regression"), (3, 8, "cannot tell")):
+        after = tmp_path / f"{number}.jsonl"
+        done = run("compare", tmp_path / "0.jsonl", after, "--max-slowdown", "0.03", "--json")
+        assert done.returncode == code, done.stderr
+        assert json.loads(done.stdout)["decision"] == decision
+        assert done.stderr.startswith("error: ") == (code > 0)
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_measuring(tiny_onnx_bundle: Path, tmp_path: Path) -> None:
+    for option in ("--html", "--markdown", "--png", "-o"):
+        assert_error(run("benchmark", tiny_onnx_bundle, option, "/proc/nowhere/a"), 7, "/proc/nowhere")
+        assert_error(run("benchmark", tiny_onnx_bundle, option, __file__ + "/a"), 7, "cannot be written")
+    (tmp_path / "a").mkdir()
+    assert_error(run("benchmark", tiny_onnx_bundle, "--html", tmp_path / "a"), 7, "is a folder")
+    assert_error(run("reproduce", "--html", "/proc/nowhere/a"), 7, "/proc/nowhere")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_zip_is_measured_under_its_name_and_invalid_cases_can_be_refused(
+    tiny_onnx_bundle: Path, tmp_path: Path
+) -> None:
+    archive.pack(tiny_onnx_bundle, tmp_path / "packed.zip")
+    options = ("--quick", "--min-runs", "1", "--min-seconds", "0", "--tokens", "8", "--precision", "fp32")
+    done = run("benchmark", tmp_path / "packed.zip", tiny_onnx_bundle, *options, "--json", "--require-valid")
+    (summary,) = json.loads(done.stdout)
+    assert [row["case"]["model"] for row in summary["rows"]] == [
+        "SqueezeBERT packed",
+        f"SqueezeBERT {tiny_onnx_bundle.name}",
+    ]
+    # Of one run nothing is ever claimed.
+    assert done.returncode == 8
+    assert "cases are not valid: " in done.stderr
 
 
 def test_devices_without_adb_says_what_to_install() -> None:

@@ -7,10 +7,10 @@ from results import make_result, noisy
 
 from squeezebert_mobile.benchmarks import compare as comparison
 from squeezebert_mobile.benchmarks import results
-from squeezebert_mobile.benchmarks.compare import compare
+from squeezebert_mobile.benchmarks.compare import compare, require
 from squeezebert_mobile.benchmarks.options import CompareOptions
 from squeezebert_mobile.benchmarks.results import Pace, Result, Version
-from squeezebert_mobile.errors import GateError, UsageError
+from squeezebert_mobile.errors import GateError, UndecidedError, UsageError
 
 
 def pair(tmp_path: Path, before: list[int], after: list[int], **conditions) -> CompareOptions:
@@ -27,8 +27,9 @@ def test_the_same_thing_twice_passes(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_planted_slowdown_of_5_percent_fails_the_gate(tmp_path: Path, seed: int) -> None:
-    with pytest.raises(GateError, match="became slower") as caught:
-        compare(pair(tmp_path, noisy(2 * seed), noisy(2 * seed + 1, 1.05)))
+    options = pair(tmp_path, noisy(2 * seed), noisy(2 * seed + 1, 1.05))
+    with pytest.raises(GateError, match=r"became slower by \+\d\.\d% .*expected at most \+2.0%") as caught:
+        require(compare(options), options.after)
     assert caught.value.exit_code == 6
 
 
@@ -57,20 +58,24 @@ def test_a_machine_of_another_pace_is_no_slower_model(tmp_path: Path, machine: f
 
 @pytest.mark.parametrize("machine", [0.93, 1.0, 1.08])
 def test_a_slower_model_is_found_at_any_pace(tmp_path: Path, machine: float) -> None:
-    with pytest.raises(GateError, match="became slower"):
-        compare(paced_pair(tmp_path, paced(0, 1.0), paced(1, machine, 1.05)))
+    found = compare(paced_pair(tmp_path, paced(0, 1.0), paced(1, machine, 1.05)))
+    assert found.decision == "regression"
+    assert "became slower" in found.reasons[0]
 
 
 @pytest.mark.parametrize("machine", [0.8, 1.25])
 def test_at_too_different_a_pace_nothing_is_proven(tmp_path: Path, machine: float) -> None:
-    with pytest.raises(GateError, match=r"the reference kernel took [+-]2\d%"):
-        compare(paced_pair(tmp_path, paced(0, 1.0), paced(1, machine)))
+    options = paced_pair(tmp_path, paced(0, 1.0), paced(1, machine))
+    with pytest.raises(UndecidedError, match=r"the reference kernel took [+-]2\d%") as caught:
+        require(compare(options), options.after)
+    assert caught.value.exit_code == 8
 
 
 def test_too_noisy_a_pair_proves_nothing(tmp_path: Path) -> None:
     """What is not known to be slower is not known to be as fast either, so the gate does not let it pass."""
-    with pytest.raises(GateError, match=r"known to ±\d+% only, at most ±3%"):
-        compare(pair(tmp_path, noisy(0, share=0.3), noisy(1, share=0.3)))
+    options = pair(tmp_path, noisy(0, share=0.3), noisy(1, share=0.3))
+    with pytest.raises(UndecidedError, match=r"known to ±\d+% only, at most ±3%"):
+        require(compare(options), options.after)
 
 
 def test_paces_of_two_products_are_not_divided_by(tmp_path: Path) -> None:
@@ -98,16 +103,25 @@ def test_a_gain_is_faster_and_passes(tmp_path: Path) -> None:
     assert "faster" in comparison.text(found)
 
 
-def test_an_invalid_run_fails_the_gate_whatever_its_figures(tmp_path: Path) -> None:
-    with pytest.raises(GateError, match="not valid"):
-        compare(pair(tmp_path, noisy(0), noisy(1, 0.5), charging=True))
+def test_an_invalid_run_never_passes_the_gate_whatever_its_figures(tmp_path: Path) -> None:
+    options = pair(tmp_path, noisy(0), noisy(1, 0.5), charging=True)
+    with pytest.raises(UndecidedError, match="not valid"):
+        require(compare(options), options.after)
 
 
-def test_a_case_that_is_gone_fails_the_gate(tmp_path: Path) -> None:
+def test_a_case_that_is_gone_never_passes_the_gate(tmp_path: Path) -> None:
     options = pair(tmp_path, noisy(0), noisy(1))
     results.write(options.before, make_result({"m": noisy(0), "gone": noisy(2)}, run_id="a"))
-    with pytest.raises(GateError, match="lacks gone"):
-        compare(options)
+    with pytest.raises(UndecidedError, match="is gone"):
+        require(compare(options), options.after)
+
+
+def test_a_regression_counts_more_than_what_cannot_be_told(tmp_path: Path) -> None:
+    options = pair(tmp_path, noisy(0), noisy(1, 1.1))
+    results.write(options.before, make_result({"m": noisy(0), "gone": noisy(2)}, run_id="a"))
+    found = compare(options)
+    assert found.decision == "regression"
+    assert comparison.text(found).splitlines()[-1].startswith("regression: ")
 
 
 def test_nothing_in_common_is_a_usage_error(tmp_path: Path) -> None:

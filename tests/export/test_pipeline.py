@@ -128,7 +128,7 @@ def test_what_was_changed_in_the_checkpoint_is_in_the_manifest(tmp_path: Path) -
 @pytest.mark.parametrize("length", [0, 2, 65, 513])
 def test_a_length_that_the_model_lacks_is_refused(tmp_path: Path, length: int) -> None:
     model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
-    with pytest.raises(UsageError, match="--max-seq-len"):
+    with pytest.raises(UsageError, match="--max-length"):
         export(ExportOptions(tmp_path / "bundle", model, max_seq_len=length))
 
 

@@ -24,7 +24,7 @@ ORDER = (
     ("training",),
     ("export",),
     ("benchmarks",),
-    ("info", "doctor", "render", "cli", "__main__", "__init__"),
+    ("info", "doctor", "render", "preflight", "shell", "cli", "__main__", "__init__"),
 )
 # What transformers' users call on the classes themselves: from_pretrained and save_pretrained hand over to their files.
 HANDED_OVER = {

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,14 +13,21 @@ from safetensors.torch import load_file
 from tiny import CONFIG, checkpoint
 
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.errors import EnvironmentFault, SqueezeBertMobileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import (
+    EnvironmentFault,
+    InputFileError,
+    SqueezeBertMobileError,
+    UnsupportedModelError,
+    UsageError,
+)
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.model import model_class
 from squeezebert_mobile.run.postprocess import AnswerSpan
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training.finetune import FinetuneOptions, finetune
-from squeezebert_mobile.training.report import PAGE_NAME, PLOT_NAME, REPORT_NAME
+from squeezebert_mobile.training.options import REPORT_NAME
+from squeezebert_mobile.training.report import PAGE_NAME, PLOT_NAME
 from squeezebert_mobile.training.trainer import Trainer, learning_rate_factor, parameter_groups
 
 torch.set_num_threads(1)
@@ -330,3 +338,52 @@ def test_schedules(options: FinetuneOptions) -> None:
         assert learning_rate_factor(chosen, 10, 100) == pytest.approx(1)
         assert learning_rate_factor(chosen, 55, 100) == pytest.approx(middle)
         assert learning_rate_factor(chosen, 100, 100) == pytest.approx(last)
+
+
+def test_a_target_in_the_way_is_refused_before_anything_is_read(options: FinetuneOptions, tmp_path: Path) -> None:
+    unreadable = replace(options, data=str(tmp_path / "nowhere.tsv"))
+    options.output_dir.mkdir()
+    with pytest.raises(EnvironmentFault, match=r"out: exists; fix: choose another output folder, or pass --force"):
+        finetune(unreadable)
+    with pytest.raises(EnvironmentFault, match=r"was not written by this command, so --force never replaces it"):
+        finetune(replace(unreadable, force=True))
+    (options.output_dir / REPORT_NAME).touch()
+    with pytest.raises(InputFileError, match=r"nowhere\.tsv"):
+        finetune(replace(unreadable, force=True))
+
+
+def test_an_interrupt_ends_the_step_and_keeps_its_state(
+    options: FinetuneOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    finetune(replace(options, output_dir=tmp_path / "whole"))
+    step, taken = Trainer._step, 0
+
+    def interrupted_at_three(self: Trainer, rows: list[object]) -> float:
+        nonlocal taken
+        taken += 1
+        if taken == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, rows)
+
+    monkeypatch.setattr(Trainer, "_step", interrupted_at_three)
+    with pytest.raises(KeyboardInterrupt, match=r"^the state of step 3 is in .*out\.training; .* and --resume$"):
+        finetune(options)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert not options.output_dir.exists()
+    assert finetune(replace(options, resume=True)).steps == 10
+    assert taken == 10
+    assert same(weights(options.output_dir), weights(tmp_path / "whole"))
+
+
+def test_a_second_interrupt_does_not_wait_for_the_step(
+    options: FinetuneOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never_ends(_: Trainer, __: list[object]) -> float:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError
+
+    monkeypatch.setattr(Trainer, "_step", never_ends)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(options)
+    assert not options.output_dir.with_name("out.training").exists()

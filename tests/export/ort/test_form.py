@@ -107,7 +107,7 @@ def test_the_inventory_accounts_for_every_parameter() -> None:
 
 @pytest.mark.parametrize("length", [2, 161])
 def test_a_length_that_the_model_cannot_take_is_refused(length: int) -> None:
-    with pytest.raises(UsageError, match="--max-seq-len"):
+    with pytest.raises(UsageError, match="--max-length"):
         lower_onnx(tiny.model(Task.TEXT_CLASSIFICATION), max_seq_len=length)
 
 

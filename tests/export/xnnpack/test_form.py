@@ -121,7 +121,7 @@ def test_a_grouped_convolution_takes_any_grouping(groups):
 
 @pytest.mark.parametrize("length", [2, LENGTH + 1])
 def test_a_length_that_the_model_has_not_is_refused(length):
-    with pytest.raises(UsageError, match="max-seq-len"):
+    with pytest.raises(UsageError, match="max-length"):
         lower_pte(make(Task.FILL_MASK), max_seq_len=length)
 
 
