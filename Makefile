@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint lock clean mutation fuzz android-test android-test-sdks test-all android-apk
+.PHONY: install demo test lint docs lock clean mutation fuzz android-test android-test-sdks test-all android-apk
 
 install: $(STAMP)
 
@@ -94,6 +94,12 @@ android-test-sdks: demo
 # Also npm, zipalign, apksigner, dexdump and binutils. The phone build is Gradle's, see android_demo/README.md.
 android-apk: demo
 	$(BIN)/python android_demo/tools/build_apk.py --bundle build/demo
+
+# The pages of docs/ with the API reference, under build/docs; a broken link is an error.
+docs: install
+	rm -rf build/lib build/documented
+	$(UV) pip install --python $(BIN)/python $(PACKAGE) --target build/documented .
+	$(BIN)/mkdocs build
 
 # Pins are kept where they still fit; remove requirements.txt first to take the newest of everything.
 # Without --no-config: uv reads the environments to pin for in pyproject.toml.

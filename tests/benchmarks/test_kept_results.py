@@ -12,7 +12,7 @@ from squeezebert_mobile.benchmarks import results, tables
 from squeezebert_mobile.benchmarks.lab import arm
 
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = (ROOT / "README.md", RESULTS / "README.md")
+DOCUMENTS = (ROOT / "README.md", RESULTS / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 MARK = re.compile(r"^<!-- result: (\S+) -->\n((?:\|.*\n)+)", re.MULTILINE)
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
