@@ -1,6 +1,5 @@
 """Finding a checkpoint: a folder of this machine, or a repository of the Hugging Face hub through its cache."""
 
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -61,10 +60,9 @@ def commit_of(folder: Path) -> str | None:
 
 
 def _snapshot(repo: str, revision: str | None, *, weights: bool) -> Path:
-    # Read once, at import: the hub needs no account of what is installed here.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import httpx2
-    from huggingface_hub import snapshot_download
+    from squeezebert_mobile.checkpoint import answers  # first: it sets how the library is imported
+
+    import httpx2  # isort: skip
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -72,17 +70,9 @@ def _snapshot(repo: str, revision: str | None, *, weights: bool) -> Path:
         RevisionNotFoundError,
     )
 
-    if not _is_commit(revision):
-        _refuse_renamed(repo, revision)
     try:
-        safetensors, pickles = (
-            [f"{place}{name}" for place in _PLACES for name in names] for names in (_SAFETENSORS, _PICKLES)
-        )
-        wanted = [*_SMALL_FILES, *(safetensors if weights else ())]
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
-        if weights and not any(any(folder.glob(name)) for name in safetensors):
-            # The same commit, even if the branch has moved on meanwhile.
-            snapshot_download(repo, revision=folder.name, allow_patterns=[*_SMALL_FILES, *pickles])
+        with answers.guarded():
+            return _cached(repo, revision, weights=weights)
     except HFValidationError:
         fix = "name an existing folder, or a hub repository as OWNER/NAME"
         raise UsageError(repo, "is neither a folder nor the name of a hub repository", fix=fix) from None
@@ -97,25 +87,68 @@ def _snapshot(repo: str, revision: str | None, *, weights: bool) -> Path:
         raise UsageError(repo, "has no such revision on the hub", found=revision, fix=fix) from error
     except (httpx2.HTTPError, OSError, ValueError) as error:
         _refuse(repo, error)
+
+
+def _cached(repo: str, revision: str | None, *, weights: bool) -> Path:
+    """The snapshot of a repository in the cache, after the download of what it lacks."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    safetensors, pickles = (
+        [f"{place}{name}" for place in _PLACES for name in names] for names in (_SAFETENSORS, _PICKLES)
+    )
+    wanted = [*_SMALL_FILES, *(safetensors if weights else ())]
+    found = None
+    if _is_commit(revision):
+        with suppress(LocalEntryNotFoundError):
+            found = snapshot_download(repo, revision=revision, allow_patterns=wanted, local_files_only=True)
+    folder = Path(found or _download(repo, revision, wanted))
+    if weights and not any(any(folder.glob(name)) for name in safetensors):
+        # The same commit, even if the branch has moved on meanwhile.
+        _download(repo, folder.name, [*_SMALL_FILES, *pickles])
+    _require_inside(repo, folder)
     return folder
+
+
+def _download(repo: str, revision: str | None, wanted: list[str]) -> str:
+    """Fetch the files one by one: the library's own threads would go on, and be waited for, after Ctrl-C."""
+    import httpx2
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+    from huggingface_hub.utils._paths import filter_repo_objects
+
+    info = None
+    # Without an answer the library says what is wrong, or finds the cache.
+    with suppress(httpx2.HTTPError, OSError, ValueError):
+        info = HfApi().model_info(repo, revision=revision)
+    if info is not None:
+        if not _is_commit(revision):
+            _refuse_renamed(repo, info.id)
+        listed = [file.rfilename for file in info.siblings or ()]
+        for name in filter_repo_objects(listed, allow_patterns=wanted):
+            hf_hub_download(repo, name, revision=info.sha)
+    return snapshot_download(repo, revision=revision, allow_patterns=wanted)
+
+
+def _require_inside(repo: str, folder: Path) -> None:
+    """Raise InputFileError for a file of a snapshot that is a link to somewhere outside of the cache."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE).resolve()
+    for path in folder.rglob("*"):
+        if not path.resolve().is_relative_to(cache):
+            what, fix = "leads out of the hub's cache", f"delete {folder.parents[1]} and download {repo} again"
+            raise InputFileError(path, what, found=path.resolve(), fix=fix)
 
 
 def _is_commit(revision: str | None) -> bool:
     return revision is not None and re.fullmatch("[0-9a-f]{40}", revision) is not None
 
 
-def _refuse_renamed(repo: str, revision: str | None) -> None:
+def _refuse_renamed(repo: str, present: str) -> None:
     """The hub leads from an old name to the new one, and whoever takes the old name leads it elsewhere.
 
     A commit needs no such question: its files are the same under any name.
     """
-    import httpx2
-    from huggingface_hub import HfApi
-
-    present = repo
-    # Without an answer the download says what is wrong, or finds the cache.
-    with suppress(httpx2.HTTPError, OSError, ValueError):
-        present = HfApi().model_info(repo, revision=revision).id
     if present.casefold() != repo.casefold():
         raise UsageError(repo, "was renamed on the hub", found=present, fix=f"if that is the model, name {present}")
 

@@ -1,10 +1,14 @@
 """The hub through its cache, against a server on the loopback interface; row 57 of the faults."""
 
+import gzip
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +16,7 @@ from hub_server import Repository, serve
 from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars
 
-from squeezebert_mobile.checkpoint import hub
+from squeezebert_mobile.checkpoint import answers, hub
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import (
@@ -242,6 +246,101 @@ def test_offline_and_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_cache_that_cannot_be_written(cache: Path) -> None:
     cache.write_text("a file")
     refused(EnvironmentFault, 7, "cannot be stored: ", f"check the disk at {cache}")
+
+
+# Whatever a server answers
+
+
+def everything(folder: Path) -> list[Path]:
+    """All but the cache and the model that the server sends."""
+    return sorted(path for path in folder.rglob("*") if path.relative_to(folder).parts[0] not in ("cache", "model"))
+
+
+@pytest.mark.parametrize("header", ["ETag", "X-Linked-ETag", "X-Repo-Commit"])
+@pytest.mark.parametrize("value", ["{outside}/evil", "../../../../evil", "W/../../evil", "..", "x" * 40, "a" * 63, ""])
+def test_no_header_names_a_file(online: Repository, tmp_path: Path, header: str, value: str) -> None:
+    online.headers = {header: '"' + value.format(outside=tmp_path) + '"'}
+    before = everything(tmp_path)
+    refused(EnvironmentFault, 7, "got an answer that is not the hub's", "check the proxy and HF_ENDPOINT")
+    assert everything(tmp_path) == before
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and "evil" in path.name]
+
+
+@pytest.mark.parametrize("key", ["oid", "sha"])
+@pytest.mark.parametrize("value", ["{outside}/evil", "../../../../evil", "..", "a" * 41])
+def test_no_listing_names_a_file(online: Repository, tmp_path: Path, key: str, value: str) -> None:
+    setattr(online, key, value.format(outside=tmp_path))
+    before = everything(tmp_path)
+    refused(EnvironmentFault, 7, "got an answer that is not the hub's")
+    assert everything(tmp_path) == before
+
+
+def test_what_leads_out_of_the_cache_is_not_read(online: Repository, tmp_path: Path) -> None:
+    folder = hub.resolve(NAME)
+    (tmp_path / "secret").write_text("{}")
+    (folder / "config.json").unlink()
+    (folder / "config.json").symlink_to(tmp_path / "secret")
+    for revision in (None, online.commit):
+        with pytest.raises(InputFileError, match=r"leads out of the hub's cache .*secret.*; fix: delete "):
+            hub.resolve(NAME, revision=revision)
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "9" * 14, "9" * 30])
+def test_no_length_is_believed(online: Repository, length: str) -> None:
+    online.headers = {"X-Linked-Size": length}
+    refused(EnvironmentFault, 7, "got an answer that is not the hub's")
+
+
+def test_no_encoding_is_unpacked(online: Repository, cache: Path) -> None:
+    online.file_page, online.headers = gzip.compress(bytes(10_000_000)), {"Content-Encoding": "gzip"}
+    refused(EnvironmentFault, 7, "got an answer that is not the hub's")
+    assert sum(path.stat().st_size for path in cache.rglob("*")) < 1_000_000
+
+
+def test_a_file_without_end_is_given_up(online: Repository, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MAX_JSON_BYTES", 20 << 20)
+    online.endless = True
+    refused(EnvironmentFault, 7, "got an answer that is not the hub's")
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.stat().st_size > 1 << 20]
+
+
+@pytest.mark.parametrize("fault", [{"stall": 300}, {"drip": True}])
+def test_a_slow_server_is_given_up(online: Repository, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]) -> None:
+    """After a second here, for a minute: without the limit the first would take five minutes, the other an hour."""
+    monkeypatch.setattr(answers, "PATIENCE_SECONDS", 1.0)
+    for name, value in fault.items():
+        setattr(online, name, value)
+    refused(EnvironmentFault, 7, "the hub cannot be reached")
+
+
+def test_a_slow_hub_does_not_keep_what_is_cached(online: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = hub.resolve(NAME)
+    monkeypatch.setattr(answers, "PATIENCE_SECONDS", 0.0)
+    assert hub.resolve(NAME) == folder
+    assert online.requests
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_download_ends_with_its_command(repository: Repository, tmp_path: Path, sent: signal.Signals) -> None:
+    """While the server says nothing, and would not for minutes."""
+    repository.stall = 300
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    with serve(repository) as endpoint:
+        environment |= {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": endpoint}
+        command = [sys.executable, "-m", "squeezebert_mobile", "info", NAME]
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with child:
+            try:
+                while not any(request.startswith("GET /cdn/") for request in list(repository.requests)):
+                    assert child.poll() is None
+                    time.sleep(0.05)
+                child.send_signal(sent)
+                # The library would wait for 10 s.
+                _, said = child.communicate(timeout=8)
+            finally:
+                child.kill()
+    assert child.returncode == 128 + sent
+    assert "Traceback" not in said
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from itertools import repeat
+from threading import Event, Thread
 
 LARGE = (".safetensors", ".bin")
 
@@ -16,7 +17,9 @@ class Repository:
     """One repository at one commit.
 
     ``status`` other than 200 is the answer to every request, ``page`` its body; ``file_page`` is sent for every file.
-    ``cut`` closes the connection after that many bytes of a large file.
+    ``cut`` closes the connection after that many bytes of a large file. ``headers`` replace those of every file,
+    ``oid`` and ``sha`` what the listing calls files and the commit. ``stall`` waits before a large file, ``drip`` sends
+    it byte by byte, and ``endless`` without a length and without an end.
     """
 
     name: str
@@ -28,14 +31,21 @@ class Repository:
     error_code: str | None = None
     moved_to: str | None = None
     cut: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    oid: str | None = None
+    sha: str | None = None
+    stall: float = 0
+    drip: bool = False
+    endless: bool = False
     requests: list[str] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
 
     def entry(self, path: str) -> dict[str, object]:
         data = self.files[path]
-        listed: dict[str, object] = {"type": "file", "path": path, "size": len(data), "oid": git_id(data)}
+        listed: dict[str, object] = {"type": "file", "path": path, "size": len(data), "oid": self.oid or git_id(data)}
         if path.endswith(LARGE):
-            listed["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
+            oid = self.oid or hashlib.sha256(data).hexdigest()
+            listed["lfs"] = {"oid": oid, "size": len(data), "pointerSize": 130}
         return listed
 
 
@@ -64,26 +74,42 @@ def serve(repository: Repository) -> Iterator[str]:
             repository.requests.append(f"{self.command} {path}")
             repository.agents.add(self.headers.get("User-Agent", ""))
             status, headers, data = respond(repository, path)
+            large = body and path.startswith("/cdn/")
+            if large:
+                over.wait(repository.stall)
+            if not large or not repository.endless:
+                headers = {"Content-Length": str(len(data))} | headers
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            if body and path.startswith("/cdn/") and repository.cut is not None:
-                self.wfile.write(data[: repository.cut])
-                self.close_connection = True
-            elif body:
-                self.wfile.write(data)
+            self.close_connection = large and (repository.drip or repository.endless or repository.cut is not None)
+            with suppress(OSError):
+                for block in blocks(repository, data, large=large) if body else ():
+                    self.wfile.write(block)
+                    if over.wait(0.05 if repository.drip else 0):
+                        return
 
+    over = Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
+        over.set()
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def blocks(repository: Repository, data: bytes, *, large: bool) -> Iterable[bytes]:
+    """How the bytes of an answer are sent."""
+    if large and repository.endless:
+        return repeat(bytes(1 << 20))
+    if large and repository.drip:
+        return (data[at : at + 1] for at in range(len(data)))
+    return [data[: repository.cut] if large else data]
 
 
 def respond(repository: Repository, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -101,9 +127,13 @@ def respond(repository: Repository, path: str) -> tuple[int, dict[str, str], byt
     if path == f"/api/models/{name}" or path.startswith(f"/api/models/{name}/revision/"):
         if path.rpartition("/revision/")[2] not in (commit, "main", path):
             return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
-        info = {"id": name, "sha": commit, "siblings": [{"rfilename": file} for file in repository.files]}
+        info = {
+            "id": name,
+            "sha": repository.sha or commit,
+            "siblings": [{"rfilename": file} for file in repository.files],
+        }
         return 200, {}, json.dumps(info).encode()
-    if path == f"/api/models/{name}/tree/{commit}":
+    if path.startswith(f"/api/models/{name}/tree/"):
         return 200, {}, json.dumps([repository.entry(file) for file in repository.files]).encode()
     resolved = f"/{name}/resolve/{commit}/"
     if path.startswith(resolved) and path.removeprefix(resolved) in repository.files:
@@ -114,7 +144,7 @@ def respond(repository: Repository, path: str) -> tuple[int, dict[str, str], byt
 def file_answer(repository: Repository, file: str) -> tuple[int, dict[str, str], bytes]:
     """Small files come at once; large ones are redirected to where they are stored."""
     data = repository.files[file]
-    headers = {"X-Repo-Commit": repository.commit, "ETag": f'"{git_id(data)}"'}
+    headers = {"X-Repo-Commit": repository.commit, "ETag": f'"{git_id(data)}"'} | repository.headers
     if not file.endswith(LARGE):
         return 200, headers, repository.file_page or data
     linked = {
@@ -122,4 +152,4 @@ def file_answer(repository: Repository, file: str) -> tuple[int, dict[str, str],
         "X-Linked-ETag": f'"{hashlib.sha256(data).hexdigest()}"',
         "X-Linked-Size": str(len(data)),
     }
-    return 302, headers | linked, b""
+    return 302, headers | linked | repository.headers, b""
