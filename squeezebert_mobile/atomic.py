@@ -202,5 +202,23 @@ def _naming(target: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
+        place = _trouble(target, error)
+        if place != target:
+            fix = "make room there, or set TMPDIR to a folder with room"
+            raise EnvironmentFault(place, f"cannot be written: {error.strerror}", fix=fix) from error
         fix = "check the free space, the quota and the permissions of its folder"
         raise EnvironmentFault(target, f"cannot be written: {error.strerror}", fix=fix) from error
+
+
+def _trouble(target: Path, error: OSError) -> Path:
+    """What has no room: the target, or the folder for temporary files, which other libraries fill meanwhile."""
+    temporary = Path(os.environ.get("TMPDIR", "/tmp"))
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not temporary.is_dir():
+        return target
+    if isinstance(error.filename, str):
+        named = Path(error.filename).absolute()
+        staged = (target.name, f".{target.name}.")
+        ours = named.is_relative_to(target.parent) and named.relative_to(target.parent).parts[0].startswith(staged)
+        return temporary if named.is_relative_to(temporary) and not ours else target
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    return temporary if shutil.disk_usage(temporary).free < shutil.disk_usage(folder).free else target

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import ClassVar
 
+# Linux' PATH_MAX has as much; a tensor's name or a label can have a megabyte.
+_LONGEST = 4096
+
 
 class SqueezeBertMobileError(Exception):
     """One line for the user, ``FILE: WHAT (found X, expected Y); fix: STEP``, and an exit code for the shell."""
@@ -19,11 +22,17 @@ class SqueezeBertMobileError(Exception):
 
     def _line(self) -> str:
         named = (("found", self.found), ("expected", self.expected))
-        facts = [f"{name} {value}" for name, value in named if value is not None]
+        facts = [f"{name} {_cut(value)}" for name, value in named if value is not None]
         detail = f" ({', '.join(facts)})" if facts else ""
-        line = " ".join(f"{self.file}: {self.what}{detail}; fix: {self.fix}".split())
+        line = " ".join(f"{_cut(self.file)}: {_cut(self.what)}{detail}; fix: {_cut(self.fix)}".split())
         # Names in files are whatever their writer liked, and this goes to a terminal.
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+def _cut(value: object) -> str:
+    """A text as it is, its ends where a file made it longer than any path."""
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
 
 
 class UsageError(SqueezeBertMobileError):

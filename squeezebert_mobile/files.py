@@ -13,9 +13,11 @@ from typing import NoReturn
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError
 
 SUMS_NAME = "SHA256SUMS"
+_MAX_SUMS_BYTES = 1 << 20
 # The published SqueezeBERTs have 0.2 GB; the largest config that is accepted would not fit a phone by far.
 MAX_BYTES = 16 * 1024**3
 MAX_JSON_BYTES = 32 * 1024**2
+_BLOCK = 1 << 26
 _ORIGINAL = "replace it with the original file"
 # As the app's reader: a bundle nests six levels.
 _MAX_DEPTH = 64
@@ -33,8 +35,11 @@ class SourceFile:
 
 
 def sha256(data: bytes) -> str:
-    """The hexadecimal SHA-256 of ``data``."""
-    return hashlib.sha256(data).hexdigest()
+    """The hexadecimal SHA-256 of ``data``, block by block: between them Ctrl-C is heard."""
+    digest, view = hashlib.sha256(), memoryview(data)
+    for start in range(0, len(data), _BLOCK):
+        digest.update(view[start : start + _BLOCK])
+    return digest.hexdigest()
 
 
 def sha256_file(path: Path) -> str:
@@ -71,14 +76,7 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceF
     empty or oversized file, and EnvironmentFault for one that cannot be read.
     """
     try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            kind = "folder" if stat.S_ISDIR(facts.st_mode) else "device or pipe"
-            raise InputFileError(path, f"is a {kind}, not a file", fix=f"replace it with the file {path.name}")
-        if facts.st_size > max_bytes:
-            found, expected = f"{facts.st_size} bytes", f"at most {max_bytes}"
-            fix = "check that it is the right file"
-            raise InputFileError(path, "is too large", found=found, expected=expected, fix=fix)
+        require_plain(path, max_bytes=max_bytes)
         data = path.read_bytes()
     except FileNotFoundError:
         raise missing(path) from None
@@ -91,13 +89,25 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceF
     return data, SourceFile(path.name, digest, len(data))
 
 
+def require_plain(path: Path, *, max_bytes: int) -> None:
+    """Raise InputFileError for a folder, for a pipe, which could be waited for without end, and for a large file."""
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        kind = "folder" if stat.S_ISDIR(facts.st_mode) else "device or pipe"
+        raise InputFileError(path, f"is a {kind}, not a file", fix=f"replace it with the file {path.name}")
+    if facts.st_size > max_bytes:
+        found, expected = f"{facts.st_size} bytes", f"at most {max_bytes}"
+        fix = "check that it is the right file"
+        raise InputFileError(path, "is too large", found=found, expected=expected, fix=fix)
+
+
 def missing(path: Path) -> InputFileError:
     """The error for a file that is not there."""
     return InputFileError(path, "is missing", fix=f"put {path.name} beside the other files")
 
 
 def _require_known_digest(path: Path, data: bytes, digest: str) -> None:
-    listed = _listed_digest(path)
+    listed = (_listed(path.parent) or {}).get(path.name)
     if listed is not None:
         fix = f"download it again, or correct {SUMS_NAME}"
         require_digest(path, digest, listed, what=f"SHA-256 mismatch with {SUMS_NAME}", fix=fix)
@@ -113,19 +123,36 @@ def _require_known_digest(path: Path, data: bytes, digest: str) -> None:
         require_digest(path, digest, blob.name, what="digest mismatch with the hub", fix=fix)
 
 
-def _listed_digest(path: Path) -> str | None:
-    """The file's digest in a SHA256SUMS (as sha256sum writes it) beside it."""
-    sums = path.with_name(SUMS_NAME)
+def _listed(folder: Path) -> dict[str, str] | None:
+    """The digests by name in a SHA256SUMS (as sha256sum writes it), None where the folder has none."""
+    sums = folder / SUMS_NAME
     if not sums.is_file():
         return None
+    require_plain(sums, max_bytes=_MAX_SUMS_BYTES)
+    found: dict[str, str] = {}
     for number, line in enumerate(sums.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         match = _SUM_LINE.fullmatch(line)
         if match is None:
             fix = f"write it with: sha256sum * > {SUMS_NAME}"
             raise InputFileError(sums, f"line {number} is not a digest and a name", fix=fix)
-        if match[2] == path.name:
-            return match[1].lower()
-    return None
+        found.setdefault(match[2].removeprefix("./"), match[1].lower())
+    return found
+
+
+def unlisted(folder: Path, files: Iterable[SourceFile]) -> tuple[str, ...]:
+    """A note for each file that was read and has no line in the folder's SHA256SUMS.
+
+    Raises InputFileError where it has a line for none of them: nothing would have been compared.
+    """
+    listed, read = _listed(folder), [file.path for file in files]
+    if listed is None:
+        return ()
+    without = [name for name in read if name not in listed]
+    if len(without) == len(read):
+        what, fix = "names none of the files that are read", f"write it with: sha256sum * > {SUMS_NAME}, or delete it"
+        names = ", ".join(sorted(listed)) or "no name"
+        raise InputFileError(folder / SUMS_NAME, what, found=names[:300], expected=", ".join(read)[:300], fix=fix)
+    return tuple(f"{name} has no line in {SUMS_NAME}" for name in without)
 
 
 def read_json(path: Path) -> dict[str, object]:

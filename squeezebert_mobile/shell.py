@@ -136,9 +136,20 @@ def main() -> None:
         # The reader has gone; a flush at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except (MemoryError, ImportError) as error:
+        # A library that has no room is "failed to map", not a lack of memory, to whoever imports it.
+        reason = " ".join(str(error).split())[:300] or "no memory is left"
+        fix = "close other programs or lift the limit (ulimit -v); then run squeezebert-mobile doctor"
+        code = _fail(f"system: {reason}; fix: {fix}", 7, error)
     except OSError as error:
         fix = "check the disk, the path and its permissions"
-        code = _fail(f"{error.filename or 'system'}: {error.strerror or error}; fix: {fix}", 7, error)
+        reason = error.strerror or " ".join(str(error).split())[:300]
+        code = _fail(f"{error.filename or 'system'}: {reason}; fix: {fix}", 7, error)
+    except RuntimeError as error:
+        if "allocate" not in str(error) and "out of memory" not in str(error):
+            raise
+        fix = "close other programs, lift the limit (ulimit -v), or use a machine with more memory"
+        code = _fail(f"system: no memory is left: {' '.join(str(error).split())[:300]}; fix: {fix}", 7, error)
     sys.exit(code)
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -212,6 +213,29 @@ def test_a_disk_that_refuses_the_last_step(tmp_path: Path, monkeypatch: pytest.M
     assert caught.value.exit_code == 7
     assert content(target) == {"one"}
     assert beside(target) == ["bundle"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("full", ["tmp", "target"])
+def test_the_folder_that_is_full_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool, full: str
+) -> None:
+    """What a library writes to TMPDIR while a target is made; an error of write() names no file."""
+    temporary, target = tmp_path / "tmp", tmp_path / "disk" / "bundle"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    usage = shutil.disk_usage(tmp_path)
+    free = {temporary: 4096 if full == "tmp" else 1 << 30}
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free.get(path, 1 << 20)))
+    place = temporary if full == "tmp" else target
+
+    def fill() -> None:
+        with staged_folder(target, may_replace=lambda _: False, force=False) as stage:
+            file = temporary / "graph.py" if full == "tmp" else stage / "onnx" / "model.onnx"
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([str(file)] if named else []))
+
+    with pytest.raises(EnvironmentFault, match=rf"^{place}: cannot be written: No space left on device; fix: "):
+        fill()
 
 
 def test_a_rename_that_fails_puts_the_old_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

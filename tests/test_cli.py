@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 from command import assert_error, run
 
 import squeezebert_mobile
+from squeezebert_mobile import shell
+from squeezebert_mobile.checkpoint.source import DEMO_MODEL
 from squeezebert_mobile.shell import shown_error
 
 TEXT = "A warm, funny film."
@@ -140,6 +143,41 @@ def test_every_mistake_is_one_line_with_a_fix(
     filled = [a.format(bundle=tiny_bundle, new=tmp_path / "new") for a in arguments]
     assert_error(run(*filled), code, *words)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("megabytes", [400, 1000, 2500])
+def test_a_lack_of_memory_is_one_line(megabytes: int) -> None:
+    """Some libraries then cannot be imported, others cannot allocate."""
+    limit = megabytes << 20
+    command = [sys.executable, "-m", "squeezebert_mobile", "info", str(DEMO_MODEL)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        check=False,
+    )
+    assert done.returncode in (0, 7), done.stderr
+    if done.returncode or megabytes == 400:
+        assert_error(done, 7, "system: ", "ulimit -v")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ImportError("libtorch.so: failed\nto map"), RuntimeError("not enough: can't allocate")]
+)
+def test_what_libraries_raise_without_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(shell, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        shell.main()
+    assert ended.value.code == 7
+    said = capsys.readouterr().err
+    assert said.startswith("error: system: ") and said.count("\n") == 1 and "; fix: close other programs" in said
 
 
 def test_debug_shows_the_traceback() -> None:

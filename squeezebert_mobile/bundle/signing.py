@@ -14,9 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from squeezebert_mobile import extras
-from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
+from squeezebert_mobile.bundle.folder import MAX_SIGNATURE_BYTES, SIGNATURE_NAME, Bundle
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError
+from squeezebert_mobile.files import require_plain
 
 _KEY_FIX = "make one with: openssl ecparam -name prime256v1 -genkey -noout -out KEY, and its public half with: openssl ec -in KEY -pubout"  # noqa: E501
 
@@ -44,6 +45,8 @@ def _signer(private_key: Path) -> Any:
 @contextmanager
 def _key(path: Path, kind: str) -> Iterator[None]:
     """Turn whatever a key's reader raises into one line that names the file and what it should be."""
+    if path.exists():
+        require_plain(path, max_bytes=MAX_SIGNATURE_BYTES)
     try:
         yield
     except OSError as error:
@@ -67,6 +70,7 @@ def require_signed(bundle: Bundle, public_key: Path) -> None:
     with _key(public_key, "a PEM public key"):
         verifier.use_elliptic_key_verifier(public_key=public_key)
     try:
+        require_plain(path, max_bytes=MAX_SIGNATURE_BYTES)
         data = path.read_bytes()
         # It prints warnings, and stdout belongs to the result.
         with TemporaryDirectory(prefix="squeezebert-mobile-") as private, redirect_stdout(sys.stderr):

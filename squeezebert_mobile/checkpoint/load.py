@@ -20,7 +20,7 @@ from squeezebert_mobile.checkpoint.sentence import SentenceFolder
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
-from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, dump_json, parse_json, read_file, read_json
+from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, dump_json, parse_json, read_file, read_json, unlisted
 from squeezebert_mobile.model import PreTrained, SqueezeBertModel, model_class
 from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tasks import POOLER_OUTPUT, Pooling, Task
@@ -138,6 +138,7 @@ def read(source: str | Path, options: ReadOptions) -> Checkpoint:
     data, config_file = read_file(folder / CONFIG_NAME, max_bytes=MAX_JSON_BYTES)
     config = SqueezeBertConfig.from_json(data, file=folder / CONFIG_NAME)
     raw, files = _read_shards(path) if INDEX.search(path.name) else _read_one(path)
+    compared = unlisted(path.parent, (config_file, *files))
     state = _state_dict(path, raw, options.state_key)
     del raw  # so that `_cast` holds the last reference to each tensor
     renamed = rename(path, state, options.strip_prefix)
@@ -157,7 +158,7 @@ def read(source: str | Path, options: ReadOptions) -> Checkpoint:
             name=given.resolve().name if given.exists() else str(source),
             revision=hub.commit_of(declared.folder),
             files=(config_file, *files),
-            notes=(*renamed.notes, *notes, *declared.notes()),
+            notes=(*compared, *renamed.notes, *notes, *declared.notes()),
         ),
         declared=declared,
         tokenizer_source=options.tokenizer,

@@ -17,6 +17,7 @@ from squeezebert_mobile.files import (
     require_digest,
     sha256,
     sha256_file,
+    unlisted,
 )
 
 DATA = b"some bytes"
@@ -91,7 +92,15 @@ def test_what_is_read_comes_with_its_name_digest_and_size(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["{digest}  file", "{digest} *file", "{upper}  file", "{digest}  other\n{digest}  file"]
+    "line",
+    [
+        "{digest}  file",
+        "{digest} *file",
+        "{upper}  file",
+        "{digest}  ./file",
+        "{digest} *./file",
+        "{digest}  other\n{digest}  file",
+    ],
 )
 def test_a_digest_in_sha256sums_has_to_match(path: Path, line: str) -> None:
     def listed(data: bytes) -> str:
@@ -110,6 +119,30 @@ def test_a_digest_in_sha256sums_has_to_match(path: Path, line: str) -> None:
 
 def test_a_file_that_sha256sums_does_not_list_is_read(path: Path) -> None:
     path.with_name("SHA256SUMS").write_bytes(f"{sha256(b'other bytes')}  caf\xe9".encode("latin-1"))
+    assert read_file(path)[0] == DATA
+
+
+def test_a_list_that_names_nothing_that_is_read_is_refused(path: Path) -> None:
+    read = [SourceFile("file", "", 0), SourceFile("other", "", 0)]
+    assert unlisted(path.parent, read) == ()
+    sums = path.with_name("SHA256SUMS")
+    sums.write_text(f"{sha256(DATA)}  ./other\n")
+    assert unlisted(path.parent, read) == ("file has no line in SHA256SUMS",)
+    for content in ("", f"{sha256(DATA)}  model/file\n", f"{sha256(DATA)}  README.md\n"):
+        sums.write_text(content)
+        with pytest.raises(InputFileError, match=r"names none of the files that are read .*expected file, other"):
+            unlisted(path.parent, read)
+
+
+def test_a_list_of_digests_has_a_size(path: Path) -> None:
+    with path.with_name("SHA256SUMS").open("wb") as sums:
+        sums.truncate(20 << 30)
+    with pytest.raises(InputFileError, match=r"SHA256SUMS: is too large"):
+        read_file(path)
+
+
+def test_a_pipe_in_the_place_of_a_list_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path.with_name("SHA256SUMS"))
     assert read_file(path)[0] == DATA
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -127,6 +128,14 @@ def test_every_failed_verification_is_an_integrity_error(folder: Path, keys: tup
         signing.require_signed(bundles.read(folder), keys[1])
 
 
+def test_a_pipe_in_the_place_of_a_signature_is_not_waited_for(folder: Path, keys: tuple[Path, Path]) -> None:
+    read = bundles.read(folder)
+    (folder / "model.sig").unlink()
+    os.mkfifo(folder / "model.sig")
+    with pytest.raises(IntegrityError, match=r"model\.sig: is missing"):
+        signing.require_signed(read, keys[1])
+
+
 def test_what_was_read_before_the_signed_files_came_is_not_signed(
     folder: Path, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -155,11 +164,20 @@ def test_a_key_that_is_none_is_a_bad_input_file(folder: Path, keys: tuple[Path, 
     secret = serialization.BestAvailableEncryption(b"secret")
     key = ec.generate_private_key(ec.SECP256R1())
     locked.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, secret))
+    os.mkfifo(tmp_path / "pipe")  # which whoever opens it waits for
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(20 << 30)
     koblitz = write_keys(tmp_path, "koblitz", ec.generate_private_key(ec.SECP256K1()))
-    for path in (private, tmp_path / "text", tmp_path / "missing", locked, keys[1], koblitz[0]):
+    for path in (
+        private,
+        *(tmp_path / name for name in ("text", "missing", "pipe", "large")),
+        locked,
+        keys[1],
+        koblitz[0],
+    ):
         with pytest.raises(InputFileError, match=path.name):
             signing.require_private_key(path)
-    for path in (public, tmp_path / "text", tmp_path / "missing", keys[0], koblitz[1]):
+    for path in (public, *(tmp_path / name for name in ("text", "missing", "pipe", "large")), keys[0], koblitz[1]):
         with pytest.raises(InputFileError, match=path.name):
             signing.require_signed(bundles.read(folder), path)
 

@@ -641,19 +641,29 @@ def test_row_11_malformed_safetensors(tmp_path: Path, data: bytes, word: str) ->
 # Row 12: known digests
 
 
+@pytest.mark.parametrize("before", ["", "./"])
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_row_12_a_flipped_bit_with_sha256sums(tmp_path: Path, name: str) -> None:
+def test_row_12_a_flipped_bit_with_sha256sums(tmp_path: Path, name: str, before: str) -> None:
     written(tmp_path)
     path = tmp_path / name
     data = bytearray(path.read_bytes())
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(tmp_path.iterdir())}
-    (tmp_path / "SHA256SUMS").write_text("".join(f"{digest}  {file}\n" for file, digest in digests.items()))
+    (tmp_path / "SHA256SUMS").write_text("".join(f"{digest}  {before}{file}\n" for file, digest in digests.items()))
     assert checkpoint.load(tmp_path).tensors
     data[-20] ^= 1
     path.write_bytes(data)
     found = hashlib.sha256(data).hexdigest()
     error = refused(path if name == "model.safetensors" else tmp_path, IntegrityError, found, digests[name], file=path)
     assert error.exit_code == 4
+
+
+def test_row_12_a_list_of_digests_of_other_files(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "SHA256SUMS").write_text(f"{digest}  model.safetensors\n")
+    assert checkpoint.load(tmp_path).source.notes == ("config.json has no line in SHA256SUMS",)
+    (tmp_path / "SHA256SUMS").write_text(f"{digest}  model/model.safetensors\n")
+    refused(tmp_path, InputFileError, "names none of the files that are read", file=tmp_path / "SHA256SUMS")
 
 
 def test_row_12_a_damaged_list_of_digests(tmp_path: Path) -> None:
