@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint docs lock clean mutation fuzz android-test android-test-sdks test-all android-apk
+.PHONY: install demo test lint docs sbom audit lock clean mutation fuzz android-test android-test-sdks test-all android-apk
 
 install: $(STAMP)
 
@@ -100,6 +100,15 @@ docs: install
 	rm -rf build/lib build/documented
 	$(UV) pip install --python $(BIN)/python $(PACKAGE) --target build/documented .
 	$(BIN)/mkdocs build
+
+# What the wheel and the APKs are made of, as CycloneDX, under build/sbom.
+sbom: install
+	$(BIN)/python tests/helpers/sbom.py build/sbom
+
+# The pins against the advisories that are kept in tests/data. Newer ones need the network and another's service:
+#   .venv/bin/uv tool run pip-audit --disable-pip --requirement requirements.txt
+audit: install
+	$(BIN)/python tests/helpers/audit.py
 
 # Pins are kept where they still fit; remove requirements.txt first to take the newest of everything.
 # Without --no-config: uv reads the environments to pin for in pyproject.toml.

@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-_MAVEN = {
+MAVEN = {
     "com.android.tools:r8:8.13.25": "0d4f2f68c4fcbc9434eff122f41feb6fb1d98efd2faa530cec1abacab1cea03d",
     "org.robolectric:android-all:14-robolectric-10818077": (
         "6be2218c6a53fe3c57bc22ebdc723edcb7270a8a6f187545708aa5c0ed813977"
@@ -30,7 +30,7 @@ _MAVEN = {
     "org.ow2.asm:asm:9.10.1": "ed825d10ab1399c8c0cb669e688cf0c8c82629b4c8399b58352b68e92ca10fcb",
 }
 # Neither onnxruntime-android nor executorch-android is on Maven Central's mirrors here; these packages carry the files.
-_NPM = {
+NPM = {
     "com.github.asus4.onnxruntime@0.4.9": {
         "package/Plugins/Android/onnxruntime.aar": "98cddbac92640b4a6af72a03c42e0491851f366d3da66bbaeb5dd66310946cf2"
     },
@@ -64,25 +64,25 @@ def maven(coordinate: str) -> Path:
     if not path.exists():
         get = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get"
         run("mvn", "-q", "-B", "-ntp", get, f"-Dartifact={coordinate}", "-Dtransitive=false")
-    return _pinned(path, _MAVEN[coordinate])
+    return _pinned(path, MAVEN[coordinate])
 
 
 def npm(package: str) -> list[Path]:
     """The pinned files of an npm package, in their order above; the rest of the tarball is not unpacked."""
     folder = CACHE / package.replace("@", "-")
-    if not all((folder / name).exists() for name in _NPM[package]):
+    if not all((folder / name).exists() for name in NPM[package]):
         folder.mkdir(parents=True, exist_ok=True)
         if not any(folder.glob("*.tgz")):  # left by a run that was interrupted
             run("npm", "pack", package, cwd=folder)
         tarball = next(folder.glob("*.tgz"))
         with tarfile.open(tarball) as tar:
-            for name in _NPM[package]:
+            for name in NPM[package]:
                 data = tar.extractfile(name)
                 assert data is not None
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(data.read())
         tarball.unlink()
-    return [_pinned(folder / name, digest) for name, digest in _NPM[package].items()]
+    return [_pinned(folder / name, digest) for name, digest in NPM[package].items()]
 
 
 def unpack(archive: Path, folder: Path) -> Path:

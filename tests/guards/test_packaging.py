@@ -21,7 +21,11 @@ import squeezebert_mobile
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-OWN = {"squeezebert_mobile", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
+# Modules, and folders of them.
+OWN = {
+    "squeezebert_mobile",
+    *(path.stem for name in ("tests", "android_demo/tools") for path in (ROOT / name).rglob("*")),
+}
 # What measures the project itself stays at home.
 LAB, RESULTS = Path("benchmarks/lab"), Path("benchmarks/results")
 INSTALLED_AS = {

@@ -21,6 +21,7 @@ HOSTS = {
     "json-schema.org",
     "localhost",
     "maven.apache.org",  # the XML name space of every pom.xml
+    "schema.gradle.org",
     "schemas.android.com",
     "static.docs.arm.com",  # where the chips' figures come from, as the next two
     "wccftech.com",
