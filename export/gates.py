@@ -1,5 +1,6 @@
 """What refuses a bundle that is not good enough: accuracy, speed and size."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -49,6 +50,9 @@ class AccuracyGate:
         self._examples: Sequence[Example] = dataset.examples(table, columns, model.config)
         self._features = _features(self._examples, tokenizer, model.task, max_length)
         self.reached = self._metric(torch_predict(model))
+        self.lines = [f"{self.reached.name} on {len(self._examples)} rows of {table.name}: {self.reached.value:.4f}"]
+        if (share := _most_common(self._examples)) and self.reached.name == "accuracy" and self.reached.value <= share:
+            self.lines.append(f"warning: the commonest label alone would reach {share:.4f}: the gate proves nothing")
 
     def drop(self, predict: Predict) -> float:
         """How far ``predict`` falls below the checkpoint, negative where it is better."""
@@ -57,8 +61,9 @@ class AccuracyGate:
         return fall if metric.higher_is_better else -fall
 
     def require(self, predict: Predict, file: str) -> None:
-        """Raise GateError where ``predict`` falls too far."""
+        """Raise GateError where ``predict`` falls too far, else add to ``lines`` what it reached."""
         fall = self.drop(predict)
+        self.lines.append(f"{file}: {self.reached.name} falls by {fall:.4f}, at most {self._max_drop:g} is allowed")
         if fall > self._max_drop:
             what = f"{self.reached.name} falls too far below the checkpoint's {self.reached.value:.4f}"
             fix = "allow more with --max-accuracy-drop, calibrate with --precision int8-static, or ship fp32"
@@ -92,6 +97,13 @@ class AccuracyGate:
             self._model.task, self._model.config, predict, self._examples, self._features, pad_token_id=self._pad
         )
         return scored.metrics[0]
+
+
+def _most_common(examples: Sequence[Example]) -> float | None:
+    """The share of the commonest label, None where examples have no single one."""
+    kinds = (dataset.TextExample, dataset.ChoiceExample)
+    labels = [e.target for e in examples if isinstance(e, kinds) and isinstance(e.target, int)]
+    return max(Counter(labels).values()) / len(labels) if labels else None
 
 
 def _features(

@@ -11,7 +11,7 @@ from squeezebert_mobile import batch as batches
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.golden import GoldenCase
-from squeezebert_mobile.bundle.manifest import Parity
+from squeezebert_mobile.bundle.manifest import Artifact, Parity
 from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.export import golden_texts
 from squeezebert_mobile.model import PreTrained, run_module
@@ -47,6 +47,21 @@ class Tolerance:
 
     atol: float | None
     min_psnr_db: float | None
+
+
+# Below it a user of the artifact would notice that it is another model.
+MIN_AGREEMENT = 0.9
+
+
+def doubt(artifact: Artifact) -> str | None:
+    """A warning where an artifact gives other answers than the reference to more than a tenth of the golden texts."""
+    agreement = min((p.argmax_agreement for p in artifact.parity if p.output.endswith("logits")), default=1.0)
+    if agreement >= MIN_AGREEMENT:
+        return None
+    return (
+        f"warning: {artifact.path} agrees with the reference on {agreement:.0%} of the texts only; "
+        "ship a finer precision, or show with --data and --max-accuracy-drop that it is good enough"
+    )
 
 
 def default_tolerance(precision: Precision) -> Tolerance:

@@ -94,6 +94,8 @@ def _build(stage: Path, options: ExportOptions, report: Report, note: Report) ->
             artifact = _prove(reference, runtime, precision, lowered, cases, options.atol, gate)
             artifacts.append(artifact)
             content[artifact.path] = lowered.data
+            if doubt := parity.doubt(artifact):
+                note(doubt)
             if isinstance(scheme, (Dynamic, Static)) and scheme.keep_float != options.keep_float:
                 report(f"Measuring what float units cost in {runtime} {precision}")
                 throughout = _lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options)
@@ -103,6 +105,8 @@ def _build(stage: Path, options: ExportOptions, report: Report, note: Report) ->
         require_small(artifacts, options.size_budget)
     if options.require_faster:
         require_faster(artifacts, content, _snippet(reference))
+    for line in gate.lines if gate else ():
+        note(line)
     # 4. Describe and write
     report("Writing the bundle")
     described, files = description.describe(reference, tuple(artifacts), cases)

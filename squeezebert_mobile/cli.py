@@ -47,7 +47,7 @@ def verify(options: VerifyOptions, screen: Screen) -> None:
 
 @command(PredictOptions)
 def predict(options: PredictOptions, screen: Screen) -> None:
-    """Answer texts with a bundle."""
+    """Answer texts with a bundle; with --json one line for each."""
     from squeezebert_mobile.run import predict as library
     from squeezebert_mobile.run.samples import gather
 
@@ -60,11 +60,8 @@ def predict(options: PredictOptions, screen: Screen) -> None:
         top_k=options.top_k,
         null_threshold=options.null_threshold,
     )
-    found = list(answers)
-    if options.file is None:
-        screen.show(found[0], render.prediction)
-    else:
-        screen.show(found, render.predictions)
+    for answer in answers:
+        screen.show(answer, render.prediction)
 
 
 @command(FinetuneOptions, epilog=examples.shown())
@@ -170,7 +167,12 @@ def doctor(_: Options, screen: Screen) -> None:
     """Say what is installed, what works and what to install."""
     from squeezebert_mobile import doctor as library
 
-    result = library.doctor()
+    found = []
+    for check in library.checks():
+        found.append(check)
+        if not screen.as_json:
+            typer.echo(render.check(check))
+    result = library.Diagnosis.of(found)
     screen.show(result, render.diagnosis)
     raise typer.Exit(0 if result.healthy else 7)
 

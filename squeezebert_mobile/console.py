@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ import typer
 
 from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError
 
+# A figure as tables have it, with its unit and its interval, or a dash for none.
+_NUMBER = re.compile(r"[-–]|[-+]?\d[\d.,]*(e[-+]\d+)?( ?%| ms|x)?( \(.*\))?")
 # Called with the steps done since the last call and a line on how it goes.
 Advance = Callable[[int, str], None]
 Result = TypeVar("Result")
@@ -68,7 +71,7 @@ def plain(value: object) -> object:
 
 @contextmanager
 def progress_bar(title: str, total: int | None, *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
-    """A bar of ``total`` steps (None: unknown), ``done`` of which lie behind, on a terminal's stderr, else nothing."""
+    """A bar of ``total`` steps (None: unknown), ``done`` of which lie behind; lines where stderr is no terminal."""
     from rich import progress
     from rich.console import Console
 
@@ -81,10 +84,27 @@ def progress_bar(title: str, total: int | None, *, done: int = 0, quiet: bool = 
         progress.TimeRemainingColumn(),
         progress.TextColumn("{task.fields[status]}"),
     )
-    hidden = quiet or not console.is_terminal
-    with progress.Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+    if not quiet and not console.is_terminal:
+        yield _plain(title, total, done)
+        return
+    with progress.Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task(title, total=total, completed=done, status="")
         yield lambda steps, status: bar.update(task, advance=steps, status=status)
+
+
+def _plain(title: str, total: int | None, done: int) -> Advance:
+    """Lines for a log: every step of a few, about twenty of many, and fewer and fewer where nobody knows how many."""
+    reached = done
+
+    def advance(steps: int, status: str) -> None:
+        nonlocal reached
+        reached += steps
+        is_told = reached & (reached - 1) == 0 if total is None else reached % max(1, total // 20) == 0
+        if is_told:
+            of = f"/{total}" if total is not None and reached <= total else ""
+            typer.echo(f"{title} {reached}{of}: {status}", err=True)
+
+    return advance
 
 
 def read_lines(source: Path) -> list[str]:
@@ -99,7 +119,12 @@ def read_lines(source: Path) -> list[str]:
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns of text, as wide as they need to be."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
+    """Columns of text, as wide as they need to be; numbers stand on the right."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    aligned = [str.rjust if all(map(_NUMBER.fullmatch, column[1:])) else str.ljust for column in columns]
+    lines = [
+        "  ".join(align(cell, width) for cell, width, align in zip(row, widths, aligned, strict=True))
+        for row in (header, *rows)
+    ]
     return "\n".join(line.rstrip() for line in lines)

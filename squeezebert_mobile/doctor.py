@@ -1,12 +1,18 @@
 """What is installed, what works, and what to install."""
 
+import contextlib
 import importlib
 import importlib.metadata
+import io
 import platform
+import re
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from squeezebert_mobile import extras
 from squeezebert_mobile.run import huge_pages
@@ -28,7 +34,14 @@ _PACKAGES = (
     ("datasets", "datasets", "data sets by name", "finetune"),
     ("model-signing", "model_signing", "signing", "sign"),
 )
-_PROGRAMS = (("adb", "phones as devices"), ("qemu-aarch64", "emulated ARM"), ("mvn", "the Android tests"))
+_PROGRAMS = (
+    ("adb", "phones as devices"),
+    ("qemu-aarch64", "emulated ARM"),
+    ("java", "the Android tests"),
+    ("mvn", "the Android tests"),
+)
+# A version as programs print it, in the first line that has one.
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,11 @@ class Diagnosis:
     machine: str
     checks: tuple[Check, ...]
 
+    @classmethod
+    def of(cls, checks: Sequence[Check]) -> Self:
+        """The checks of this machine."""
+        return cls(sys.version.split()[0], f"{platform.system()} {platform.machine()}", tuple(checks))
+
     @property
     def healthy(self) -> bool:
         """True where all that an export needs works."""
@@ -58,8 +76,14 @@ class Diagnosis:
 
 def doctor() -> Diagnosis:
     """Import every package and look for every program that some command uses."""
-    checks = (*(_package(*row) for row in _PACKAGES), *(_program(*row) for row in _PROGRAMS), *_huge_pages())
-    return Diagnosis(sys.version.split()[0], f"{platform.system()} {platform.machine()}", checks)
+    return Diagnosis.of(list(checks()))
+
+
+def checks() -> Iterator[Check]:
+    """The checks of `doctor`, each as soon as it is known; packages are imported, which takes seconds."""
+    yield from (_package(*row) for row in _PACKAGES)
+    yield from (_program(*row) for row in _PROGRAMS)
+    yield from _huge_pages()
 
 
 def _huge_pages() -> Iterator[Check]:
@@ -78,7 +102,10 @@ def _package(name: str, module: str, purpose: str, extra: str | None) -> Check:
     except importlib.metadata.PackageNotFoundError:
         return Check(name, False, needed, None, f"for {purpose}: {extras.install(name)}")
     try:
-        importlib.import_module(module)
+        # What packages of others print and warn at import is no finding of ours.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            importlib.import_module(module)
     except Exception as error:  # noqa: BLE001 - a half-installed package can raise anything at import
         advice = f"does not import ({str(error)[:80]}): pip install --force-reinstall {name}"
         return Check(name, False, needed, version, advice)
@@ -88,4 +115,14 @@ def _package(name: str, module: str, purpose: str, extra: str | None) -> Check:
 def _program(name: str, purpose: str) -> Check:
     found = shutil.which(name) is not None
     advice = f"for {purpose}" if found else f"for {purpose}: install it with the system's package manager"
-    return Check(name, found, False, None, advice)
+    return Check(name, found, False, _version(name) if found else None, advice)
+
+
+def _version(program: str) -> str | None:
+    """What a program calls its version, None where it does not tell within ten seconds."""
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(done.stdout + done.stderr)
+    return found[0] if found else None

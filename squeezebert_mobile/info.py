@@ -13,7 +13,7 @@ _AS_SAVED = ReadOptions()
 
 @dataclass(frozen=True)
 class Information:
-    """Facts by name, and the manifest where it is a bundle."""
+    """Facts by name, as JSON has them: lists, numbers, null; and the manifest where it is a bundle."""
 
     facts: dict[str, object]
     manifest: Manifest | None
@@ -38,19 +38,18 @@ def _of_bundle(name: str, bundle: bundles.Bundle) -> Information:
         "bundle": name,
         "digest": bundle.digest,
         "task": str(bundle.manifest.task),
-        "labels": ", ".join(bundle.manifest.labels) or "-",
-        "pooling": _pooling(bundle.manifest),
+        "labels": list(bundle.manifest.labels),
+        "pooling": None if bundle.manifest.pooling is None else bundle.manifest.pooling.model_dump(),
         "source": source.name,
-        "revision": source.revision or "-",
-        "source digest": source.digest,
-        "notes": "; ".join(source.notes) or "-",
+        "revision": source.revision,
+        "source_digest": source.digest,
+        "notes": list(source.notes),
+        "recommended": bundle.recommended().path,
+        "inputs": [f"{spec.dtype} {spec.name}" for spec in bundle.manifest.artifacts[0].inputs],
+        "outputs": [f"{spec.dtype} {spec.name}" for spec in bundle.manifest.artifacts[0].outputs],
+        "oldest_runtimes": {a.runtime: a.oldest_runtime for a in bundle.manifest.artifacts},
     }
     return Information(facts, bundle.manifest)
-
-
-def _pooling(manifest: Manifest) -> str:
-    pooling = manifest.pooling
-    return "-" if pooling is None else f"{pooling.mode}{', of length 1' if pooling.normalize else ''}"
 
 
 def _of_checkpoint(source: str | Path, how: ReadOptions) -> Information:
@@ -59,13 +58,13 @@ def _of_checkpoint(source: str | Path, how: ReadOptions) -> Information:
     loaded = checkpoint.read(source, how)
     facts: dict[str, object] = {
         "checkpoint": loaded.source.name,
-        "revision": loaded.source.revision or "-",
+        "revision": loaded.source.revision,
         "digest": loaded.source.digest,
-        "task": str(loaded.task or "-"),
-        "modules": ", ".join(module.kind for module in loaded.declared.modules) or "-",
+        "task": None if loaded.task is None else str(loaded.task),
+        "modules": [module.kind for module in loaded.declared.modules],
         "tensors": len(loaded.tensors),
         "parameters": sum(tensor.numel() for tensor in loaded.tensors.values()),
-        "tokens": "-" if how.tokenizer is None else len(loaded.tokenizer()),
-        "notes": "; ".join(loaded.source.notes) or "-",
+        "tokens": None if how.tokenizer is None else len(loaded.tokenizer()),
+        "notes": list(loaded.source.notes),
     }
     return Information(facts | asdict(loaded.config), None)

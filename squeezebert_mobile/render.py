@@ -9,7 +9,7 @@ from squeezebert_mobile.tasks import Task
 if TYPE_CHECKING:
     from squeezebert_mobile.bundle.folder import Bundle
     from squeezebert_mobile.bundle.manifest import Manifest
-    from squeezebert_mobile.doctor import Diagnosis
+    from squeezebert_mobile.doctor import Check, Diagnosis
     from squeezebert_mobile.info import Information
     from squeezebert_mobile.run.predict import Prediction
     from squeezebert_mobile.run.verify import Verification
@@ -30,22 +30,18 @@ def manifest(result: "Manifest") -> str:
     for a in result.artifacts:
         worst = max(parity.max_abs for parity in a.parity)
         same = min(parity.argmax_agreement for parity in a.parity)
-        rows.append((a.path, a.runtime, a.precision, f"{a.bytes / 1e6:.1f}", f"{worst:g}", f"{same:.2%}"))
-    header = ("file", "runtime", "precision", "MB", "max difference", "same argmax")
-    return f"{result.task}, up to {result.tokenizer.max_length} tokens\n{table(header, rows)}"
+        rows.append((a.path, a.precision, f"{a.bytes / 1e6:.1f}", f"{worst:.1e}", f"{100 * same:.4g} %"))
+    header = ("file", "precision", "MB", "differs", "agrees")
+    meaning = "differs: at most, from the reference; agrees: on how many texts"
+    return f"{result.task}, up to {result.tokenizer.max_length} tokens\n{table(header, rows)}\n{meaning}"
 
 
 def verification(result: "Verification") -> str:
     """What `verify` found."""
     rows = [(c.path, f"{c.cases}", f"{c.max_abs:.2g}", f"{c.allowed:.2g}") for c in result.artifacts]
-    lines = [f"{result.folder}: {result.files} files hold, bundle digest {result.digest}"]
+    lines = [f"ok: {result.folder}: all {result.files} files are sound, bundle digest {result.digest}"]
     lines.append(f"signature: {result.signature}")
     return "\n".join([*lines, table(("file", "golden texts", "max difference", "allowed"), rows)] if rows else lines)
-
-
-def predictions(results: "Sequence[Prediction]") -> str:
-    """Answers, one block a text."""
-    return "\n\n".join(map(prediction, results))
 
 
 def prediction(result: "Prediction") -> str:
@@ -76,7 +72,7 @@ def prediction(result: "Prediction") -> str:
                     lines += [f"  {_bar(filling.score)}  {filling.token}" for filling in item]
                 else:
                     lines.append(f"  {item.label}  {item.text!r}  {item.score:.4f}  at {item.start}..{item.end}")
-    return "\n".join([*lines, *_notes(result)])
+    return "\n".join([*lines, *_notes(result), f"  {result.artifact}, {result.milliseconds:.1f} ms"])
 
 
 def _vector(values: "Sequence[float]") -> str:
@@ -100,15 +96,29 @@ def _notes(result: "Prediction") -> list[str]:
 
 def information(result: "Information") -> str:
     """What `info` found."""
-    rows = [(name, str(value)) for name, value in result.facts.items()]
+    rows = [(name.replace("_", " "), _fact(value)) for name, value in result.facts.items()]
     text = table(("", ""), rows).lstrip("\n")
     return f"{text}\n{manifest(result.manifest)}" if result.manifest else text
 
 
+def _fact(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items()) or "-"
+    return "-" if value is None else str(value)
+
+
+def check(found: "Check") -> str:
+    """One line of `doctor`, as soon as it is known."""
+    return f"{'ok' if found.works else 'no'}  {found.name:<16} {found.version or '-':<14} {found.advice}"
+
+
 def diagnosis(result: "Diagnosis") -> str:
-    """What `doctor` found."""
-    rows = [("ok" if c.works else "no", c.name, c.version or "-", c.advice) for c in result.checks]
-    return table(("", "what", "version", "advice"), rows)
+    """What follows from the lines of `doctor`."""
+    broken = ", ".join(check.name for check in result.checks if check.needed and not check.works)
+    verdict = f"exports do not work without {broken}" if broken else "everything that an export needs works"
+    return f"\nPython {result.python} on {result.machine}: {verdict}"
 
 
 def training(result: "FinetuneResult") -> str:

@@ -14,8 +14,10 @@ import pytest
 from command import assert_error, run
 
 import squeezebert_mobile
-from squeezebert_mobile import shell
+from squeezebert_mobile import console, render, shell
+from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL
+from squeezebert_mobile.doctor import Check, Diagnosis
 from squeezebert_mobile.shell import shown_error
 
 TEXT = "A warm, funny film."
@@ -52,14 +54,38 @@ def test_many_texts_from_standard_input_and_a_file(tiny_bundle: Path, tmp_path: 
     file.write_text(lines, encoding="utf-8")
     piped = run("predict", tiny_bundle, "--file", "-", "--json", stdin=lines)
     filed = run("predict", tiny_bundle, "--file", file, "--json")
-    assert piped.stdout == filed.stdout
-    results = json.loads(piped.stdout)
+    results = [json.loads(line) for line in piped.stdout.splitlines()]
+    assert [timeless(r) for r in results] == [timeless(json.loads(line)) for line in filed.stdout.splitlines()]
     assert [r["sample"]["text"] for r in results] == ["good", "bad", ""]
     assert results[1]["sample"]["text_pair"] == "and a pair"
     table = tmp_path / "table.csv"
     table.write_text("label,sentence1,sentence2\n1,good,\n0,bad,and a pair\n", encoding="utf-8")
     read = run("predict", tiny_bundle, "--file", table, "--column", "text=sentence1", "--json")
-    assert json.loads(read.stdout) == results[:2]
+    assert [timeless(json.loads(line)) for line in read.stdout.splitlines()] == [timeless(r) for r in results[:2]]
+
+
+def timeless(result: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in result.items() if name != "milliseconds"}
+
+
+def test_predict_says_which_artifact_answered_and_takes_the_recommended_one(tiny_onnx_bundle: Path) -> None:
+    found = json.loads(run("predict", tiny_onnx_bundle, TEXT, "--json").stdout)
+    assert found["artifact"] == bundles.read(tiny_onnx_bundle).recommended().path == "onnx/model_quantized.onnx"
+    assert found["milliseconds"] > 0
+    shown = run("predict", tiny_onnx_bundle, TEXT, "--precision", "fp32").stdout
+    assert re.fullmatch(r"  onnx/model\.onnx, \d+\.\d ms", shown.splitlines()[-1])
+
+
+def test_info_is_typed(tiny_onnx_bundle: Path) -> None:
+    facts = json.loads(run("info", tiny_onnx_bundle, "--json").stdout)["facts"]
+    assert facts["labels"] == ["negative", "positive"]
+    assert facts["pooling"] is None and facts["revision"] is None
+    assert facts["recommended"] == "onnx/model_quantized.onnx"
+    assert "int64 input_ids" in facts["inputs"] and facts["outputs"] == ["float32 logits"]
+    assert not [name for name in facts if " " in name]
+    shown = run("info", tiny_onnx_bundle).stdout
+    assert "negative, positive" in shown and "int64 input_ids" in shown
+    assert max(map(len, shown.splitlines()[-4:])) <= 80
 
 
 def test_a_long_text_is_cut_and_says_so(tiny_bundle: Path) -> None:
@@ -84,6 +110,16 @@ def test_doctor_finds_what_is_installed() -> None:
     done = run("doctor", "--json")
     assert done.returncode == 0
     assert {check["name"] for check in json.loads(done.stdout)["checks"]} >= {"torch", "onnxruntime", "executorch"}
+    shown = run("doctor")
+    assert re.search(r"^ok  torch +\d+\.\d+", shown.stdout)
+    assert "everything that an export needs works" in shown.stdout.splitlines()[-1]
+    assert shown.stderr == ""
+
+
+def test_doctor_names_what_an_export_lacks() -> None:
+    checks = [Check("torch", False, True, None, ""), Check("adb", False, False, None, "")]
+    assert "exports do not work without torch" in render.diagnosis(Diagnosis.of(checks))
+    assert not Diagnosis.of(checks).healthy
 
 
 @pytest.mark.parametrize("arguments", [(), ("-h",), ("--help",)])
@@ -213,3 +249,25 @@ def test_a_signal_ends_an_export_cleanly(tmp_path: Path, number: signal.Signals,
     _, stderr = child.communicate(timeout=60)
     assert child.returncode == code, stderr
     assert not [path for path in tmp_path.iterdir() if not path.name.endswith(".lock")]
+
+
+def test_numbers_stand_on_the_right_of_a_table() -> None:
+    rows = [("a", "1.5", "100 %", "2.31x (2.28 to 2.35)"), ("bb", "12.25", "–", "–")]
+    assert console.table(("name", "MB", "agrees", "speed-up"), rows).splitlines() == [
+        "name     MB  agrees              speed-up",
+        "a       1.5   100 %  2.31x (2.28 to 2.35)",
+        "bb    12.25       –                     –",
+    ]
+
+
+def test_without_a_terminal_progress_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    def lines(total: int | None, steps: int, *, quiet: bool = False) -> list[str]:
+        with console.progress_bar("x", total, quiet=quiet) as advance:
+            for step in range(steps):
+                advance(1, f"step {step + 1}")
+        return capsys.readouterr().err.splitlines()
+
+    assert lines(2, 3) == ["x 1/2: step 1", "x 2/2: step 2", "x 3: step 3"]
+    assert len(lines(1000, 1000)) == 20
+    assert lines(None, 9) == ["x 1: step 1", "x 2: step 2", "x 4: step 4", "x 8: step 8"]
+    assert lines(2, 2, quiet=True) == []

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import Self
 
 import numpy as np
@@ -42,13 +43,18 @@ Samples = Callable[[Manifest], Iterable[Sample]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one sample, and what a user should know of how it was read."""
+    """What the model says of one sample, and what a user should know of how it was read.
+
+    ``artifact`` is the path of the file that answered, in ``milliseconds`` from text to result.
+    """
 
     sample: Sample
     result: Result
     tokens: int
     unknown: int
     truncated: bool
+    artifact: str
+    milliseconds: float = field(compare=False)
 
 
 class Predictor:
@@ -90,12 +96,21 @@ class Predictor:
     def __call__(self, sample: Sample) -> Prediction:
         """The answer for one sample, computed as the bundle recommends: alone and without padding."""
         _require_fitting(self._manifest.task, sample)
+        started = perf_counter()
         rows = self._encode(sample)
         self._require_tokens(sample, rows)
         outputs = [self._answers(batch) for batch in self._calls(rows)]
         result = self._result(sample, rows, outputs)
         truncated = bool(rows.truncated.any()) and self._manifest.task is not Task.QUESTION_ANSWERING
-        return Prediction(sample, result, int(rows.attention_mask.sum()), int(rows.unknown.sum()), truncated)
+        return Prediction(
+            sample=sample,
+            result=result,
+            tokens=int(rows.attention_mask.sum()),
+            unknown=int(rows.unknown.sum()),
+            truncated=truncated,
+            artifact=self._artifact.path,
+            milliseconds=1000 * (perf_counter() - started),
+        )
 
     def _encode(self, sample: Sample) -> Encoded:
         """Rows of tokens: one for each option, and for each window of a context that is too long."""
@@ -241,17 +256,19 @@ def predict(
     top_k: int = PredictOptions.top_k,
     null_threshold: float | None = PredictOptions.null_threshold,
 ) -> Iterator[Prediction]:
-    """Predictions for samples, in order, from a bundle's folder or archive, which is verified first."""
-    with (
-        archive.opened(source) as bundle,
-        Predictor(
+    """Predictions for samples, in order, from a bundle's folder or archive, which is verified first.
+
+    Without ``runtime`` and ``precision`` the bundle's recommended artifact answers.
+    """
+    with archive.opened(source) as bundle:
+        chosen = bundle.recommended(runtime, precision)
+        with Predictor(
             bundle,
-            runtime=runtime,
-            precision=precision,
+            runtime=chosen.runtime,
+            precision=chosen.precision,
             threads=threads,
             top_k=top_k,
             null_threshold=null_threshold,
-        ) as predictor,
-    ):
-        for sample in samples(bundle.manifest) if callable(samples) else samples:
-            yield predictor(sample)
+        ) as predictor:
+            for sample in samples(bundle.manifest) if callable(samples) else samples:
+                yield predictor(sample)

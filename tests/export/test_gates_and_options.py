@@ -11,7 +11,7 @@ from tiny import SMALL
 
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import GateError, UsageError
-from squeezebert_mobile.export import golden_texts, sensitivity, trimming
+from squeezebert_mobile.export import golden_texts, parity, sensitivity, trimming
 from squeezebert_mobile.export.gates import AccuracyGate
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.export.quantization import Dynamic
@@ -124,10 +124,27 @@ def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypat
     )
     notes: list[str] = []
     export(options, note=notes.append)
-    (said,) = notes
+    cost, reached, *rest = notes
     assert re.fullmatch(
-        r"onnx/model_quantized\.onnx: 1 units in float for its accuracy, \+0\.\d MB and .+x the time", said
+        r"onnx/model_quantized\.onnx: 1 units in float for its accuracy, \+0\.\d MB and .+x the time", cost
     )
+    assert re.fullmatch(r"accuracy on \d+ rows of .+: \d\.\d{4}", reached)
+    assert re.fullmatch(r"onnx/model_quantized\.onnx: accuracy falls by .+, at most 1 is allowed", rest[-1])
+
+
+def test_a_gate_warns_where_the_commonest_label_would_do_as_well(tmp_path: Path) -> None:
+    model, tokenizer = tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tiny.tokenizer(SMALL)
+    (tmp_path / "all.tsv").write_text("sentence\tlabel\n" + "good\tpositive\n" * 4, encoding="utf-8")
+    gate = AccuracyGate(no_drop(tmp_path / "all.tsv"), model, tokenizer, 64)
+    assert "the commonest label alone would reach 1.0000" in gate.lines[-1]
+
+
+def test_an_artifact_that_disagrees_with_the_reference_is_doubted(static_bundle: Bundle) -> None:
+    sound = static_bundle.manifest.artifacts[0]
+    assert parity.doubt(sound) is None
+    proven = [each.model_copy(update={"argmax_agreement": 0.52}) for each in sound.parity]
+    doubted = sound.model_copy(update={"parity": tuple(proven)})
+    assert "agrees with the reference on 52% of the texts only" in (parity.doubt(doubted) or "")
 
 
 def _feeds_forward_in_float(predict: object) -> bool:
