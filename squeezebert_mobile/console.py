@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import typer
 
-from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError
+from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, visible
 
 # A figure as tables have it, with its unit and its interval, or a dash for none.
 _NUMBER = re.compile(r"[-–]|[-+]?\d[\d.,]*(e[-+]\d+)?( ?%| ms|x)?( \(.*\))?")
@@ -29,11 +29,11 @@ class Screen:
 
     def show(self, result: Result, text: Callable[[Result], str]) -> None:
         """Print a result: as one JSON value, or as what ``text`` makes of it."""
-        typer.echo(to_json(result) if self.as_json else text(result).rstrip("\n"))
+        typer.echo(to_json(result) if self.as_json else _lines(text(result).rstrip("\n")))
 
     def note(self, line: str) -> None:
         """Print a line that is no part of the result."""
-        typer.echo(line, err=True)
+        typer.echo(_lines(line), err=True)
 
     @contextmanager
     def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
@@ -49,6 +49,11 @@ def run(command: Callable[..., None]) -> None:
     except SqueezeBertMobileError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+
+
+def _lines(text: str) -> str:
+    """A text for a terminal, line by line."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def to_json(result: object) -> str:
@@ -77,19 +82,19 @@ def progress_bar(title: str, total: int | None, *, done: int = 0, quiet: bool = 
 
     console = Console(stderr=True)
     columns = (
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TimeElapsedColumn(),
         progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.fields[status]}"),
+        progress.TextColumn("{task.fields[status]}", markup=False),
     )
     if not quiet and not console.is_terminal:
         yield _plain(title, total, done)
         return
     with progress.Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task(title, total=total, completed=done, status="")
-        yield lambda steps, status: bar.update(task, advance=steps, status=status)
+        yield lambda steps, status: bar.update(task, advance=steps, status=visible(status))
 
 
 def _plain(title: str, total: int | None, done: int) -> Advance:
@@ -102,7 +107,7 @@ def _plain(title: str, total: int | None, done: int) -> Advance:
         is_told = reached & (reached - 1) == 0 if total is None else reached % max(1, total // 20) == 0
         if is_told:
             of = f"/{total}" if total is not None and reached <= total else ""
-            typer.echo(f"{title} {reached}{of}: {status}", err=True)
+            typer.echo(_lines(f"{title} {reached}{of}: {status}"), err=True)
 
     return advance
 
@@ -119,12 +124,12 @@ def read_lines(source: Path) -> list[str]:
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns of text, as wide as they need to be; numbers stand on the right."""
-    columns = list(zip(header, *rows, strict=True))
+    """Columns of text, as wide as they need to be; numbers stand on the right, and a cell is one line."""
+    cells = [tuple(map(visible, row)) for row in (header, *rows)]
+    columns = list(zip(*cells, strict=True))
     widths = [max(map(len, column)) for column in columns]
     aligned = [str.rjust if all(map(_NUMBER.fullmatch, column[1:])) else str.ljust for column in columns]
     lines = [
-        "  ".join(align(cell, width) for cell, width, align in zip(row, widths, aligned, strict=True))
-        for row in (header, *rows)
+        "  ".join(align(cell, width) for cell, width, align in zip(row, widths, aligned, strict=True)) for row in cells
     ]
     return "\n".join(line.rstrip() for line in lines)

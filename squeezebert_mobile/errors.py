@@ -2,9 +2,33 @@
 
 from pathlib import Path
 from typing import ClassVar
+from unicodedata import category
 
+# Zero-width joiners, which scripts and emoji are written with.
+_JOINERS = "\u200c\u200d"
+# Categories of Unicode whose characters move the cursor, turn the text around or cannot be seen.
+_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 # Linux' PATH_MAX has as much; a tensor's name or a label can have a megabyte.
 _LONGEST = 4096
+
+
+def visible(text: str) -> str:
+    """A text for a terminal, with control characters and bidirectional ones as their escapes.
+
+    Names and texts in files are whatever their writer liked: raw, they could forge lines, titles and answers.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escaped(c) if category(c) in _HIDDEN and c not in _JOINERS else c for c in text)
+
+
+def one_line(text: str) -> str:
+    """A text as one line of what can be seen, with each run of white space as one space."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in " ".join(text.split()))
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 class SqueezeBertMobileError(Exception):
@@ -24,9 +48,7 @@ class SqueezeBertMobileError(Exception):
         named = (("found", self.found), ("expected", self.expected))
         facts = [f"{name} {_cut(value)}" for name, value in named if value is not None]
         detail = f" ({', '.join(facts)})" if facts else ""
-        line = " ".join(f"{_cut(self.file)}: {_cut(self.what)}{detail}; fix: {_cut(self.fix)}".split())
-        # Names in files are whatever their writer liked, and this goes to a terminal.
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        return one_line(f"{_cut(self.file)}: {_cut(self.what)}{detail}; fix: {_cut(self.fix)}")
 
 
 def _cut(value: object) -> str:

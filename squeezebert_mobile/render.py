@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from squeezebert_mobile.console import table
+from squeezebert_mobile.errors import visible
 from squeezebert_mobile.tasks import Task
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def prediction(result: "Prediction") -> str:
             null = "" if answer.null_probability is None else f", no answer {answer.null_probability:.4f}"
             lines.append(f"  {answer.text!r}  {answer.score:.4f}  at {answer.start}..{answer.end}{null}")
         case Choice():
-            scores = zip(sample.options, answer.scores, strict=True)
-            lines += [f"{'> ' if i == answer.index else '  '}{_bar(s)}  {o}" for i, (o, s) in enumerate(scores)]
+            for index, (option, score) in enumerate(zip(sample.options, answer.scores, strict=True)):
+                lines.append(f"{'> ' if index == answer.index else '  '}{_bar(score)}  {visible(option)}")
         case Embedding():
             lines.append(f"  {_vector(answer.vector)}")
         case Similarity():
@@ -67,11 +68,12 @@ def prediction(result: "Prediction") -> str:
         case _:
             for item in answer:
                 if isinstance(item, LabelScore):
-                    lines.append(f"  {_bar(item.score)}  {item.label}")
+                    lines.append(f"  {_bar(item.score)}  {visible(item.label)}")
                 elif isinstance(item, tuple):
-                    lines += [f"  {_bar(filling.score)}  {filling.token}" for filling in item]
+                    lines += [f"  {_bar(filling.score)}  {visible(filling.token)}" for filling in item]
                 else:
-                    lines.append(f"  {item.label}  {item.text!r}  {item.score:.4f}  at {item.start}..{item.end}")
+                    where = f"{item.text!r}  {item.score:.4f}  at {item.start}..{item.end}"
+                    lines.append(f"  {visible(item.label)}  {where}")
     return "\n".join([*lines, *_notes(result), f"  {result.artifact}, {result.milliseconds:.1f} ms"])
 
 
@@ -127,7 +129,7 @@ def training(result: "FinetuneResult") -> str:
         f"{result.output_dir}: {result.task}, {result.examples} rows, {result.steps} steps, {result.seconds:.0f} s"
     ]
     if result.labels:
-        lines.append(f"labels: {', '.join(result.labels)}")
+        lines.append(f"labels: {', '.join(map(visible, result.labels))}")
     lines.append(f"loss {result.final_loss:.4f}; weights of step {result.best_step}")
     lines += [f"{name} {value:.4f}" for name, value in result.metrics.items()]
     if result.null_threshold is not None:

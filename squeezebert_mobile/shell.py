@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from squeezebert_mobile.console import Screen
-from squeezebert_mobile.errors import SqueezeBertMobileError
+from squeezebert_mobile.errors import SqueezeBertMobileError, one_line
 from squeezebert_mobile.options import Options, Quiet
 
 Chosen = TypeVar("Chosen", bound=Options)
@@ -161,7 +161,9 @@ def _command(error: typer.TyperException) -> str:
 def _fail(message: str, code: int, error: BaseException) -> int:
     if "--debug" in sys.argv:
         traceback.print_exception(error)
-    typer.echo(shown_error(message, terminal=sys.stderr.isatty(), colour="NO_COLOR" not in os.environ), err=True)
+    typer.echo(
+        shown_error(one_line(message), terminal=sys.stderr.isatty(), colour="NO_COLOR" not in os.environ), err=True
+    )
     return code
 
 

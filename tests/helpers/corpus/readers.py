@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from android_tools import load
 
-from corpus import folders, goldens, manifests, texts, zips
+from corpus import folders, goldens, manifests, texts, tokenizers, zips
 from corpus.cases import ACCEPTED, Case
 from squeezebert_mobile.bundle import archive, golden, manifest
 from squeezebert_mobile.bundle import folder as bundles
@@ -34,6 +34,7 @@ from squeezebert_mobile.bundle.golden import GOLDEN_NAME
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.files import parse_json, sha256
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 SLOWEST_SECONDS = 2.0
 _HUNG_SECONDS = 60
@@ -82,6 +83,13 @@ def _golden(path: Path, _: Path) -> str:
     return str(len(golden.of_bundle((path / GOLDEN_NAME).read_bytes(), path / GOLDEN_NAME, described)))
 
 
+def _tokenizer(path: Path, _: Path) -> str:
+    """The number of tokens, once it has read a text."""
+    words = SqueezeBertTokenizerFast.from_pretrained(path)
+    words.rows("good badly", "bad", max_length=16, padding_side="right")
+    return str(len(words))
+
+
 def _folder(path: Path, _: Path) -> str:
     return sha256((bundles.read(path).folder / MANIFEST_NAME).read_bytes())
 
@@ -111,6 +119,7 @@ KINDS = {
     "golden": Kind(goldens, _golden),
     "folder": Kind(folders, _folder),
     "zip": Kind(zips, _zip),
+    "tokenizer": Kind(tokenizers, _tokenizer, in_app=False),
 }
 
 
