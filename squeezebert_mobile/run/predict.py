@@ -16,7 +16,7 @@ from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Manifest
-from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.postprocess import Result, SpanLogits
@@ -80,12 +80,11 @@ class Predictor:
         require_question_answering(bundle.manifest.task, null_threshold)
         self._null_threshold = bundle.manifest.null_threshold if null_threshold is None else null_threshold
         self._artifact = bundle.artifact(runtime, precision)
-        self._path = bundle.folder / self._artifact.path
         self._config = bundle.config()
         self._tokenizer = bundle.tokenizer()
         self._top_k = top_k
         self._sessions = ExitStack()
-        self._run = run or self._sessions.enter_context(Session(bundle.folder, self._artifact, threads=threads)).run
+        self._run = run or self._sessions.enter_context(Session(bundle.folder, self._artifact, threads=threads)).answer
 
     def __enter__(self) -> Self:
         return self
@@ -140,7 +139,7 @@ class Predictor:
         return [batch.row(n) for n in range(len(rows))]
 
     def _answers(self, batch: Batch) -> Mapping[str, Float32]:
-        """The outputs for what was checked to be an input. Raises InputFileError for one that is no number."""
+        """The outputs for what was checked to be an input."""
         batches.check(
             batch,
             rank=self._manifest.task.rank,
@@ -148,10 +147,7 @@ class Predictor:
             type_vocab_size=self._config.type_vocab_size,
             max_length=self._artifact.max_length,
         )
-        outputs = self._run(batch)
-        if not all(np.isfinite(values).all() for values in outputs.values()):
-            raise InputFileError(self._path, "answers with what is no number", fix="export the model again, in fp32")
-        return outputs
+        return self._run(batch)
 
     def _result(self, sample: Sample, rows: Encoded, outputs: Sequence[Mapping[str, Float32]]) -> Result:
         labels = self._manifest.labels

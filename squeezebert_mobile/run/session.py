@@ -7,6 +7,7 @@ import numpy as np
 
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle.manifest import Artifact, TensorSpec
+from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.run.child import Answer, Arrays, Child, serve
 from squeezebert_mobile.run.engines import Engine, open_artifact, refusals, require_declared
 
@@ -32,6 +33,13 @@ class Session(Child):
         """Outputs by name, fp32. Raises InputFileError for others than the artifact declares."""
         _, outputs = self.ask(self._path, "run", {}, batch.arrays())
         return {name: value.astype(np.float32, copy=False) for name, value in outputs.items()}
+
+    def answer(self, batch: Batch) -> dict[str, Float32]:
+        """`run`, for what is made of its outputs: raises InputFileError for one that is no number."""
+        outputs = self.run(batch)
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise InputFileError(self._path, "answers with what is no number", fix="export the model again, in fp32")
+        return outputs
 
 
 class _Model:

@@ -368,7 +368,7 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
         raise UsageError(opened.folder, "has no such artifact", found=have, fix="ask for one that it has")
     for artifact in chosen:
         session = sessions.enter_context(Session(opened.folder, artifact, threads=options.threads))
-        candidates.append(Candidate(artifact.path, artifact.runtime, artifact.precision, session.run))
+        candidates.append(Candidate(artifact.path, artifact.runtime, artifact.precision, session.answer))
     length = min(artifact.max_length for artifact in manifest.artifacts)
     config = replace(opened.config(), null_threshold=manifest.null_threshold)
     return _Subject(manifest.task, config, opened.tokenizer(), length, tuple(candidates))

@@ -14,6 +14,8 @@ from squeezebert_mobile.bundle import golden, manifest
 from squeezebert_mobile.errors import GateError, InputFileError, IntegrityError
 from squeezebert_mobile.run.predict import Sample, predict
 from squeezebert_mobile.run.verify import verify
+from squeezebert_mobile.training.evaluate import evaluate
+from squeezebert_mobile.training.options import EvaluateOptions
 
 Values = dict[str, Any]
 
@@ -181,5 +183,10 @@ def test_an_answer_that_is_no_number_is_no_answer(tmp_path: Path) -> None:
     model.graph.node[-1].output[0] = "finite"
     model.graph.node.append(helper.make_node("Log", ["finite"], ["logits"]))
     folder = bundle(tmp_path / "bundle", model=model.SerializeToString())
+    texts = ("good", "bad", "days")
     with pytest.raises(InputFileError, match=r"onnx/model\.onnx: answers with what is no number"):
-        list(predict(folder, [Sample("good"), Sample("bad"), Sample("days")]))
+        list(predict(folder, [Sample(text) for text in texts]))
+    data = tmp_path / "data.tsv"
+    data.write_text("text\tlabel\n" + "".join(f"{text}\tpositive\n" for text in texts))
+    with pytest.raises(InputFileError, match=r"onnx/model\.onnx: answers with what is no number"):
+        evaluate(EvaluateOptions(folder, data, resamples=5))

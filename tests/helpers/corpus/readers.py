@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from android_tools import load
 
-from corpus import folders, goldens, manifests, texts, tokenizers, zips
+from corpus import folders, goldens, manifests, texts, vocabularies, zips
 from corpus.cases import ACCEPTED, Case
 from squeezebert_mobile.bundle import archive, golden, manifest
 from squeezebert_mobile.bundle import folder as bundles
@@ -119,7 +119,7 @@ KINDS = {
     "golden": Kind(goldens, _golden),
     "folder": Kind(folders, _folder),
     "zip": Kind(zips, _zip),
-    "tokenizer": Kind(tokenizers, _tokenizer, in_app=False),
+    "tokenizer": Kind(vocabularies, _tokenizer, in_app=False),
 }
 
 
