@@ -71,7 +71,7 @@ def test_the_name_of_a_tensor_is_shown_as_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(dump_json(handmade.CONFIG.to_dict()))
     save_file({HOSTILE: np.full(5000, np.nan, np.float32)}, tmp_path / "model.safetensors")
     done = run("info", tmp_path)
-    assert_error(done, 3, ESCAPED)
+    assert_error(done, 3, ESCAPED.replace(r"\r", " "))  # white space is a space there
     assert not hidden(done.stdout + done.stderr)
 
 
