@@ -26,7 +26,7 @@ __all__ = ["is_pickle", "parse"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PICKLES = 5
-# A record each for a tensor and some more; the published SqueezeBERTs have 351 tensors.
+# A record each for a tensor and some more; the published SqueezeBERT has 206 tensors.
 _MAX_RECORDS = 11_000
 _DIRECTORY_BYTES = 1 << 24
 _RECORD = b"PK\x01\x02"

@@ -10,7 +10,7 @@ from torch import Tensor
 from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.files import parse_json
 
-# A hundred bytes for a tensor: the published SqueezeBERTs have 351. The library's own limit is a hundred times this.
+# A hundred bytes for a tensor: the published SqueezeBERT has 206. The library's own limit is a hundred times this.
 _MAX_HEADER = 1 << 20
 # More axes and numbers than any tensor has, and far from what overflows.
 _MAX_AXES, _MAX_NUMBERS = 8, 1 << 48

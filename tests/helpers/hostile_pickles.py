@@ -105,12 +105,12 @@ def by_hand() -> Iterator[tuple[str, bytes, str]]:
     colliding = b"".join(number(index * ((1 << 61) - 1)) + b"N" for index in range(50_000))
     yield "a key of 2^60 values", entry(doubled(60), b"N"), "has a tuple as a key"
     yield "a key of 2^27 values", entry(doubled(27), b"N"), "has a tuple as a key"
-    yield "a key of nested tuples", entry(b")" + b"\x85" * 290_000, b"N"), "has a tuple as a key"
-    yield "a value of nested tuples", entry(text("a"), b")" + b"\x85" * 290_000), "is not a state dict"
-    yield "a value of nested lists", entry(text("a"), b"]" * 140_000 + b"a" * 139_999), "is not a state dict"
-    yield "a value of nested dicts", pickled(b"}" + (text("a") + b"}") * 90_000 + b"s" * 90_000), "is not a state dict"
-    yield "too many opcodes", entry(text("a"), b")" + b"\x85" * 900_000), "has over 300000 opcodes"
-    yield "marks without end", pickled(b"(" * 900_000), "has over 300000 opcodes"
+    yield "a key of nested tuples", entry(b")" + b"\x85" * 145_000, b"N"), "has a tuple as a key"
+    yield "a value of nested tuples", entry(text("a"), b")" + b"\x85" * 145_000), "is not a state dict"
+    yield "a value of nested lists", entry(text("a"), b"]" * 70_000 + b"a" * 69_999), "is not a state dict"
+    yield "a value of nested dicts", pickled(b"}" + (text("a") + b"}") * 45_000 + b"s" * 45_000), "is not a state dict"
+    yield "too many opcodes", entry(text("a"), b")" + b"\x85" * 900_000), "has over 150000 opcodes"
+    yield "marks without end", pickled(b"(" * 900_000), "has over 150000 opcodes"
     yield "a key of bytes", entry(b"C\x01a", b"N"), "has the opcode SHORT_BINBYTES"
     yield "a key of a float", entry(b"G" + bytes(8), b"N"), "has a float as a key"
     yield "keys of one hash", pickled(b"}(" + colliding + b"u"), "has a int as a key"
@@ -153,7 +153,7 @@ def by_hand() -> Iterator[tuple[str, bytes, str]]:
     yield "a shape of truths", entry(text("a"), tensor(storage(), size=tuple_of(b"\x88"))), shaped
     again = named("torch._utils._rebuild_tensor") + put(0)
     again += tuple_of(storage(), number(0), tuple_of(number(4)), tuple_of(number(1))) + put(1)
-    yield "too many tensors", pickled(again + (get(0) + get(1) + b"R") * 60_000), "has over 10000 tensors"
+    yield "too many tensors", pickled(again + (get(0) + get(1) + b"R") * 40_000), "has over 5000 tensors"
     yield "a stack that is empty", pickled(b"t"), "takes what is not there"
     yield "a mark that is taken", pickled(b"NN(s"), "takes what is not there"
     yield "what was never kept", pickled(get(1 << 31)), "takes what is not there"

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from android_tools import load
 
-from corpus import folders, goldens, manifests, texts, vocabularies, zips
+from corpus import folders, goldens, manifests, texts, vocabularies, weights, zips
 from corpus.cases import ACCEPTED, Case
 from squeezebert_mobile.bundle import archive, golden, manifest
 from squeezebert_mobile.bundle import folder as bundles
@@ -104,6 +104,15 @@ def _zip(path: Path, scratch: Path) -> str:
         assert not [*scratch.iterdir()]
 
 
+def _weights(path: Path, _: Path) -> str:
+    from squeezebert_mobile.checkpoint import pickle, safetensors
+
+    data = path.read_bytes()
+    if data.startswith((b"PK", b"\x80")):
+        return type(pickle.parse(path, data)).__name__
+    return str(len(safetensors.parse(path, data)))
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of file: its cases, Python's reader of a path (with a folder to work in), and whether the app has one."""
@@ -120,6 +129,7 @@ KINDS = {
     "folder": Kind(folders, _folder),
     "zip": Kind(zips, _zip),
     "tokenizer": Kind(vocabularies, _tokenizer, in_app=False),
+    "weights": Kind(weights, _weights, in_app=False),
 }
 
 
