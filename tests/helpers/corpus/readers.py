@@ -32,6 +32,7 @@ from squeezebert_mobile.bundle import archive, golden, manifest
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME
+from squeezebert_mobile.checkpoint import pickle, safetensors
 from squeezebert_mobile.errors import SqueezeBertMobileError
 from squeezebert_mobile.files import parse_json, sha256
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -105,8 +106,6 @@ def _zip(path: Path, scratch: Path) -> str:
 
 
 def _weights(path: Path, _: Path) -> str:
-    from squeezebert_mobile.checkpoint import pickle, safetensors
-
     data = path.read_bytes()
     if data.startswith((b"PK", b"\x80")):
         return type(pickle.parse(path, data)).__name__
