@@ -29,7 +29,7 @@ def install(*packages: str) -> str:
     This package is on no index, so that its extras cannot be asked for by its name.
     """
     versions = {name: version for name, version, _ in _requirements()}
-    named = " ".join(name + (shlex.quote(versions[name]) if versions.get(name) else "") for name in packages)
+    named = " ".join(shlex.quote(name + versions.get(name, "")) for name in packages)
     return f"make install in the checkout, or pip install {named}"
 
 

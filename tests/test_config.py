@@ -172,8 +172,9 @@ def test_values_out_of_their_range(tmp_path: Path, values: dict[str, object], wo
 
 
 def test_an_infinite_number(tmp_path: Path) -> None:
-    path = write(tmp_path, b'{"model_type": "squeezebert", "layer_norm_eps": 1e999}')
-    refused(path, UnsupportedModelError, "layer_norm_eps is not valid (found inf")
+    refused(write(tmp_path, b'{"model_type": "squeezebert", "layer_norm_eps": 1e999}'), InputFileError, "contains 1e999, which is out of range")
+    with pytest.raises(UnsupportedModelError, match=r"layer_norm_eps is not valid \(found inf"):
+        SqueezeBertConfig.from_dict({"model_type": "squeezebert", "layer_norm_eps": float("inf")})
 
 
 # Rows 24 to 26
@@ -391,5 +392,7 @@ def test_how_a_key_is_corrected(tmp_path: Path, values: dict[str, object], step:
 
 
 def test_a_label_that_utf8_cannot_hold(tmp_path: Path) -> None:
-    values = {"id2label": {"0": "\ud800", "1": "b"}}
-    refused(write(tmp_path, values), UnsupportedModelError, r"found '\ud800', expected text that UTF-8 can hold")
+    values: dict[str, object] = {"id2label": {"0": "\ud800", "1": "b"}}
+    refused(write(tmp_path, values), InputFileError, "has half a surrogate pair in a text")
+    with pytest.raises(UnsupportedModelError, match=r"found '\\ud800', expected text that UTF-8 can hold"):
+        SqueezeBertConfig.from_dict({"model_type": "squeezebert"} | values)

@@ -24,7 +24,8 @@ def split(
     """The rows for texts of ``first`` and ``second`` tokens, of which ``room`` fit into a row; ``side`` is cut off.
 
     Without ``stride`` there is one row; with it the text that is cut gives as many as it needs, and neighbours share
-    ``stride`` tokens. Raises UsageError where the text to be cut is too short for that, or a stride leaves no progress.
+    ``stride`` tokens, or half a part where a text that stays whole leaves no more. Raises UsageError where the text to
+    be cut is too short for that.
     """
     if first + second <= room:
         return [Window(slice(0, first), slice(0, second), truncated=False)]
@@ -60,9 +61,9 @@ def _kept_part(length: int, size: int, side: Side) -> slice:
 
 def _parts(length: int, size: int, stride: int, side: Side) -> list[slice]:
     """The parts of a text, from its beginning or, where the left is cut off, from its end."""
-    if not 0 <= stride < size:
-        fix = "shorten the other text, lower stride or raise max_length"
-        raise UsageError("stride", "leaves no progress", found=stride, expected=f"0 to {size - 1}", fix=fix)
+    if stride < 0:
+        raise UsageError("stride", "is negative", found=stride, expected="0 or more", fix="pass 0 or more")
+    stride = stride if stride < size else size // 2
     starts = range(0, length - stride, size - stride)
     parts = [slice(start, min(start + size, length)) for start in starts]
     return parts if side == "right" else [slice(length - part.stop, length - part.start) for part in parts]

@@ -67,9 +67,10 @@ class Process(MeasuringProcess):
 def candidate(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Candidate:
     """A file whose text takes 300 ns to become eight tokens, and whose logits take 700 to become scores."""
 
-    def tokenize(text: str, _pair: str | None, *, max_length: int) -> Encoded:
-        clock.work(300)
-        return encoded(min(len(text), max_length))
+    class Tokenizer:
+        def rows(self, text: str, _pair: str | None, *, max_length: int) -> Encoded:
+            clock.work(300)
+            return encoded(min(len(text), max_length))
 
     def classify(_logits: Float32, _labels: Sequence[str]) -> None:
         clock.work(700)
@@ -77,7 +78,7 @@ def candidate(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "x.onnx").write_bytes(b"file")
     monkeypatch.setattr(worker, "OnnxEngine", lambda _data, _threads: Engine(clock))
     monkeypatch.setattr(worker, "_import_runtime", lambda _candidate, _threads: clock.work(10**9))
-    monkeypatch.setattr(SqueezeBertTokenizerFast, "from_pretrained", lambda _folder: tokenize)
+    monkeypatch.setattr(SqueezeBertTokenizerFast, "from_pretrained", lambda _folder: Tokenizer())
     monkeypatch.setattr(worker.postprocess, "classify", classify)
     readings = iter(range(1000, 100_000, 1000))
     monkeypatch.setattr(worker, "peak_bytes", lambda: next(readings))

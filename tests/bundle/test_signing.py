@@ -186,5 +186,5 @@ def test_without_the_extra_the_package_is_named(
     folder: Path, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "model_signing", None)
-    with pytest.raises(EnvironmentFault, match=r"model-signing: cannot be imported: .*pip install model-signing"):
+    with pytest.raises(EnvironmentFault, match=r"model-signing: cannot be imported: .*pip install 'model-signing>="):
         signing.require_signed(bundles.read(folder), keys[1])

@@ -66,10 +66,17 @@ def test_a_stride_of_nothing_cuts_a_text_into_rows_that_share_nothing() -> None:
     assert split(7, 0, 3, "longest_first", 0) == [window(range(3)), window(range(3, 6)), window(range(6, 7))]
 
 
-@pytest.mark.parametrize("stride", [-1, 3])
-def test_a_stride_without_progress_is_refused(stride: int) -> None:
-    with pytest.raises(UsageError, match="no progress"):
-        split(9, 0, 3, "longest_first", stride)
+def test_a_negative_stride_is_refused() -> None:
+    with pytest.raises(UsageError, match="is negative"):
+        split(9, 0, 3, "longest_first", -1)
+
+
+@pytest.mark.parametrize(("size", "shared"), [(1, 0), (3, 1), (4, 2)])
+def test_a_stride_of_a_whole_part_is_half_of_it(size: int, shared: int) -> None:
+    """A question that nearly fills the window leaves less than the default stride."""
+    parts = [window.second for window in split(5, 9, 5 + size, "only_second", 4)]
+    assert (parts[0].stop - parts[0].start, parts[0].stop - parts[1].start) == (size, shared)
+    assert (parts[0].start, parts[-1].stop) == (0, 9)
 
 
 def test_a_stride_is_refused_where_both_texts_are_cut() -> None:

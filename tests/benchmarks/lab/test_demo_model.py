@@ -30,15 +30,15 @@ def test_it_is_small_and_grouped_as_in_the_paper() -> None:
     config = checkpoint.load(str(DEMO_MODEL)).config
     assert sum(path.stat().st_size for path in DEMO_MODEL.iterdir()) <= MEGABYTES * 1e6
     assert {config.q_groups, config.k_groups, config.v_groups, config.intermediate_groups, config.output_groups} == {4}
-    assert config.id2label == ("negative", "positive")
+    assert config.labels == ("negative", "positive")
 
 
 @pytest.mark.parametrize(("text", "label"), SENTENCES.items())
 def test_it_answers_plain_sentences(text: str, label: str) -> None:
     model = SqueezeBertForSequenceClassification.from_pretrained(DEMO_MODEL)
-    encoded = SqueezeBertTokenizerFast.from_pretrained(DEMO_MODEL)(text)
+    encoded = SqueezeBertTokenizerFast.from_pretrained(DEMO_MODEL).rows(text)
     batch = Batch(encoded.input_ids, encoded.attention_mask, encoded.token_type_ids)
-    assert model.config.id2label[torch_predict(model)(batch)["logits"][0].argmax()] == label
+    assert model.config.labels[torch_predict(model)(batch)["logits"][0].argmax()] == label
 
 
 @pytest.mark.skipif(not DEV.is_file(), reason="needs SST-2 in ../shared/data/sst2")

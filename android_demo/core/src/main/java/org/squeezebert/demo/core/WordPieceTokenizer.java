@@ -67,8 +67,8 @@ public final class WordPieceTokenizer {
     }
 
     /**
-     * A question with a context of any length: as many rows as it takes, neighbours sharing {@code stride} tokens of the context, from its
-     * beginning or, where a text loses that first, from its end.
+     * A question with a context of any length: as many rows as it takes, neighbours sharing {@code stride} tokens of the context, or half
+     * of what the question leaves where that is no more; from the context's beginning or, where a text loses that first, from its end.
      */
     public List<Encoding> windows(String question, String context, int maxLength, int stride) throws DemoException {
         int room = room(maxLength, spec.pair);
@@ -80,11 +80,12 @@ public final class WordPieceTokenizer {
             rows.add(assemble(spec.pair, Arrays.asList(first, second), false));
             return rows;
         }
-        if (size <= stride) {
-            throw new DemoException(DemoException.Kind.USAGE, "question", "leaves too little room for the context", first.size() + " tokens",
-                "fewer than " + (room - stride), "shorten the question");
+        if (size < 1) {
+            throw new DemoException(DemoException.Kind.USAGE, "question", "leaves no room for the context", first.size() + " tokens",
+                "fewer than " + room, "shorten the question");
         }
-        for (int start = 0; start < Math.max(second.size() - stride, 1); start += size - stride) {
+        int shared = stride < size ? stride : size / 2;
+        for (int start = 0; start < Math.max(second.size() - shared, 1); start += size - shared) {
             int stop = Math.min(start + size, second.size());
             Pieces part = spec.truncatesLeft ? second.cut(second.size() - stop, second.size() - start) : second.cut(start, stop);
             rows.add(assemble(spec.pair, Arrays.asList(first, part), true));

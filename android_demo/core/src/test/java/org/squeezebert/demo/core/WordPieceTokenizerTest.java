@@ -102,6 +102,15 @@ class WordPieceTokenizerTest {
         assertTrue(e.getMessage().startsWith("question: "), e.getMessage());
     }
 
+    @Test
+    void aQuestionThatNearlyFillsTheWindowLeavesWindowsThatShareHalf() throws Exception {
+        String question = String.join(" ", Collections.nCopies(MAX_LENGTH - 6, "a"));
+        List<Encoding> windows = tokenizers.get(0).windows(question, "a a a a a a a", MAX_LENGTH, 128);
+        assertEquals(3, windows.size());
+        int first = MAX_LENGTH - 4;
+        for (int i = 0; i < 3; i++) assertArrayEquals(new int[] {4 * i, 4 * i + 1}, windows.get(i).offsets[first]);
+    }
+
     private static void requireEqual(JsonValue want, Encoding encoding) throws Exception {
         String where = want.path() + " " + Json.write(want.raw());
         assertArrayEquals(want.get("ids").longs(), encoding.ids, where);
