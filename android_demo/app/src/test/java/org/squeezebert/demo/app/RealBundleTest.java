@@ -200,7 +200,7 @@ public class RealBundleTest extends ScreenTest {
             }
         }
         pick("<html>404</html>".getBytes(StandardCharsets.US_ASCII));
-        assertTrue(text(R.id.bundles_error), text(R.id.bundles_error).startsWith("picked.zip: is not a zip file ("));
+        assertTrue(text(R.id.bundles_error), text(R.id.bundles_error).startsWith("picked.zip: is not a plain zip file ("));
         assertEquals("", texts(activity.findViewById(R.id.bundles_lines)));
         pick(zipped.toByteArray());
         assertFalse(text(R.id.bundles_error), visible(R.id.bundles_error));
