@@ -172,7 +172,8 @@ def test_values_out_of_their_range(tmp_path: Path, values: dict[str, object], wo
 
 
 def test_an_infinite_number(tmp_path: Path) -> None:
-    refused(write(tmp_path, b'{"model_type": "squeezebert", "layer_norm_eps": 1e999}'), InputFileError, "contains 1e999, which is out of range")
+    path = write(tmp_path, b'{"model_type": "squeezebert", "layer_norm_eps": 1e999}')
+    refused(path, InputFileError, "contains 1e999, which is out of range")
     with pytest.raises(UnsupportedModelError, match=r"layer_norm_eps is not valid \(found inf"):
         SqueezeBertConfig.from_dict({"model_type": "squeezebert", "layer_norm_eps": float("inf")})
 

@@ -36,7 +36,6 @@ COMMANDS: dict[str, tuple[type[Options], list[str], dict[str, Any]]] = {
     "reproduce": (ReproduceCommandOptions, [], {}),
     "report": (ReportOptions, ["a"], {"runs": (Path("a"),)}),
     "compare": (CompareOptions, ["a", "b"], {"before": Path("a"), "after": Path("b")}),
-    "report": (ReportOptions, ["a"], {"runs": (Path("a"),)}),
     "devices": (Options, [], {}),
     "info": (InfoOptions, ["x"], {"source": Path("x")}),
     "doctor": (Options, [], {}),
