@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from squeezebert_mobile import preflight, render
+from squeezebert_mobile import render
 from squeezebert_mobile.benchmarks.options import (
     BenchmarkCommandOptions,
     CompareOptions,
@@ -29,6 +29,8 @@ __all__ = ["InfoOptions", "app", "main"]
 @command(ExportOptions, quiet=True)
 def export(options: ExportOptions, screen: Screen) -> None:
     """Export a checkpoint to a verified bundle."""
+    from squeezebert_mobile import preflight
+
     preflight.export(options)
     from squeezebert_mobile.export import pipeline
 
@@ -67,6 +69,8 @@ def predict(options: PredictOptions, screen: Screen) -> None:
 @command(FinetuneOptions, epilog=examples.shown())
 def finetune(options: FinetuneOptions, screen: Screen) -> None:
     """Train on labelled data; accelerate launch uses several devices."""
+    from squeezebert_mobile import preflight
+
     preflight.finetune(options)
     from squeezebert_mobile.training import finetune as library
 
@@ -78,6 +82,8 @@ def finetune(options: FinetuneOptions, screen: Screen) -> None:
 @command(EvaluateOptions)
 def evaluate(options: EvaluateOptions, screen: Screen) -> None:
     """Measure the accuracy of a bundle or checkpoint on data."""
+    from squeezebert_mobile import preflight
+
     preflight.evaluate(options)
     from squeezebert_mobile.training import evaluate as library
 

@@ -41,7 +41,7 @@ def verification(result: "Verification") -> str:
     """What `verify` found."""
     rows = [(c.path, f"{c.cases}", f"{c.max_abs:.2g}", f"{c.allowed:.2g}") for c in result.artifacts]
     lines = [f"ok: {result.folder}: all {result.files} files are sound, bundle digest {result.digest}"]
-    lines.append(f"signature: {result.signature}")
+    lines.append(f"signature: {result.signature or 'none'}")
     return "\n".join([*lines, table(("file", "golden texts", "max difference", "allowed"), rows)] if rows else lines)
 
 

@@ -100,6 +100,7 @@ def test_strange_texts_get_an_answer(tiny_bundle: Path) -> None:
 
 def test_verify_and_info_say_what_a_bundle_is(tiny_bundle: Path) -> None:
     verified = json.loads(run("verify", tiny_bundle, "--json").stdout)
+    assert verified["ok"] is True and verified["signature"] is None
     assert len(verified["artifacts"]) == 2
     assert all(check["max_abs"] <= check["allowed"] for check in verified["artifacts"])
     described = run("info", tiny_bundle)

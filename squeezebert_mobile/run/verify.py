@@ -14,7 +14,7 @@ from squeezebert_mobile.errors import GateError, IntegrityError, UsageError
 from squeezebert_mobile.run.options import VerifyOptions
 from squeezebert_mobile.run.session import Session
 
-Signature = Literal["holds", "not checked", "none"]
+Signature = Literal["valid", "not checked"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,17 @@ class ArtifactCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """A bundle whose digests all hold, whether its signature was checked, and what each artifact answered."""
+    """A bundle that is sound: its signature, None where it has none, and what each artifact answered.
+
+    What is not sound raises, so that ``ok`` is true wherever there is a result.
+    """
 
     folder: str
     digest: str
     files: int
-    signature: Signature
+    signature: Signature | None
     artifacts: tuple[ArtifactCheck, ...]
+    ok: Literal[True] = True
 
 
 def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | None = None) -> Verification:
@@ -50,14 +54,14 @@ def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | No
     with archive.opened(source) as bundle:
         if public_key is not None:
             signing.require_signed(bundle, public_key)
-        unchecked: Signature = "not checked" if (bundle.folder / SIGNATURE_NAME).exists() else "none"
+        unchecked: Signature | None = "not checked" if (bundle.folder / SIGNATURE_NAME).exists() else None
         data = bundle.read(GOLDEN_NAME, max_bytes=MAX_GOLDEN_BYTES)
         cases = golden.of_bundle(data, bundle.folder / GOLDEN_NAME, bundle.manifest)
         _check_inputs(bundle, cases)
         _check_ids(bundle, cases)
         checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
         files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
-        return Verification(str(source), bundle.digest, files, "holds" if public_key else unchecked, checks)
+        return Verification(str(source), bundle.digest, files, "valid" if public_key else unchecked, checks)
 
 
 def _check_inputs(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
