@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -30,6 +31,9 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     ORT_DISABLE_TELEMETRY="1",
 )
+
+# What a shell starts in the background ignores it, and so would the children that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What CI's machine cannot have. A test that is skipped there for any other reason counts as failed.
 SKIPS_THAT_CI_ALLOWS = (

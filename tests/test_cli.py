@@ -237,12 +237,9 @@ def test_output_needs_no_utf8_locale(tiny_bundle: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_an_export_cleanly(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    # What a shell starts in the background ignores SIGINT, and its children inherit that, but no handler.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     child = subprocess.Popen(
         [sys.executable, "-m", "squeezebert_mobile", "export", "-o", tmp_path / "bundle"], stderr=subprocess.PIPE
     )
-    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while not any(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -10,7 +10,7 @@ from results import make_result
 
 from squeezebert_mobile.benchmarks import results
 from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
+from squeezebert_mobile.errors import InputFileError, IntegrityError
 
 
 def test_a_natural_length_is_read_as_one() -> None:
@@ -69,6 +69,6 @@ def test_a_forged_seal_does_not_hide_what_does_not_hold_together() -> None:
             results.parse(sealed(body), "f")
 
 
-def test_a_missing_file_is_the_environments_fault(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="cannot be read"):
+def test_a_missing_file_is_a_bad_input_file(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match="none.jsonl"):
         results.read(tmp_path / "none.jsonl")
