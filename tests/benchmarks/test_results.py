@@ -70,5 +70,5 @@ def test_a_forged_seal_does_not_hide_what_does_not_hold_together() -> None:
 
 
 def test_a_missing_file_is_a_bad_input_file(tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match="none.jsonl"):
+    with pytest.raises(InputFileError, match="cannot be read"):
         results.read(tmp_path / "none.jsonl")
