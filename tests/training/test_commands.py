@@ -64,7 +64,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: ["no-such-package>=1; extra == 'finetune'"])
     with pytest.raises(
         EnvironmentFault,
-        match=r"no-such-package: is not installed; fix: make install .*, or pip install no-such-package'>=1'$",
+        match=r"no-such-package: is not installed; fix: make install .*, or pip install 'no-such-package>=1'$",
     ):
         extras.require("finetune")
 
