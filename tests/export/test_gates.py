@@ -398,7 +398,7 @@ def test_a_long_context_is_judged_in_the_windows_of_predict(tmp_path: Path, monk
     def score(*given: Sequence[Feature], pad_token_id: int) -> SimpleNamespace:
         windows.extend(given[-1])
         assert pad_token_id == tokenizer().pad_token_id
-        return SimpleNamespace(metrics=[None])
+        return SimpleNamespace(metrics=[SimpleNamespace(name="f1", value=1.0)])
 
     monkeypatch.setattr(accuracy_gate, "score", score)
     gate(str(tmp_path / "dev.jsonl"), 0.0, Task.QUESTION_ANSWERING)
