@@ -15,9 +15,7 @@ from tiny import SAMPLES, SMALL
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.errors import GateError, UnsupportedModelError, UsageError
-from squeezebert_mobile.export import description, parity
 from squeezebert_mobile.export.pipeline import ExportOptions, count_steps, export
-from squeezebert_mobile.export.reference import load_reference
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, LabelScore
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.run.verify import verify
@@ -115,9 +113,10 @@ def test_what_was_changed_in_the_checkpoint_is_in_the_manifest(tmp_path: Path) -
     """Both kinds of notes: of reading the file, and of fitting its tensors to the model of the task."""
     model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
     checkpoint.save(model, tiny.model(Task.TEXT_CLASSIFICATION, SMALL), dtype=torch.float16)
-    reference = load_reference(ExportOptions(tmp_path / "bundle", model, task=Task.FEATURE_EXTRACTION))
-    cases = parity.build_cases(reference.model, reference.tokenizer, reference.max_length)
-    described, _ = description.describe(reference, (), tuple(cases))
+    options = ExportOptions(
+        tmp_path / "bundle", model, task=Task.FEATURE_EXTRACTION, runtimes=("onnx",), precisions=("fp32",)
+    )
+    described = export(options).manifest
     cast, *left_out = described.source.notes
     assert "float16 tensors are cast to float32" in cast
     assert [note.split(":")[0] for note in left_out] == [
