@@ -77,6 +77,8 @@ def test_the_smallest_values(tmp_path: Path, values: dict[str, Any]) -> None:
 def test_every_value_with_each_activation(tmp_path: Path, values: dict[str, Any], activation: str, task: Task) -> None:
     pairs = task in (Task.QUESTION_ANSWERING, Task.MULTIPLE_CHOICE)
     own = {} if pairs and values.get("type_vocab_size") == 1 else values
+    if task is Task.QUESTION_ANSWERING:  # a beginning and an end, whatever the labels
+        own = {key: value for key, value in own.items() if key != "id2label"}
     assert_answers(tmp_path, task, {**own, "hidden_act": activation})
 
 
