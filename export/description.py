@@ -29,9 +29,7 @@ from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.export import parity
 from squeezebert_mobile.export.reference import Reference
 from squeezebert_mobile.files import dump_json
-from squeezebert_mobile.model import PreTrained
-from squeezebert_mobile.sentence import SentenceModel
-from squeezebert_mobile.tasks import Pooling, Task
+from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer import settings
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -43,7 +41,7 @@ def describe(
     config = dataclasses.replace(reference.model.config, architectures=[reference.model.task.architecture])
     files = _tokenizer_files(reference.tokenizer, reference.max_length)
     files[CONFIG_NAME] = dump_json(config.to_dict() | _own_keys(reference.activation))
-    if pooling := _pooling(reference.model):
+    if pooling := reference.model.pooling:
         files |= sentence.declaration(pooling, hidden_size=config.hidden_size, max_length=reference.max_length)
     files[GOLDEN_NAME] = golden.dump(parity.golden_cases(cases, reference.max_length))
     described = _manifest(reference, artifacts)
@@ -57,10 +55,6 @@ def _own_keys(activation: Activation | None) -> dict[str, object]:
     return {} if activation is None else {"sentence_transformers": {"activation_fn": ACTIVATION_PATHS[activation]}}
 
 
-def _pooling(model: PreTrained) -> Pooling | None:
-    return model.pooling if isinstance(model, SentenceModel) else None
-
-
 def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> dict[str, bytes]:
     with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
         shortened = dataclasses.replace(tokenizer.settings, model_max_length=max_length)
@@ -70,7 +64,7 @@ def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> di
 
 def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest:
     task, config, source = reference.model.task, reference.model.config, reference.source
-    pooling = _pooling(reference.model)
+    pooling = reference.model.pooling
     return Manifest(
         schema_version=2,
         task=task,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export.weights import base_model
 from squeezebert_mobile.model import Layer, PreTrained
-from squeezebert_mobile.sentence import SentenceModel, normalized
+from squeezebert_mobile.sentence import normalized
 from squeezebert_mobile.tasks import POOLER_OUTPUT, Pooling, PoolingMode, Task
 
 Activation = Callable[[Tensor], Tensor]
@@ -154,8 +154,7 @@ def make_head(model: PreTrained, copy: Callable[[nn.Module], nn.Module], activat
         case Task.FILL_MASK:
             return VocabularyHead(model.get_submodule("cls.predictions"), copy, activation)
         case Task.FEATURE_EXTRACTION:
-            pooling = model.pooling if isinstance(model, SentenceModel) else None
-            return FeatureHead(copy(pooler) if POOLER_OUTPUT in model.output_names else None, pooling)
+            return FeatureHead(copy(pooler) if POOLER_OUTPUT in model.output_names else None, model.pooling)
 
 
 class ClassifierHead(nn.Module):

@@ -46,7 +46,7 @@ def load_reference(options: ExportOptions) -> Reference:
         fitted.model.config = replace(fitted.model.config, null_threshold=options.null_threshold)
     tokenizer = loaded.tokenizer()
     if fitted.model.task is Task.FILL_MASK:
-        _ = tokenizer.mask_token_id
+        _ = tokenizer.mask_token_id  # raises where there is none
     if fitted.model.task in (Task.QUESTION_ANSWERING, Task.MULTIPLE_CHOICE) and not tokenizer.reads_pairs:
         what, expected = "type_vocab_size is too small for this task", "2: the second text is of type 1"
         fix = "take a checkpoint that was trained on pairs, or export it for another --task"

@@ -37,6 +37,10 @@ class Batch:
         """The rows as the choices of one item: [choices, W] becomes [1, choices, W]."""
         return Batch(*(array[None] for array in self.arrays().values()))
 
+    def of_rows(self) -> "Batch":
+        """The choices, or the texts, of all items as rows of their own: [N, choices, W] becomes [N * choices, W]."""
+        return Batch(*(array.reshape(-1, array.shape[-1]) for array in self.arrays().values()))
+
     def padded(self, width: int) -> "Batch":
         """Masked zeros on the right, up to ``width`` tokens."""
         spare = width - self.input_ids.shape[-1]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Pooling, Task
 
 Maybe = Tensor | None
 Layers = tuple[Tensor, ...]
@@ -219,6 +219,8 @@ class Called(nn.Module):
     base_model_prefix: ClassVar[str] = "transformer"
     task: Task
     config: SqueezeBertConfig
+    # How the vector of a text is made, which `sentence.SentenceModel` gives.
+    pooling: Pooling | None = None
 
     def compute(self, inputs: Inputs, trace: Trace) -> Layers:
         """The outputs in the order of ``output_names``."""

@@ -99,8 +99,7 @@ def _tokenizer_of(folder: Path, source: str | None) -> SqueezeBertTokenizerFast:
     if path.name == TOKENIZER_FILE:
         return SqueezeBertTokenizerFast.from_pretrained(path.parent)
     beside = path.parent if (path.parent / TOKENIZER_CONFIG).exists() else folder
-    files = read_folder(beside, vocab=path)
-    return SqueezeBertTokenizerFast.of(files.pieces, files.settings, source=files.path, ids=files.ids)
+    return SqueezeBertTokenizerFast.from_files(read_folder(beside, vocab=path))
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,8 @@ class ExecuTorchEngine:
         }
 
     def _run_choices(self, batch: Batch) -> dict[str, Float32]:
-        n, choices, width = batch.input_ids.shape
-        flat = Batch(*(array.reshape(n * choices, width) for array in batch.arrays().values()))
-        return {name: value.reshape(n, choices) for name, value in self.run(flat).items()}
+        items = batch.input_ids.shape[:2]
+        return {name: value.reshape(items) for name, value in self.run(batch.of_rows()).items()}
 
     def _run_row(self, row: Batch) -> list[Float32]:
         if not row.attention_mask.all():

@@ -5,6 +5,7 @@ import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Self, overload
@@ -37,11 +38,19 @@ class BundleModel:
         null_threshold: float | None = PredictOptions.null_threshold,
     ) -> None:
         self._source = Path(source).expanduser()
-        self._threads, self._top_k, self._null_threshold = threads, top_k, null_threshold
         self._lock = Lock()
         with ExitStack() as opening:
             self._bundle: Bundle = opening.enter_context(archive.opened(self._source))
             self._artifact = self._bundle.recommended(runtime, precision)
+            self._open = partial(
+                Predictor,
+                self._bundle,
+                runtime=self._artifact.runtime,
+                precision=self._artifact.precision,
+                threads=threads,
+                top_k=top_k,
+                null_threshold=null_threshold,
+            )
             self._running = opening.enter_context(ExitStack())
             self._predictor: Predictor | None = self._start()
             # Also at the end of the program, so that neither the process nor the unpacked archive outlives it.
@@ -110,15 +119,7 @@ class BundleModel:
         return (f"{self.task}{labels}", f"{artifact.path}, {artifact.runtime} {artifact.precision}", size, *state)
 
     def _start(self) -> Predictor:
-        predictor = Predictor(
-            self._bundle,
-            runtime=self._artifact.runtime,
-            precision=self._artifact.precision,
-            threads=self._threads,
-            top_k=self._top_k,
-            null_threshold=self._null_threshold,
-        )
-        return self._running.enter_context(predictor)
+        return self._running.enter_context(self._open())
 
     def _answer(self, sample: Sample) -> Prediction:
         with self._lock:

@@ -245,7 +245,7 @@ class TokenizerCalls:
         """The id of a token or the ids of several, that of [UNK] for one that is not in the vocabulary."""
         if isinstance(tokens, str):
             vocab = self._backend
-            id_ = vocab.token_to_id(_clean(tokens))
+            id_ = vocab.token_to_id(clean(tokens))
             return cast("int", vocab.token_to_id(self.settings.unk_token) if id_ is None else id_)
         return [self.convert_tokens_to_ids(token) for token in tokens]
 
@@ -417,7 +417,7 @@ def _samples(text: Any, pair: Any, *, words: bool) -> tuple[list[_Sample], bool]
             expected = "a list of strings" if words else "a string"
             fix = "pass strings, or lists of words with is_split_into_words=True"
             raise UsageError("text", "is of another type", found=type(value).__name__, expected=expected, fix=fix)
-    return [(_clean(first), None if second is None else _clean(second)) for first, second in samples], batched
+    return [(_cleaned(first), None if second is None else _cleaned(second)) for first, second in samples], batched
 
 
 def _pair_of(item: Any, *, words: bool) -> _Sample:
@@ -427,9 +427,13 @@ def _pair_of(item: Any, *, words: bool) -> _Sample:
     return (item[0], item[1]) if is_pair else (item, None)
 
 
-def _clean(text: Words) -> Any:
+def clean(text: str) -> str:
     """Text without lone surrogates, which UTF-8 cannot hold; each becomes U+FFFD, so that offsets stay."""
-    return _SURROGATE.sub("\ufffd", text) if isinstance(text, str) else [_clean(word) for word in text]
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def _cleaned(text: Words) -> Words:
+    return clean(text) if isinstance(text, str) else [clean(word) for word in text]
 
 
 def _strategy(truncation: object, padding: object, max_length: int | None) -> Strategy | None:

@@ -4,7 +4,6 @@ Sequences are cut and joined here rather than in the library: its settings are s
 over, and its overflow of a long pair holds every window of one text times every window of the other.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +18,7 @@ from tokenizers.models import WordPiece
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.tokenizer import files
-from squeezebert_mobile.tokenizer.calls import Padding, TokenizerCalls
+from squeezebert_mobile.tokenizer.calls import Padding, TokenizerCalls, clean
 from squeezebert_mobile.tokenizer.declared import CONFIG_FILE
 from squeezebert_mobile.tokenizer.settings import (
     DEFAULT_MAX_LENGTH,
@@ -35,7 +34,6 @@ Ints = NDArray[np.int64]
 
 # transformers names two more, which no SqueezeBERT has a use for.
 _NAMES = (*SPECIAL_KEYS, "bos_token", "eos_token")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
             what = "has no room for a letter"
             raise UsageError("vocab_size", what, found=vocab_size, expected="7 or more", fix="raise it")
         backend = _backend(specials, settings)
-        cleaned = [_clean(text) for text in texts]
+        cleaned = [clean(text) for text in texts]
         counts = Counter(letter for text in cleaned for letter in backend.normalizer.normalize_str(text))
         letters = sorted(sorted(set(counts) - {" "}, key=lambda letter: (-counts[letter], letter))[:room])
         # The trainer numbers letters in the order of a hash table, another one in each process. Given as special tokens
@@ -411,7 +409,7 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
 
     def encode_uncut(self, texts: Sequence[str]) -> list[Pieces]:
         """The tokens of each text, all of them and without special ones."""
-        encodings = self._backend.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
+        encodings = self._backend.encode_batch([clean(text) for text in texts], add_special_tokens=False)
         return [
             Pieces(np.array(encoding.ids, np.int64), np.array(encoding.offsets, np.int64).reshape(-1, 2))
             for encoding in encodings
@@ -419,7 +417,7 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
 
     def normalize(self, text: str) -> str:
         """Text as WordPiece sees it: cleaned, CJK spaced, lower case and accents as the settings say."""
-        return str(self._backend.normalizer.normalize_str(_clean(text)))
+        return str(self._backend.normalizer.normalize_str(clean(text)))
 
     def build_inputs_with_special_tokens(
         self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
@@ -555,11 +553,6 @@ def _require_one_of(name: str, value: object, known: Sequence[object]) -> None:
     if value not in known:
         expected = " or ".join(map(str, known))
         raise UsageError(name, "unknown strategy", found=value, expected=expected, fix=f"pass {name}=True")
-
-
-def _clean(text: str) -> str:
-    """Text without lone surrogates, which UTF-8 cannot hold; each becomes U+FFFD, so that offsets stay."""
-    return _SURROGATE.sub("\ufffd", text)
 
 
 def _length(tokens: slice) -> int:

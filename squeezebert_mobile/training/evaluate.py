@@ -55,9 +55,8 @@ def observations(
 
 def _of_pairs(predict: Predict, pairs: Batch) -> dict[str, Float32]:
     """The vectors [N, 2, C] of texts [N, 2, W]."""
-    n, texts, width = pairs.input_ids.shape
-    flat = Batch(*(array.reshape(n * texts, width) for array in pairs.arrays().values()))
-    return {SENTENCE_EMBEDDING: predict(flat)[SENTENCE_EMBEDDING].reshape(n, texts, -1)}
+    vectors = predict(pairs.of_rows())[SENTENCE_EMBEDDING]
+    return {SENTENCE_EMBEDDING: vectors.reshape(*pairs.input_ids.shape[:2], -1)}
 
 
 def _unpadded(value: Float32, task: Task, length: int) -> Float32:

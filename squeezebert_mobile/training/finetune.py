@@ -277,7 +277,7 @@ def _history(options: FinetuneOptions, result: FinetuneResult, losses: list[floa
 
 def _declare(stage: Path, start: _Start) -> None:
     """Write what makes the folder one of sentence-transformers', where the model gives the vector of a text."""
-    pooling = start.model.pooling if isinstance(start.model, SentenceModel) else None
+    pooling = start.model.pooling
     if pooling is None:
         return
     config = start.model.config
