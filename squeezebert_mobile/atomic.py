@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from squeezebert_mobile.errors import EnvironmentFault
+from squeezebert_mobile.errors import EnvironmentFault, UsageError
 
 # The disk's and the user's troubles, as against mistakes of the code that writes.
 _DISK_ERRORS = frozenset(
@@ -58,11 +58,11 @@ def staged_file(path: Path) -> Iterator[Path]:
 def require_writable(path: Path, *, folder: bool = False) -> None:
     """Raise EnvironmentFault where no file can be written at ``path``, or into it where it is a ``folder``.
 
-    Its folders are made, as writing it would.
+    Its folders are made, as writing it would. Raises UsageError for a folder in the place of a file and the reverse.
     """
     if path.exists() and path.is_dir() != folder:
         found, expected = ("a file", "a folder") if folder else ("a folder", "a file")
-        raise EnvironmentFault(path, f"is {found}", expected=expected, fix="choose another name")
+        raise UsageError(path, f"is {found}", expected=expected, fix="choose another name")
     probe = (path / "probe" if folder else path).with_name(f".probe.{os.getpid()}.partial")
     with _naming(path):
         try:
@@ -74,7 +74,7 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
 
 
 def require_replaceable(target: Path, *, may_replace: Callable[[Path], bool], force: bool) -> None:
-    """Raise EnvironmentFault where `staged_folder` would, short of a lock: what is asked before long work."""
+    """Raise where `staged_folder` would, short of a lock: what is asked before long work."""
     target = Path(os.path.abspath(target))  # noqa: PTH100 - as in `staged_folder`
     _refuse_in_the_way(target, may_replace=may_replace, force=force)
     require_writable(target.with_name(f"{target.name}.new"))
@@ -87,7 +87,8 @@ def staged_folder(target: Path, *, may_replace: Callable[[Path], bool], force: b
     An existing target is replaced only with ``force``, and only where ``may_replace(target)`` tells that it is one of
     ours. What a killed run left behind is removed first.
 
-    Raises EnvironmentFault where the target is in the way, another process is writing it, or the disk refuses.
+    Raises UsageError where the target is in the way, EnvironmentFault where another process is writing it or the disk
+    refuses.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100 - resolve() would follow a symlink at the target
     new, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("new", "old"))
@@ -151,16 +152,16 @@ def _recover(target: Path, new: Path, old: Path) -> None:
 
 def _refuse_in_the_way(target: Path, *, may_replace: Callable[[Path], bool], force: bool) -> None:
     if target.is_symlink():
-        raise EnvironmentFault(target, "is a symlink, which is never replaced", fix="name the real folder")
+        raise UsageError(target, "is a symlink, which is never replaced", fix="name the real folder")
     if not target.exists():
         return
     if not target.is_dir():
-        raise EnvironmentFault(target, "is a file", expected="a new folder", fix="choose another output folder")
+        raise UsageError(target, "is a file", expected="a new folder", fix="choose another output folder")
     if not force:
-        raise EnvironmentFault(target, "exists", fix="choose another output folder, or pass --force")
+        raise UsageError(target, "exists", fix="choose another output folder, or pass --force")
     if not may_replace(target):
         what = "was not written by this command, so --force never replaces it"
-        raise EnvironmentFault(target, what, fix="choose another output folder")
+        raise UsageError(target, what, fix="choose another output folder")
 
 
 @contextmanager

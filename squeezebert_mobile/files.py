@@ -85,7 +85,7 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, SourceF
     digest = sha256(data)
     _require_known_digest(path, data, digest)
     if not data:
-        raise InputFileError(path, "is empty", found="0 bytes", fix="download it again")
+        raise empty(path)
     return data, SourceFile(path.name, digest, len(data))
 
 
@@ -99,6 +99,11 @@ def require_plain(path: Path, *, max_bytes: int) -> None:
         found, expected = f"{facts.st_size} bytes", f"at most {max_bytes}"
         fix = "check that it is the right file"
         raise InputFileError(path, "is too large", found=found, expected=expected, fix=fix)
+
+
+def empty(path: Path) -> InputFileError:
+    """The error for a file of no bytes."""
+    return InputFileError(path, "is empty", found="0 bytes", fix="download it again")
 
 
 def missing(path: Path) -> InputFileError:

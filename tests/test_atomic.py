@@ -15,7 +15,7 @@ from killed import killed_at
 
 from squeezebert_mobile import atomic
 from squeezebert_mobile.atomic import replace_file, staged_file, staged_folder
-from squeezebert_mobile.errors import EnvironmentFault
+from squeezebert_mobile.errors import EnvironmentFault, UsageError
 
 
 def is_ours(folder: Path) -> bool:
@@ -113,9 +113,9 @@ def test_what_is_in_the_way_stays(tmp_path: Path, make: Callable[[Path], None], 
     target = tmp_path / "bundle"
     make(target)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(EnvironmentFault) as caught:
+    with pytest.raises(UsageError) as caught:
         write(target, "two", force=force)
-    assert caught.value.exit_code == 7
+    assert caught.value.exit_code == 2
     assert str(target) in str(caught.value)
     assert words in str(caught.value)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -123,7 +123,7 @@ def test_what_is_in_the_way_stays(tmp_path: Path, make: Callable[[Path], None], 
 
 def test_a_target_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     target = tmp_path / "bundle"
-    with pytest.raises(EnvironmentFault, match="exists"):
+    with pytest.raises(UsageError, match="exists"):
         write(target, "two", force=False, then=lambda: foreign(target))
     assert (target / "thesis.doc").read_text() == "mine"
     assert beside(target) == ["bundle"]
@@ -161,7 +161,7 @@ def test_killed_anywhere_leaves_the_old_or_the_new(tmp_path: Path, exchange: boo
         killed = killed_at(event, partial(write, target, "new"))
         if exchange:
             assert content(target) in ({"old"}, {"new"})
-        with pytest.raises(EnvironmentFault, match="exists"):  # any next start cleans up
+        with pytest.raises(UsageError, match="exists"):  # any next start cleans up
             write(target, "other", force=False)
         assert len(content(target)) == 1
         seen |= content(target)

@@ -168,7 +168,7 @@ def test_an_error_has_its_fix_on_a_second_line_for_people_and_on_one_in_a_pipe(c
         (("info", "/nowhere"), 3, ("/nowhere", "no such folder", "OWNER/NAME")),
         (("info", "nowhere"), 3, ("nowhere: is no such folder", "OWNER/NAME")),
         (("export",), 2, ("--output-dir",)),
-        (("export", "-o", "{bundle}"), 7, ("--force",)),
+        (("export", "-o", "{bundle}"), 2, ("--force",)),
         (("export", "-o", "{new}", "-m", "./nowhere"), 3, ("./nowhere: is no such folder", "OWNER/NAME")),
         (("export", "-o", "{new}", "--opset", "7"), 2, ("--opset",)),
         (("frobnicate",), 2, ("frobnicate",)),

@@ -16,7 +16,7 @@ from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import manifest, paths
 from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, FileEntry
-from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UsageError
+from squeezebert_mobile.errors import InputFileError, UsageError
 from squeezebert_mobile.files import read_verified, require_digest, sha256_file
 
 MAX_ENTRIES = 1000
@@ -76,12 +76,12 @@ def _content(bundle: Bundle, name: str, entry: FileEntry | None) -> bytes:
 
 
 def require_free(archive: Path, *, force: bool) -> None:
-    """Raise EnvironmentFault where ``archive`` exists; with ``force``, only where it is something else than a zip."""
+    """Raise UsageError where ``archive`` exists; with ``force``, only where it is something else than a zip."""
     if archive.is_symlink() or (archive.exists() and not is_archive(archive)):
         what = "exists and is not a zip archive, so it is never replaced"
-        raise EnvironmentFault(archive, what, fix="choose another name for the archive")
+        raise UsageError(archive, what, fix="choose another name for the archive")
     if archive.exists() and not force:
-        raise EnvironmentFault(archive, "exists", fix="choose another name for the archive, or pass --force")
+        raise UsageError(archive, "exists", fix="choose another name for the archive, or pass --force")
 
 
 def is_archive(path: Path) -> bool:
@@ -114,7 +114,7 @@ def unpack(archive: Path, target: Path, *, force: bool = False) -> Bundle:
     """Unpack a zipped bundle, its files at the top or inside one folder, to ``target`` in one rename.
 
     Raises InputFileError for anything but a zip of exactly the files that its bundle.json lists, IntegrityError for
-    other bytes than it lists, EnvironmentFault as `bundle.staged`. Nothing is at the target then.
+    other bytes than it lists, and as `bundle.staged`. Nothing is at the target then.
     """
     with archive.open("rb") as file, _reading(archive):
         start = _require_plain_zip(file, archive)

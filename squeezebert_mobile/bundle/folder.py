@@ -179,7 +179,7 @@ def staged(target: Path, *, force: bool) -> Iterator[Path]:
     """An empty folder that becomes ``target`` in one rename, once it is left and holds a bundle.
 
     Hold it while the content is made: a target that cannot be written is refused before the work, and a second run on
-    the same target too. Raises EnvironmentFault for both, and for a target that is no bundle or may not be replaced.
+    the same target too. Raises as `staged_folder`.
     """
     with staged_folder(target, may_replace=is_bundle, force=force) as stage:
         yield stage

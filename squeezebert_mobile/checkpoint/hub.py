@@ -48,10 +48,15 @@ def resolve(source: str | Path, *, revision: str | None = None, weights: bool = 
         return folder
     if folder.is_file():
         raise UsageError(source, "is a file", expected="a folder", fix="name the folder that holds it")
-    if not _REPOSITORY.fullmatch(str(source)):
+    if not is_repository(source):
         fix = "check the path; a hub repository is named OWNER/NAME"
         raise InputFileError(source, "is no such folder", fix=fix)
     return _snapshot(str(source), revision, weights=weights)
+
+
+def is_repository(source: str | Path) -> bool:
+    """True for OWNER/NAME, whether or not a folder or a repository is called so."""
+    return _REPOSITORY.fullmatch(str(source)) is not None
 
 
 def commit_of(folder: Path) -> str | None:

@@ -1,6 +1,5 @@
 """Loading and saving checkpoints: verified bytes in, a complete state dict out, whatever Hugging Face file holds it."""
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -12,25 +11,19 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from squeezebert_mobile.atomic import replace_file, staged_file
-from squeezebert_mobile.checkpoint import hub, pickle, safetensors
-from squeezebert_mobile.checkpoint.contents import INDEX, SAFETENSORS, locate
+from squeezebert_mobile.checkpoint import headers, hub, pickle, safetensors
+from squeezebert_mobile.checkpoint.contents import INDEX, SAFETENSORS
+from squeezebert_mobile.checkpoint.described import Description, describe
 from squeezebert_mobile.checkpoint.names import BODY, HEADS, WORDS, prefixes, rename, strip
 from squeezebert_mobile.checkpoint.options import ReadOptions
-from squeezebert_mobile.checkpoint.sentence import SentenceFolder
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
-from squeezebert_mobile.files import MAX_JSON_BYTES, SourceFile, dump_json, parse_json, read_file, read_json, unlisted
+from squeezebert_mobile.files import SourceFile, dump_json, read_file, read_json, unlisted
 from squeezebert_mobile.model import PreTrained, SqueezeBertModel, model_class
 from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tasks import POOLER_OUTPUT, Pooling, Task
-from squeezebert_mobile.tokenizer.declared import CONFIG_FILE as TOKENIZER_CONFIG
-from squeezebert_mobile.tokenizer.declared import TOKENIZER_FILE
-from squeezebert_mobile.tokenizer.files import VOCAB_FILE, read_folder
-from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
-# Every container of weights has such a byte among its first.
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 # How deep state dicts may lie inside others.
 _DEPTH = 4
 _CAST = (torch.float16, torch.bfloat16, torch.float64)
@@ -46,60 +39,17 @@ _ROW_KEYS = {
 }
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A verified checkpoint: its config, its fp32 tensors by SqueezeBERT's names, and where they came from.
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(Description):
+    """A verified checkpoint: its fp32 tensors by SqueezeBERT's names, and where they came from."""
 
-    ``task`` is None where ``architectures`` names no SqueezeBERT class. The tokenizer's files lie in ``folder`` unless
-    ``tokenizer_source`` names others; ``declared`` is what sentence-transformers says of them.
-    """
-
-    config: SqueezeBertConfig
     tensors: dict[str, Tensor]
-    task: Task | None
-    folder: Path
-    weights_path: Path
     source: Source
-    declared: SentenceFolder
-    tokenizer_source: str | None = None
-
-    def require_task(self) -> Task:
-        """The task that config.json names. Raises UnsupportedModelError where it names none."""
-        if self.task is None:
-            names = ", ".join(self.config.architectures) or "no architectures"
-            raise UnsupportedModelError(
-                self.folder / CONFIG_NAME, "names no known architecture", found=names, fix="pass --task"
-            )
-        return self.task
 
     def without_head(self) -> "Checkpoint":
         """The checkpoint's body alone, for a head that starts anew."""
         body = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(HEADS)}
         return replace(self, tensors=body)
-
-    def tokenizer(self) -> SqueezeBertTokenizerFast:
-        """The tokenizer of these weights. Raises as its `from_pretrained` and `fitted`."""
-        tokenizer = self.declared.tokenizer(_tokenizer_of(self.folder, self.tokenizer_source))
-        tokenizer = tokenizer.fitted(self.config.vocab_size)
-        tokenizer.serve(self.config.type_vocab_size)
-        return tokenizer
-
-
-def _tokenizer_of(folder: Path, source: str | None) -> SqueezeBertTokenizerFast:
-    """The tokenizer that ``source`` names; a vocabulary alone is read with the settings beside it, or in ``folder``."""
-    if source is None:
-        if not any((folder / name).exists() for name in (TOKENIZER_FILE, VOCAB_FILE)):
-            expected = f"{TOKENIZER_FILE} or {VOCAB_FILE}"
-            fix = "pass --tokenizer FOLDER, that of the model that was fine-tuned, or put its vocab.txt here"
-            raise InputFileError(folder, "has no tokenizer", expected=expected, fix=fix)
-        return SqueezeBertTokenizerFast.from_pretrained(folder)
-    path = Path(source)
-    if not path.is_file():
-        return SqueezeBertTokenizerFast.from_pretrained(source)
-    if path.name == TOKENIZER_FILE:
-        return SqueezeBertTokenizerFast.from_pretrained(path.parent)
-    beside = path.parent if (path.parent / TOKENIZER_CONFIG).exists() else folder
-    return SqueezeBertTokenizerFast.from_files(read_folder(beside, vocab=path))
 
 
 @dataclass(frozen=True)
@@ -130,12 +80,8 @@ def read(source: str | Path, options: ReadOptions) -> Checkpoint:
     Every byte that is parsed was read once and hashed; see `files.read_file` for the digests that it is compared with.
     Raises InputFileError, IntegrityError, UnsupportedModelError, EnvironmentFault or UsageError.
     """
-    given = Path(source)
-    declared = SentenceFolder.open(hub.resolve(given.parent if given.is_file() else source, revision=options.revision))
-    folder = declared.transformer
-    path = given if given.is_file() else locate(folder)
-    data, config_file = read_file(folder / CONFIG_NAME, max_bytes=MAX_JSON_BYTES)
-    config = SqueezeBertConfig.from_json(data, file=folder / CONFIG_NAME)
+    described = describe(source, options)
+    path, config_file = described.weights_path, described.config_file
     raw, files = _read_shards(path) if INDEX.search(path.name) else _read_one(path)
     compared = unlisted(path.parent, (config_file, *files))
     state = _state_dict(path, raw, options.state_key)
@@ -143,52 +89,35 @@ def read(source: str | Path, options: ReadOptions) -> Checkpoint:
     renamed = rename(path, state, options.strip_prefix)
     state = {name: state[old] for name, old in renamed.names.items()}
     tensors, notes = _cast(path, state, limit=2 * sum(file.bytes for file in files))
-    _refuse_oversized(config, tensors, folder / CONFIG_NAME)
+    _refuse_oversized(described.config, tensors, described.folder / CONFIG_NAME)
     if options.tokenizer is not None:
         notes = (*notes, f"the tokenizer is that of {Path(options.tokenizer).name}")
+    given = Path(source)
     return Checkpoint(
-        config=config,
+        **vars(described),
         tensors=tensors,
-        task=Task.FEATURE_EXTRACTION if declared.embeds else Task.from_architectures(config.architectures),
-        folder=folder,
-        weights_path=path,
         # A path tells where a checkpoint lay on one machine; its last part is the same everywhere.
         source=Source(
             name=given.resolve().name if given.exists() else str(source),
-            revision=hub.commit_of(declared.folder),
+            revision=hub.commit_of(described.declared.folder),
             files=(config_file, *files),
-            notes=(*compared, *renamed.notes, *notes, *declared.notes()),
+            notes=(*compared, *renamed.notes, *notes, *described.declared.notes()),
         ),
-        declared=declared,
-        tokenizer_source=options.tokenizer,
     )
 
 
 def _read_one(path: Path) -> tuple[object, tuple[SourceFile, ...]]:
     data, file = read_file(path)
-    if data.startswith(b"version https://git-lfs"):
-        raise InputFileError(path, "is a git-lfs pointer, not the weights", fix="run git lfs pull in its folder")
+    headers.require_no_pointer(path, data)
     # A pickle of protocol 0 is text as well, and is named for what it would run.
-    if _CONTROL.search(data[:512]) is None and not pickle.is_pickle(data):
-        shown = " ".join(data[:60].decode("utf-8-sig", errors="replace").split())
-        raise InputFileError(path, "is text, not weights", found=repr(shown), fix="download it again")
+    if headers.is_text(data) and not pickle.is_pickle(data):
+        raise headers.text_error(path, data)
     parse = safetensors.parse if path.suffix == ".safetensors" else pickle.parse
     return parse(path, data), (file,)
 
 
 def _read_shards(index: Path) -> tuple[object, tuple[SourceFile, ...]]:
-    data, file = read_file(index, max_bytes=MAX_JSON_BYTES)
-    weight_map = parse_json(data, index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        expected = "an object of tensor and file"
-        raise InputFileError(index, "has no weight_map", expected=expected, fix="restore the index")
-    ending = INDEX.findall(index.name)[0]
-    for shard in weight_map.values():
-        # A plain file name: an index must not reach out of its folder.
-        if not isinstance(shard, str) or not re.fullmatch(rf"[^/\\\0]+\{ending}", shard):
-            fix = "restore the index, which names files of its own folder"
-            what, found = "names an invalid shard", repr(shard)[:80]
-            raise InputFileError(index, what, found=found, expected=f"*{ending}", fix=fix)
+    file, weight_map = headers.read_index(index)
     tensors: dict[str, object] = {}
     files = [file]
     for shard in sorted(set(weight_map.values())):

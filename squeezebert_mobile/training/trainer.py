@@ -25,7 +25,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from squeezebert_mobile.batch import Int64
 from squeezebert_mobile.console import Advance, progress_bar
-from squeezebert_mobile.errors import EnvironmentFault, GateError, UsageError
+from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.files import dump_json, read_json
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
@@ -226,7 +226,7 @@ class Trainer:
     def run(self) -> None:
         """Train to the end, or until the metric no longer improves.
 
-        Raises GateError where the loss is no longer finite, EnvironmentFault where state lies in the way; for Ctrl-C,
+        Raises GateError where the loss is no longer finite, UsageError where state lies in the way; for Ctrl-C,
         KeyboardInterrupt after the step, with its state saved and the words how to go on.
         """
         self._restore()
@@ -395,7 +395,7 @@ class Trainer:
         if not self._options.resume:
             if states and not self._options.force:
                 fix = "pass --resume to go on, or --force to start again"
-                raise EnvironmentFault(self._folder, "holds an unfinished run", fix=fix)
+                raise UsageError(self._folder, "holds an unfinished run", fix=fix)
             self.forget()
             self._accelerator.wait_for_everyone()
             return

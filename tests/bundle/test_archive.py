@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from squeezebert_mobile.bundle import archive, manifest
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.errors import (
-    EnvironmentFault,
     InputFileError,
     IntegrityError,
     SqueezeBertMobileError,
@@ -188,18 +187,18 @@ def test_a_folder_is_no_archive(folder: Path) -> None:
 
 def test_unpacking_replaces_a_bundle_with_force_alone(packed: Path, tmp_path: Path) -> None:
     archive.unpack(packed, tmp_path / "target")
-    with pytest.raises(EnvironmentFault, match="--force"):
+    with pytest.raises(UsageError, match="--force"):
         archive.unpack(packed, tmp_path / "target")
     archive.unpack(packed, tmp_path / "target", force=True)
 
 
 def test_an_existing_archive_needs_force_and_another_file_is_never_replaced(folder: Path, packed: Path) -> None:
-    with pytest.raises(EnvironmentFault, match=r"exists; fix: .*--force"):
+    with pytest.raises(UsageError, match=r"exists; fix: .*--force"):
         archive.pack(folder, packed)
     archive.pack(folder, packed, force=True)
     thesis = packed.with_name("thesis.zip")
     thesis.write_text("years of work")
-    with pytest.raises(EnvironmentFault, match="never replaced"):
+    with pytest.raises(UsageError, match="never replaced"):
         archive.pack(folder, thesis, force=True)
     assert thesis.read_text() == "years of work"
 
@@ -208,7 +207,7 @@ def test_unpacking_never_replaces_what_is_no_bundle(packed: Path) -> None:
     target = packed.parent / "target"
     target.mkdir()
     (target / "thesis.txt").write_text("years of work")
-    with pytest.raises(EnvironmentFault):
+    with pytest.raises(UsageError):
         archive.unpack(packed, target, force=True)
     assert [path.name for path in target.iterdir()] == ["thesis.txt"]
 

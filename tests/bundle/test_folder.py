@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import manifest, paths
 from squeezebert_mobile.errors import (
-    EnvironmentFault,
     InputFileError,
     IntegrityError,
     SqueezeBertMobileError,
@@ -312,13 +311,13 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
     for force in (False, True):
-        with pytest.raises(EnvironmentFault), bundles.staged(precious, force=force):
+        with pytest.raises(UsageError), bundles.staged(precious, force=force):
             pass
     assert [path.name for path in precious.iterdir()] == ["thesis.txt"]
 
 
 def test_force_replaces_a_bundle_and_nothing_less(folder: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="--force"), bundles.staged(folder, force=False):
+    with pytest.raises(UsageError, match="--force"), bundles.staged(folder, force=False):
         pass
     changed = described(labels=("no", "yes"))
     with bundles.staged(folder, force=True) as stage:

@@ -14,7 +14,6 @@ from tiny import CONFIG, checkpoint
 
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import (
-    EnvironmentFault,
     InputFileError,
     SqueezeBertMobileError,
     UnsupportedModelError,
@@ -192,7 +191,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
         with pytest.raises(KeyboardInterrupt):
             finetune(cut)
     assert not cut.output_dir.exists()
-    with pytest.raises(EnvironmentFault, match="unfinished run"):
+    with pytest.raises(UsageError, match="unfinished run"):
         finetune(cut)
     with pytest.raises(UsageError, match="other options"):
         finetune(replace(cut, resume=True, seed=5))
@@ -299,9 +298,9 @@ def test_mixed_precision_trains(options: FinetuneOptions, tmp_path: Path) -> Non
 def test_the_target_is_replaced_only_by_force(options: FinetuneOptions) -> None:
     options.output_dir.mkdir()
     (options.output_dir / "mine.txt").write_text("x", encoding="utf-8")
-    with pytest.raises(EnvironmentFault, match="--force"):
+    with pytest.raises(UsageError, match="--force"):
         finetune(replace(options, epochs=1))
-    with pytest.raises(EnvironmentFault):
+    with pytest.raises(UsageError):
         finetune(replace(options, epochs=1, force=True))
     assert [path.name for path in options.output_dir.iterdir()] == ["mine.txt"]
 
@@ -343,9 +342,9 @@ def test_schedules(options: FinetuneOptions) -> None:
 def test_a_target_in_the_way_is_refused_before_anything_is_read(options: FinetuneOptions, tmp_path: Path) -> None:
     unreadable = replace(options, data=str(tmp_path / "nowhere.tsv"))
     options.output_dir.mkdir()
-    with pytest.raises(EnvironmentFault, match=r"out: exists; fix: choose another output folder, or pass --force"):
+    with pytest.raises(UsageError, match=r"out: exists; fix: choose another output folder, or pass --force"):
         finetune(unreadable)
-    with pytest.raises(EnvironmentFault, match=r"was not written by this command, so --force never replaces it"):
+    with pytest.raises(UsageError, match=r"was not written by this command, so --force never replaces it"):
         finetune(replace(unreadable, force=True))
     (options.output_dir / REPORT_NAME).touch()
     with pytest.raises(InputFileError, match=r"nowhere\.tsv"):
