@@ -13,7 +13,7 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint import sentence
 from squeezebert_mobile.checkpoint.load import Checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.sentence import SentenceModel
@@ -27,7 +27,7 @@ from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.labels import numbered
 from squeezebert_mobile.training.metrics import null_threshold
-from squeezebert_mobile.training.options import LENGTH, REPORT_NAME, FinetuneOptions, is_finetuned
+from squeezebert_mobile.training.options import LENGTH, REPORT_NAME, FinetuneOptions, is_finetuned, teachers
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 
 
@@ -93,8 +93,9 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     examples = dataset.examples(table, columns, head)
     _require_cosines(table.name, examples)
     start = _start(options, origin, head, examples)
-    # 2. Turn texts into features.
     config, tokenizer = start.model.config, start.tokenizer
+    teacher = _teacher(options, config, tokenizer)
+    # 2. Turn texts into features.
     features = _features(options, examples, config, tokenizer)
     eval_set = _eval_set(options, config, tokenizer)
     # 3. Train.
@@ -106,7 +107,7 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
         options,
         state_folder,
         eval_set=eval_set,
-        teacher=_teacher(options, config, tokenizer),
+        teacher=teacher,
     )
     trainer.run()
     start.model.config = replace(config, null_threshold=_null_threshold(config, examples, trainer.state.best))
@@ -211,15 +212,12 @@ def _teacher(
     if options.teacher is None:
         return None
     try:
-        loaded = checkpoint.load(options.teacher)
-    except UnsupportedModelError as error:
-        if "--st" not in error.fix:
-            raise
-        fix = "save the teacher with save_pretrained; --state-key and --strip-prefix are about the student"
-        raise UnsupportedModelError(
-            error.file, error.what, found=error.found, expected=error.expected, fix=fix
-        ) from None
-    if loaded.tokenizer().pieces != tokenizer.pieces:
+        loaded = checkpoint.read(options.teacher, options.reading_teacher())
+        pieces = loaded.tokenizer().pieces
+    except SqueezeBertMobileError as error:
+        file, fix = teachers(error.file), teachers(error.fix)
+        raise type(error)(file, error.what, found=error.found, expected=error.expected, fix=fix) from None
+    if pieces != tokenizer.pieces:
         fix = "take a teacher with the student's vocabulary, or give its logits in a soft_labels column"
         raise UnsupportedModelError(options.teacher, "has another vocabulary than the student", fix=fix)
     theirs, ours, nameless = loaded.config.labels, config.labels, numbered(config.num_labels)

@@ -1,5 +1,6 @@
 """What fine-tuning and evaluation can be told; each option's default, help and bounds written once."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -15,6 +16,11 @@ REPORT_NAME = "training_report.json"
 # Tokens of a training row where nothing else is asked for.
 LENGTH = 128
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
+
+
+def teachers(text: str) -> str:
+    """A text about the options of `ReadOptions`, about those that read the teacher."""
+    return re.sub(r"(?<![\w-])--(?=(?:revision|tokenizer|state-key|strip-prefix)\b)", "--teacher-", text)
 
 
 def is_finetuned(folder: Path) -> bool:
@@ -91,7 +97,8 @@ class FinetuneOptions(ReadOptions):
         "Training": ("epochs", "batch_size", "accumulation", "learning_rate", "layer_decay", "weight_decay", "warmup",
                      "schedule", "max_grad_norm", "mask_probability", "word_dropout", "average", "patience",
                      "checkpoint_every", "mixed_precision"),
-        "A teacher": ("teacher", "temperature", "distillation"),
+        "A teacher": ("teacher", "teacher_revision", "teacher_tokenizer", "teacher_state_key", "teacher_strip_prefix",
+                      "temperature", "distillation"),
         "Output": ("quiet",),
     }  # fmt: skip
     EXAMPLES: ClassVar = (
@@ -160,6 +167,12 @@ class FinetuneOptions(ReadOptions):
         Exclusive(above=0, below=1),
     ] = None
     teacher: Annotated[str | None, typer.Option(help="checkpoint to learn from, with the same vocabulary")] = None
+    teacher_revision: Annotated[str | None, typer.Option(help="--revision, for the teacher")] = None
+    teacher_tokenizer: Annotated[
+        str | None, typer.Option(metavar="FOLDER_OR_FILE", help="--tokenizer, for the teacher")
+    ] = None
+    teacher_state_key: Annotated[str | None, typer.Option(help="--state-key, for the teacher")] = None
+    teacher_strip_prefix: Annotated[str | None, typer.Option(help="--strip-prefix, for the teacher")] = None
     temperature: Annotated[float, typer.Option(help="temperature of the soft labels"), Exclusive(above=0)] = 2.0
     distillation: Annotated[float, typer.Option(min=0, max=1, help="share of the soft labels in the loss")] = 0.5
     patience: Annotated[int | None, typer.Option(min=1, help="stop after so many epochs without a better metric")] = (
@@ -190,9 +203,20 @@ class FinetuneOptions(ReadOptions):
         for option, asked in (("--pooling", self.pooling), ("--normalize", self.normalize)):
             if asked is not None and self.task is not Task.FEATURE_EXTRACTION:
                 raise UsageError(option, f"has no meaning for {self.task}", fix=f"drop {option}")
+        if self.teacher is None and (given := self.reading_teacher().given()):
+            raise UsageError(teachers(given[0]), "is about a teacher", fix="give --teacher")
         if self.teacher is not None and self.task is Task.FEATURE_EXTRACTION:
             raise UsageError("--teacher", f"has no labels for {self.task}", fix="drop --teacher")
         longest = LENGTH if self.max_length is None else self.max_length
         if self.stride is not None and self.stride >= longest:
             expected, fix = f"below {longest}", "correct --stride"
             raise UsageError("--stride", "is out of range", found=self.stride, expected=expected, fix=fix)
+
+    def reading_teacher(self) -> ReadOptions:
+        """How the teacher is read."""
+        return ReadOptions(
+            revision=self.teacher_revision,
+            tokenizer=self.teacher_tokenizer,
+            state_key=self.teacher_state_key,
+            strip_prefix=self.teacher_strip_prefix,
+        )

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -281,6 +282,42 @@ def test_a_teacher_with_the_same_vocabulary_teaches(options: FinetuneOptions, tm
     tokenizer(replace(CONFIG, vocab_size=300)).save_pretrained(teacher)
     with pytest.raises(SqueezeBertMobileError, match="another vocabulary"):
         finetune(replace(student, output_dir=tmp_path / "third"))
+
+
+def test_a_wrapped_teacher_without_a_tokenizer_teaches_what_the_plain_one_does(
+    options: FinetuneOptions, tmp_path: Path
+) -> None:
+    plain, wrapped = checkpoint(tmp_path / "teacher", options.task, seed=7), tmp_path / "wrapped"
+    wrapped.mkdir()
+    weights = {f"net.module.{name}": tensor for name, tensor in load_file(plain / "model.safetensors").items()}
+    torch.save({"epoch": 3, "trainer": {"state_dict": weights}}, wrapped / "last.ckpt")
+    shutil.copy(plain / "config.json", wrapped)
+    student = replace(options, epochs=1, distillation=1.0)
+    expected = finetune(replace(student, teacher=str(plain), output_dir=tmp_path / "expected"))
+    advised = replace(student, teacher=str(wrapped), output_dir=tmp_path / "advised")
+    with pytest.raises(InputFileError, match="has no weights") as error:
+        finetune(advised)
+    advised = replace(advised, teacher=error.value.fix.removeprefix("name the file: "))
+    with pytest.raises(UnsupportedModelError, match="wraps its state dict") as wraps:
+        finetune(advised)
+    assert wraps.value.fix == "pass --teacher-state-key trainer.state_dict --teacher-strip-prefix net.module."
+    advised = replace(advised, teacher_state_key="trainer.state_dict")
+    with pytest.raises(UnsupportedModelError, match="pass --teacher-strip-prefix net.module.$"):
+        finetune(advised)
+    advised = replace(advised, teacher_strip_prefix="net.module.")
+    with pytest.raises(InputFileError, match="has no tokenizer.* pass --teacher-tokenizer FOLDER"):
+        finetune(advised)
+    result = finetune(replace(advised, teacher_tokenizer=options.model))
+    assert result.final_loss == expected.final_loss
+    first, second = (load_file(each.output_dir / "model.safetensors") for each in (result, expected))
+    assert all(torch.equal(first[name], second[name]) for name in second)
+
+
+def test_what_reads_a_teacher_wants_one(options: FinetuneOptions) -> None:
+    with pytest.raises(UsageError, match="--teacher-state-key: is about a teacher; fix: give --teacher$"):
+        replace(options, teacher_state_key="model")
+    with pytest.raises(UsageError, match="has no revisions .found main.; fix: leave --teacher-revision out"):
+        finetune(replace(options, teacher=options.model, teacher_revision="main"))
 
 
 def test_training_stops_when_the_metric_no_longer_improves(options: FinetuneOptions) -> None:
