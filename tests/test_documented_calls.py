@@ -15,6 +15,7 @@ import pytest
 import tiny
 import torch
 import transformers
+from checkout import ROOT
 
 import squeezebert_mobile
 from squeezebert_mobile.config import SqueezeBertConfig
@@ -447,6 +448,20 @@ def assert_same(ours: object, theirs: object, where: str = "result") -> None:
 
 
 CALLS = CONFIGS | MODELS | TOKENIZERS
+PAGE = ROOT / "docs/transformers.md"
+
+
+def table() -> str:
+    """The calls as docs/transformers.md lists them."""
+    parts = {"config": CONFIGS, "model": MODELS, "tokenizer": TOKENIZERS, "tokenizer, gone from transformers 5": LOST}
+    rows = (f"| {part} | `{name}` |" for part, calls in parts.items() for name in calls)
+    return "\n".join(("| of | call |", "|---|---|", *rows))
+
+
+def test_the_page_lists_each_call() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert table() in page, table()
+    assert f"{len(CALLS | LOST)} calls" in page
 
 
 @pytest.mark.parametrize("name", CALLS)

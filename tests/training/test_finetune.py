@@ -295,17 +295,17 @@ def test_a_wrapped_teacher_without_a_tokenizer_teaches_what_the_plain_one_does(
     student = replace(options, epochs=1, distillation=1.0)
     expected = finetune(replace(student, teacher=str(plain), output_dir=tmp_path / "expected"))
     advised = replace(student, teacher=str(wrapped), output_dir=tmp_path / "advised")
-    with pytest.raises(InputFileError, match="has no weights") as error:
+    with pytest.raises(InputFileError, match=r"has no weights") as error:
         finetune(advised)
     advised = replace(advised, teacher=error.value.fix.removeprefix("name the file: "))
-    with pytest.raises(UnsupportedModelError, match="wraps its state dict") as wraps:
+    with pytest.raises(UnsupportedModelError, match=r"wraps its state dict") as wraps:
         finetune(advised)
     assert wraps.value.fix == "pass --teacher-state-key trainer.state_dict --teacher-strip-prefix net.module."
     advised = replace(advised, teacher_state_key="trainer.state_dict")
-    with pytest.raises(UnsupportedModelError, match="pass --teacher-strip-prefix net.module.$"):
+    with pytest.raises(UnsupportedModelError, match=r"pass --teacher-strip-prefix net.module.$"):
         finetune(advised)
     advised = replace(advised, teacher_strip_prefix="net.module.")
-    with pytest.raises(InputFileError, match="has no tokenizer.* pass --teacher-tokenizer FOLDER"):
+    with pytest.raises(InputFileError, match=r"has no tokenizer.* pass --teacher-tokenizer FOLDER"):
         finetune(advised)
     result = finetune(replace(advised, teacher_tokenizer=options.model))
     assert result.final_loss == expected.final_loss
@@ -314,9 +314,9 @@ def test_a_wrapped_teacher_without_a_tokenizer_teaches_what_the_plain_one_does(
 
 
 def test_what_reads_a_teacher_wants_one(options: FinetuneOptions) -> None:
-    with pytest.raises(UsageError, match="--teacher-state-key: is about a teacher; fix: give --teacher$"):
+    with pytest.raises(UsageError, match=r"--teacher-state-key: is about a teacher; fix: give --teacher$"):
         replace(options, teacher_state_key="model")
-    with pytest.raises(UsageError, match="has no revisions .found main.; fix: leave --teacher-revision out"):
+    with pytest.raises(UsageError, match=r"has no revisions .found main.; fix: leave --teacher-revision out"):
         finetune(replace(options, teacher=options.model, teacher_revision="main"))
 
 
