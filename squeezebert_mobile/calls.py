@@ -3,6 +3,7 @@
 `model` says what is computed; nothing here takes part in an export, which has three inputs and plain tensors.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -11,11 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.pushing import PushToHub
 from squeezebert_mobile.tasks import Pooling, Task
 
 Maybe = Tensor | None
 Layers = tuple[Tensor, ...]
+Device = str | int | torch.device
+DeviceMap = Device | Mapping[str, Device] | None
+
+# How accelerate spreads a model, which fits one device here.
+_AUTOMATIC = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
 @dataclass(frozen=True)
@@ -213,7 +220,7 @@ def _position_loss(logits: Tensor, positions: Tensor) -> Tensor:
     return F.cross_entropy(logits, positions.flatten().clamp(0, width), ignore_index=width)
 
 
-class Called(nn.Module):
+class Called(nn.Module, PushToHub):
     """What transformers' ``PreTrainedModel`` offers, on a network that says its task and computes its outputs."""
 
     base_model_prefix: ClassVar[str] = "transformer"
@@ -334,6 +341,34 @@ def untied(_model: nn.Module, state: dict[str, Tensor], prefix: str, _local: obj
     for name in ("weight", "bias"):
         key = f"{prefix}cls.predictions.decoder.{name}"
         state[key] = state[key].clone()
+
+
+def device_of(device_map: DeviceMap) -> torch.device | None:
+    """The one device that transformers' ``device_map`` names; "auto" and its kin take an accelerator where one is.
+
+    Raises UsageError for a map to several devices or to the disk, and for what is no device; EnvironmentFault for a
+    device that is not there.
+    """
+    places = set(device_map.values()) if isinstance(device_map, Mapping) else {device_map}
+    if len(places) != 1 or "disk" in places:
+        found, fix = ", ".join(map(str, places)) or "none", "pass one device, as 'cpu', or 'auto'"
+        raise UsageError("device_map", "spreads a model that stays whole", found=found, expected="one device", fix=fix)
+    (place,) = places
+    if place is None:
+        return None
+    if place in _AUTOMATIC:
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(place)
+    except (RuntimeError, TypeError):
+        expected, fix = "cpu, cuda:0 or auto", "pass 'cpu' or 'auto'"
+        raise UsageError("device_map", "names no device", found=place, expected=expected, fix=fix) from None
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        what = f"{place} is not there: {str(error).splitlines()[0][:120]}"
+        raise EnvironmentFault("device_map", what, fix="pass 'cpu' or 'auto'") from None
+    return device
 
 
 def float_type(asked: torch.dtype | str) -> torch.dtype:

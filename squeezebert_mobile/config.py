@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NoReturn, Self
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.files import dump_json, parse_json, read_file
+from squeezebert_mobile.pushing import PushToHub
 
 TANH_GELUS = ("gelu_accurate", "gelu_fast", "gelu_new", "gelu_python_tanh", "gelu_pytorch_tanh")
 ACTIVATIONS = (
@@ -50,7 +51,7 @@ _MOST_LOGITS = 1_000_000
 
 
 @dataclass(init=False)
-class SqueezeBertConfig:
+class SqueezeBertConfig(PushToHub):
     """Sizes and switches of a SqueezeBERT (Iandola et al. 2020), under the names of Hugging Face's config.json.
 
     Called as transformers' class is: any key by name, ``num_labels`` and ``label2id`` included, ``id2label`` as a

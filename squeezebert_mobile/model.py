@@ -17,7 +17,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.calls import Asked, Called, Inputs, Layers, Maybe, ModelOutput, Trace, float_type, untied
+from squeezebert_mobile.calls import (
+    Asked,
+    Called,
+    DeviceMap,
+    Inputs,
+    Layers,
+    Maybe,
+    ModelOutput,
+    Trace,
+    device_of,
+    float_type,
+    untied,
+)
 from squeezebert_mobile.config import TANH_GELUS, SqueezeBertConfig
 from squeezebert_mobile.tasks import Task
 
@@ -200,17 +212,20 @@ class PreTrained(Called):
         config: SqueezeBertConfig | None = None,
         dtype: torch.dtype | str | None = None,
         torch_dtype: torch.dtype | str | None = None,
+        device_map: DeviceMap = None,
         ignore_mismatched_sizes: bool = False,
         **overrides: object,
     ) -> Self:
         """The model of a checkpoint folder or hub repository, in eval mode, fp32 unless ``dtype`` says otherwise.
 
+        It stays whole: ``device_map`` names one device, as a name, a number, {"": device} or "auto".
         ``overrides`` are keys of its config, ``num_labels`` for one. The body must be complete. A head that is missing
         is initialised at random, with a warning that names it; so is one of another size with
         ``ignore_mismatched_sizes``, which is an error else.
         """
         from squeezebert_mobile.checkpoint import load as checkpoint
 
+        device = device_of(device_map)
         loaded = checkpoint.load(source, revision=revision)
         chosen = checkpoint.config_for(cls.task, loaded.config) if config is None else config
         chosen.override(overrides)
@@ -222,9 +237,8 @@ class PreTrained(Called):
             what = f"{source}: has no {', '.join(fitted.initialised)}; initialised at random, to be trained"
             warnings.warn(what, stacklevel=2)
         asked = dtype if torch_dtype is None else torch_dtype
-        return (
-            model if asked is None else model.to(checkpoint.dtype_of(loaded) if asked == "auto" else float_type(asked))
-        )
+        kind = None if asked is None else checkpoint.dtype_of(loaded) if asked == "auto" else float_type(asked)
+        return model.to(device=device, dtype=kind)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, which transformers reads."""

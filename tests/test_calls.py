@@ -12,7 +12,7 @@ import transformers
 
 from squeezebert_mobile.calls import ModelOutput, SequenceClassifierOutput
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import EnvironmentFault, SqueezeBertMobileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.model import (
     SqueezeBertForMaskedLM,
     SqueezeBertForQuestionAnswering,
@@ -111,6 +111,20 @@ def test_a_type_that_no_weights_have_is_refused(tmp_path: Path, asked: object) -
     folder = tiny.checkpoint(tmp_path, Task.TEXT_CLASSIFICATION)
     with pytest.raises(UsageError, match="dtype: is no type of weights"):
         SqueezeBertForSequenceClassification.from_pretrained(folder, torch_dtype=asked)
+
+
+@pytest.mark.parametrize(("device_map", "error", "words"), [
+    ({"transformer": "cpu", "classifier": "meta"}, UsageError, "spreads a model that stays whole"),
+    ({"": "disk"}, UsageError, "spreads a model"), ({}, UsageError, "found none"),
+    ("nonsense", UsageError, "names no device"), (-1, UsageError, "names no device"),
+    ("cuda:99", EnvironmentFault, "cuda:99 is not there"),
+])  # fmt: skip
+def test_a_model_stays_whole_on_a_device_that_is_there(
+    device_map: object, error: type[SqueezeBertMobileError], words: str, tmp_path: Path
+) -> None:
+    # Before anything is read: there is no checkpoint here.
+    with pytest.raises(error, match=words):
+        SqueezeBertModel.from_pretrained(tmp_path, device_map=device_map)
 
 
 def test_an_option_that_is_no_key_of_a_config_is_refused(tmp_path: Path) -> None:

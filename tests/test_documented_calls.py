@@ -216,6 +216,13 @@ MODELS: dict[str, Call] = {
         lib, f, 201, MODEL, pad_to_multiple_of=8
     ),
     "Model.from_pretrained(dtype=)": lambda lib, f: model(lib, f, TEXT, dtype=torch.bfloat16)(IDS).logits,
+    **{
+        f"Model.from_pretrained(device_map={place!r})": lambda lib, f, place=place: [
+            (found := model(lib, f, TEXT, device_map=place)).device.type, None if place == "meta" else found(IDS).logits
+        ]
+        for place in (None, "cpu", "auto", "sequential", "meta", torch.device("cpu"), {"": "cpu"},
+                      {"transformer": "cpu", "classifier": "cpu"})
+    },
     "Model.from_pretrained(output_hidden_states=True)": lambda lib, f: model(
         lib, f, TEXT, output_hidden_states=True
     )(IDS),
@@ -356,6 +363,11 @@ TOKENIZERS: dict[str, Call] = {
     "tokenizer(is_split_into_words=True)": called(WORDS, is_split_into_words=True, return_offsets_mapping=True),
     "tokenizer(return_tensors='pt')": called(TWO, padding=True, return_tensors="pt"),
     "tokenizer(return_tensors='np')": called(TWO[0], return_tensors="np"),
+    "tokenizer(text_target=)": called(text_target=TWO[0]),
+    "tokenizer(text, text_target=)": called(TWO[0], text_target=TWO[1]),
+    "tokenizer(text, pair, target, pair of it)": called(
+        TWO, TWO[::-1], TWO, TWO[::-1], padding=True, truncation=True, max_length=9, return_tensors="np"
+    ),
     "tokenizer(return_offsets_mapping=, return_special_tokens_mask=, return_length=)": called(
         *TWO, return_offsets_mapping=True, return_special_tokens_mask=True, return_length=True
     ),

@@ -15,6 +15,7 @@ import numpy as np
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.pushing import PushToHub
 from squeezebert_mobile.tokenizer.encoding import BatchEncoding, Tensors
 from squeezebert_mobile.tokenizer.settings import Side, TokenizerSettings
 from squeezebert_mobile.tokenizer.truncation import Strategy
@@ -23,6 +24,7 @@ Words = str | Sequence[str]
 Ids = Any  # an id, ids or rows of them, as lists, arrays or tensors
 Padding = Literal["longest", "max_length"]
 _Sample = tuple[Any, Any]
+_Texts = Words | Sequence[Words] | Sequence[tuple[Words, Words]]
 
 _TRUNCATION = (None, False, "do_not_truncate", True, *get_args(Strategy))
 _PADDING = (False, "do_not_pad", True, *get_args(Padding))
@@ -50,7 +52,18 @@ class _How:
     words: bool
 
 
-class TokenizerCalls:
+@dataclass(frozen=True)
+class _Asked:
+    """What a call returns: ``columns`` by their names, each with the attribute of an encoding that it is made of."""
+
+    columns: dict[str, str]
+    tensors: Tensors | None
+    overflow: bool
+    length: bool
+    warns: bool
+
+
+class TokenizerCalls(PushToHub):
     """transformers' calls on a ``tokenizers`` pipeline that neither cuts nor pads."""
 
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
@@ -62,8 +75,10 @@ class TokenizerCalls:
 
     def __call__(
         self,
-        text: Words | Sequence[Words] | Sequence[tuple[Words, Words]],
+        text: _Texts | None = None,
         text_pair: Words | Sequence[Words] | None = None,
+        text_target: _Texts | None = None,
+        text_pair_target: Words | Sequence[Words] | None = None,
         add_special_tokens: bool = True,
         padding: bool | str = False,
         truncation: bool | str | None = None,
@@ -86,9 +101,9 @@ class TokenizerCalls:
         Nothing is cut or padded unless asked for: ``truncation`` True means longest_first to ``max_length``, else
         ``model_max_length``, and a ``max_length`` alone cuts too; ``padding`` True means to the longest row. A text may
         be a list of words with ``is_split_into_words``. Cut tokens go on in further rows with
-        ``return_overflowing_tokens``. Raises UsageError for what cannot be honoured.
+        ``return_overflowing_tokens``. The ids of ``text_target`` are the ``labels`` beside ``text``; by itself it is
+        encoded as a text. Raises UsageError for what cannot be honoured.
         """
-        samples, batched = _samples(text, text_pair, words=is_split_into_words)
         limit = self.settings.model_max_length if max_length is None else max_length
         how = _How(
             strategy=_strategy(truncation, padding, max_length),
@@ -101,29 +116,45 @@ class TokenizerCalls:
             special=add_special_tokens,
             words=is_split_into_words,
         )
-        rows = self._encoded(samples, how)
-        every = [[row, *(row.overflowing if return_overflowing_tokens else ())] for row in rows]
-        encodings = [row for several in every for row in several]
-        if verbose and max_length is None and any(len(row) > limit for row in encodings):
-            what = f"a text has more tokens than the model's {limit}; pass truncation=True"
-            warnings.warn(what, stacklevel=2)
-        data: dict[str, list[Any]] = {"input_ids": [row.ids for row in encodings]}
         columns = {
             "token_type_ids": (return_token_type_ids, "type_ids"),
             "attention_mask": (return_attention_mask, "attention_mask"),
             "special_tokens_mask": (return_special_tokens_mask, "special_tokens_mask"),
             "offset_mapping": (return_offsets_mapping, "offsets"),
         }
-        for name, (asked, attribute) in columns.items():
-            if asked:
-                data[name] = [getattr(row, attribute) for row in encodings]
-        if return_length:
+        asked = _Asked(
+            columns={"input_ids": "ids"} | {name: attribute for name, (wanted, attribute) in columns.items() if wanted},
+            tensors=return_tensors,
+            overflow=return_overflowing_tokens,
+            length=return_length,
+            warns=verbose and max_length is None,
+        )
+        pairs = ((text, text_pair), (text_target, text_pair_target))
+        encoded = [self._encoding(first, second, how, asked) for first, second in pairs if first is not None]
+        if not encoded:
+            raise UsageError("text", "and text_target are both missing", fix="pass one of the two")
+        if len(encoded) == 2:
+            encoded[0]["labels"] = encoded[1]["input_ids"]
+        return encoded[0]
+
+    def _encoding(self, text: Any, text_pair: Any, how: _How, asked: _Asked) -> BatchEncoding:
+        """What a call returns for its texts or for its targets."""
+        samples, batched = _samples(text, text_pair, words=how.words)
+        every = [[row, *(row.overflowing if asked.overflow else ())] for row in self._encoded(samples, how)]
+        encodings = [row for several in every for row in several]
+        if asked.warns and any(len(row) > how.limit for row in encodings):
+            what = f"a text has more tokens than the model's {how.limit}; pass truncation=True"
+            warnings.warn(what, stacklevel=3)
+        data: dict[str, list[Any]] = {
+            name: [getattr(row, attribute) for row in encodings] for name, attribute in asked.columns.items()
+        }
+        if asked.length:
             data["length"] = [len(row) for row in encodings]
-        if return_overflowing_tokens:
+        if asked.overflow:
             data["overflow_to_sample_mapping"] = [index for index, several in enumerate(every) for _ in several]
-        elif not batched and return_tensors is None:
+        elif not batched and asked.tensors is None:
             data = {key: value[0] if isinstance(value[0], list) else value for key, value in data.items()}
-        return BatchEncoding(data, encodings, return_tensors)
+        return BatchEncoding(data, encodings, asked.tensors)
 
     # transformers' names of old for the same call.
     encode_plus = __call__

@@ -13,7 +13,7 @@ from checkout import ROOT
 
 # Each may import itself and what stands above it; cli and the commands beside it may import everything.
 ORDER = (
-    ("errors", "bootstrap", "extras", "tasks", "config", "batch", "atomic", "files", "console"),
+    ("errors", "bootstrap", "extras", "tasks", "config", "batch", "atomic", "files", "console", "pushing"),
     ("calls", "model", "sentence"),
     ("options", "reports"),
     ("tables",),
@@ -28,6 +28,7 @@ ORDER = (
 )
 # What transformers' users call on the classes themselves: from_pretrained and save_pretrained hand over to their files.
 HANDED_OVER = {
+    ("squeezebert_mobile.pushing", "squeezebert_mobile.checkpoint.upload"),
     ("squeezebert_mobile.model", "squeezebert_mobile.checkpoint.load"),
     ("squeezebert_mobile.config", "squeezebert_mobile.checkpoint.hub"),
     ("squeezebert_mobile.tokenizer.tokenizer", "squeezebert_mobile.checkpoint.hub"),

@@ -1,5 +1,6 @@
 """A hub on the loopback interface: as much of its protocol as huggingface_hub asks for, and its faults on demand."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from threading import Event, Thread
+from typing import Any
 
 LARGE = (".safetensors", ".bin")
 
@@ -38,6 +40,7 @@ class Repository:
     drip: bool = False
     endless: bool = False
     requests: list[str] = field(default_factory=list)
+    posted: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
 
     def entry(self, path: str) -> dict[str, object]:
@@ -68,6 +71,19 @@ def serve(repository: Repository) -> Iterator[str]:
 
         def do_GET(self) -> None:
             self.answer(body=True)
+
+        def do_POST(self) -> None:
+            """What a commit is made of: every file comes inside of its request."""
+            path = self.path.partition("?")[0]
+            lines = self.rfile.read(int(self.headers["Content-Length"])).splitlines()
+            given = [json.loads(line) for line in lines]
+            repository.posted += [(path, each) for each in given]
+            status, headers, data = accept(repository, path, given, f"http://{self.headers['Host']}")
+            self.send_response(status)
+            for name, value in (headers | {"Content-Length": str(len(data))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
 
         def answer(self, *, body: bool) -> None:
             path = self.path.partition("?")[0]
@@ -112,6 +128,31 @@ def blocks(repository: Repository, data: bytes, *, large: bool) -> Iterable[byte
     return [data[: repository.cut] if large else data]
 
 
+def accept(
+    repository: Repository, path: str, given: list[dict[str, Any]], endpoint: str
+) -> tuple[int, dict[str, str], bytes]:
+    """The answer to a POST; the files of a commit are kept under their paths."""
+    if repository.status != 200:
+        return repository.status, {}, b"{}"
+    found: dict[str, object] = {}
+    if path == "/api/repos/create":
+        found = {"url": f"{endpoint}/{repository.name}", "name": repository.name}
+    elif "/preupload/" in path:
+        files = [file["path"] for file in given[0]["files"]]
+        found = {"files": [{"path": file, "uploadMode": "regular", "shouldIgnore": False} for file in files]}
+    elif "/commit/" in path:
+        for entry in given:
+            if entry["key"] == "file":
+                repository.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
+        home = f"{endpoint}/{repository.name}"
+        found = {
+            "commitUrl": f"{home}/commit/{repository.commit}",
+            "commitOid": repository.commit,
+            "pullRequestUrl": f"{home}/discussions/1",
+        }
+    return 200, {}, json.dumps(found).encode()
+
+
 def respond(repository: Repository, path: str) -> tuple[int, dict[str, str], bytes]:
     name, commit = repository.name, repository.commit
     if repository.page is not None or repository.status != 200:
@@ -135,9 +176,12 @@ def respond(repository: Repository, path: str) -> tuple[int, dict[str, str], byt
         return 200, {}, json.dumps(info).encode()
     if path.startswith(f"/api/models/{name}/tree/"):
         return 200, {}, json.dumps([repository.entry(file) for file in repository.files]).encode()
-    resolved = f"/{name}/resolve/{commit}/"
-    if path.startswith(resolved) and path.removeprefix(resolved) in repository.files:
-        return file_answer(repository, path.removeprefix(resolved))
+    for resolved in (f"/{name}/resolve/{commit}/", f"/{name}/resolve/main/"):
+        file = path.removeprefix(resolved)
+        if path.startswith(resolved) and file in repository.files:
+            return file_answer(repository, file)
+        if path.startswith(resolved):
+            return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}, b"{}"
     return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
 
 

@@ -31,6 +31,8 @@ def words() -> SqueezeBertTokenizer:
         (("a",), {"return_tensors": "tf"}, "return_tensors: is not known"),
         ((TEXTS,), {"return_tensors": "pt"}, "rows of different lengths, .*; fix: pass padding=True"),
         ((TEXTS,), {"return_tensors": "np"}, "rows of different lengths"),
+        ((), {"text_pair": "a"}, "text: and text_target are both missing; fix: pass one of the two"),
+        (("a",), {"text_target": 5}, "text: is of another type .found int, expected a string"),
         ((5,), {}, "text: is of another type .found int, expected a string"),
         ((["a", None],), {}, "text: is of another type .found NoneType"),
         ((["a", ["b"]],), {}, "text: is of another type .found list"),
