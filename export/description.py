@@ -14,6 +14,7 @@ from squeezebert_mobile.bundle.manifest import (
     AddedToken,
     Artifact,
     FileEntry,
+    Kind,
     Manifest,
     PoolingFacts,
     PostProcessing,
@@ -64,14 +65,11 @@ def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> di
 
 def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest:
     task, config, source = reference.model.task, reference.model.config, reference.source
-    pooling = reference.model.pooling
     return Manifest(
         schema_version=2,
         task=task,
         labels=config.labels if task.has_labels else (),
-        postprocessing=_postprocessing(task, config, reference.activation),
-        pooling=None if pooling is None else PoolingFacts(mode=pooling.mode, normalize=pooling.normalize),
-        null_threshold=config.null_threshold if task is Task.QUESTION_ANSWERING else None,
+        postprocessing=_postprocessing(reference),
         tokenizer=_tokenizer_facts(reference.tokenizer, reference.max_length),
         files=(),
         artifacts=artifacts,
@@ -90,7 +88,16 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
     )
 
 
-def _postprocessing(task: Task, config: SqueezeBertConfig, activation: Activation | None) -> PostProcessing:
+def _postprocessing(reference: Reference) -> PostProcessing:
+    task, config, pooling = reference.model.task, reference.model.config, reference.model.pooling
+    return PostProcessing(
+        kind=_kind(task, config, reference.activation),
+        pooling=None if pooling is None else PoolingFacts(mode=pooling.mode, normalize=pooling.normalize),
+        null_threshold=config.null_threshold if task is Task.QUESTION_ANSWERING else None,
+    )
+
+
+def _kind(task: Task, config: SqueezeBertConfig, activation: Activation | None) -> Kind:
     """What turns the logits into answers; one label means regression, as in transformers, unless it says otherwise."""
     match task:
         case Task.FEATURE_EXTRACTION:

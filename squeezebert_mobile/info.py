@@ -34,12 +34,15 @@ def info(source: str | Path, how: ReadOptions = _AS_SAVED) -> Information:
 
 def _of_bundle(name: str, bundle: bundles.Bundle) -> Information:
     source = bundle.manifest.source
+    answers = bundle.manifest.postprocessing
     facts: dict[str, object] = {
         "bundle": name,
         "digest": bundle.digest,
         "task": str(bundle.manifest.task),
         "labels": list(bundle.manifest.labels),
-        "pooling": None if bundle.manifest.pooling is None else bundle.manifest.pooling.model_dump(),
+        "postprocessing": answers.kind,
+        "pooling": None if answers.pooling is None else answers.pooling.model_dump(),
+        "null_threshold": answers.null_threshold,
         "source": source.name,
         "revision": source.revision,
         "source_digest": source.digest,

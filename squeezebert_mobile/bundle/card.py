@@ -7,7 +7,7 @@ CARD_NAME = "README.md"
 
 def card(manifest: Manifest) -> str:
     """A model card in Markdown: what it is, how to call it, what was proven, where it came from."""
-    source, call, pooling = manifest.source, manifest.recommended_call, manifest.pooling
+    source, call, pooling = manifest.source, manifest.recommended_call, manifest.postprocessing.pooling
     length = manifest.tokenizer.max_length
     revision = f" at revision {source.revision}" if source.revision else ""
     lines = [
@@ -46,9 +46,10 @@ def _pooled(pooling: PoolingFacts) -> str:
 
 
 def _null_answers(manifest: Manifest) -> list[str]:
-    if manifest.null_threshold is None:
+    threshold = manifest.postprocessing.null_threshold
+    if threshold is None:
         return []
-    lead = f"the first token's start and end logits exceed the best span's by more than {manifest.null_threshold:g}"
+    lead = f"the first token's start and end logits exceed the best span's by more than {threshold:g}"
     return [f"A context may not hold the answer: there is none where {lead}.", ""]
 
 

@@ -24,17 +24,14 @@ _ALLOWED = 1e-4
 # What schema 2 added, as pydantic's ``exclude``. Each of these fields has the default that schema 1 meant.
 _SINCE_2: dict[str, set[str] | bool] = {
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
-    "pooling": True,
-    "null_threshold": True,
+    "postprocessing": {"pooling", "null_threshold"},
 }
 _SEAL = "seal"
 _UNSEALED = "0" * 64
 
-PostProcessing = Literal[
-    "none", "softmax", "sigmoid", "regression", "entity-spans", "answer-span", "mask-fillings", "choice"
-]
+Kind = Literal["none", "softmax", "sigmoid", "regression", "entity-spans", "answer-span", "mask-fillings", "choice"]
 # Which make an answer of a task's outputs.
-_FITTING: dict[Task, tuple[PostProcessing, ...]] = {
+_FITTING: dict[Task, tuple[Kind, ...]] = {
     Task.FEATURE_EXTRACTION: ("none",),
     Task.FILL_MASK: ("mask-fillings",),
     Task.TEXT_CLASSIFICATION: ("softmax", "sigmoid", "regression"),
@@ -239,6 +236,28 @@ class PoolingFacts(Record):
     normalize: bool
 
 
+class PostProcessing(Record):
+    """What makes answers of the outputs; schema 1 has the ``kind`` alone in its place.
+
+    ``pooling`` is null where no output is the vector of a text. ``null_threshold`` is for answer spans: by how many
+    logits "no answer", the first token's start and end, must lead the best span to be the answer; null where every
+    question is answered.
+    """
+
+    kind: Kind
+    pooling: PoolingFacts | None = None
+    null_threshold: float | None = None
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Raise ValueError for what an answer of this kind has no use for."""
+        if self.pooling is not None and self.kind != "none":
+            raise ValueError(f"{self.kind} has no pooling")
+        if self.null_threshold is not None and self.kind != "answer-span":
+            raise ValueError(f"{self.kind} has no null_threshold")
+        return self
+
+
 class Producer(Record):
     """The versions that wrote the bundle."""
 
@@ -250,18 +269,12 @@ class Producer(Record):
 
 
 class Manifest(Record):
-    """The whole of bundle.json; ``pooling`` is null where no output is the vector of a text.
-
-    ``null_threshold`` is for answer spans: by how many logits "no answer", the first token's start and end, must lead
-    the best span to be the answer; null where every question is answered.
-    """
+    """The whole of bundle.json."""
 
     schema_version: Literal[1, 2]
     task: Task = Field(strict=False)
     labels: tuple[str, ...]
     postprocessing: PostProcessing
-    pooling: PoolingFacts | None = None
-    null_threshold: float | None = None
     tokenizer: TokenizerFacts
     files: tuple[FileEntry, ...]
     artifacts: tuple[Artifact, ...]
@@ -272,14 +285,10 @@ class Manifest(Record):
     @model_validator(mode="after")
     def _fit(self) -> Self:
         """Raise ValueError where task, labels, post-processing and the artifacts' outputs do not fit each other."""
-        if self.postprocessing not in _FITTING[self.task]:
-            raise ValueError(f"the post-processing {self.postprocessing} is not one of {self.task}")
+        if self.postprocessing.kind not in _FITTING[self.task]:
+            raise ValueError(f"the post-processing {self.postprocessing.kind} is not one of {self.task}")
         if self.task.has_labels != bool(self.labels):
             raise ValueError(f"{self.task} with {len(self.labels)} labels")
-        if self.pooling is not None and self.task is not Task.FEATURE_EXTRACTION:
-            raise ValueError(f"{self.task} has no pooling")
-        if self.null_threshold is not None and self.task is not Task.QUESTION_ANSWERING:
-            raise ValueError(f"{self.task} has no null_threshold")
         if not self.artifacts:
             raise ValueError("it has no artifacts")
         for artifact in self.artifacts:
@@ -291,7 +300,7 @@ class Manifest(Record):
         names = tuple(output.name for output in artifact.outputs)
         task = self.task.output_names
         if self.task is Task.FEATURE_EXTRACTION:
-            vector = (SENTENCE_EMBEDDING,) if self.pooling else ()
+            vector = (SENTENCE_EMBEDDING,) if self.postprocessing.pooling else ()
             task = (task[0], *((POOLER_OUTPUT,) if POOLER_OUTPUT in names else ()), *vector)
         if names != task or names != tuple(parity.output for parity in artifact.parity):
             has, needs = ", ".join(names)[:100], ", ".join(task)
@@ -322,6 +331,8 @@ def parse(data: bytes, file: str | Path) -> Manifest:
         what, found = "has an unknown schema_version", repr(version)[:40]
         raise IntegrityError(file, what, found=found, expected=f"1 to {SCHEMA_VERSION}", fix=fix)
     _require_seal(data, values.pop(_SEAL, None), file)
+    if version == 1:
+        values["postprocessing"] = {"kind": values.get("postprocessing")}
     described = validated(Manifest, json.dumps(values), file, "a manifest")
     said = described.model_dump(exclude_unset=True)
     if version == 1 and said != described.model_dump(exclude_unset=True, exclude=_SINCE_2):
@@ -354,6 +365,8 @@ def sealed(values: Mapping[str, object]) -> bytes:
 def schema() -> bytes:
     """The JSON schema of bundle.json, as published in `bundle.schema.json`."""
     values = Manifest.model_json_schema()
+    kind = values["$defs"]["PostProcessing"]["properties"]["kind"]
+    values["properties"]["postprocessing"] = {"anyOf": [values["properties"]["postprocessing"], kind]}
     values["properties"][_SEAL] = {"pattern": "^[0-9a-f]{64}$", "title": "Seal", "type": "string"}
     values["required"].append(_SEAL)
     return dump_json(values)
@@ -361,7 +374,9 @@ def schema() -> bytes:
 
 def _values(manifest: Manifest) -> dict[str, object]:
     """What the file of a manifest holds: only what its schema version knows, so that its digest stays."""
-    return manifest.model_dump(exclude=_SINCE_2 if manifest.schema_version == 1 else None)
+    if manifest.schema_version == 2:
+        return manifest.model_dump()
+    return manifest.model_dump(exclude=_SINCE_2) | {"postprocessing": manifest.postprocessing.kind}
 
 
 def _line(seal: str) -> bytes:

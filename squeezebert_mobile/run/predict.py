@@ -78,7 +78,8 @@ class Predictor:
         _require_bundle(bundle)
         self._manifest = bundle.manifest
         require_question_answering(bundle.manifest.task, null_threshold)
-        self._null_threshold = bundle.manifest.null_threshold if null_threshold is None else null_threshold
+        declared = bundle.manifest.postprocessing.null_threshold
+        self._null_threshold = declared if null_threshold is None else null_threshold
         self._artifact = bundle.artifact(runtime, precision)
         self._config = bundle.config()
         self._tokenizer = bundle.tokenizer()
@@ -115,7 +116,7 @@ class Predictor:
         """Rows of tokens: one for each option, and for each window of a context that is too long."""
         windows = self._manifest.task is Task.QUESTION_ANSWERING
         length = self._artifact.max_length
-        if self._manifest.pooling is not None and sample.text_pair is not None:
+        if self._manifest.postprocessing.pooling is not None and sample.text_pair is not None:
             # Two texts to compare, not one pair.
             return self._tokenizer.rows(
                 [sample.text, sample.text_pair], max_length=length, padding="longest", padding_side="right"
@@ -152,7 +153,7 @@ class Predictor:
     def _result(self, sample: Sample, rows: Encoded, outputs: Sequence[Mapping[str, Float32]]) -> Result:
         labels = self._manifest.labels
         values = {name: array[0] for name, array in outputs[0].items()}
-        match self._manifest.postprocessing:
+        match self._manifest.postprocessing.kind:
             case "softmax":
                 return postprocess.classify(values["logits"], labels)
             case "sigmoid":
@@ -206,7 +207,7 @@ class Predictor:
 
     def _embedding(self, outputs: Sequence[Mapping[str, Float32]]) -> Result:
         """The vector of one text, the similarity of two; the pooler's where no pooling is declared."""
-        if self._manifest.pooling is not None:
+        if self._manifest.postprocessing.pooling is not None:
             vectors = [each[SENTENCE_EMBEDDING][0] for each in outputs]
             return postprocess.embed(*vectors) if len(vectors) == 1 else postprocess.compare(*vectors)
         if POOLER_OUTPUT not in outputs[0]:

@@ -347,7 +347,7 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
         if (not options.runtimes or artifact.runtime in options.runtimes)
         and (not options.precisions or artifact.precision in options.precisions)
     ]
-    pooled = manifest.pooling
+    pooled = manifest.postprocessing.pooling
     if manifest.task is Task.FEATURE_EXTRACTION and pooled is None:
         fix = "export again with --pooling mean, cls or max"
         raise UsageError(opened.folder, "has no vector of a text to compare", fix=fix)
@@ -369,7 +369,7 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
         session = sessions.enter_context(Session(opened.folder, artifact, threads=options.threads))
         candidates.append(Candidate(artifact.path, artifact.runtime, artifact.precision, session.answer))
     length = min(artifact.max_length for artifact in manifest.artifacts)
-    config = replace(opened.config(), null_threshold=manifest.null_threshold)
+    config = replace(opened.config(), null_threshold=manifest.postprocessing.null_threshold)
     return _Subject(manifest.task, config, opened.tokenizer(), length, tuple(candidates))
 
 

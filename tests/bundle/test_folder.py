@@ -9,6 +9,7 @@ from pathlib import Path
 
 import handmade
 import pytest
+from checkout import ROOT
 from handmade_bundle import CONTENT, MODEL, described
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,7 +130,8 @@ def test_the_manifest_obeys_the_published_schema(folder: Path) -> None:
     import jsonschema
 
     schema = read_json(Path(manifest.__file__).with_name("bundle.schema.json"))
-    jsonschema.validate(read_json(folder / "bundle.json"), schema)
+    for written in (folder, ROOT / "tests/data/bundle_v1"):
+        jsonschema.validate(read_json(written / "bundle.json"), schema)
 
 
 def damage(folder: Path, kind: str) -> None:
@@ -208,10 +210,12 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, object]], object], type[SqueezeBer
     "new schema": (lambda v: v.update(schema_version=3), IntegrityError, "schema_version .found 3, expected 1 to 2"),
     "no version's schema": (lambda v: v.update(schema_version=0), IntegrityError, "unknown schema_version"),
     "later than its schema": (
-        lambda v: (v.update(schema_version=1), v["tokenizer"].update(truncation_side="left")),  # type: ignore[index]
+        lambda v: (v.update(schema_version=1, postprocessing="softmax"), v["tokenizer"].update(truncation_side="left")),  # type: ignore[index]
         IntegrityError,
         "it says what schema_version 1 cannot",
     ),
+    "members of a kind alone": (lambda v: v.update(schema_version=1), IntegrityError, "postprocessing.kind: "),
+    "a kind alone": (lambda v: v.update(postprocessing="softmax"), IntegrityError, "postprocessing: "),
     "schema of truth": (lambda v: v.update(schema_version=True), IntegrityError, "unknown schema_version"),
     "schema with a point": (lambda v: v.update(schema_version=1.0), IntegrityError, "unknown schema_version"),
     "no schema": (lambda v: v.pop("schema_version"), IntegrityError, "unknown schema_version"),

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.bundle.manifest import PoolingFacts
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint.sentence import SentenceFolder
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
@@ -65,8 +66,7 @@ def test_every_artifact_gives_the_vectors_of_sentence_transformers(
 
 @pytest.mark.slow
 def test_the_bundle_says_what_its_vector_is_and_verifies(bundle: Bundle) -> None:
-    assert bundle.manifest.pooling is not None
-    assert (bundle.manifest.pooling.mode, bundle.manifest.pooling.normalize) == ("mean", True)
+    assert bundle.manifest.postprocessing.pooling == PoolingFacts(mode="mean", normalize=True)
     for artifact in bundle.manifest.artifacts:
         assert artifact.outputs[-1].name == SENTENCE
         assert artifact.outputs[-1].axes[1:] == (tiny.SMALL.hidden_size,)
@@ -129,7 +129,7 @@ def test_a_body_without_pooler_and_pooling_has_hidden_states_alone(written: Path
     (model / "modules.json").unlink()
     made = export(ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",)))
     assert [output.name for output in made.artifact().outputs] == ["last_hidden_state"]
-    assert made.manifest.pooling is None and not (made.folder / "modules.json").exists()
+    assert made.manifest.postprocessing.pooling is None and not (made.folder / "modules.json").exists()
     with (
         Predictor(made) as predictor,
         pytest.raises(UnsupportedModelError, match=r"no output is the vector of a text .* --pooling mean"),
@@ -166,7 +166,7 @@ def test_a_reranker_scores_pairs_as_its_cross_encoder_does(tmp_path: Path, activ
 
     theirs = sentences.reranker(tmp_path / "model", activation)
     made = export(ExportOptions(tmp_path / "bundle", theirs, runtimes=("onnx",), precisions=("fp32",)))
-    assert made.manifest.postprocessing == ("sigmoid" if activation is None else "regression")
+    assert made.manifest.postprocessing.kind == ("sigmoid" if activation is None else "regression")
     pairs = [(sentences.TEXTS[0], text) for text in sentences.TEXTS[1:]]
     with Predictor(made) as predictor:
         found = [predictor(Sample(*pair)).result[0].score for pair in pairs]  # type: ignore[union-attr, index]

@@ -20,6 +20,7 @@ from squeezebert_mobile.bundle.manifest import (
     Inventory,
     Manifest,
     Parity,
+    PostProcessing,
     Producer,
     RecommendedCall,
     Source,
@@ -154,7 +155,7 @@ def contents(model: bytes) -> tuple[dict[str, bytes], Manifest]:
     files["config.json"] = dump_json(CONFIG.to_dict())
     files["golden.json"] = golden.dump(golden_cases(words))
     described = Manifest(
-        schema_version=2, task=Task.TEXT_CLASSIFICATION, labels=LABELS, postprocessing="softmax",
+        schema_version=2, task=Task.TEXT_CLASSIFICATION, labels=LABELS, postprocessing=PostProcessing(kind="softmax"),
         tokenizer=TokenizerFacts(
             vocab_size=words.vocab_size, lowercase=words.do_lower_case, strip_accents=words.strip_accents,
             tokenize_chinese_chars=words.tokenize_chinese_chars, max_length=LENGTH,

@@ -8,6 +8,7 @@ from squeezebert_mobile.bundle.manifest import (
     Inventory,
     Manifest,
     Parity,
+    PostProcessing,
     Producer,
     RecommendedCall,
     Source,
@@ -39,7 +40,7 @@ def described(**changes: object) -> Manifest:
         schema_version=2,
         task=Task.TEXT_CLASSIFICATION,
         labels=("bad", "good"),
-        postprocessing="softmax",
+        postprocessing=PostProcessing(kind="softmax"),
         tokenizer=TokenizerFacts(
             vocab_size=5, lowercase=True, strip_accents=True, tokenize_chinese_chars=True, max_length=128,
             pad_token_id=0, unk_token_id=1, cls_token_id=2, sep_token_id=3, mask_token_id=4,

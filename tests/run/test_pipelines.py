@@ -13,6 +13,7 @@ import transformers
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.bundle.manifest import Kind, PostProcessing
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -49,7 +50,7 @@ def model(kind: Any, rows: int) -> Any:
 
 
 def predictor(
-    task: Task, postprocessing: str, theirs: Any, ours: SqueezeBertTokenizerFast, tmp_path: Path
+    task: Task, postprocessing: Kind, theirs: Any, ours: SqueezeBertTokenizerFast, tmp_path: Path
 ) -> Predictor:
     """Our pipeline around transformers' model."""
 
@@ -59,7 +60,7 @@ def predictor(
             return {"logits": theirs(**tensors).logits.numpy()}
 
     opened = bundles.read(handmade.write(tmp_path / "bundle"))
-    changes = {"task": task, "postprocessing": postprocessing, "labels": TAGS}
+    changes = {"task": task, "postprocessing": PostProcessing(kind=postprocessing), "labels": TAGS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Bundle, "tokenizer", lambda _: ours)
         patch.setattr(Bundle, "config", lambda _: replace(handmade.CONFIG, vocab_size=theirs.config.vocab_size))

@@ -13,6 +13,7 @@ from checkout import ROOT
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.bundle.manifest import Kind, PostProcessing
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, Entity, LabelScore, MaskFilling
@@ -43,11 +44,13 @@ class Model:
         self,
         bundle: Bundle,
         task: Task,
-        postprocessing: str,
+        postprocessing: Kind,
         labels: tuple[str, ...] = (),
         null_threshold: float | None = None,
+        declared: float | None = None,
     ) -> None:
-        changes = {"task": task, "postprocessing": postprocessing, "labels": labels}
+        answers = PostProcessing(kind=postprocessing, null_threshold=declared)
+        changes = {"task": task, "postprocessing": answers, "labels": labels}
         self.calls: list[Batch] = []
         self.outputs: dict[str, Any] = {}
         self.predict = Predictor(
@@ -71,7 +74,7 @@ class Model:
         ("regression", [("a", 0), ("b", 1.0986123)]),
     ],
 )
-def test_labels_are_read_as_the_bundle_says(bundle: Bundle, postprocessing: str, expected: list[Any]) -> None:
+def test_labels_are_read_as_the_bundle_says(bundle: Bundle, postprocessing: Kind, expected: list[Any]) -> None:
     model = Model(bundle, Task.TEXT_CLASSIFICATION, postprocessing, ("a", "b"))
     model.outputs["logits"] = lambda _: [0, np.log(3)]
     found = model.predict(Sample("A quiet film.", "days"))
@@ -123,8 +126,7 @@ def test_a_question_about_nothing_has_no_answer(bundle: Bundle) -> None:
 def test_no_answer_is_given_where_the_bundle_or_the_caller_says_so(
     bundle: Bundle, declared: float | None, given: float | None, has_answer: bool
 ) -> None:
-    stating = replace(bundle, manifest=bundle.manifest.model_copy(update={"null_threshold": declared}))
-    model = Model(stating, Task.QUESTION_ANSWERING, "answer-span", null_threshold=given)
+    model = Model(bundle, Task.QUESTION_ANSWERING, "answer-span", null_threshold=given, declared=declared)
     model.outputs = dict.fromkeys(
         ("start_logits", "end_logits"), lambda batch: np.where(np.arange(batch.input_ids.shape[1]), 1, 3)
     )

@@ -129,7 +129,7 @@ def test_the_tuned_threshold_goes_with_checkpoint_and_bundle_and_transformers_re
     for folder in (trained.folder, trained.bundle.folder):
         assert SqueezeBertConfig.from_pretrained(folder).null_threshold == threshold
         assert transformers.AutoConfig.from_pretrained(folder).null_threshold == threshold
-    assert trained.bundle.manifest.null_threshold == threshold
+    assert trained.bundle.manifest.postprocessing.null_threshold == threshold
     model = transformers.AutoModelForQuestionAnswering.from_pretrained(trained.folder)
     words = transformers.AutoTokenizer.from_pretrained(trained.folder)
     with torch.no_grad():
@@ -186,7 +186,7 @@ def test_the_option_decides_over_what_the_model_declares(model: Path, tmp_path: 
 def test_export_takes_a_threshold_for_a_model_that_declares_none(model: Path, tmp_path: Path) -> None:
     chosen = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",), null_threshold=-1e6)
     bundle = export(chosen)
-    assert bundle.manifest.null_threshold == bundle.config().null_threshold == -1e6
+    assert bundle.manifest.postprocessing.null_threshold == bundle.config().null_threshold == -1e6
     assert "A context may not hold the answer" in (bundle.folder / "README.md").read_text(encoding="utf-8")
     (found,) = predict(bundle.folder, [Sample("Where is Ada?", "Ada is in Paris now.")])
     assert not found.result.has_answer

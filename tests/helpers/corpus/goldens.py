@@ -12,7 +12,7 @@ from corpus import manifests
 from corpus.cases import ACCEPTED, INPUT, INTEGRITY, Case
 from squeezebert_mobile.bundle import manifest
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME, Golden
-from squeezebert_mobile.bundle.manifest import MANIFEST_NAME
+from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, PostProcessing
 from squeezebert_mobile.tasks import Task
 
 _CASE: dict[str, Any] = {
@@ -34,7 +34,7 @@ def _manifest(*, choices: bool = False) -> bytes:
         (artifact,) = described.artifacts
         (logits,) = artifact.outputs
         logits = logits.model_copy(update={"axes": ("batch_size", "num_choices")})
-        changes = {"task": Task.MULTIPLE_CHOICE, "postprocessing": "choice", "labels": ()}
+        changes = {"task": Task.MULTIPLE_CHOICE, "postprocessing": PostProcessing(kind="choice"), "labels": ()}
         described = described.model_copy(
             update=changes | {"artifacts": (artifact.model_copy(update={"outputs": (logits,)}),)}
         )

@@ -41,12 +41,12 @@ _LOGITS = ("artifacts", 0, "outputs", 0)
 _MISFITS: dict[str, tuple[tuple[str | int, ...], object]] = {
     "no labels": (("labels",), []), "one label for two logits": (("labels",), ["a"]),
     "three labels for two logits": (("labels",), ["a", "b", "c"]),
-    **{f"{kind} of a text classification": (("postprocessing",), kind) for kind in
+    **{f"{kind} of a text classification": (("postprocessing", "kind"), kind) for kind in
        ("none", "entity-spans", "answer-span", "mask-fillings", "choice")},
     **{f"{task} with softmax": (("task",), task) for task in
        ("feature-extraction", "fill-mask", "token-classification", "question-answering", "multiple-choice")},
-    "pooling of a text classification": (("pooling",), {"mode": "mean", "normalize": False}),
-    "null_threshold of a text classification": (("null_threshold",), 1.0),
+    "pooling of a text classification": (("postprocessing", "pooling"), {"mode": "mean", "normalize": False}),
+    "null_threshold of a text classification": (("postprocessing", "null_threshold"), 1.0),
     "no artifacts": (("artifacts",), []), "no outputs": (("artifacts", 0, "outputs"), []),
     "no parity": (("artifacts", 0, "parity"), []), "another output": ((*_LOGITS, "name"), "error"),
     "parity of another output": (("artifacts", 0, "parity", 0, "output"), "error"),
@@ -144,6 +144,8 @@ def by_hand() -> Iterator[Case]:
         "schema true": _changed("schema_version", value=True), "more": _changed("more", value=1),
         "task": _changed("task", value="translation"),
         "2 in schema 1": sealed({**base(1), "tokenizer": {**base(1)["tokenizer"], "truncation_side": "left"}}),
+        "the kind alone in schema 2": _changed("postprocessing", value="softmax"),
+        "more than the kind in schema 1": sealed({**base(1), "postprocessing": base()["postprocessing"]}),
         "changed": sound.replace(b'"good"', b'"bad!"'),
         **{name: _changed(*place, value=value) for name, (place, value) in _MISFITS.items()},
         "max_abs 10^400": _changed("artifacts", 0, "parity", 0, "max_abs", value=10**400),

@@ -75,7 +75,6 @@ public final class Manifest {
 
     /** What schema 2 added, which a reader of schema 1 would not know. */
     private static void refuseLaterMembers(JsonValue json) throws JsonException {
-        json.refuse("pooling");
         json.get("tokenizer").refuse("added_tokens", "single", "pair", "truncation_side");
     }
 
@@ -90,15 +89,19 @@ public final class Manifest {
 
     private Manifest(JsonValue json, String digest) throws JsonException, DemoException {
         this.digest = digest;
-        json.allowOnly("schema_version", "task", "labels", "postprocessing", "pooling", "null_threshold", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source");
+        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source");
         String[] tasks = new String[TaskKind.values().length];
         for (TaskKind kind : TaskKind.values()) tasks[kind.ordinal()] = kind.id;
         task = TaskKind.values()[indexOf(tasks, json.get("task"))];
         String[] kinds = new String[PostProcessing.values().length];
         for (PostProcessing kind : PostProcessing.values()) kinds[kind.ordinal()] = kind.id;
-        postProcessing = PostProcessing.values()[indexOf(kinds, json.get("postprocessing"))];
-        pooled = json.has("pooling") && pooled(json.get("pooling"));
-        nullThreshold = nullThreshold(json);
+        JsonValue answers = json.get("postprocessing");
+        boolean kindAlone = json.get("schema_version").whole() == 1;
+        if (!kindAlone) answers.allowOnly("kind", "pooling", "null_threshold");
+        postProcessing = PostProcessing.values()[indexOf(kinds, kindAlone ? answers : answers.get("kind"))];
+        pooled = !kindAlone && answers.has("pooling") && pooled(answers.get("pooling"));
+        nullThreshold = kindAlone || !answers.has("null_threshold") || answers.get("null_threshold").isNull() ? null
+            : (Double) answers.get("null_threshold").number();
         labels = json.get("labels").strings();
         tokenizer = new TokenizerSpec(json.get("tokenizer"));
         List<FileEntry> plain = new ArrayList<>();
@@ -183,12 +186,6 @@ public final class Manifest {
         Artifact.oneOf(json.get("mode"), "mean", "cls", "max");
         json.get("normalize").bool();
         return true;
-    }
-
-    private static Double nullThreshold(JsonValue json) throws JsonException {
-        if (!json.has("null_threshold") || json.get("null_threshold").isNull()) return null;
-        if (json.get("schema_version").whole() < 2) throw new JsonException("$ has null_threshold, which schema_version 1 has not");
-        return json.get("null_threshold").number();
     }
 
     private static int recommended(JsonValue json) throws JsonException {

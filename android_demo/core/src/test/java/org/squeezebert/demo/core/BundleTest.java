@@ -99,8 +99,11 @@ class BundleTest {
     void refusesAManifestThatItDoesNotKnowInFull() throws Exception {
         Object[][] changes = {
             {"schema_version", 3, "unknown schema_version"}, {"schema_version", true, "unknown schema_version"}, {"later", 1, "unknown members [later]"},
-            {"task", "translation", "not one of"}, {"labels", "bad", "is text, not a list"}, {"postprocessing", 3, "not text"},
-            {"pooling", TestBundle.object("mode", "sum", "normalize", true), "not one of"}, {"pooling", TestBundle.object("mode", "cls"), "normalize"},
+            {"task", "translation", "not one of"}, {"labels", "bad", "is text, not a list"}, {"postprocessing", 3, "not an object"}, {"postprocessing", "softmax", "not an object"},
+            {"postprocessing", TestBundle.object("kind", "argmax"), "not one of"}, {"postprocessing", TestBundle.object("kind", "softmax", "later", 1), "unknown members [later]"},
+            {"postprocessing", TestBundle.object("kind", "none", "pooling", TestBundle.object("mode", "sum", "normalize", true)), "not one of"},
+            {"postprocessing", TestBundle.object("kind", "none", "pooling", TestBundle.object("mode", "cls")), "normalize"},
+            {"postprocessing", TestBundle.object("kind", "softmax", "null_threshold", 1.0), "no null_threshold"},
             {"files", Collections.singletonList(TestBundle.object("path", "x", "sha256", "00", "bytes", 1)), "64 lower-case hexadecimal"}};
         for (Object[] change : changes) {
             TestBundle bundle = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "a");

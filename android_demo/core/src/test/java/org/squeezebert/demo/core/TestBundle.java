@@ -25,7 +25,7 @@ final class TestBundle {
         manifest.put("schema_version", 2);
         manifest.put("task", task.id);
         manifest.put("labels", Arrays.asList(labels));
-        manifest.put("postprocessing", kind.id);
+        manifest.put("postprocessing", object("kind", kind.id));
         Map<String, Object> tokenizer = new LinkedHashMap<>();
         for (String flag : new String[] {"lowercase", "strip_accents", "tokenize_chinese_chars"}) tokenizer.put(flag, true);
         tokenizer.put("max_length", 16);
