@@ -73,7 +73,7 @@ def execute(chosen: Plan, output: Path | None, report: Report = lambda _: None) 
 
 def plan(options: BenchmarkOptions, report: Report = lambda _: None) -> Plan:
     """The jobs of a run; peers whose files are not in the cache are exported here, which takes minutes."""
-    _require_consistent(options)
+    require_consistent(options)
     found = _candidates(options, report)
     jobs: list[Job] = []
     skipped: list[Skipped] = []
@@ -89,7 +89,7 @@ def plan(options: BenchmarkOptions, report: Report = lambda _: None) -> Plan:
     return Plan(tuple(jobs), tuple(skipped))
 
 
-def _require_consistent(options: BenchmarkOptions) -> None:
+def require_consistent(options: BenchmarkOptions) -> None:
     """Raise UsageError for an option that would be without effect."""
     if options.checkpoints and options.runtimes and "torch" not in options.runtimes:
         found = ", ".join(options.runtimes)

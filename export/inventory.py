@@ -92,14 +92,6 @@ def float_reason(name: str, weights: int, keep_float: frozenset[str]) -> str | N
     return _TOO_SMALL if name.startswith("head.") and weights < _WORTH_WEIGHTS else None
 
 
-def require_units(form: Form, keep_float: frozenset[str]) -> None:
-    """Raise UsageError for a unit that does not exist."""
-    unknown = sorted(keep_float - set(form.units()))
-    if unknown:
-        expected = ", ".join(form.units())
-        raise UsageError("--keep-float", "names no unit", found=unknown[0], expected=expected, fix="correct it")
-
-
 def require_int8(parts: Iterable[Part]) -> None:
     """Raise UsageError where nothing became int8."""
     if all(part.reason is not None for part in parts):

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
+from squeezebert_mobile.checkpoint.source import DEMO_MODEL
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.options import Columns, Listed, NullThreshold
 from squeezebert_mobile.tasks import PoolingMode, Precision, Runtime, Task
@@ -108,6 +109,11 @@ class ExportOptions(ReadOptions):
         None
     )
     force: Annotated[bool, typer.Option("--force", help="replace the bundle at the target")] = False
+
+    @property
+    def source(self) -> str | Path:
+        """The checkpoint: what was given, or the demo model."""
+        return DEMO_MODEL if self.model is None else self.model
 
     def __post_init__(self) -> None:
         super().__post_init__()

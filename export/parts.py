@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.export.subject import unit_names
 from squeezebert_mobile.export.weights import base_model
 from squeezebert_mobile.model import Layer, PreTrained
 from squeezebert_mobile.sentence import normalized
@@ -137,8 +138,7 @@ class Form(nn.Module):
 
     def units(self) -> tuple[str, ...]:
         """The names that ``keep_float`` takes, in the order of the data."""
-        layers = [f"layers.{n}.{part}" for n in range(len(self.layers)) for part in ("attention", "feed_forward")]
-        return ("embeddings", *layers, "head")
+        return unit_names(len(self.layers))
 
 
 def make_head(model: PreTrained, copy: Callable[[nn.Module], nn.Module], activation: Activation) -> nn.Module:

@@ -6,12 +6,13 @@ from functools import cache, partial
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.export import sensitivity
-from squeezebert_mobile.export.calibration import calibrate, draw, encode
+from squeezebert_mobile.export.calibration import calibrate
 from squeezebert_mobile.export.gates import AccuracyGate
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.quantization import Dynamic, EmbeddingBits, Half, Scheme, Static
 from squeezebert_mobile.export.reference import Reference
 from squeezebert_mobile.export.sensitivity import Effect
+from squeezebert_mobile.export.texts import draw, encode
 from squeezebert_mobile.tasks import Precision
 
 Report = Callable[[str], None]

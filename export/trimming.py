@@ -9,7 +9,7 @@ import torch
 
 from squeezebert_mobile.batch import Float32
 from squeezebert_mobile.errors import GateError, InputFileError
-from squeezebert_mobile.export.calibration import Row, draw, encode, read_rows
+from squeezebert_mobile.export.texts import Row, draw, encode, read_rows
 from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast

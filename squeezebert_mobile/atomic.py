@@ -73,6 +73,15 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
             raise PermissionError(errno.EPERM, error.strerror) from error
 
 
+def require_room(target: Path, size: int) -> None:
+    """Raise EnvironmentFault where fewer than ``size`` bytes are free on the disk that ``target`` is to lie on."""
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        found, expected = f"{free / 1e6:.0f} MB free", f"about {size / 1e6:.0f} MB"
+        raise EnvironmentFault(target, "has too little room", found=found, expected=expected, fix="make room there")
+
+
 def require_replaceable(target: Path, *, may_replace: Callable[[Path], bool], force: bool) -> None:
     """Raise where `staged_folder` would, short of a lock: what is asked before long work."""
     target = Path(os.path.abspath(target))  # noqa: PTH100 - as in `staged_folder`

@@ -95,11 +95,13 @@ def evaluate(options: EvaluateOptions, screen: Screen) -> None:
 @command(BenchmarkCommandOptions, quiet=True)
 def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
     """Measure latency: bundles, checkpoints, peers side by side."""
+    from squeezebert_mobile import preflight
     from squeezebert_mobile.benchmarks import benchmark as library
     from squeezebert_mobile.benchmarks import page, phones, tables
 
     outputs = page.Outputs(options.markdown, options.html, options.png)
     page.require_writable(outputs, options.output)
+    preflight.benchmark(options)
     with screen.progress("measuring") as step:
         device = options.device
         found = phones.benchmark(device, options, step) if device else (library.benchmark(options, step),)
@@ -113,9 +115,11 @@ def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
 @command(ReproduceCommandOptions, quiet=True)
 def reproduce(options: ReproduceCommandOptions, screen: Screen) -> None:
     """Repeat the paper's comparison with BERT-base and MobileBERT."""
+    from squeezebert_mobile import preflight
     from squeezebert_mobile.benchmarks import paper
 
     paper.require_writable(options)
+    preflight.reproduce(options)
     with screen.progress("reproducing") as step:
         found = paper.reproduce(options, step)
     screen.show(paper.summarize_reproduction(found), lambda _: paper.text(found))
@@ -164,7 +168,9 @@ class InfoOptions(ReadOptions):
 def info(options: InfoOptions, screen: Screen) -> None:
     """Describe a bundle or a checkpoint."""
     from squeezebert_mobile import info as library
+    from squeezebert_mobile import preflight
 
+    preflight.info(options.source, options)
     screen.show(library.info(options.source, options), render.information)
 
 

@@ -22,6 +22,7 @@ from squeezebert_mobile.export.ort.int8 import (
 )
 from squeezebert_mobile.export.parts import ClassifierHead, FeatureHead, FeedForward
 from squeezebert_mobile.export.quantization import Dynamic, Half, QRange, Scheme, Static
+from squeezebert_mobile.export.subject import require_units
 
 
 def linear_part(form: OrtModel, name: str, reason: str | None) -> Part:
@@ -75,7 +76,7 @@ def quantize(form: OrtModel, scheme: Scheme) -> tuple[Part, ...]:
         parts = float_parts(form, "stored as fp16; the runtime computes in fp32")
         halve(form)
         return parts
-    inventory.require_units(form, scheme.keep_float)
+    require_units(form.units(), scheme.keep_float)
     form.rank4 = isinstance(scheme, Static)
     parts = (_embeddings(form, scheme), *_layers(form, scheme), *_linears(form, scheme, "head."))
     parts = (*parts, *inventory.always_float(form, form.embeddings.types))

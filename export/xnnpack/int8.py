@@ -21,6 +21,7 @@ from squeezebert_mobile.export.quantization import (
     Static,
     quantize_per_channel,
 )
+from squeezebert_mobile.export.subject import require_units
 from squeezebert_mobile.export.xnnpack.form import FirstRows, Maps, Products, XnnpackModel, one_or_all
 
 _OPS = torch.ops.quantized_decomposed
@@ -199,7 +200,7 @@ def quantize(form: XnnpackModel, scheme: Dynamic | Static) -> tuple[Part, ...]:
     token (1.04x, NOTES.md). Raises UsageError for a unit that does not exist or where nothing is left to quantize,
     UnsupportedModelError for a table that 4 bits do not fit or ranges of another model.
     """
-    inventory.require_units(form, scheme.keep_float)
+    require_units(form.units(), scheme.keep_float)
     rows = _rows(form)
     parts = [_embeddings(form, scheme)]
     for name, count in rows.items():

@@ -15,17 +15,16 @@ from squeezebert_mobile.bootstrap import Interval, interval
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle import folder as bundle
 from squeezebert_mobile.checkpoint import load as checkpoint
-from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import Advance, progress_bar
-from squeezebert_mobile.errors import GateError, InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import GateError, InputFileError, UsageError
 from squeezebert_mobile.model import PreTrained, run_module
-from squeezebert_mobile.run.predict import require_question_answering
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, PoolingMode, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.training import chosen
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.features import Feature, collate, encode, hide_each
@@ -168,6 +167,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     ``max_accuracy_drop`` against; `require_drop` is that gate.
     """
     with _open(options) as opened, torch_threads(options.threads):
+        chosen.require_task(options, opened.task)
         subject = _with_null_threshold(opened, options.null_threshold)
         _require_baseline(options, subject.candidates)
         table = read_table(options.data, subject.task, limit=options.max_samples)
@@ -195,9 +195,8 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     )
 
 
-def _with_null_threshold(subject: _Subject, chosen: float | None) -> _Subject:
-    require_question_answering(subject.task, chosen)
-    return subject if chosen is None else replace(subject, config=replace(subject.config, null_threshold=chosen))
+def _with_null_threshold(subject: _Subject, asked: float | None) -> _Subject:
+    return subject if asked is None else replace(subject, config=replace(subject.config, null_threshold=asked))
 
 
 def _null_rule(options: EvaluateOptions, config: SqueezeBertConfig, examples: Sequence[Example]) -> NullRule | None:
@@ -210,8 +209,6 @@ def _null_rule(options: EvaluateOptions, config: SqueezeBertConfig, examples: Se
 
 
 def _features(options: EvaluateOptions, subject: _Subject, name: str, examples: Sequence[Example]) -> Sequence[Feature]:
-    if options.stride is not None and subject.task is not Task.QUESTION_ANSWERING:
-        raise UsageError("--stride", f"has no meaning for {subject.task}", fix="drop --stride")
     stride = window_stride(subject.max_length) if options.stride is None else options.stride
     features = encode(examples, subject.tokenizer, max_length=subject.max_length, stride=stride)
     if subject.task is not Task.FILL_MASK:
@@ -323,49 +320,24 @@ def require_drop(result: EvaluateResult, largest: float | None) -> None:
 def _open(options: EvaluateOptions) -> Iterator[_Subject]:
     source = Path(options.source)
     if archive.is_bundle(source):
-        if options.model is None:
-            options.refuse(source)
         with archive.opened(source) as opened, ExitStack() as sessions:
             yield _bundle_subject(opened, options, sessions)
     else:
-        if options.model is not None:
-            raise UsageError("--model", "stands beside a bundle", found=str(source), fix="drop it")
-        if set(options.runtimes) - {"torch"} or set(options.precisions) - {"fp32"}:
-            raise UsageError(source, "is a checkpoint, which runs in torch fp32 alone", fix="export it to a bundle")
-        yield _checkpoint_subject(str(source), options.task, options, options.pooling)
+        chosen.require_torch_alone(options)
+        yield _checkpoint_subject(str(source), checkpoint.read(source, options), options.task, options.pooling)
 
 
 def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: ExitStack) -> _Subject:
     manifest = opened.manifest
-    if options.task not in (None, manifest.task):
-        raise UsageError("--task", "is not the bundle's", found=options.task, expected=manifest.task, fix="drop it")
-    if options.pooling is not None:
-        raise UsageError("--pooling", "is for a checkpoint; a bundle's files have theirs", fix="drop it")
-    chosen = [
-        artifact
-        for artifact in manifest.artifacts
-        if (not options.runtimes or artifact.runtime in options.runtimes)
-        and (not options.precisions or artifact.precision in options.precisions)
-    ]
-    pooled = manifest.postprocessing.pooling
-    if manifest.task is Task.FEATURE_EXTRACTION and pooled is None:
-        fix = "export again with --pooling mean, cls or max"
-        raise UsageError(opened.folder, "has no vector of a text to compare", fix=fix)
+    files = chosen.artifacts(options, opened)
     candidates: list[Candidate] = []
     if options.model is not None:
+        loaded = checkpoint.read(options.model, options)
+        chosen.require_same_model(loaded, opened, options.model)
+        pooled = manifest.postprocessing.pooling
         mode = None if pooled is None else pooled.mode
-        reference = _checkpoint_subject(options.model, manifest.task, options, mode)
-        other_labels = manifest.task.has_labels and reference.config.labels != manifest.labels
-        if reference.tokenizer.pieces != opened.tokenizer().pieces or other_labels:
-            what = "is not the model of this bundle: its vocabulary or its labels differ"
-            raise UnsupportedModelError(options.model, what, fix="give the checkpoint that was exported")
-        candidates += reference.candidates
-    elif "torch" in options.runtimes:
-        raise UsageError("--runtime torch", "needs the checkpoint: a bundle holds no weights for it", fix="add --model")
-    if not chosen and not candidates:
-        have = ", ".join(f"{a.runtime} {a.precision}" for a in manifest.artifacts)
-        raise UsageError(opened.folder, "has no such artifact", found=have, fix="ask for one that it has")
-    for artifact in chosen:
+        candidates += _checkpoint_subject(options.model, loaded, manifest.task, mode).candidates
+    for artifact in files:
         session = sessions.enter_context(Session(opened.folder, artifact, threads=options.threads))
         candidates.append(Candidate(artifact.path, artifact.runtime, artifact.precision, session.answer))
     length = min(artifact.max_length for artifact in manifest.artifacts)
@@ -373,18 +345,10 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: E
     return _Subject(manifest.task, config, opened.tokenizer(), length, tuple(candidates))
 
 
-def _checkpoint_subject(source: str, chosen: Task | None, how: ReadOptions, mode: PoolingMode | None) -> _Subject:
-    loaded = checkpoint.read(source, how)
-    task, pooling = chosen or loaded.task, None
-    if task is None:
-        raise UsageError(source, "has no task with labels", found="none", fix="pass --task")
-    if task is Task.FEATURE_EXTRACTION:
-        pooling = loaded.declared.pooling(mode)
-        if pooling is None:
-            fix = "pass --pooling mean, cls or max"
-            raise UsageError(source, "declares no pooling, so a text has no vector", fix=fix)
-    elif mode is not None:
-        raise UsageError("--pooling", f"has no meaning for {task}", fix="drop --pooling")
+def _checkpoint_subject(
+    source: str, loaded: checkpoint.Checkpoint, asked: Task | None, mode: PoolingMode | None
+) -> _Subject:
+    task, pooling = chosen.task_of(source, loaded, asked, mode)
     model, tokenizer = checkpoint.load_model(loaded, task, pooling=pooling).model, loaded.tokenizer()
     length = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
     candidate = Candidate(source, "torch", "fp32", torch_predict(model))

@@ -13,7 +13,7 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint import sentence
 from squeezebert_mobile.checkpoint.load import Checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.sentence import SentenceModel
@@ -27,7 +27,7 @@ from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.labels import numbered
 from squeezebert_mobile.training.metrics import null_threshold
-from squeezebert_mobile.training.options import LENGTH, REPORT_NAME, FinetuneOptions, is_finetuned, teachers
+from squeezebert_mobile.training.options import REPORT_NAME, FinetuneOptions, about_teacher, is_finetuned
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 
 
@@ -99,13 +99,12 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     features = _features(options, examples, config, tokenizer)
     eval_set = _eval_set(options, config, tokenizer)
     # 3. Train.
-    state_folder = options.output_dir.with_name(f"{options.output_dir.name}.training")
     trainer = Trainer(
         start.model,
         tokenizer,
         features,
         options,
-        state_folder,
+        options.state_folder,
         eval_set=eval_set,
         teacher=teacher,
     )
@@ -136,7 +135,7 @@ def _start(
     loaded = origin.checkpoint
     if loaded is None:
         texts = [text for example in examples for text in example.texts if text]
-        length = _length(options, head.max_position_embeddings)
+        length = options.row_length(head.max_position_embeddings)
         tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=length)
         config = replace(head, vocab_size=len(tokenizer), pad_token_id=0)
         pooling = _pooling(options, None)
@@ -149,16 +148,6 @@ def _start(
     pooling = _pooling(options, loaded)
     fitted = checkpoint.load_model(body, options.task, config=head, pooling=pooling, init_head=options.init_head)
     return _Start(fitted.model, tokenizer, fitted.initialised)
-
-
-def _length(options: FinetuneOptions, positions: int, tokens: int = LENGTH) -> int:
-    """The longest row: what was asked for, or what is usual as far as the model and its tokenizer have it."""
-    if options.max_length is None:
-        return min(LENGTH, positions, tokens)
-    if options.max_length > positions:
-        what, fix = "is more than the model has positions", f"pass --max-length {positions} or less"
-        raise UsageError("--max-length", what, found=options.max_length, expected=positions, fix=fix)
-    return options.max_length
 
 
 def _pooling(options: FinetuneOptions, loaded: Checkpoint | None) -> Pooling | None:
@@ -185,7 +174,7 @@ def _features(
     config: SqueezeBertConfig,
     tokenizer: SqueezeBertTokenizerFast,
 ) -> list[Feature]:
-    length = _length(options, config.max_position_embeddings, tokenizer.model_max_length)
+    length = options.row_length(config.max_position_embeddings, tokenizer.model_max_length)
     stride = window_stride(length) if options.stride is None else options.stride
     return encode(examples, tokenizer, max_length=length, stride=stride)
 
@@ -211,12 +200,9 @@ def _teacher(
     """The teacher's model. Raises UnsupportedModelError where its vocabulary or its labels are others."""
     if options.teacher is None:
         return None
-    try:
+    with about_teacher():
         loaded = checkpoint.read(options.teacher, options.reading_teacher())
         pieces = loaded.tokenizer().pieces
-    except SqueezeBertMobileError as error:
-        file, fix = teachers(error.file), teachers(error.fix)
-        raise type(error)(file, error.what, found=error.found, expected=error.expected, fix=fix) from None
     if pieces != tokenizer.pieces:
         fix = "take a teacher with the student's vocabulary, or give its logits in a soft_labels column"
         raise UnsupportedModelError(options.teacher, "has another vocabulary than the student", fix=fix)

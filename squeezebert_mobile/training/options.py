@@ -1,6 +1,8 @@
 """What fine-tuning and evaluation can be told; each option's default, help and bounds written once."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -8,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import SqueezeBertMobileError, UsageError
 from squeezebert_mobile.options import Columns, Exclusive, Listed, NullThreshold, Quiet, Threads
 from squeezebert_mobile.tasks import Backend, PoolingMode, Precision, Task
 
@@ -23,9 +25,24 @@ def teachers(text: str) -> str:
     return re.sub(r"(?<![\w-])--(?=(?:revision|tokenizer|state-key|strip-prefix)\b)", "--teacher-", text)
 
 
+@contextmanager
+def about_teacher() -> Iterator[None]:
+    """Turn errors of reading a checkpoint into those of reading the teacher."""
+    try:
+        yield
+    except SqueezeBertMobileError as error:
+        file, fix = teachers(error.file), teachers(error.fix)
+        raise type(error)(file, error.what, found=error.found, expected=error.expected, fix=fix) from None
+
+
 def is_finetuned(folder: Path) -> bool:
     """True for a folder that `finetune` wrote, which --force may replace."""
     return (folder / REPORT_NAME).is_file()
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """The states that a run which was cut off left in ``folder``, the last one last."""
+    return sorted(folder.glob("step-?????????"))
 
 
 Data = Annotated[
@@ -184,6 +201,32 @@ class FinetuneOptions(ReadOptions):
     resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False
     force: Annotated[bool, typer.Option("--force", help="replace a fine-tuned checkpoint at the target")] = False
     quiet: Quiet = False
+
+    @property
+    def state_folder(self) -> Path:
+        """Where a run that is cut off leaves its state."""
+        return self.output_dir.with_name(f"{self.output_dir.name}.training")
+
+    def require_resumable(self) -> None:
+        """Raise UsageError for an unfinished run that is in the way, and for none where one is to be gone on with."""
+        states = unfinished(self.state_folder)
+        if states and not (self.resume or self.force):
+            fix = "pass --resume to go on, or --force to start again"
+            raise UsageError(self.state_folder, "holds an unfinished run", fix=fix)
+        if self.resume and not states:
+            raise UsageError("--resume", f"finds no state in {self.state_folder}", fix="drop --resume")
+
+    def row_length(self, positions: int, tokens: int = LENGTH) -> int:
+        """The longest row: what was asked for, or what is usual as far as the model and its tokenizer have it.
+
+        Raises UsageError for more than the model has.
+        """
+        if self.max_length is None:
+            return min(LENGTH, positions, tokens)
+        if self.max_length > positions:
+            what, fix = "is more than the model has positions", f"pass --max-length {positions} or less"
+            raise UsageError("--max-length", what, found=self.max_length, expected=positions, fix=fix)
+        return self.max_length
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -36,7 +36,7 @@ from squeezebert_mobile.training.evaluate import observations, torch_predict
 from squeezebert_mobile.training.features import Collated, Feature, collate, drop_words, hide_tokens
 from squeezebert_mobile.training.losses import Objective
 from squeezebert_mobile.training.metrics import metrics
-from squeezebert_mobile.training.options import FinetuneOptions
+from squeezebert_mobile.training.options import FinetuneOptions, unfinished
 
 # Batches are sorted by length within this many batches of shuffled rows: little padding, and still a random order.
 _POOL = 64
@@ -382,25 +382,18 @@ class Trainer:
         if self.is_main:
             (partial / _RUN_FILE).write_bytes(dump_json({"fingerprint": self._fingerprint()}))
             partial.rename(target)
-            for old in self._states():
+            for old in unfinished(self._folder):
                 if old != target:
                     shutil.rmtree(old)
         self._accelerator.wait_for_everyone()
 
-    def _states(self) -> list[Path]:
-        return sorted(self._folder.glob("step-?????????"))
-
     def _restore(self) -> None:
-        states = self._states()
+        self._options.require_resumable()
         if not self._options.resume:
-            if states and not self._options.force:
-                fix = "pass --resume to go on, or --force to start again"
-                raise UsageError(self._folder, "holds an unfinished run", fix=fix)
             self.forget()
             self._accelerator.wait_for_everyone()
             return
-        if not states:
-            raise UsageError("--resume", f"finds no state in {self._folder}", fix="drop --resume")
+        states = unfinished(self._folder)
         saved = read_json(states[-1] / _RUN_FILE)
         if saved.get("fingerprint") != self._fingerprint():
             what = "was made with other options, data or number of processes"

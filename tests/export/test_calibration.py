@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezebert_mobile.errors import InputFileError, UsageError
-from squeezebert_mobile.export.calibration import draw, encode
 from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.texts import draw, encode
 from squeezebert_mobile.tasks import Task
 
 LINES = [f"text number {number}" for number in range(100)]

@@ -164,7 +164,7 @@ def test_a_drop_that_is_too_large_is_refused(labelled: Path) -> None:
 
 def test_units_are_ranked_by_what_they_do_to_the_outputs(texts: Path) -> None:
     model = tiny.model(Task.TEXT_CLASSIFICATION, SMALL)
-    from squeezebert_mobile.export.calibration import draw, encode
+    from squeezebert_mobile.export.texts import draw, encode
 
     batches = encode(tiny.tokenizer(SMALL), draw(texts, model.task, rows=4, seed=0), model.task, 64)
     seen: list[str] = []

@@ -2,8 +2,6 @@
 
 import importlib.metadata
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -67,27 +65,3 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         match=r"no-such-package: is not installed; fix: make install .*, or pip install 'no-such-package>=1'$",
     ):
         extras.require("finetune")
-
-
-def test_cheap_mistakes_are_found_before_torch_is_imported(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
-    train = ("finetune", "--task", "text-classification", "-m", "x", "--data")
-    for arguments in (
-        (*train, data, "-o", tmp_path / "there"),
-        (*train, data, "-o", tmp_path / "there", "--force"),
-        (*train, "/nowhere.tsv", "-o", tmp_path / "new"),
-        (*train, data, "-o", tmp_path / "new", "--column", "text=words"),
-        (*train, data, "-o", "/proc/nowhere/new"),
-        ("evaluate", "x", "--data", "/nowhere.tsv"),
-        ("export", "-o", tmp_path / "there"),
-        ("export", "-o", tmp_path / "new", "--precision", "int8-static", "--calibration", "/nowhere.txt"),
-    ):
-        program = (
-            "import sys; from squeezebert_mobile.cli import app\n"
-            "try: app(sys.argv[1:], standalone_mode=False)\n"
-            "except Exception as error: print(error, *sorted({'torch', 'accelerate'} & set(sys.modules)))"
-        )
-        done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True)
-        assert "; fix: " in done.stdout, done.stderr
-        assert not done.stdout.rstrip().endswith("torch"), arguments
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.tsv", "there"]
