@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from squeezebert_mobile import extras
 from squeezebert_mobile.atomic import staged_file
 from squeezebert_mobile.benchmarks.environment import versions
+from squeezebert_mobile.console import quiet
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _cached(model: PeerModel, form: str, suffix: str, make: Callable[[Path], Non
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     path = cache_folder() / "peers" / f"{model.peer}-{form}-{key}{suffix}".replace(" ", "-").replace(",", "").lower()
     if not path.is_file():
-        with staged_file(path) as partial:
+        with staged_file(path) as partial, quiet():
             make(partial)
     return path
 

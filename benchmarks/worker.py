@@ -17,7 +17,7 @@ from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.child import Answer, Arrays, serve
-from squeezebert_mobile.run.engines import ExecuTorchEngine, OnnxEngine, load_engine
+from squeezebert_mobile.run.engines import ExecuTorchEngine, OnnxEngine, import_executorch, load_engine
 from squeezebert_mobile.run.predict import Predictor, Run, Sample
 from squeezebert_mobile.tasks import Pooling
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -134,7 +134,7 @@ def _import_runtime(candidate: Candidate, threads: int) -> None:
 
     torch.set_num_threads(threads)
     if candidate.runtime == "executorch":
-        from executorch.extension.pybindings import _portable_lib  # noqa: F401
+        import_executorch()
     else:
         from squeezebert_mobile import model  # noqa: F401
     if isinstance(candidate.source, PeerModel):

@@ -1,9 +1,6 @@
 """What the mobile forms of both runtimes are made of; a form adds its layout, its linear maps and its attention."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import torch
@@ -216,16 +213,3 @@ class FeatureHead(nn.Module):
             vectors = rows.pool(x, self._pooling.mode)
             outputs.append(normalized(vectors) if self._pooling.normalize else vectors)
         return tuple(outputs)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what the exporters say about their own internals off the user's screen."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

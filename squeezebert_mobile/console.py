@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import logging
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,10 +44,24 @@ class Screen:
             yield lambda description: advance(1, description)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what libraries say about their own internals off the user's screen, imports of them included."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def run(command: Callable[..., None]) -> None:
     """Run a tool of one command by its signature; an error of ours ends the process with its line and its exit code."""
     try:
-        typer.run(command)
+        with quiet():
+            typer.run(command)
     except SqueezeBertMobileError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

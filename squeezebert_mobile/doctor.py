@@ -9,13 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from squeezebert_mobile import extras
-from squeezebert_mobile.run import huge_pages
+from squeezebert_mobile.console import quiet
+from squeezebert_mobile.run import engines, huge_pages
 
 # Distribution, the module that proves it, what it is for, and the extra that installs it: None for what exports need.
 _PACKAGES = (
@@ -23,7 +23,7 @@ _PACKAGES = (
     ("onnx", "onnx", "ONNX export", None),
     ("onnxscript", "onnxscript", "ONNX export", None),
     ("onnxruntime", "onnxruntime", "running ONNX", None),
-    ("executorch", "executorch.extension.pybindings._portable_lib", "running .pte", None),
+    ("executorch", "executorch", "running .pte", None),
     ("torchao", "torchao", "ExecuTorch export", None),
     ("tokenizers", "tokenizers", "tokenizing", None),
     ("safetensors", "safetensors", "reading checkpoints", None),
@@ -103,9 +103,11 @@ def _package(name: str, module: str, purpose: str, extra: str | None) -> Check:
         return Check(name, False, needed, None, f"for {purpose}: {extras.install(name)}")
     try:
         # What packages of others print and warn at import is no finding of ours.
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            importlib.import_module(module)
+        with quiet(), contextlib.redirect_stderr(io.StringIO()):
+            if name == "executorch":
+                engines.import_executorch()
+            else:
+                importlib.import_module(module)
     except Exception as error:  # noqa: BLE001 - a half-installed package can raise anything at import
         advice = f"does not import ({str(error)[:80]}): pip install --force-reinstall {name}"
         return Check(name, False, needed, version, advice)

@@ -19,6 +19,7 @@ from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.export import subject, texts
 from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.xnnpack.release import require_release
 from squeezebert_mobile.tables.columns import find_columns, has_targets, require_scores
 from squeezebert_mobile.tables.files import DATA_SUFFIXES, TABLE_SUFFIXES, Table, read_table
 from squeezebert_mobile.tasks import Task
@@ -37,6 +38,8 @@ _ROWS = 50
 
 def export(options: ExportOptions) -> None:
     """Raise for a target, an option, a file or a checkpoint that `pipeline.export` would refuse."""
+    if "executorch" in options.runtimes:
+        require_release()
     atomic.require_replaceable(options.output_dir, may_replace=bundles.is_bundle, force=options.force)
     if options.archive is not None:
         archive.require_free(options.archive, force=options.force)

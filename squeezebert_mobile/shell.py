@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
-from squeezebert_mobile.console import Screen
+from squeezebert_mobile.console import Screen, quiet
 from squeezebert_mobile.errors import SqueezeBertMobileError, one_line
 from squeezebert_mobile.options import Options, Quiet
 
@@ -123,7 +123,8 @@ def main() -> None:
     """Run the command; every failure is an error with its fix on stderr, and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = app(sys.argv[1:] or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+        with quiet():
+            code = app(sys.argv[1:] or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except SqueezeBertMobileError as error:
         code = _fail(str(error), error.exit_code, error)
     except typer.TyperException as error:

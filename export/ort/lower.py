@@ -7,13 +7,13 @@ import onnx_ir as ir
 import torch
 
 from squeezebert_mobile.bundle.manifest import TensorSpec
+from squeezebert_mobile.console import quiet
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.inventory import Lowered, summarize
 from squeezebert_mobile.export.ort import passes as onnx_passes
 from squeezebert_mobile.export.ort.form import OrtModel
 from squeezebert_mobile.export.ort.ops import TRANSLATIONS
 from squeezebert_mobile.export.ort.quantize import approximate_units, float_parts, quantize
-from squeezebert_mobile.export.parts import quiet
 from squeezebert_mobile.export.quantization import Scheme, Static
 from squeezebert_mobile.export.signature import checked_length, signature
 from squeezebert_mobile.export.weights import fallback_notes

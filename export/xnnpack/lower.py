@@ -11,8 +11,8 @@ from torch import nn
 
 from squeezebert_mobile.bundle.manifest import Note
 from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.console import quiet
 from squeezebert_mobile.export.inventory import Lowered, Part, summarize
-from squeezebert_mobile.export.parts import quiet
 from squeezebert_mobile.export.quantization import Dynamic, Half, Scheme, Static
 from squeezebert_mobile.export.signature import checked_length
 from squeezebert_mobile.export.weights import fallback_notes
@@ -23,8 +23,8 @@ from squeezebert_mobile.export.xnnpack.patches import (
     grouped_convolutions,
     integer_products,
     needed_passes,
-    require_release,
 )
+from squeezebert_mobile.export.xnnpack.release import require_release
 from squeezebert_mobile.model import PreTrained
 
 # Smaller repeats are not worth the search; the tables in question have megabytes.

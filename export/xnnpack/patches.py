@@ -1,9 +1,9 @@
 """What XNNPACK can do and ExecuTorch's partitioner does not know, taught to it for the length of one lowering.
 
-These are private parts of ExecuTorch, so they are touched only in the release that this was tried with.
+These are private parts of ExecuTorch, so they are touched only in the releases that this was tried with
+(`release.require_release`).
 """
 
-import importlib.metadata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,8 +15,6 @@ from executorch.backends.xnnpack.partition.config.generic_node_configs import Ge
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNConv2d, XNNGraph, XNode
 from torch.export import ExportedProgram
-
-from squeezebert_mobile.errors import EnvironmentFault
 
 
 class GroupedConvConfig(GenericNodePartitionerConfig):  # type: ignore[misc]  # ExecuTorch has no types
@@ -64,29 +62,13 @@ class GroupedConvVisitor(NodeVisitor):  # type: ignore[misc]
         xnn_graph.xnodes.append(XNode(xnode_union=convolution, debug_handle=debug_handle))
 
 
-RELEASE = "1.4"
-
 # XNNPACK reads a slice size of 0 as "to the end of this axis", whatever its length is in this call.
 _TO_THE_END = 0
-
-
-def require_release() -> None:
-    """Raise EnvironmentFault where ExecuTorch is missing or not of the release whose private parts are known here."""
-    fix = f"pip install 'executorch=={RELEASE}.*'"
-    try:
-        found = importlib.metadata.version("executorch")
-    except importlib.metadata.PackageNotFoundError:
-        raise EnvironmentFault("executorch", "is not installed", expected=f"{RELEASE}.*", fix=fix) from None
-    if found.split(".")[:2] != RELEASE.split("."):
-        raise EnvironmentFault(
-            "executorch", "is not the release that this can lower with", found=found, expected=f"{RELEASE}.*", fix=fix
-        )
 
 
 @contextmanager
 def needed_passes() -> Iterator[None]:
     """Skip the delegate's passes for what the mobile form has not (images, SDPA); they take most of the time."""
-    require_release()
     from executorch.backends.xnnpack import _passes, xnnpack_preprocess
 
     needed = [
@@ -109,7 +91,6 @@ def needed_passes() -> Iterator[None]:
 @contextmanager
 def integer_products() -> Iterator[None]:
     """Let batched products of int8 tensors into the delegate; the second one must have no zero point."""
-    require_release()
     from executorch.backends.xnnpack.partition.config.generic_node_configs import BMMConfig
     from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
 
@@ -123,7 +104,6 @@ def integer_products() -> Iterator[None]:
 @contextmanager
 def grouped_convolutions() -> Iterator[list[Any]]:
     """Let the grouped convolution into the delegate; gives what the partitioner has to be made of."""
-    require_release()
     from executorch.backends.xnnpack.operators import node_visitor
     from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 
@@ -134,7 +114,6 @@ def grouped_convolutions() -> Iterator[list[Any]]:
 @contextmanager
 def dynamic_slices() -> Iterator[None]:
     """Let slices of tensors with a free axis into the delegate; the free axis itself may be cut from its start only."""
-    require_release()
     from executorch.backends.xnnpack.operators import op_slice_copy
     from executorch.backends.xnnpack.partition.config.generic_node_configs import SliceCopyConfig
 

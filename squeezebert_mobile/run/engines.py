@@ -60,7 +60,7 @@ class ExecuTorchEngine:
     """ExecuTorch with XNNPACK: one unpadded row (or choice) a call, so a batch is a loop."""
 
     def __init__(self, model: bytes, threads: int, outputs: Sequence[TensorSpec]) -> None:
-        runtime = _require("executorch", "executorch.extension.pybindings._portable_lib")
+        runtime = import_executorch()
         runtime._unsafe_reset_threadpool(threads)
         # The module reads from these bytes until it is gone, and does not hold them itself.
         self._model = model
@@ -112,12 +112,21 @@ def load_engine(runtime: Runtime, model: bytes, threads: int, outputs: Sequence[
             return ExecuTorchEngine(model, threads, outputs)
 
 
-def _require(package: str, module: str) -> Any:
-    """A runtime's module. Raises EnvironmentFault where its package is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise EnvironmentFault(package, "is not installed", fix=extras.install(package)) from None
+def import_executorch() -> Any:
+    """ExecuTorch's bare runtime; its public module brings the whole exporter. Raises EnvironmentFault without it."""
+    return _require("executorch", *(f"executorch.extension.pybindings.{name}" for name in ("_C", "_portable_lib")))
+
+
+def _require(package: str, *names: str) -> Any:
+    """A runtime's module, by the first of its names that is there. Raises EnvironmentFault without it."""
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+        except ImportError as error:
+            raise EnvironmentFault(package, f"does not import: {error}", fix="run squeezebert-mobile doctor") from None
+    raise EnvironmentFault(package, "is not installed", fix=extras.install(package))
 
 
 def open_artifact(path: Path, artifact: Artifact, threads: int) -> Engine:
@@ -205,10 +214,8 @@ def _refuse_external_data(model: bytes, path: Path) -> None:
 
 def _refuse_foreign_backends(model: bytes, path: Path) -> None:
     """Raise UnsupportedModelError for a .pte with parts for another backend; the runtime gives but a number for it."""
-    from executorch.extension.pybindings import _portable_lib
-
     named = {name.decode() for name in re.findall(rb"[A-Z][A-Za-z]+Backend(?=\0)", model)}
-    present = sorted(_portable_lib._get_registered_backend_names())
+    present = sorted(import_executorch()._get_registered_backend_names())
     if missing := sorted(named - set(present)):
         what, fix = f"needs {missing[0]}", "install an executorch that has it, or export for XNNPACK"
         raise UnsupportedModelError(path, what, found=", ".join(present), fix=fix)

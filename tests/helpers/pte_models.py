@@ -4,6 +4,7 @@ import torch
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.model import PreTrained, model_class
+from squeezebert_mobile.run.engines import import_executorch
 from squeezebert_mobile.tasks import Task
 
 VOCAB, LENGTH = 211, 40
@@ -43,8 +44,7 @@ class Program:
     """A loaded .pte with its bytes, which the runtime reads from and does not hold itself."""
 
     def __init__(self, data: bytes) -> None:
-        from executorch.extension.pybindings import _portable_lib as portable
-
+        portable = import_executorch()
         portable._unsafe_reset_threadpool(1)
         self._data = data
         self._module = portable._load_for_executorch_from_buffer(data)

@@ -163,11 +163,22 @@ def test_the_childs_error_arrives_with_all_that_it_says(tmp_path: Path) -> None:
 
 
 def test_row_50_a_missing_runtime_is_named_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind, module in (("onnx", "onnxruntime"), ("executorch", "executorch.extension.pybindings._portable_lib")):
-        monkeypatch.setitem(sys.modules, module, None)
+    extension = "executorch.extension.pybindings"
+    for kind, modules in (("onnx", ["onnxruntime"]), ("executorch", [f"{extension}._C", f"{extension}._portable_lib"])):
+        for module in modules:
+            monkeypatch.setitem(sys.modules, module, None)
         made = artifact(tmp_path, b"", kind)
         with pytest.raises(EnvironmentFault, match=f"pip install '?{kind}"):
             engines.open_artifact(tmp_path / made.path, made, 1)
+
+
+def test_a_runtime_that_is_there_and_does_not_import_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('libonnxruntime.so: undefined symbol')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    made = artifact(tmp_path, b"", "onnx")
+    with pytest.raises(EnvironmentFault, match=r"does not import: libonnxruntime\.so: undefined symbol"):
+        engines.open_artifact(tmp_path / made.path, made, 1)
 
 
 # Its end of the socket pair is the fourth argument: python -P -m MODULE DESCRIPTOR.

@@ -10,6 +10,7 @@ from squeezebert_mobile.config import ACTIVATIONS
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
 from squeezebert_mobile.export.quantization import Dynamic
 from squeezebert_mobile.export.xnnpack import patches as pte_xnnpack
+from squeezebert_mobile.export.xnnpack import release
 from squeezebert_mobile.export.xnnpack.form import XnnpackModel, convolve
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
 from squeezebert_mobile.tasks import Task
@@ -126,8 +127,8 @@ def test_a_length_that_the_model_has_not_is_refused(length):
 
 
 def test_another_executorch_is_refused(monkeypatch):
-    monkeypatch.setattr(pte_xnnpack.importlib.metadata, "version", lambda _name: "1.5.0")
-    with pytest.raises(EnvironmentFault, match=r"found 1\.5\.0, expected 1\.4"):
+    monkeypatch.setattr(release.importlib.metadata, "version", lambda _name: "1.6.0")
+    with pytest.raises(EnvironmentFault, match=r"found 1\.6\.0, expected 1\.4 to 1\.5"):
         lower_pte(make(Task.FILL_MASK))
 
 
