@@ -221,13 +221,13 @@ def rows(run: RuntimesRun) -> list[tuple[str, ...]]:
 
 
 def text(run: RuntimesRun) -> str:
-    """The answers as a table, and why there is none where there is none."""
+    """The answers as a table, with the day, and why there is none where there is none."""
     problems = {
         f"{_NAMES[answer.runtime]} {answer.version}, {answer.precision}: {answer.problem}"
         for answer in run.answers
         if answer.problem
     }
-    return "\n".join([*tables.lines(HEADS, rows(run)), "", *sorted(problems)])
+    return "\n".join([*tables.lines(HEADS, rows(run)), "", f"tried on {run.day}", *sorted(problems)])
 
 
 def read(path: Path) -> RuntimesRun:

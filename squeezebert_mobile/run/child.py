@@ -93,20 +93,21 @@ def serve(descriptor: int, handlers: Mapping[str, Handler]) -> None:
 class Child:
     """A process of a module that serves requests; use it as a context manager.
 
-    The memory of the process is to be in huge pages, and ``environment`` goes beside that of this process.
+    The memory of the process is to be in huge pages, and ``environment`` goes beside that of this process; ``python``
+    is another interpreter than this one.
     """
 
     # A load that takes longer than this on a working file has never been seen; a damaged one can spin for ever.
     timeout_seconds: ClassVar[float | None] = 600
 
-    def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, module: str, environment: Mapping[str, str] | None = None, python: Path | None = None) -> None:
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(self.timeout_seconds)
         self._stream = self._socket.makefile("rwb")
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                [python or sys.executable, "-P", "-m", module, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._printed,

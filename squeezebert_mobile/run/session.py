@@ -1,6 +1,7 @@
 """A session with one artifact of a bundle, loaded and run in a child process: `Session` here, `main` there."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,22 @@ from squeezebert_mobile.run.engines import Engine, open_artifact, refusals, requ
 
 
 class Session(Child):
-    """An artifact loaded in a child process; use it as a context manager.
+    """An artifact loaded in a child process, of another interpreter for ``python``; use it as a context manager.
 
     Raises IntegrityError where the file's digest is wrong, InputFileError where the runtime refuses it or dies on it,
     EnvironmentFault where the runtime is not installed.
     """
 
-    def __init__(self, root: Path, artifact: Artifact, *, threads: int = 1) -> None:
-        super().__init__(__name__)
+    def __init__(
+        self,
+        root: Path,
+        artifact: Artifact,
+        *,
+        threads: int = 1,
+        environment: Mapping[str, str] | None = None,
+        python: Path | None = None,
+    ) -> None:
+        super().__init__(__name__, environment, python)
         self._path = root / artifact.path
         spec = {"root": str(root.absolute()), "artifact": artifact.model_dump_json(), "threads": threads}
         try:
