@@ -36,14 +36,14 @@ def gather(options: PredictOptions) -> Samples:
         sample = Sample(options.text or "", options.text_pair, options.options)
         return lambda _: [sample]
     if is_table:
-        return lambda manifest: _rows(file, manifest.task, options.columns)
+        return lambda manifest: _rows(file, manifest, options.columns)
     lines = [line.rstrip("\r") for line in console.read_lines(file)]
     return lambda manifest: _lines(file, lines, manifest)
 
 
-def _rows(file: Path, task: Task, chosen: Sequence[tuple[str, str]]) -> Sequence[Sample]:
-    table = read_table(file, task)
-    columns = find_columns(table, task, chosen, with_targets=False)
+def _rows(file: Path, manifest: Manifest, chosen: Sequence[tuple[str, str]]) -> Sequence[Sample]:
+    table = read_table(file, manifest.task)
+    columns = find_columns(table, manifest.task, chosen, labels=manifest.labels, with_targets=False)
     return table.map(lambda row: _sample(row, columns))
 
 
@@ -54,7 +54,7 @@ def _sample(row: Row, columns: Columns) -> Sample:
         case Task.QUESTION_ANSWERING:
             return Sample(columns.text(row, "question"), columns.text(row, "context"))
         case Task.MULTIPLE_CHOICE:
-            return Sample(columns.text(row, "text"), options=tuple(choices_of(row, columns)))
+            return Sample(columns.text(row, "text"), options=choices_of(row, columns).continued)
         case _:
             return Sample(columns.text(row, "text"), columns.text_pair(row))
 

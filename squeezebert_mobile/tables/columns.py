@@ -1,24 +1,41 @@
 """Which columns play which role for a task."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from squeezebert_mobile.errors import InputFileError, UsageError
-from squeezebert_mobile.tables.cells import CellError, as_words, literal
+from squeezebert_mobile.tables.cells import CellError, as_words, literal, shown
 from squeezebert_mobile.tables.files import Row, Table
 from squeezebert_mobile.tasks import Task
 
-# Per task, each role with the column names that are looked for unless the user names one: Hugging Face's task guides,
-# GLUE, SQuAD, CoNLL and SWAG.
+# Two texts of a row, by the names of public data sets: GLUE, SNLI, BoolQ, WikiQA, MS MARCO, sentence-transformers.
+_PAIRS = (
+    ("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"), ("text1", "text2"),
+    ("text_a", "text_b"), ("sentence_A", "sentence_B"), ("anchor", "positive"), ("query", "positive"),
+    ("question", "sentence"), ("question", "passage"), ("question", "context"), ("question", "answer"),
+    ("query", "passage"), ("query", "document"), ("query", "answer"),
+)  # fmt: skip
+# What the choices continue, and the half sentence or the question before each: SWAG, HellaSwag, RACE, COPA, LogiQA.
+_LEADS = (
+    ("sent1", "sent2"), ("ctx_a", "ctx_b"), ("article", "question"), ("passage", "question"), ("context", "question"),
+    ("premise", "question"), ("context", "query"),
+)  # fmt: skip
+_SHAPES = {
+    Task.FEATURE_EXTRACTION: _PAIRS,
+    Task.TEXT_CLASSIFICATION: _PAIRS,
+    Task.MULTIPLE_CHOICE: _LEADS,
+}
+# Per task, each role with the column names that are looked for unless the user names one or two texts have a shape:
+# Hugging Face's task guides, GLUE, SQuAD, CoNLL and SWAG.
 _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
     Task.FEATURE_EXTRACTION: {
         "text": ("text", "sentence", "sentence1", "anchor", "query", "question"),
         "text_pair": ("text_pair", "sentence2", "positive", "answer"),
-        "score": ("score", "similarity_score", "label"),
+        "score": ("score", "similarity_score", "similarity", "relatedness_score", "label"),
     },
     Task.TEXT_CLASSIFICATION: {
-        "text": ("text", "sentence", "sentence1", "question1", "premise", "question"),
+        "text": ("text", "sentence", "sentence1", "question1", "premise", "question", "query"),
         "text_pair": ("text_pair", "sentence2", "question2", "hypothesis"),
         "label": ("label", "labels"),
         "soft_labels": ("soft_labels",),
@@ -34,10 +51,21 @@ _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
     },
     Task.FILL_MASK: {"text": ("text", "sentence")},
     Task.MULTIPLE_CHOICE: {
-        "text": ("text", "sent1", "prompt", "context"),
+        "text": (
+            "text",
+            "sent1",
+            "prompt",
+            "ctx",
+            "context",
+            "question",
+            "question_stem",
+            "premise",
+            "goal",
+            "sentence",
+        ),
         "text_pair": ("text_pair", "sent2"),
-        "choices": ("choices", "endings"),
-        "label": ("label", "answer"),
+        "choices": ("choices", "endings", "options", "answers", "candidates"),
+        "label": ("label", "answer", "answerKey", "answer_key", "correct_option"),
     },
 }
 _OPTIONAL = {"text_pair", "score", "soft_labels", "answers", "answer_text", "answer_start", "is_impossible"}
@@ -45,7 +73,8 @@ _OPTIONAL = {"text_pair", "score", "soft_labels", "answers", "answer_text", "ans
 _TARGETS = {"label", "score", "soft_labels", "tags", "answers", "answer_text", "answer_start", "is_impossible"}
 # Roles that several columns may share: one a choice, or one of 0 and 1 a label.
 _SHARED = {"choices", "label"}
-_NUMBERED_CHOICES = ("ending", "choice", "option")
+# Columns of a choice each: ending0, choice_1, optionA, sol1; the letters alone in capitals.
+_CHOICE = re.compile(r"((?i:ending|choice|option|answer|candidate|sol|op))[ _-]?([0-9]|[A-Ha-h])|()([A-H])")
 
 
 @dataclass(frozen=True)
@@ -76,15 +105,51 @@ class Columns:
         return self.text(row, "text_pair") if self.get(row, "text_pair") not in (None, "") else None
 
 
-def choices_of(row: Row, columns: Columns) -> list[str]:
+@dataclass(frozen=True)
+class Choices:
+    """What a row offers: the texts, what an answer calls them, empty where nothing does, and the words before each."""
+
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    lead: str | None
+
+    @property
+    def continued(self) -> tuple[str, ...]:
+        """The texts with the words before them."""
+        return self.texts if self.lead is None else tuple(f"{self.lead} {text}" for text in self.texts)
+
+
+def choices_of(row: Row, columns: Columns) -> Choices:
     """The texts to choose from. Raises CellError where there are not two or more."""
     cell = columns.get(row, "choices")
-    choices = as_words(literal(cell.strip()) if isinstance(cell, str) else cell)
-    if len(choices) < 2:
-        raise CellError(f"has {len(choices)} choices, which are too few to choose from")
-    lead = columns.text_pair(row)
-    # SWAG: every ending continues the same half sentence.
-    return choices if lead is None else [f"{lead} {choice}" for choice in choices]
+    match literal(cell.strip()) if isinstance(cell, str) else cell:
+        # ARC and CommonsenseQA, as `datasets` has them and as they were published.
+        case {"text": texts, "label": names}:
+            pass
+        case [{"text": _, "label": _}, *_] as choices:
+            texts, names = ([_entry(choice, key) for choice in choices] for key in ("text", "label"))
+        case found:
+            texts, names = found, _names(columns)
+    texts, names = tuple(as_words(texts)), tuple(as_words(names))
+    if len(texts) < 2:
+        raise CellError(f"has {len(texts)} choices, which are too few to choose from")
+    if names and len(names) != len(texts):
+        raise CellError(f"has {len(texts)} choices and {len(names)} names of them")
+    return Choices(texts, names, columns.text_pair(row))
+
+
+def _entry(choice: object, key: str) -> object:
+    if not isinstance(choice, Mapping):
+        raise CellError(f"has the choice {shown(choice)}, which has no {key}")
+    return choice.get(key)
+
+
+def _names(columns: Columns) -> list[str]:
+    """What an answer calls choices in columns of their own: option1 is 1 for an answer; a label counts from 0."""
+    found = [_CHOICE.fullmatch(name) for name in columns.names["choices"]]
+    if columns.names.get("label") in (None, ("label",)) or None in found:
+        return []
+    return [match[2] or match[4] for match in found if match]
 
 
 def find_columns(
@@ -111,9 +176,14 @@ def find_columns(
         roles = _ROLES[Task.FILL_MASK]  # a text is tagged as its words are
     for role in wanted.keys() - roles.keys():
         raise UsageError("--column", f"{task} has no {role} here", expected=", ".join(roles), fix=f"drop {role}=")
+    taken = {name for names in wanted.values() for name in names}
+    shape = {} if {"text", "text_pair"} & {*wanted, *table.columns} else _shape(table, task, taken, labels)
     found: dict[str, tuple[str, ...]] = {}
     for role, usual in roles.items():
-        present = _chosen(table, role, wanted[role]) if role in wanted else _usual(table, role, usual, labels)
+        if role in wanted:
+            present = _chosen(table, role, wanted[role])
+        else:
+            present = shape.get(role) or _usual(table, role, usual, labels)
         compares = with_targets and task is Task.FEATURE_EXTRACTION and role == "text_pair"
         if present:
             found[role] = present
@@ -142,6 +212,15 @@ def _chosen(table: Table, role: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _shape(table: Table, task: Task, taken: set[str], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The columns of two texts that belong together; one of labels is no text."""
+    for first, second in _SHAPES.get(task, ()):
+        free = {first, second} <= set(table.columns) - taken
+        if free and not all(str(row.get(second)).strip() in labels for row in table.rows):
+            return {"text": (first,), "text_pair": (second,)}
+    return {}
+
+
 def _usual(table: Table, role: str, usual: tuple[str, ...], labels: Sequence[str]) -> tuple[str, ...]:
     present = tuple(name for name in usual if name in table.columns)[:1]
     if not present and role == "choices":
@@ -152,13 +231,17 @@ def _usual(table: Table, role: str, usual: tuple[str, ...], labels: Sequence[str
 
 
 def _numbered(table: Table) -> tuple[str, ...]:
-    """ending0, ending1 and so on, as SWAG has them."""
-    for stem in _NUMBERED_CHOICES:
-        for first in (0, 1):
-            names = (f"{stem}{number}" for number in range(first, len(table.columns) + 1))
-            found = tuple(takewhile(lambda name: name in table.columns, names))
-            if len(found) > 1:
-                return found
+    """ending0, ending1 and so on, as SWAG has them, or A, B and so on."""
+    series: dict[str, dict[int, str]] = {}
+    for name in table.columns:
+        if match := _CHOICE.fullmatch(name):
+            sign = match[2] or match[4]
+            place = int(sign) if sign.isdigit() else ord(sign.upper()) - ord("A")
+            series.setdefault((match[1] or "").lower(), {})[place] = name
+    for found in series.values():
+        places = sorted(found)
+        if len(places) > 1 and places[0] in (0, 1) and places[-1] - places[0] == len(places) - 1:
+            return tuple(found[place] for place in places)
     return ()
 
 

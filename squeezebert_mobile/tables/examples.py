@@ -34,6 +34,11 @@ EXAMPLE_ROWS = (
         '{"sent1": "She opens it.", "sent2": "Then she", "ending0": "sings.", "ending1": "is a door.", "label": 0}',
     ),
     ExampleRow(
+        Task.MULTIPLE_CHOICE,
+        "[article] question options answer",
+        '{"article": "Ada built it.", "question": "Who did?", "options": ["Ada did.", "Lee did."], "answer": "A"}',
+    ),
+    ExampleRow(
         Task.FEATURE_EXTRACTION,
         "text text_pair [score]",
         '{"text": "a fine film", "text_pair": "a good movie", "score": 0.9}',

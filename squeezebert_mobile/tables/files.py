@@ -221,6 +221,8 @@ def _rows(path: Path, place: str, value: Any) -> Iterator[Row]:
         case dict() if value and all(isinstance(column, dict) for column in value.values()):
             keys = dict.fromkeys(key for column in value.values() for key in column)
             yield from ({name: column.get(key) for name, column in value.items()} for key in keys)
+        case {"question": {"stem": str() as stem, "choices": list() as choices}}:  # ARC and CommonsenseQA
+            yield {**value, "question": stem, "choices": choices}
         case dict():
             yield value
         case _:

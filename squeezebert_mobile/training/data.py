@@ -1,15 +1,16 @@
 """Labelled rows as typed examples of a task."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, UsageError
 from squeezebert_mobile.tables.cells import CellError, as_list, as_words, is_bracketed, literal, number, shown
-from squeezebert_mobile.tables.columns import Columns, choices_of
+from squeezebert_mobile.tables.columns import Choices, Columns, choices_of
 from squeezebert_mobile.tables.files import Row, Table
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.training.labels import Labels, are_vectors, is_binary, numbered, value_of
+from squeezebert_mobile.training.labels import Labels, are_vectors, is_binary, value_of
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _values(cell: object, count: int) -> tuple[float, ...]:
 
 
 def _one(cell: object, labels: Labels) -> int:
-    if isinstance(cell, list):
+    if isinstance(cell, list) or len(labels.parted(cell) or ()) > 1:
         raise CellError(f"has the list {shown(cell)} where one label belongs; several are a multi-label problem")
     return labels.id(cell)
 
@@ -248,6 +249,24 @@ def _pair_example(row: Row, columns: Columns) -> PairExample:
 
 
 def _choice_example(row: Row, columns: Columns) -> ChoiceExample:
-    choices = tuple(choices_of(row, columns))
-    target = Labels(numbered(len(choices))).id(columns.get(row, "label"))
-    return ChoiceExample(columns.text(row, "text"), choices, target)
+    choices = choices_of(row, columns)
+    return ChoiceExample(columns.text(row, "text"), choices.continued, _right(columns.get(row, "label"), choices))
+
+
+def _right(cell: object, choices: Choices) -> int:
+    """The place of the right choice: by its own name, as a number from 0, by its letter, or by its text."""
+    written = str(cell).strip()
+    if written in choices.names:
+        return choices.names.index(written)
+    if not isinstance(value := value_of(cell), str):
+        if value is None or value not in range(len(choices.texts)):
+            raise CellError(f"has the answer {shown(cell)}, where a place from 0 to {len(choices.texts) - 1} belongs")
+        return int(value)
+    letter = re.fullmatch(r"\(?([A-Za-z])[.)]?", written)
+    at = ord(letter[1].upper()) - ord("A") if letter else -1
+    found = {at} & set(range(len(choices.texts))) if not choices.names else set()
+    found |= {place for place, text in enumerate(choices.texts) if text.strip() == written}
+    if len(found) != 1:
+        what = "is more than one of the choices" if found else "is none of the choices, nor a place among them"
+        raise CellError(f"has the answer {shown(cell)}, which {what}")
+    return found.pop()

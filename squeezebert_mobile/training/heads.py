@@ -26,7 +26,7 @@ def new_head(options: FinetuneOptions, table: Table, columns: Columns, config: S
     problem: str | None = options.problem_type or (config.problem_type if options.from_scratch else None)
     if problem == "regression":
         return replace(config, id2label=dict(enumerate(options.labels or ("value",))), problem_type=problem)
-    seen = labels_of(table, columns, several=problem == _MULTI_LABEL)
+    seen = labels_of(table, columns, several=problem == _MULTI_LABEL, known=options.labels)
     is_text = options.task is Task.TEXT_CLASSIFICATION
     if problem is None and is_text and seen.several:
         problem = _MULTI_LABEL
@@ -77,7 +77,7 @@ def _require_known(table: Table, columns: Columns, labels: tuple[str, ...], *, s
 
     Numbers say little: 0 and 1 of one task are not the first two of another's three.
     """
-    seen, own = labels_of(table, columns, several=several), Labels(labels)
+    seen, own = labels_of(table, columns, several=several, known=labels if several else ()), Labels(labels)
     if seen.written and None not in map(own.named, seen.written):
         return
     expected, nameless = ", ".join(labels), labels == numbered(len(labels))

@@ -1,7 +1,8 @@
 """What a cell means as a label: found by name whatever its type, so that every format of a file says the same.
 
 A cell means, in this order: the label that is called as it is written; the label whose name is the same number or truth
-value (1, 1.0, "1"; true, "True"); and, where no name is a number, the label with that id.
+value (1, 1.0, "1"; true, "True"); and, where no name is a number, the label with that id. A text of several is cut
+at the one sign that leaves known labels; where none are known yet, at the only sign that the column has.
 """
 
 import math
@@ -18,6 +19,10 @@ from squeezebert_mobile.tasks import Task
 # As JSON writes one: 01 and +1 are names.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TRUTH = {"true": True, "false": False}
+# What stands between labels. The second ones are common in names, too: they part labels that are known.
+_SIGNS = (",", ";", "|")
+_SIGNS_OF_KNOWN = (*_SIGNS, "/", "+", "&", "\t", "\n")
+_BRACKETS = re.compile(r"""[][{}"']""")
 
 Value = bool | float | str
 
@@ -61,14 +66,17 @@ class Labels:
         """The id of the label that a cell means. Raises CellError where it means none."""
         if type(cell) is int and 0 <= cell < len(self._declared):
             return self._declared[cell]
-        named = self.named(cell)
-        if named is not None:
-            return named
-        value = value_of(cell)
-        if self.has_ids and isinstance(value, (bool, float)) and value in range(len(self.names)):
-            return int(value)
+        found = self._found(cell)
+        if found is not None:
+            return found
         listed = ", ".join(self.names[:8]) + (", ..." if len(self.names) > 8 else "")
         raise CellError(f"has the label {shown(cell)}, which is not one of {listed}")
+
+    def _found(self, cell: object) -> int | None:
+        """The id of the label that a cell names or, where names are no numbers, counts to."""
+        named, value = self.named(cell), value_of(cell)
+        is_id = self.has_ids and isinstance(value, (bool, float)) and value in range(len(self.names))
+        return int(value) if named is None and is_id and isinstance(value, (bool, float)) else named
 
     def named(self, cell: object) -> int | None:
         """The id of the label that a cell calls by its name, or by the number or truth value which that name is."""
@@ -83,16 +91,40 @@ class Labels:
         return None
 
     def items(self, cell: object) -> list[object]:
-        """The labels that a cell lists, or the one that it names."""
-        if isinstance(cell, str) and cell.strip() in self._ids:
+        """The labels that a cell lists, or the one that it names. Raises CellError where it lists them in two ways."""
+        known = self.parted(cell)
+        if known is not None or not isinstance(cell, str) or is_bracketed(cell.strip()):
+            return as_list(cell) if known is None else known
+        # One of them misspelt is told by its name.
+        partly = (parts for parts in _cuts(cell, _SIGNS_OF_KNOWN) if any(map(self._knows, parts)))
+        return next(partly, None) or as_list(cell)
+
+    def parted(self, cell: object) -> list[object] | None:
+        """The known labels that a text names, with spaces or one sign between them; None where it names others."""
+        if not isinstance(cell, str):
+            return None
+        if cell.strip() in self._ids:
             return [cell]
-        return as_list(cell)
+        words: list[object] = [*cell.split()]
+        ways = [parts for parts in (words, *_cuts(cell, _SIGNS_OF_KNOWN)) if all(map(self._knows, parts))]
+        if ways[1:] and ways[0] is not words:
+            found = " or ".join(map(str, ways[:2]))
+            raise CellError(f"has {shown(cell)}, which is {found}; write it as a JSON list")
+        return ways[0] if ways else None
+
+    def _knows(self, part: object) -> bool:
+        return self._found(part) is not None
 
     def listed(self, cell: object) -> object:
         """A label's cell, as a list where it is the text of one and no label's name."""
         if isinstance(cell, str) and is_bracketed(cell.strip()) and cell.strip() not in self._ids:
             return literal(cell.strip())
         return cell
+
+
+def _cuts(text: str, signs: Sequence[str]) -> list[list[object]]:
+    """A text cut at each of the signs that it has."""
+    return [[part.strip() for part in text.split(sign) if part.strip()] for sign in signs if sign in text]
 
 
 def are_vectors(lists: Iterable[Sequence[object]], count: int) -> bool:
@@ -113,29 +145,59 @@ class Seen:
     several: bool = False
 
 
-def labels_of(table: Table, columns: Columns, *, several: bool = False) -> Seen:
+def labels_of(table: Table, columns: Columns, *, several: bool = False, known: Sequence[str] = ()) -> Seen:
     """The labels that a table itself declares or shows: numbers and truth values by size, else by name.
 
     Whole numbers from 0 up, most of which occur, are ids of LABEL_0 and so on, as are the places of 0/1 vectors. With
-    ``several`` a text is a list of labels, as it is where another row has a list. Raises InputFileError for a list that
-    cannot be read, and for fractions, which are values.
+    ``several`` a text is a list of labels, as it is where another row has a list, or several of the ``known`` ones.
+    Raises InputFileError for a list that cannot be read, and for fractions, which are values.
     """
     role = "tags" if columns.task is Task.TOKEN_CLASSIFICATION else "label"
     names = columns.names[role]
     if columns.shared(role):
         return Seen(names, names, several=True)
-    plain = Labels(())
-    cells = table.map(lambda row: plain.listed(columns.get(row, role)))
-    several = several or role == "tags" or any(isinstance(cell, list) for cell in cells)
+    named = Labels(known)
+    cells = table.map(lambda row: named.listed(columns.get(row, role)))
+    several = several or role == "tags" or any(len(named.parted(cell) or ()) > 1 for cell in cells)
+    several = several or any(isinstance(cell, list) for cell in cells)
     if declared := table.class_names.get(names[0]):
         return Seen(declared, declared, ids=len(declared), several=several)
     if not several:
         return _named(table, cells)
-    lists = table.map(lambda row: as_list(columns.get(row, role)))
+    sign = _sign(table, [cell for cell in cells if isinstance(cell, str) and named.parted(cell) is None])
+    lists = table.map(lambda row: named.parted(columns.get(row, role)) or _listed(columns.get(row, role), sign))
     count = len(lists[0])
     if role == "label" and count > 1 and are_vectors(lists, count):
         return Seen(numbered(count), (), ids=count, several=True)
     return replace(_named(table, [item for items in lists for item in items]), several=True)
+
+
+def _sign(table: Table, texts: Sequence[str]) -> str | None:
+    """What stands between the labels of a column that nobody named yet, None for spaces.
+
+    Raises InputFileError where that is not plain to see: two signs, or names that one part of the rows splits.
+    """
+    signs = [sign for sign in _SIGNS if any(sign in text for text in texts)]
+    fix = "name them with --labels, or write JSON lists"
+    if signs[1:]:
+        found = " and ".join(signs)
+        raise InputFileError(table.name, "has labels with more than one sign between them", found=found, fix=fix)
+    if not signs:
+        return None
+    names = {str(part) for text in texts for part in (_cuts(text, signs) or [[text.strip()]])[0]}
+    if twice := [name for name in sorted(names) if len(words := name.split()) > 1 and names.issuperset(words)]:
+        what = f"has labels with {signs[0]} and with spaces between them"
+        raise InputFileError(table.name, what, found=repr(twice[0]), fix=fix)
+    return signs[0]
+
+
+def _listed(cell: object, sign: str | None) -> list[object]:
+    """The labels of a cell, a text of them with ``sign`` between."""
+    if sign is None or not isinstance(cell, str) or is_bracketed(cell.strip()):
+        return as_list(cell)
+    if _BRACKETS.search(cell):
+        raise CellError(f"has {shown(cell)}, which is no list; write it as a JSON list")
+    return (_cuts(cell, (sign,)) or [[cell.strip()] if cell.strip() else []])[0]
 
 
 def numbered(count: int) -> tuple[str, ...]:

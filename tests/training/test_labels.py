@@ -186,6 +186,74 @@ def test_each_way_to_write_several_labels_is_the_vector_that_transformers_trains
     assert torch.allclose(loss, binary_cross_entropy_with_logits(logits, torch.tensor(floats)))
 
 
+@pytest.mark.parametrize(("names", "sign"), [
+    (names, sign)
+    for names in (TOXIC.labels, ("not safe", "very rude", "a-b"), ("1", "2", "10"), ("a,b", "c|d", "e f"))
+    for sign in (",", ", ", ";", "; ", "|", " | ", "/", "+", " & ", "\t", "\n", " ")
+    if not any((sign.strip() or sign) in name for name in names)
+])  # fmt: skip
+def test_labels_without_brackets_are_parted_by_the_one_sign_that_leaves_known_labels(
+    names: tuple[str, ...], sign: str
+) -> None:
+    config = SqueezeBertConfig(id2label=names, problem_type=TOXIC.problem_type)
+    cells = [sign.join(names[:2]), names[1], sign.join(names[::-1]), "", f"{names[0]}{sign}"]
+    expected = [(1.0, 1.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)]
+    assert targets(table_of(*cells, column="labels"), config) == expected
+
+
+def test_a_vector_is_one_whatever_stands_between_its_numbers() -> None:
+    for sign in (",", ";", "|", " ", ", "):
+        cells = [sign.join(row) for row in ("011", "100")]
+        assert targets(table_of(*cells), TOXIC) == [(0.0, 1.0, 1.0), (1.0, 0.0, 0.0)]
+
+
+def test_labels_that_can_be_parted_in_two_ways_are_refused() -> None:
+    config = SqueezeBertConfig(id2label=("a", "b|c", "a,b", "c"), problem_type=TOXIC.problem_type)
+    assert targets(table_of("a,b"), config) == [(0.0, 0.0, 1.0, 0.0)]
+    with pytest.raises(
+        InputFileError, match=r"row 1: has 'a,b\|c', which is .*'a', 'b\|c'.* or .*'a,b', 'c'.*JSON list"
+    ):
+        targets(table_of("a,b|c"), config)
+
+
+@pytest.mark.parametrize(
+    ("cells", "names"),
+    [
+        (["rude,short", "short", "very rude"], ("rude", "short", "very rude")),
+        (["rude; short", "", "mild"], ("mild", "rude", "short")),
+        (["a|b", "['c', 'a']"], ("a", "b", "c")),
+        (["rude short", "mild"], ("mild", "rude", "short")),
+        (["2,1", "3"], ("1", "2", "3")),
+        (["0,1,1", "1,0,0"], ("LABEL_0", "LABEL_1", "LABEL_2")),
+    ],
+)
+def test_a_new_head_parts_labels_by_the_only_sign_that_the_column_has(cells: list[str], names: tuple[str, ...]) -> None:
+    assert seen(*cells, several=True) == Seen(names, seen(*cells, several=True).written, several=True, ids=seen(
+        *cells, several=True).ids)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["a,b", "c|d"], "more than one sign between them .found , and |"),
+        (["rude,short", "rude short"], "labels with , and with spaces between them .found 'rude short'"),
+        (["a,b", "c]"], "row 2: .*no list"),
+        (["'a','b'"], "row 1: .*no list"),
+    ],
+)
+def test_a_column_of_new_labels_that_is_not_plain_is_refused(cells: list[str], message: str) -> None:
+    with pytest.raises(InputFileError, match=message):
+        seen(*cells, several=True)
+
+
+def test_declared_labels_make_a_column_of_them_a_multi_label_problem() -> None:
+    table = table_of("rude,short", "short")
+    columns = find_columns(table, TEXT)
+    assert labels_of(table, columns, known=("short", "rude")).several
+    assert not labels_of(table, columns).several
+    assert not labels_of(table_of("a", "b"), columns, known=("a", "b")).several
+
+
 def test_lists_of_ids_are_read_where_they_cannot_be_vectors() -> None:
     assert targets(table_of([2, 0], [1], [], [0, 1], column="labels"), TOXIC) == [
         (1.0, 0.0, 1.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0, 0.0),
@@ -215,7 +283,10 @@ def test_columns_of_zero_and_one_are_given_by_name_in_any_order_and_name_a_new_h
         ([[2], [1, 0, 0]], "row 2: .*neither"),
         ([["toxic", "toxic"]], "row 1: .*neither"),
         ([[0.5, 1, 0]], "row 1: .*0.5"),
-        (["toxic,insult"], "row 1: .*write it as a JSON list"),
+        (["toxic,rude"], "row 1: .*'rude', which is not one of toxic"),
+        (["rude,mild"], "row 1: .*write it as a JSON list"),
+        (["toxic,insult,toxic"], "row 1: .*neither different labels"),
+        (["toxic;insult|threat"], "row 1: .*'insult|threat', which is not one of"),
         (["['toxic', 'insult'"], "row 1: .*neither JSON nor a Python list"),
         (["[toxic]"], "row 1: .*neither"),
         ([["rude"]], "row 1: .*'rude', which is not one of toxic"),
