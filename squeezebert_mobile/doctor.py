@@ -1,44 +1,68 @@
-"""What is installed, what works, and what to install."""
+"""What is installed, what works, and what to install.
 
-import contextlib
+Packages are imported in processes of their own, side by side: one that dies or hangs at its import ends only that one.
+"""
+
 import importlib
 import importlib.metadata
-import io
+import json
+import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from queue import Queue
+from threading import Thread
+from typing import NamedTuple, Self
 
 from squeezebert_mobile import extras
 from squeezebert_mobile.console import quiet
 from squeezebert_mobile.run import engines, huge_pages
 
-# Distribution, the module that proves it, what it is for, and the extra that installs it: None for what exports need.
-_PACKAGES = (
-    ("torch", "torch", "the reference and every export", None),
-    ("onnx", "onnx", "ONNX export", None),
-    ("onnxscript", "onnxscript", "ONNX export", None),
-    ("onnxruntime", "onnxruntime", "running ONNX", None),
-    ("executorch", "executorch", "running .pte", None),
-    ("torchao", "torchao", "ExecuTorch export", None),
-    ("tokenizers", "tokenizers", "tokenizing", None),
-    ("safetensors", "safetensors", "reading checkpoints", None),
-    ("huggingface-hub", "huggingface_hub", "fetching checkpoints", None),
-    ("transformers", "transformers", "the peers of a benchmark", "benchmark"),
-    ("matplotlib", "matplotlib", "plots", "benchmark"),
-    ("accelerate", "accelerate", "fine-tuning", "finetune"),
-    ("datasets", "datasets", "data sets by name", "finetune"),
-    ("model-signing", "model_signing", "signing", "sign"),
+
+class Package(NamedTuple):
+    """A distribution, the module that proves it, what it is for, and its extra: None for what exports need."""
+
+    name: str
+    module: str
+    purpose: str
+    extra: str | None = None
+
+
+# Each group is imported by one process, in this order: what shares an import stands together, and both take as long.
+_GROUPS = (
+    (
+        Package("torch", "torch", "the reference and every export"),
+        Package("executorch", "executorch", "running .pte"),
+        Package("torchao", "torchao", "ExecuTorch export"),
+        Package("accelerate", "accelerate", "fine-tuning", "finetune"),
+    ),
+    (
+        Package("onnx", "onnx", "ONNX export"),
+        Package("onnxruntime", "onnxruntime", "running ONNX"),
+        Package("onnxscript", "onnxscript", "ONNX export"),
+        Package("tokenizers", "tokenizers", "tokenizing"),
+        Package("safetensors", "safetensors", "reading checkpoints"),
+        Package("huggingface-hub", "huggingface_hub", "fetching checkpoints"),
+        Package("scipy", "scipy", "correlations in evaluate", "finetune"),
+        Package("scikit-learn", "sklearn", "metrics of evaluate", "finetune"),
+        Package("seqeval", "seqeval", "entities in evaluate", "finetune"),
+        Package("pyarrow", "pyarrow", "parquet files", "finetune"),
+        Package("datasets", "datasets", "data sets by name", "finetune"),
+        Package("matplotlib", "matplotlib", "plots", "benchmark"),
+        Package("transformers", "transformers", "the peers of a benchmark", "benchmark"),
+        Package("model-signing", "model_signing", "signing", "sign"),
+    ),
 )
 _PROGRAMS = (
     ("adb", "phones as devices"),
     ("qemu-aarch64", "emulated ARM"),
     ("java", "the Android tests"),
     ("mvn", "the Android tests"),
+    ("node", "the tests of the clients in JavaScript"),
 )
 # A version as programs print it, in the first line that has one.
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
@@ -65,8 +89,11 @@ class Diagnosis:
 
     @classmethod
     def of(cls, checks: Sequence[Check]) -> Self:
-        """The checks of this machine."""
-        return cls(sys.version.split()[0], f"{platform.system()} {platform.machine()}", tuple(checks))
+        """The checks of this machine, what exports need first."""
+        order = [package.name for group in _GROUPS for package in group] + [name for name, _ in _PROGRAMS]
+        places = {name: place for place, name in enumerate(order)}
+        found = sorted(checks, key=lambda check: (not check.needed, places.get(check.name, len(order))))
+        return cls(sys.version.split()[0], f"{platform.system()} {platform.machine()}", tuple(found))
 
     @property
     def healthy(self) -> bool:
@@ -80,10 +107,26 @@ def doctor() -> Diagnosis:
 
 
 def checks() -> Iterator[Check]:
-    """The checks of `doctor`, each as soon as it is known; packages are imported, which takes seconds."""
-    yield from (_package(*row) for row in _PACKAGES)
-    yield from (_program(*row) for row in _PROGRAMS)
-    yield from _huge_pages()
+    """The checks of `doctor`, side by side: each as soon as it is known."""
+    found: Queue[Check | None] = Queue()
+
+    def put(work: Callable[..., Iterator[Check]], *arguments: object) -> None:
+        try:
+            for check in work(*arguments):
+                found.put(check)
+        finally:
+            found.put(None)
+
+    calls = [(_huge_pages,), *((_group, group) for group in _GROUPS), *((_program, *row) for row in _PROGRAMS)]
+    for call in calls:
+        Thread(target=put, args=call, daemon=True).start()
+    running = len(calls)
+    while running:
+        check = found.get()
+        if check is None:
+            running -= 1
+        else:
+            yield check
 
 
 def _huge_pages() -> Iterator[Check]:
@@ -95,29 +138,51 @@ def _huge_pages() -> Iterator[Check]:
         yield Check("huge pages", True, False, setting, purpose)
 
 
-def _package(name: str, module: str, purpose: str, extra: str | None) -> Check:
-    needed = extra is None
+def _group(packages: Sequence[Package]) -> Iterator[Check]:
+    """The checks of some packages by one process; where it dies of one, another goes on with the next."""
+    left = list(packages)
+    while left:
+        command = [sys.executable, "-P", "-m", __name__, json.dumps(left)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+            for line in child.stdout or ():
+                yield Check(**json.loads(line))
+                left.pop(0)
+        if left:
+            dead = left.pop(0)
+            advice = f"does not import (its process ends with {child.returncode}): {_again(dead.name)}"
+            yield Check(dead.name, False, dead.extra is None, _installed(dead.name), advice)
+
+
+def _package(package: Package) -> Check:
+    needed, version = package.extra is None, _installed(package.name)
+    if version is None:
+        return Check(package.name, False, needed, None, f"for {package.purpose}: {extras.install(package.name)}")
     try:
-        version = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return Check(name, False, needed, None, f"for {purpose}: {extras.install(name)}")
-    try:
-        # What packages of others print and warn at import is no finding of ours.
-        with quiet(), contextlib.redirect_stderr(io.StringIO()):
-            if name == "executorch":
-                engines.import_executorch()
-            else:
-                importlib.import_module(module)
+        if package.module == "executorch":
+            engines.import_executorch()
+        else:
+            importlib.import_module(package.module)
     except Exception as error:  # noqa: BLE001 - a half-installed package can raise anything at import
-        advice = f"does not import ({str(error)[:80]}): pip install --force-reinstall {name}"
-        return Check(name, False, needed, version, advice)
-    return Check(name, True, needed, version, f"for {purpose}")
+        advice = f"does not import ({str(error)[:80]}): {_again(package.name)}"
+        return Check(package.name, False, needed, version, advice)
+    return Check(package.name, True, needed, version, f"for {package.purpose}")
 
 
-def _program(name: str, purpose: str) -> Check:
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _again(name: str) -> str:
+    return f"pip install --force-reinstall {name}"
+
+
+def _program(name: str, purpose: str) -> Iterator[Check]:
     found = shutil.which(name) is not None
     advice = f"for {purpose}" if found else f"for {purpose}: install it with the system's package manager"
-    return Check(name, found, False, _version(name) if found else None, advice)
+    yield Check(name, found, False, _version(name) if found else None, advice)
 
 
 def _version(program: str) -> str | None:
@@ -128,3 +193,17 @@ def _version(program: str) -> str | None:
         return None
     found = _VERSION.search(done.stdout + done.stderr)
     return found[0] if found else None
+
+
+def main(packages: Sequence[Package]) -> None:
+    """Import packages one after the other, and print a line of JSON for each."""
+    # What packages of others print and warn at import is no finding of ours.
+    with quiet(), os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        for package in packages:
+            answers.write(json.dumps(asdict(_package(package))) + "\n")
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main([Package(*fields) for fields in json.loads(sys.argv[1])])

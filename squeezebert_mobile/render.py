@@ -120,7 +120,9 @@ def diagnosis(result: "Diagnosis") -> str:
     """What follows from the lines of `doctor`."""
     broken = ", ".join(check.name for check in result.checks if check.needed and not check.works)
     verdict = f"exports do not work without {broken}" if broken else "everything that an export needs works"
-    return f"\nPython {result.python} on {result.machine}: {verdict}"
+    absent = ", ".join(check.name for check in result.checks if not check.needed and not check.works)
+    besides = f"; of the rest {absent} {'is' if ',' not in absent else 'are'} missing" if absent else ""
+    return f"\nPython {result.python} on {result.machine}: {verdict}{besides}"
 
 
 def training(result: "FinetuneResult") -> str:

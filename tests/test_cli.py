@@ -112,14 +112,16 @@ def test_doctor_finds_what_is_installed() -> None:
     assert done.returncode == 0
     assert {check["name"] for check in json.loads(done.stdout)["checks"]} >= {"torch", "onnxruntime", "executorch"}
     shown = run("doctor")
-    assert re.search(r"^ok  torch +\d+\.\d+", shown.stdout)
+    assert re.search(r"^ok  torch +\d+\.\d+", shown.stdout, re.MULTILINE)
+    assert {"scipy", "scikit-learn", "seqeval", "node", "mvn"} <= set(re.findall(r"(?m)^ok  (\S+)", shown.stdout))
     assert "everything that an export needs works" in shown.stdout.splitlines()[-1]
     assert shown.stderr == ""
 
 
 def test_doctor_names_what_an_export_lacks() -> None:
     checks = [Check("torch", False, True, None, ""), Check("adb", False, False, None, "")]
-    assert "exports do not work without torch" in render.diagnosis(Diagnosis.of(checks))
+    said = render.diagnosis(Diagnosis.of(checks))
+    assert said.endswith("exports do not work without torch; of the rest adb is missing")
     assert not Diagnosis.of(checks).healthy
 
 
