@@ -16,6 +16,7 @@ from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.checkpoint.source import DEMO_SENTENCES
+from squeezebert_mobile.config import CONFIG_NAME
 from squeezebert_mobile.errors import InputFileError, UsageError
 
 SWEEP_TOKENS = (1, 8, 16, 32, 64, 128, 256, 384, 512)
@@ -85,18 +86,22 @@ def plan(options: BenchmarkOptions, report: Report = lambda _: None) -> Plan:
             skipped.append(Skipped(candidate.label, reason))
     if not jobs:
         reason = skipped[0].reason if skipped else "no bundle, checkpoint or peer"
-        raise UsageError("benchmark", f"has nothing to measure: {reason}", fix="give a bundle, or --peer")
+        fix = "give a bundle, --model CHECKPOINT or --peer all"
+        raise UsageError("benchmark", f"has nothing to measure: {reason}", fix=fix)
     return Plan(tuple(jobs), tuple(skipped))
 
 
 def require_consistent(options: BenchmarkOptions) -> None:
-    """Raise UsageError for an option that would be without effect."""
+    """Raise UsageError for a checkpoint in a bundle's place, and for an option that would be without effect."""
+    for path in options.bundles:
+        if (path / CONFIG_NAME).is_file() and not archive.is_bundle(path):
+            raise UsageError(path, "is a checkpoint, not a bundle", fix=f"add --model {path}, or export it first")
     if options.checkpoints and options.runtimes and "torch" not in options.runtimes:
         found = ", ".join(options.runtimes)
         fix = "add --runtime torch, or leave --runtime out"
-        raise UsageError("--checkpoint", "is measured in PyTorch", found=found, fix=fix)
+        raise UsageError("--model", "is measured in PyTorch", found=found, fix=fix)
     if not options.checkpoints and (given := options.given()):
-        raise UsageError(given[0], "is for checkpoints", fix=f"add --checkpoint, or drop {given[0]}")
+        raise UsageError(given[0], "is for checkpoints", fix=f"add --model, or drop {given[0]}")
     if options.tokenizer is not None and options.scenario != "natural-length":
         fix = "add --scenario natural-length"
         raise UsageError("--tokenizer", "is read by one scenario only", found=options.scenario, fix=fix)
@@ -110,7 +115,7 @@ def require_consistent(options: BenchmarkOptions) -> None:
         raise UsageError("--pad-to", "is shorter than the tokens", found=options.pad_to, fix=fix)
     if options.texts is not None and options.scenario != "natural-length":
         fix = "add --scenario natural-length"
-        raise UsageError("--texts", "is read by one scenario only", found=options.scenario, fix=fix)
+        raise UsageError("--file", "is read by one scenario only", found=options.scenario, fix=fix)
 
 
 def _candidates(options: BenchmarkOptions, report: Report) -> list[Candidate]:

@@ -14,10 +14,14 @@ Scenario = Literal["fixed-length", "natural-length", "length-sweep", "thread-swe
 
 Quick = Annotated[bool, typer.Option("--quick", help="few runs, for a look")]
 RequireValid = Annotated[bool, typer.Option("--require-valid", help="exit 8 where a case is not valid as a claim")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", help="keep every raw sample in this JSON lines file")]
+Output = Annotated[Path | None, typer.Option("--jsonl", help="keep every raw sample in this JSON lines file")]
 Html = Annotated[Path | None, typer.Option(help="write a page with the plots, which fetches nothing")]
 Markdown = Annotated[Path | None, typer.Option(help="write the tables as Markdown")]
 Png = Annotated[Path | None, typer.Option(help="write each plot into this folder")]
+
+
+# What kept the samples before each report had the name of its format.
+_SAMPLES = {"-o": "--jsonl", "--output": "--jsonl"}
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,21 @@ class BenchmarkOptions(ReadOptions):
     }  # fmt: skip
     EXAMPLES: ClassVar = (
         "my-bundle",
-        "my-bundle --peer bert-base --threads 1,2,4 -o run.jsonl",
+        "my-bundle --peer bert-base --threads 1,2,4 --jsonl run.jsonl",
         "my-bundle other-bundle.zip --precision int8 --quick --html page.html",
     )
-    ALIASES: ClassVar = {"--batch": "--batch-size"}
+    ALIASES: ClassVar = {
+        **_SAMPLES,
+        "--batch": "--batch-size",
+        "--checkpoint": "--model",
+        "--texts": "--file",
+    }
 
     bundles: Annotated[tuple[Path, ...], typer.Argument(metavar="BUNDLE", help="folders or zips of export")] = ()
     checkpoints: Annotated[
-        tuple[Path, ...], typer.Option("--checkpoint", help="checkpoint folder, measured in PyTorch; repeatable")
+        tuple[Path, ...],
+        typer.Option("-m", "--model", metavar="MODEL", help="checkpoint folder, measured in PyTorch"),
+        Listed(),
     ] = ()
     peers: Annotated[
         tuple[str, ...],
@@ -57,9 +68,9 @@ class BenchmarkOptions(ReadOptions):
     batches: Annotated[tuple[int, ...], typer.Option("--batch-size", min=1, help="texts a call")] = (1,)
     tokens: Annotated[tuple[int, ...], typer.Option(min=1, help="lengths of the input; default: 128")] = ()
     pad_to: Annotated[int | None, typer.Option(min=1, help="width that the tokens are padded to")] = None
-    texts: Annotated[Path | None, typer.Option(help="texts of natural-length, one a line; default: demo sentences")] = (
-        None
-    )
+    texts: Annotated[
+        Path | None, typer.Option("--file", help="texts of natural-length, one a line; default: demo sentences")
+    ] = None
     warmup: Annotated[int, typer.Option(min=0, help="runs before the first that counts")] = 3
     min_runs: Annotated[int | None, typer.Option(min=1, help="fewest runs of a case")] = None
     min_seconds: Annotated[float | None, typer.Option(min=0, help="least time of a case's runs")] = None
@@ -86,7 +97,8 @@ class ReproduceOptions(Options):
     """``bundle`` is our SqueezeBERT; without it the best of each lacks it."""
 
     GROUPS: ClassVar = {"Reports": ("output", "html", "markdown")}
-    EXAMPLES: ClassVar = ("--quick", "my-bundle --html page.html", "my-bundle --tokens 64 --threads 2 -o run.jsonl")
+    EXAMPLES: ClassVar = ("--quick", "my-bundle --html page.html", "my-bundle --threads 2 --jsonl run.jsonl")
+    ALIASES: ClassVar = _SAMPLES
 
     bundle: Annotated[
         Path | None,

@@ -40,12 +40,14 @@ class ExportOptions(ReadOptions):
         "-m my-checkpoint -o my-bundle --runtime onnx --precision fp32,int8",
         "-m my-checkpoint -o my-bundle --precision int8 --data dev.tsv --max-accuracy-drop 0.01",
     )
-    ALIASES: ClassVar = {"--max-seq-len": "--max-length"}
+    ALIASES: ClassVar = {"--max-seq-len": "--max-length", "--calibration-rows": "--calibration-samples"}
 
     output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="the bundle's folder")]
     model: Annotated[
         str | Path | None,
-        typer.Option("-m", "--model", help="checkpoint folder or hub repository; default: the demo model"),
+        typer.Option(
+            "-m", "--model", metavar="MODEL", help="checkpoint folder or hub repository; default: the demo model"
+        ),
     ] = None
     task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
     runtimes: Annotated[tuple[Runtime, ...], typer.Option("--runtime", help="what phones run it with")] = (
@@ -71,7 +73,9 @@ class ExportOptions(ReadOptions):
     calibration: Annotated[
         Path | None, typer.Option(help="texts for int8-static: one a line, a tab before a second text")
     ] = None
-    calibration_rows: Annotated[int, typer.Option(min=1, help="how many texts are drawn from that file")] = 256
+    calibration_rows: Annotated[
+        int, typer.Option("--calibration-samples", min=1, help="how many texts are drawn from that file")
+    ] = 256
     calibration_method: Annotated[Method, typer.Option(help="how ranges are found")] = "minmax"
     percentile: Annotated[float, typer.Option(min=50, max=100, help="of --calibration-method percentile")] = 99.99
     seed: Annotated[int, typer.Option(help="of the draw of calibration texts")] = 0

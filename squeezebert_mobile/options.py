@@ -3,9 +3,11 @@
 import copy
 import inspect
 import operator
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union, get_args, get_origin
@@ -14,13 +16,19 @@ import typer
 
 from squeezebert_mobile.errors import UsageError
 
+# Between two roles; a comma elsewhere is one between the columns of a role.
+_NEXT_ROLE = re.compile(r",\s*(?=[a-z_]+=)")
 
-def _pair(value: str) -> tuple[str, str]:
-    """``ROLE=NAME`` in two. Raises UsageError for anything else."""
-    role, equals, name = value.partition("=")
-    if not (role and equals and name):
-        raise UsageError("--column", "is not ROLE=NAME", found=value, fix="write it as text=review")
-    return role, name
+
+def _pairs(value: str) -> list[tuple[str, str]]:
+    """``ROLE=NAME,ROLE=NAME`` in pairs. Raises UsageError for anything else."""
+    found = []
+    for text in _NEXT_ROLE.split(value):
+        role, equals, name = text.partition("=")
+        if not (role and equals and name):
+            raise UsageError("--column", "is not ROLE=NAME", found=text, fix="write it as text=review")
+        found.append((role, name))
+    return found
 
 
 Threads = Annotated[int, typer.Option(min=1, help="threads of the runtime")]
@@ -29,9 +37,9 @@ Columns = Annotated[
     tuple[tuple[str, str], ...],
     typer.Option(
         "--column",
-        parser=_pair,
-        metavar="ROLE=NAME",
-        help="the column that plays a role, as text=review, or the columns, as label=toxic,insult; repeatable",
+        parser=_pairs,
+        metavar="ROLE=NAME,...",
+        help="the column that plays a role, as text=review, or the columns, as label=toxic,insult",
     ),
 ]
 NullThreshold = Annotated[
@@ -152,10 +160,13 @@ def _value(field: Field[Any], value: Any) -> Any:
     if collection is None:
         return value
     items = [item.value if isinstance(item, Enum) else item for item in value or ()]
+    if info.parser is not None:
+        return collection(pair for pairs in items for pair in pairs)
     if not _is_listed(field, kind):
         return collection(items)
     parts = [part.strip() for item in items for part in str(item).split(",")]
-    return collection(_number(field, info, part) for part in parts) if kind is int else collection(parts)
+    convert = partial(_number, field, info) if kind is int else kind if kind is Path else str
+    return collection(map(convert, parts))
 
 
 def _number(field: Field[Any], info: Any, text: str) -> int:

@@ -77,9 +77,9 @@ class EvaluateOptions(ReadOptions):
         Path | str, typer.Argument(metavar="BUNDLE_OR_MODEL", help="a bundle's folder or zip, or a checkpoint")
     ]
     data: Data
-    model: Annotated[str | None, typer.Option("-m", "--model", help="checkpoint to run in PyTorch beside a bundle")] = (
-        None
-    )
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", metavar="MODEL", help="checkpoint to run in PyTorch beside a bundle")
+    ] = None
     task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
     pooling: Annotated[
         PoolingMode | None, typer.Option(help="of a checkpoint that declares none, for feature-extraction")
@@ -123,12 +123,14 @@ class FinetuneOptions(ReadOptions):
         "--task question-answering --data train.json --eval-data dev.json -m my-checkpoint -o my-model --epochs 2",
         "--task fill-mask --data texts.txt --from-scratch config.json -o my-model --resume",
     )
+    ALIASES: ClassVar = {"--warmup": "--warmup-ratio"}
 
     task: Annotated[Task, typer.Option(help="what to learn")]
     data: Data
     output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="the new checkpoint's folder")]
     model: Annotated[
-        str | None, typer.Option("-m", "--model", help="checkpoint folder or hub repository to start from")
+        str | None,
+        typer.Option("-m", "--model", metavar="MODEL", help="checkpoint folder or hub repository to start from"),
     ] = None
     init_head: Annotated[
         bool, typer.Option("--init-head", help="start a new head at random, for the labels of the data or --labels")
@@ -169,7 +171,9 @@ class FinetuneOptions(ReadOptions):
         float, typer.Option(max=1, help="each layer's rate as a share of the next one's"), Exclusive(above=0)
     ] = 1.0
     weight_decay: Annotated[float, typer.Option(help="AdamW's weight decay")] = 0.01
-    warmup: Annotated[float, typer.Option(min=0, max=1, help="share of the steps in which the rate rises")] = 0.06
+    warmup: Annotated[
+        float, typer.Option("--warmup-ratio", min=0, max=1, help="share of the steps in which the rate rises")
+    ] = 0.06
     schedule: Annotated[Literal["linear", "cosine", "constant"], typer.Option(help="of the learning rate")] = "linear"
     max_grad_norm: Annotated[float, typer.Option(help="largest norm of the gradient"), Exclusive(above=0)] = 1.0
     mask_probability: Annotated[

@@ -77,7 +77,7 @@ def test_the_options_of_an_error_read_the_file_in_every_command(tmp_path: Path, 
         "evaluate": (file, *data),
         "finetune": ("--task", "text-classification", "-m", file, "-o", tmp_path / "new", "--epochs", "1", *data),
         "export": ("-m", file, "-o", tmp_path / "b", "--runtime", "onnx", "--precision", "fp32"),
-        "benchmark": ("--checkpoint", file, "--quick", "--min-seconds", "0", "--tokens", "8"),
+        "benchmark": ("--model", file, "--quick", "--min-seconds", "0", "--tokens", "8"),
     }
     error = invoke(command, *call[command])
     assert isinstance(error, UnsupportedModelError)

@@ -70,7 +70,7 @@ def test_few_texts_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 
 def test_no_rows_are_refused() -> None:
-    with pytest.raises(UsageError, match="--calibration-rows"):
+    with pytest.raises(UsageError, match="--calibration-samples"):
         ExportOptions(Path("bundle"), calibration=Path("texts.txt"), calibration_rows=0)
 
 

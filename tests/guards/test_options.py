@@ -89,12 +89,126 @@ def test_help_shows_no_types_of_python_and_fits_80_columns(command: str) -> None
     assert not [line for line in lines if len(line) > 80 and "|" not in line]
 
 
+# Every option of every command, and what it is: one thing has one name, and one name is one thing.
+MEANINGS = {
+    "--accumulation": "parts of a training batch",
+    "--approximate-gelu": "what stands for Gelu",
+    "--archive": "the zip that is also written",
+    "--atol": "the largest difference from the reference",
+    "--average": "decay of averaged weights",
+    "--batch-size": "rows that are computed together",
+    "--best-peers": "peers with our treatment",
+    "--calibration": "the texts that ranges are found on",
+    "--calibration-method": "how ranges are found",
+    "--calibration-samples": "how many of those texts",
+    "--checkpoint-every": "steps between saved states",
+    "--column": "columns by role",
+    "--data": "labelled rows",
+    "--device": "a phone",
+    "--distillation": "share of the teacher in the loss",
+    "--embeddings": "bits of the word table",
+    "--epochs": "passes over the data",
+    "--eval-data": "labelled rows to measure on while training",
+    "--file": "texts to run a model on",
+    "--force": "replace what is at the target",
+    "--from-scratch": "a config of a new model",
+    "--golden": "answers to be met",
+    "--html": "a page to write",
+    "--init-head": "a new head",
+    "--json": "one JSON value on standard output",
+    "--jsonl": "a file of samples to write",
+    "--keep-float": "units without int8",
+    "--labels": "names of labels",
+    "--layer-decay": "rate of a layer to the next one's",
+    "--learning-rate": "peak rate of learning",
+    "--markdown": "tables to write",
+    "--mask-probability": "share of hidden tokens",
+    "--max-accuracy-drop": "the largest loss of accuracy",
+    "--max-grad-norm": "the largest gradient",
+    "--max-length": "the longest input",
+    "--max-samples": "how many labelled rows",
+    "--max-slowdown": "the largest loss of speed",
+    "--min-runs": "the fewest runs",
+    "--min-seconds": "the shortest time",
+    "--mixed-precision": "arithmetic of training",
+    "--model": "a checkpoint",
+    "--noise": "the change that is none",
+    "--normalize": "vectors of length 1",
+    "--null-threshold": "lead of no answer",
+    "--opset": "ONNX opset",
+    "--option": "a choice",
+    "--output-dir": "the folder that is made",
+    "--pad-to": "width of padded tokens",
+    "--patience": "epochs without a better metric",
+    "--peer": "other models",
+    "--percentile": "share of the values in a range",
+    "--png": "a folder of plots to write",
+    "--pooling": "how a text's vector is made",
+    "--precision": "precision of files",
+    "--problem-type": "what labels are",
+    "--public-key": "whose signature is required",
+    "--quick": "few runs",
+    "--quiet": "no progress",
+    "--require-faster": "a gate on int8's speed",
+    "--require-valid": "a gate on validity",
+    "--resamples": "draws of the bootstrap",
+    "--resume": "go on with a run",
+    "--revision": "version of a hub repository",
+    "--run": "whether files are run",
+    "--scenario": "what a benchmark varies",
+    "--schedule": "shape of the rate of learning",
+    "--seed": "of what is random",
+    "--sensitivity": "each unit's effect, to write",
+    "--sign-key": "whose signature is made",
+    "--size-budget": "a gate on size",
+    "--state-key": "entry of a pickle",
+    "--stride": "tokens that windows share",
+    "--strip-prefix": "prefix of names",
+    "--task": "what a model is for",
+    "--teacher": "a checkpoint to learn from",
+    "--teacher-revision": "version of the teacher's repository",
+    "--teacher-state-key": "entry of the teacher's pickle",
+    "--teacher-strip-prefix": "prefix of the teacher's names",
+    "--teacher-tokenizer": "the teacher's tokenizer",
+    "--temperature": "of soft labels",
+    "--threads": "threads of a runtime",
+    "--tokenizer": "a checkpoint's tokenizer",
+    "--tokens": "length of an input that is made up",
+    "--top-k": "answers for a mask",
+    "--trim-vocab": "texts whose pieces are kept",
+    "--vocab-size": "pieces of a new vocabulary",
+    "--warmup": "runs that do not count",
+    "--warmup-ratio": "share of the steps in which the rate rises",
+    "--weight-decay": "AdamW's decay",
+    "--word-dropout": "share of tokens that training hides",
+    "--runtime": "runtime of files",
+}
+
+
+def test_one_thing_has_one_name_in_all_commands() -> None:
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for command in GROUP.commands.values():
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                takes = parameter.metavar or ""
+                kind = "choices" if "|" in takes else takes.removesuffix(",...")
+                short = next((name for name in parameter.opts if not name.startswith("--")), "")
+                (name,) = (name for name in parameter.opts if name.startswith("--"))
+                found.setdefault(name, set()).add((kind, short))
+    assert found.keys() == MEANINGS.keys()
+    assert len(set(MEANINGS.values())) == len(MEANINGS)
+    assert not {name: kinds for name, kinds in found.items() if len(kinds) > 1}
+
+
 def test_old_names_of_options_still_work_and_stand_in_no_help() -> None:
-    for command, old, new in (("benchmark", "--batch", "--batch-size"), ("export", "--max-seq-len", "--max-length")):
-        arguments = COMMANDS[command][1]
-        assert parsed(command, [*arguments, old, "4"]) == parsed(command, [*arguments, f"{new}=4"])
-        assert parsed(command, [*arguments, f"{old}=4"]) == parsed(command, [*arguments, new, "4"])
-        assert f"{old} " not in CliRunner().invoke(app, [command, "-h"]).output
+    given = {"--warmup": "0.5", "--checkpoint": "x"}
+    for command, (kind, arguments, _) in COMMANDS.items():
+        shown = CliRunner().invoke(app, [command, "-h"]).output
+        for old, new in kind.ALIASES.items():
+            value = given.get(old, "4")
+            assert parsed(command, [*arguments, old, value]) == parsed(command, [*arguments, new, value])
+            assert parsed(command, [*arguments, f"{old}={value}"]) == parsed(command, [*arguments, f"{new}={value}"])
+            assert f" {old} " not in shown and f" {old}," not in shown
 
 
 def test_lists_are_typed_with_commas_or_one_by_one() -> None:
@@ -104,7 +218,10 @@ def test_lists_are_typed_with_commas_or_one_by_one() -> None:
     found = parsed("benchmark", typed)
     assert found == parsed("benchmark", [*one_by_one, *peers])
     assert isinstance(found, BenchmarkCommandOptions) and found.threads == (1, 2, 4)
-    # Texts and paths may hold commas.
+    assert parsed("benchmark", ["--model", "a,b", "-m", "c"]).checkpoints == (Path("a"), Path("b"), Path("c"))
+    columns = parsed("evaluate", ["x", "--data", "d", "--column", "text=review, label=toxic,insult"]).columns
+    assert columns == (("text", "review"), ("label", "toxic,insult"))
+    # A choice is a text, which may hold commas.
     predict = parsed("predict", ["x", "t", "--option", "yes, she does", "--option", "no"])
     assert isinstance(predict, PredictOptions) and predict.options == ("yes, she does", "no")
 
