@@ -32,6 +32,7 @@ _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
     Task.FEATURE_EXTRACTION: {
         "text": ("text", "sentence", "sentence1", "anchor", "query", "question"),
         "text_pair": ("text_pair", "sentence2", "positive", "answer"),
+        "negative": ("negative", "negatives"),
         "score": ("score", "similarity_score", "similarity", "relatedness_score", "label"),
     },
     Task.TEXT_CLASSIFICATION: {
@@ -68,11 +69,23 @@ _ROLES: dict[Task, dict[str, tuple[str, ...]]] = {
         "label": ("label", "answer", "answerKey", "answer_key", "correct_option"),
     },
 }
-_OPTIONAL = {"text_pair", "score", "soft_labels", "answers", "answer_text", "answer_start", "is_impossible"}
+_OPTIONAL = {"text_pair", "negative", "score", "soft_labels", "answers", "answer_text", "answer_start", "is_impossible"}
 # What training and evaluation read beside the texts.
-_TARGETS = {"label", "score", "soft_labels", "tags", "answers", "answer_text", "answer_start", "is_impossible"}
+_TARGETS = {
+    "label",
+    "negative",
+    "score",
+    "soft_labels",
+    "tags",
+    "answers",
+    "answer_text",
+    "answer_start",
+    "is_impossible",
+}
 # Roles that several columns may share: one a choice, or one of 0 and 1 a label.
-_SHARED = {"choices", "label"}
+_SHARED = {"choices", "label", "negative"}
+# Columns of a hard negative each, as sentence-transformers mines them.
+_NEGATIVE = re.compile("negative[_-]?[0-9]+")
 # Columns of a choice each: ending0, choice_1, optionA, sol1; the letters alone in capitals.
 _CHOICE = re.compile(r"((?i:ending|choice|option|answer|candidate|sol|op))[ _-]?([0-9]|[A-Ha-h])|()([A-H])")
 
@@ -198,8 +211,8 @@ def has_targets(role: str) -> bool:
 
 
 def require_scores(table: Table, columns: Columns) -> None:
-    """Raise InputFileError for pairs of texts without the scores that their similarity is measured by."""
-    if columns.task is Task.FEATURE_EXTRACTION and "score" not in columns.names:
+    """Raise InputFileError for pairs of texts that nothing is measured by: neither scores nor hard negatives."""
+    if columns.task is Task.FEATURE_EXTRACTION and not {"score", "negative"} & columns.names.keys():
         _refuse(table, "score", _ROLES[columns.task]["score"])
 
 
@@ -225,6 +238,8 @@ def _usual(table: Table, role: str, usual: tuple[str, ...], labels: Sequence[str
     present = tuple(name for name in usual if name in table.columns)[:1]
     if not present and role == "choices":
         return _numbered(table)
+    if role == "negative":
+        return (*present, *(name for name in table.columns if _NEGATIVE.fullmatch(name)))
     if not present and role == "label" and labels and all(label in table.columns for label in labels):
         return tuple(labels)
     return present

@@ -43,6 +43,11 @@ EXAMPLE_ROWS = (
         "text text_pair [score]",
         '{"text": "a fine film", "text_pair": "a good movie", "score": 0.9}',
     ),
+    ExampleRow(
+        Task.FEATURE_EXTRACTION,
+        "anchor positive [negative ...]",
+        '{"anchor": "Who sings?", "positive": "Ada sings.", "negative": "Ada works."}',
+    ),
 )
 
 

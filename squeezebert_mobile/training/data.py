@@ -1,6 +1,7 @@
 """Labelled rows as typed examples of a task."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,16 +73,17 @@ class ChoiceExample:
 
 @dataclass(frozen=True)
 class PairExample:
-    """Two texts that belong together, or with a score of how alike they are."""
+    """Two texts that belong together, and others near them that do not; or two, with a score of how alike they are."""
 
     text: str
     text_pair: str
-    score: float | None
+    score: float | None = None
+    negatives: tuple[str, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Both."""
-        return (self.text, self.text_pair)
+        """All of them."""
+        return (self.text, self.text_pair, *self.negatives)
 
 
 Example = TextExample | TaggedExample | QuestionExample | ChoiceExample | PairExample
@@ -99,26 +101,25 @@ def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple
         case Task.QUESTION_ANSWERING:
             return table.map(lambda row: _question_example(row, columns))
         case Task.MULTIPLE_CHOICE:
-            found = table.map(lambda row: _choice_example(row, columns))
-            _require_equal_counts(table, found)
-            return found
+            choices = table.map(lambda row: _choice_example(row, columns))
+            _require_equal_counts(table, "choices", [len(example.choices) for example in choices])
+            return choices
         case Task.FEATURE_EXTRACTION:
-            return table.map(lambda row: _pair_example(row, columns))
+            pairs = table.map(lambda row: _pair_example(row, columns))
+            _require_equal_counts(table, "negatives", [len(example.negatives) for example in pairs])
+            return pairs
         case Task.FILL_MASK:
             return table.map(lambda row: TextExample(columns.text(row, "text")))
     targets = iter(_targets(table, columns, config))
     return table.map(lambda row: _text_example(row, columns, config, next(targets)))
 
 
-def _require_equal_counts(table: Table, examples: tuple[ChoiceExample, ...]) -> None:
-    """A batch is one array: raise InputFileError for the first row with another number of choices."""
-    expected = len(examples[0].choices)
-    for index, example in enumerate(examples, 1):
-        if len(example.choices) != expected:
-            what, fix = "has another number of choices than row 1", "give all rows as many"
-            raise InputFileError(
-                f"{table.name} row {index}", what, found=len(example.choices), expected=expected, fix=fix
-            )
+def _require_equal_counts(table: Table, kind: str, counts: Sequence[int]) -> None:
+    """A batch is one array: raise InputFileError for the first row with another number of choices or negatives."""
+    for index, count in enumerate(counts, 1):
+        if count != counts[0]:
+            what, fix = f"has another number of {kind} than row 1", "give all rows as many"
+            raise InputFileError(f"{table.name} row {index}", what, found=count, expected=counts[0], fix=fix)
 
 
 def _labels(table: Table, columns: Columns, role: str, config: SqueezeBertConfig) -> Labels:
@@ -244,8 +245,21 @@ def _whole(cell: object) -> int:
 
 
 def _pair_example(row: Row, columns: Columns) -> PairExample:
+    has_negatives = "negative" in columns.names
+    if has_negatives and "score" in columns.names:
+        raise CellError("has a score and a negative, of which one says what to learn")
     score = number(columns.get(row, "score")) if "score" in columns.names else None
-    return PairExample(columns.text(row, "text"), columns.text(row, "text_pair"), score)
+    negatives = _negatives(columns.get(row, "negative")) if has_negatives else ()
+    return PairExample(columns.text(row, "text"), columns.text(row, "text_pair"), score, negatives)
+
+
+def _negatives(cell: object) -> tuple[str, ...]:
+    """The hard negatives in a cell or in several: a text by itself, or a list of them."""
+    listed = literal(cell.strip()) if isinstance(cell, str) and is_bracketed(cell.strip()) else cell
+    texts = listed if isinstance(listed, list) else [listed]
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        raise CellError("has a negative without text")
+    return tuple(map(str, texts))
 
 
 def _choice_example(row: Row, columns: Columns) -> ChoiceExample:

@@ -53,7 +53,7 @@ def observations(
 
 
 def _of_pairs(predict: Predict, pairs: Batch) -> dict[str, Float32]:
-    """The vectors [N, 2, C] of texts [N, 2, W]."""
+    """The vectors [N, texts, C] of texts [N, texts, W]."""
     vectors = predict(pairs.of_rows())[SENTENCE_EMBEDDING]
     return {SENTENCE_EMBEDDING: vectors.reshape(*pairs.input_ids.shape[:2], -1)}
 

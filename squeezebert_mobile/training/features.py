@@ -34,7 +34,7 @@ class Feature:
     """
 
     example: int
-    input_ids: Int64  # [W], [choices, W], or [2, W] for two texts that are compared
+    input_ids: Int64  # [W], [choices, W], or [2 + negatives, W] for texts that are compared
     token_type_ids: Int64  # the same
     attention_mask: Int64  # the same; 0 only where one choice is shorter than another
     labels: Labels
@@ -80,7 +80,7 @@ def _encode_one(
         case QuestionExample():
             yield from _question(index, example, tokenizer, max_length, stride)
         case PairExample():
-            encoded = tokenizer.rows([example.text, example.text_pair], max_length=max_length, padding="longest")
+            encoded = tokenizer.rows(list(example.texts), max_length=max_length, padding="longest")
             score: Labels = np.array(0) if example.score is None else np.array(example.score, np.float32)
             yield Feature(index, encoded.input_ids, encoded.token_type_ids, encoded.attention_mask, score)
         case ChoiceExample():

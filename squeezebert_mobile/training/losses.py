@@ -44,14 +44,14 @@ def target_count(task: Task, labels: Labels) -> int:
 def _pair_loss(vectors: Tensor, labels: Tensor) -> Tensor:
     """Of the vectors [N, 2, C] of pairs: the squared error of their cosines, where they have scores.
 
-    Else each first text must find its own second one among those of the batch (Henderson et al. 2017), as in
-    sentence-transformers' MultipleNegativesRankingLoss.
+    Else each first text must find its own second one among those of the batch (Henderson et al. 2017) and all hard
+    negatives, which [N, 2 + negatives, C] hold, as in sentence-transformers' MultipleNegativesRankingLoss.
     """
-    first, second = F.normalize(vectors.float(), dim=-1).unbind(1)
+    first, *others = F.normalize(vectors.float(), dim=-1).unbind(1)
     if labels.is_floating_point():
-        return F.mse_loss((first * second).sum(-1), labels, reduction="sum")
+        return F.mse_loss((first * others[0]).sum(-1), labels, reduction="sum")
     own = torch.arange(len(first), device=first.device)
-    return F.cross_entropy(_SCALE * first @ second.T, own, reduction="sum")
+    return F.cross_entropy(_SCALE * first @ torch.cat(others).T, own, reduction="sum")
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:

@@ -53,7 +53,8 @@ def observe(task: Task, feature: Feature, outputs: Mapping[str, Float32]) -> Flo
             hidden = feature.labels != IGNORED
             return _mask_statistics(outputs["logits"][hidden], feature.labels[hidden].astype(np.int64))
         case Task.FEATURE_EXTRACTION:
-            return postprocess.cosine(*outputs[SENTENCE_EMBEDDING])
+            first, *others = outputs[SENTENCE_EMBEDDING]
+            return np.array([postprocess.cosine(first, other) for other in others], np.float64)
         case _:
             return outputs["logits"].astype(np.float64)
 
@@ -84,8 +85,12 @@ def metrics(
         case Task.FILL_MASK:
             return _mask_metrics(len(examples), features, observed)
         case Task.FEATURE_EXTRACTION:
+            cosines = np.stack(observed)
+            if cosines.shape[1] > 1:  # the second text, and hard negatives
+                nearest = cosines[:, :1] > cosines[:, 1:].max(1, keepdims=True)
+                return (Metric("cosine_accuracy", nearest.astype(np.float64), _mean),)
             scores = np.array([feature.labels for feature in features], np.float64)
-            both = np.stack([np.array(observed), scores], axis=1)
+            both = np.stack([cosines[:, 0], scores], axis=1)
             return Metric("spearman", both, _spearman), Metric("pearson", both, _pearson)
         case _:
             logits = np.stack(observed)

@@ -12,8 +12,10 @@ import torch
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.errors import InputFileError, UsageError
 from squeezebert_mobile.model import run_module
+from squeezebert_mobile.tables.columns import find_columns
+from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Pooling, Task
-from squeezebert_mobile.training.data import PairExample
+from squeezebert_mobile.training.data import PairExample, examples
 from squeezebert_mobile.training.evaluate import evaluate
 from squeezebert_mobile.training.features import collate, encode
 from squeezebert_mobile.training.finetune import finetune
@@ -44,10 +46,21 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sentences.folder(tmp_path_factory.mktemp("pairs") / "model", max_seq_length=24)
 
 
-def our_loss(folder: Path, scores: tuple[float, ...]) -> float:
+NEGATIVES = (
+    ("Loud, and over in an hour.", "Nobody laughed."),
+    ("A quiet film.", "The jokes land."),
+    ("Six.", "A beetle has six legs."),
+    ("bye", "good morning, and good luck"),
+)
+
+
+def our_loss(folder: Path, scores: tuple[float, ...], negatives: int = 0) -> float:
     loaded = checkpoint.load(folder)
     model = checkpoint.load_model(loaded, pooling=loaded.declared.pooling()).model
-    examples = [PairExample(*pair, score) for pair, score in zip(PAIRS, scores or (None,) * len(PAIRS), strict=True)]
+    examples = [
+        PairExample(*pair, score, others[:negatives])
+        for pair, score, others in zip(PAIRS, scores or (None,) * len(PAIRS), NEGATIVES, strict=True)
+    ]
     batch = collate(encode(examples, loaded.tokenizer(), max_length=24), 0)
     objective = Objective(model, distillation=0.0, temperature=1.0)
     inputs = [torch.from_numpy(array) for array in batch.inputs.arrays().values()]
@@ -63,6 +76,79 @@ def test_the_loss_is_that_of_sentence_transformers(written: Path, scores: tuple[
     loss = (CosineSimilarityLoss if scores else MultipleNegativesRankingLoss)(model)
     expected = float(loss(texts, torch.tensor(scores) if scores else None))
     assert our_loss(written, scores) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_loss_of_hard_negatives_is_that_of_sentence_transformers(written: Path, count: int) -> None:
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    model = sentences.opened(written).eval()
+    rows = [(*pair, *others[:count]) for pair, others in zip(PAIRS, NEGATIVES, strict=True)]
+    texts = [model.preprocess(list(column)) for column in zip(*rows, strict=True)]
+    expected = float(MultipleNegativesRankingLoss(model)(texts, None))
+    assert our_loss(written, (), count) == pytest.approx(expected, rel=1e-4)
+    assert abs(expected - our_loss(written, ())) > 1e-3
+
+
+@pytest.mark.parametrize("row", [
+    {"anchor": "a", "positive": "b", "negative": "c"}, {"query": "a", "positive": "b", "negative_1": "c"},
+    {"text": "a", "text_pair": "b", "negative": ["c"]}, {"question": "a", "answer": "b", "negatives": "['c']"},
+    {"sentence1": "a", "sentence2": "b", "negative-1": "c"},
+])  # fmt: skip
+def test_a_hard_negative_is_found_as_sentence_transformers_names_it(row: dict[str, object], tmp_path: Path) -> None:
+    table = read_table(write(tmp_path / "a.jsonl", [row]), Task.FEATURE_EXTRACTION)
+    columns = find_columns(table, Task.FEATURE_EXTRACTION)
+    assert examples(table, columns, tiny.SMALL) == (PairExample("a", "b", None, ("c",)),)
+
+
+def test_several_hard_negatives_stand_in_their_columns_or_in_one(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"anchor": "a", "positive": "b", **{f"negative_{n}": text for n, text in enumerate("cdefghijkl", 1)}},
+    ]
+    table = read_table(write(tmp_path / "a.jsonl", rows), Task.FEATURE_EXTRACTION)
+    found = examples(table, find_columns(table, Task.FEATURE_EXTRACTION), tiny.SMALL)
+    assert found == (PairExample("a", "b", None, tuple("cdefghijkl")),)
+    chosen = find_columns(table, Task.FEATURE_EXTRACTION, [("negative", "negative_2,negative_1")])
+    assert examples(table, chosen, tiny.SMALL) == (PairExample("a", "b", None, ("d", "c")),)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"negative": "c"}, {"negative": ""}], "row 2: has a negative without text"),
+        ([{"negative": "c"}, {"negative": None}], "row 2: has a negative without text"),
+        ([{"negatives": ["c"]}, {"negatives": ["c", "d"]}], "row 2: has another number of negatives than row 1"),
+        ([{"negatives": []}], "row 1: has a negative without text"),
+        ([{"negative": "c", "score": 0.5}], "row 1: has a score and a negative"),
+    ],
+)
+def test_negatives_that_make_no_batch_are_refused(rows: list[dict[str, object]], message: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "a.jsonl", [{"anchor": "a", "positive": "b", **row} for row in rows])
+    table = read_table(data, Task.FEATURE_EXTRACTION)
+    with pytest.raises(InputFileError, match=message):
+        examples(table, find_columns(table, Task.FEATURE_EXTRACTION), tiny.SMALL)
+
+
+def test_training_on_triplets_parts_them_and_is_measured_as_sentence_transformers_measures_it(
+    written: Path, tmp_path: Path
+) -> None:
+    from sentence_transformers.sentence_transformer.evaluation import TripletEvaluator
+
+    rows: list[dict[str, object]] = [
+        {"anchor": first, "positive": second, "negative": others[0]}
+        for (first, second), others in zip(PAIRS, NEGATIVES, strict=True)
+    ]
+    data = write(tmp_path / "triplets.jsonl", rows)
+    options = FinetuneOptions(
+        Task.FEATURE_EXTRACTION, data, tmp_path / "out", str(written), epochs=60, batch_size=4, max_length=24,
+        learning_rate=1e-3, eval_data=data, quiet=True,
+    )  # fmt: skip
+    assert finetune(options).metrics == {"cosine_accuracy": 1.0}
+    assert our_loss(tmp_path / "out", (), 1) < our_loss(written, (), 1)
+    judge = TripletEvaluator(*([str(row[key]) for row in rows] for key in ("anchor", "positive", "negative")))
+    for folder in (written, tmp_path / "out"):
+        found = evaluate(EvaluateOptions(folder, data, batch_size=3, quiet=True)).rows[0].metrics
+        assert found == judge(sentences.opened(folder))
 
 
 def test_training_on_pairs_brings_them_together_and_saves_what_sentence_transformers_opens(
