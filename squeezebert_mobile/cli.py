@@ -61,6 +61,8 @@ def predict(options: PredictOptions, screen: Screen) -> None:
         threads=options.threads,
         top_k=options.top_k,
         null_threshold=options.null_threshold,
+        batch_size=options.batch_size,
+        workers=options.workers,
     )
     for answer in answers:
         screen.show(answer, render.prediction)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import typer
 
-from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, visible
+from squeezebert_mobile.errors import SqueezeBertMobileError, visible
 
 # A figure as tables have it, with its unit and its interval, or a dash for none.
 _NUMBER = re.compile(r"[-–]|[-+]?\d[\d.,]*(e[-+]\d+)?( ?%| ms|x)?( \(.*\))?")
@@ -74,20 +74,16 @@ def _lines(text: str) -> str:
 
 def to_json(result: object) -> str:
     """One JSON value on one line; lone surrogates and other scripts are escaped, so every terminal can take it."""
-    return json.dumps(plain(result), sort_keys=True, allow_nan=False)
+    return json.dumps(result, default=plain, sort_keys=True, allow_nan=False)
 
 
 def plain(value: object) -> object:
-    """Data classes, pydantic records, paths and tuples as what JSON knows."""
+    """A data class, a pydantic record or a path as what JSON knows, or what it asks for in turn."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Path):
+        return str(value)
+    return value.model_dump(mode="json")  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -126,17 +122,6 @@ def _plain(title: str, total: int | None, done: int) -> Advance:
             typer.echo(_lines(f"{title} {reached}{of}: {status}"), err=True)
 
     return advance
-
-
-def read_lines(source: Path) -> list[str]:
-    """The lines of a UTF-8 text file, or of standard input for ``-``. Raises InputFileError where there is none."""
-    try:
-        data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
-    except OSError as error:
-        fix = "give a text file with one text a line"
-        raise InputFileError(source, f"cannot be read: {error.strerror}", fix=fix) from None
-    text = data.decode("utf-8-sig", errors="replace")
-    return text.removesuffix("\n").split("\n") if text else []
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -32,6 +32,10 @@ def _pairs(value: str) -> list[tuple[str, str]]:
 
 
 Threads = Annotated[int, typer.Option(min=1, help="threads of the runtime")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="texts a call; default: 32, but 1 for dynamic int8, where neighbours change an answer"),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress", rich_help_panel="Output")]
 Columns = Annotated[
     tuple[tuple[str, str], ...],

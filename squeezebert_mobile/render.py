@@ -74,7 +74,8 @@ def prediction(result: "Prediction") -> str:
                 else:
                     where = f"{item.text!r}  {item.score:.4f}  at {item.start}..{item.end}"
                     lines.append(f"  {visible(item.label)}  {where}")
-    return "\n".join([*lines, *_notes(result), f"  {result.artifact}, {result.milliseconds:.1f} ms"])
+    took = "" if result.milliseconds is None else f", {result.milliseconds:.1f} ms"
+    return "\n".join([*lines, *_notes(result), f"  {result.artifact}{took}"])
 
 
 def _vector(values: "Sequence[float]") -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from squeezebert_mobile.options import Columns, NullThreshold, Options, Threads
+from squeezebert_mobile.options import BatchSize, Columns, NullThreshold, Options, Threads
 from squeezebert_mobile.tasks import Precision, Runtime
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder or zip that export wrote")]
@@ -16,7 +16,10 @@ BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder o
 class PredictOptions(Options):
     """Texts and the artifact that answers them."""
 
-    GROUPS: ClassVar = {"The artifact": ("runtime", "precision", "threads")}
+    GROUPS: ClassVar = {
+        "The artifact": ("runtime", "precision", "threads"),
+        "Many texts": ("file", "columns", "batch_size", "workers"),
+    }
     EXAMPLES: ClassVar = (
         'my-bundle "A quiet film."',
         'my-bundle "Who sings?" "Ada sings." --runtime executorch --precision int8',
@@ -39,6 +42,8 @@ class PredictOptions(Options):
     threads: Threads = 1
     top_k: Annotated[int, typer.Option(min=1, help="answers for each mask")] = 5
     null_threshold: NullThreshold = None
+    batch_size: BatchSize = None
+    workers: Annotated[int, typer.Option(min=1, help="processes that run the artifact, each with its own copy")] = 1
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
 """Answers for texts from a bundle alone: tokenize, run, post-process."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
+from queue import Queue
 from time import perf_counter
 from typing import Self
 
@@ -15,17 +19,24 @@ from squeezebert_mobile import batch as batches
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.bundle.manifest import Manifest
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.bundle.manifest import Artifact, Manifest
+from squeezebert_mobile.errors import SqueezeBertMobileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.postprocess import Result, SpanLogits
 from squeezebert_mobile.run.session import Session
+from squeezebert_mobile.run.stream import ReadAhead, alike
 from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import Encoded
 
 # Outputs by name for a batch.
-Run = Callable[[Batch], Mapping[str, Float32]]
+Outputs = Mapping[str, Float32]
+Run = Callable[[Batch], Outputs]
+
+# Rows that go to the runtime together.
+BATCH = 32
+# Texts that are sorted by length together: as many as give full batches, and few where an output is large.
+_WINDOW, _MASK_WINDOW = 1024, 128
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,8 @@ Samples = Callable[[Manifest], Iterable[Sample]]
 class Prediction:
     """What the model says of one sample, and what a user should know of how it was read.
 
-    ``artifact`` is the path of the file that answered, in ``milliseconds`` from text to result.
+    ``artifact`` is the path of the file that answered, in ``milliseconds`` from text to result, None where others were
+    answered beside it.
     """
 
     sample: Sample
@@ -54,14 +66,35 @@ class Prediction:
     unknown: int
     truncated: bool
     artifact: str
-    milliseconds: float = field(compare=False)
+    milliseconds: float | None = field(compare=False)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Samples that are answered together, the rows of each, and the calls that answer them.
+
+    ``places`` are, of each sample, the call and the place in it of every answer; ``fault`` is what is wrong with the
+    sample after the last.
+    """
+
+    samples: Sequence[Sample]
+    rows: Sequence[Encoded]
+    calls: Sequence[Batch]
+    places: Sequence[Sequence[tuple[int, int]]]
+    fault: Exception | None
+
+
+def depends_on_neighbours(artifact: Artifact) -> bool:
+    """True where rows of one call change each other's answers: dynamic int8 has one range for all of them."""
+    return artifact.runtime == "onnx" and artifact.precision == "int8"
 
 
 class Predictor:
     """A bundle's artifact and tokenizer, ready for texts; use it as a context manager.
 
-    ``null_threshold`` replaces the manifest's; ``run`` replaces the child process that runs the artifact otherwise.
-    Raises UsageError where the bundle lacks the artifact, or a sample does not fit the task.
+    ``null_threshold`` replaces the manifest's; ``run`` replaces the ``workers`` processes that run the artifact
+    otherwise. A ``batch_size`` counts rows of a call; None means as many as change no answer. Raises UsageError where
+    the bundle lacks the artifact, or a sample does not fit the task.
     """
 
     def __init__(
@@ -73,6 +106,8 @@ class Predictor:
         threads: int = PredictOptions.threads,
         top_k: int = PredictOptions.top_k,
         null_threshold: float | None = PredictOptions.null_threshold,
+        batch_size: int | None = PredictOptions.batch_size,
+        workers: int = PredictOptions.workers,
         run: Run | None = None,
     ) -> None:
         _require_bundle(bundle)
@@ -85,7 +120,19 @@ class Predictor:
         self._tokenizer = bundle.tokenizer()
         self._top_k = top_k
         self._sessions = ExitStack()
-        self._run = run or self._sessions.enter_context(Session(bundle.folder, self._artifact, threads=threads)).answer
+        # A function that is given answers one row a call, as the bundle recommends.
+        self._size = 1 if run else batch_size or BATCH
+        at_once = 1 if batch_size is None and depends_on_neighbours(self._artifact) else None
+        runs = [run] if run else []
+        with ExitStack() as opening:
+            for _ in range(0 if run else workers):
+                session = opening.enter_context(Session(bundle.folder, self._artifact, threads=threads))
+                runs.append(partial(session.answer, at_once=at_once))
+            self._sessions = opening.pop_all()
+        self._workers = len(runs)
+        self._idle: Queue[Run] = Queue()
+        for each in runs:
+            self._idle.put(each)
 
     def __enter__(self) -> Self:
         return self
@@ -94,53 +141,127 @@ class Predictor:
         self._sessions.close()
 
     def __call__(self, sample: Sample) -> Prediction:
-        """The answer for one sample, computed as the bundle recommends: alone and without padding."""
-        _require_fitting(self._manifest.task, sample)
+        """The answer for one sample, and how long it took."""
         started = perf_counter()
-        rows = self._encode(sample)
-        self._require_tokens(sample, rows)
-        outputs = [self._answers(batch) for batch in self._calls(rows)]
-        result = self._result(sample, rows, outputs)
-        truncated = bool(rows.truncated.any()) and self._manifest.task is not Task.QUESTION_ANSWERING
-        return Prediction(
-            sample=sample,
-            result=result,
-            tokens=int(rows.attention_mask.sum()),
-            unknown=int(rows.unknown.sum()),
-            truncated=truncated,
-            artifact=self._artifact.path,
-            milliseconds=1000 * (perf_counter() - started),
-        )
+        _require_fitting(self._manifest.task, sample)
+        window = self._window([sample])
+        if window.fault is not None:
+            raise window.fault
+        answers = [self._ask(call) for call in window.calls]
+        found = self._prediction(window, 0, [answers[call][place] for call, place in window.places[0]])
+        return replace(found, milliseconds=1000 * (perf_counter() - started))
 
-    def _encode(self, sample: Sample) -> Encoded:
-        """Rows of tokens: one for each option, and for each window of a context that is too long."""
+    def stream(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
+        """The answers for samples in their order, while later ones are still read; the memory does not grow with them.
+
+        Raises UsageError, which counts the sample, for one that does not fit the task, after the answers before it.
+        """
+        running: deque[tuple[_Window, list[Future[list[Outputs]]]]] = deque()
+        pool = ThreadPoolExecutor(self._workers)
+        try:
+            with ReadAhead(self._windows(samples)) as ahead:
+                while True:
+                    while running and (len(running) > 1 or ahead.is_waiting):
+                        yield from self._finished(*running.popleft())
+                    window = ahead.next()
+                    if window is None:
+                        break
+                    running.append((window, [pool.submit(self._ask, call) for call in window.calls]))
+                while running:
+                    yield from self._finished(*running.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _windows(self, samples: Iterable[Sample]) -> Iterator[_Window]:
+        """Samples in windows that double, so that the first answers come at once; none after one with a fault."""
+        largest = _MASK_WINDOW if self._manifest.task is Task.FILL_MASK else _WINDOW
+        waiting, size, done = iter(samples), 1, 0
+        fault: Exception | None = None
+        while fault is None:
+            found: list[Sample] = []
+            try:
+                for sample in islice(waiting, size):
+                    _require_fitting(self._manifest.task, sample)
+                    found.append(sample)
+            except (SqueezeBertMobileError, OSError) as error:
+                fault = error
+            window = self._window(found)
+            fault = window.fault or fault
+            done += len(window.samples)
+            if fault is not None:
+                yield replace(window, fault=_counted(fault, done + 1))
+            elif found:
+                yield window
+            if len(found) < size:
+                return
+            size = min(2 * size, largest)
+
+    def _window(self, samples: Sequence[Sample]) -> _Window:
+        """The samples up to the first that has nothing to ask the model, with their calls."""
+        rows = self._encode(samples)
+        for number, (sample, own) in enumerate(zip(samples, rows, strict=True)):
+            try:
+                self._require_tokens(sample, own)
+            except UsageError as error:
+                return replace(self._window(samples[:number]), fault=error)
+        items = [(number, item) for number, own in enumerate(rows) for item in self._items(own)]
+        groups = list(alike([item for _, item in items], self._size))
+        calls = [self._checked(Batch.joined([items[number][1] for number in numbers])) for numbers in groups]
+        at = {number: (call, place) for call, numbers in enumerate(groups) for place, number in enumerate(numbers)}
+        places: list[list[tuple[int, int]]] = [[] for _ in samples]
+        for number, (owner, _) in enumerate(items):
+            places[owner].append(at[number])
+        return _Window(samples, rows, calls, places, None)
+
+    def _encode(self, samples: Sequence[Sample]) -> list[Encoded]:
+        """Each sample's rows of tokens: one for each option, and for each window of a context that is too long."""
         windows = self._manifest.task is Task.QUESTION_ANSWERING
         length = self._artifact.max_length
-        if self._manifest.postprocessing.pooling is not None and sample.text_pair is not None:
-            # Two texts to compare, not one pair.
-            return self._tokenizer.rows(
-                [sample.text, sample.text_pair], max_length=length, padding="longest", padding_side="right"
+        encoded: dict[int, Encoded] = {}
+        for paired in (False, True):
+            numbers, texts, pairs = [], [], []
+            for number, sample in enumerate(samples):
+                first, second = self._texts(sample)
+                if bool(second) is paired:
+                    numbers += [number] * len(first)
+                    texts += first
+                    pairs += second
+            if not numbers:
+                continue
+            rows = self._tokenizer.rows(
+                texts,
+                pairs or None,
+                max_length=length,
+                padding="longest",
+                padding_side="right",
+                truncation="only_second" if windows else True,
+                stride=window_stride(length) if windows else 0,
+                return_overflowing_tokens=windows,
             )
-        return self._tokenizer.rows(
-            [sample.text] * len(sample.options) or sample.text,
-            list(sample.options) or sample.text_pair,
-            max_length=length,
-            padding="longest",
-            padding_side="right",
-            truncation="only_second" if windows else True,
-            stride=window_stride(length) if windows else 0,
-            return_overflowing_tokens=windows,
-        )
+            owners = np.array(numbers)[rows.sample]
+            own, starts = np.unique(owners, return_index=True)
+            for number, first_row, end in zip(own, starts, [*starts[1:], len(owners)], strict=True):
+                encoded[int(number)] = rows.part(int(first_row), int(end))
+        return [encoded[number] for number in range(len(samples))]
 
-    def _calls(self, rows: Encoded) -> list[Batch]:
-        """Every window alone and unpadded; the options of a choice in one call, which is the model's input."""
+    def _texts(self, sample: Sample) -> tuple[list[str], list[str]]:
+        """The first and the second texts of a sample's rows."""
+        if sample.options:
+            return [sample.text] * len(sample.options), list(sample.options)
+        if sample.text_pair is None:
+            return [sample.text], []
+        # Two texts to compare are not one pair.
+        pooled = self._manifest.postprocessing.pooling is not None
+        return ([sample.text, sample.text_pair], []) if pooled else ([sample.text], [sample.text_pair])
+
+    def _items(self, rows: Encoded) -> list[Batch]:
+        """What gets one answer each: the options of a choice together, every other row by itself and unpadded."""
         batch = rows.batch()
         if self._manifest.task is Task.MULTIPLE_CHOICE:
             return [batch.of_choices()]
-        return [batch.row(n) for n in range(len(rows))]
+        return [batch] if len(rows) == 1 else [batch.row(n) for n in range(len(rows))]
 
-    def _answers(self, batch: Batch) -> Mapping[str, Float32]:
-        """The outputs for what was checked to be an input."""
+    def _checked(self, batch: Batch) -> Batch:
         batches.check(
             batch,
             rank=self._manifest.task.rank,
@@ -148,11 +269,45 @@ class Predictor:
             type_vocab_size=self._config.type_vocab_size,
             max_length=self._artifact.max_length,
         )
-        return self._run(batch)
+        return batch
 
-    def _result(self, sample: Sample, rows: Encoded, outputs: Sequence[Mapping[str, Float32]]) -> Result:
-        labels = self._manifest.labels
-        values = {name: array[0] for name, array in outputs[0].items()}
+    def _ask(self, batch: Batch) -> list[Outputs]:
+        """What is needed of the outputs of each item of a batch, without the batch's axis."""
+        run = self._idle.get()
+        try:
+            outputs = run(batch)
+        finally:
+            self._idle.put(run)
+        match self._manifest.task:
+            case Task.FILL_MASK:
+                masks = batch.input_ids == self._tokenizer.mask_token_id
+                return [{"logits": logits[own]} for logits, own in zip(outputs["logits"], masks, strict=True)]
+            case Task.FEATURE_EXTRACTION:
+                name = self._vector(outputs)
+                return [{name: vector} for vector in outputs[name]]
+        return [{name: values[n] for name, values in outputs.items()} for n in range(len(batch.input_ids))]
+
+    def _finished(self, window: _Window, asked: Sequence[Future[list[Outputs]]]) -> Iterator[Prediction]:
+        for number, places in enumerate(window.places):
+            yield self._prediction(window, number, [asked[call].result()[place] for call, place in places])
+        if window.fault is not None:
+            raise window.fault
+
+    def _prediction(self, window: _Window, number: int, outputs: Sequence[Outputs]) -> Prediction:
+        sample, rows = window.samples[number], window.rows[number]
+        truncated = bool(rows.truncated.any()) and self._manifest.task is not Task.QUESTION_ANSWERING
+        return Prediction(
+            sample=sample,
+            result=self._result(sample, rows, outputs),
+            tokens=int(rows.attention_mask.sum()),
+            unknown=int(rows.unknown.sum()),
+            truncated=truncated,
+            artifact=self._artifact.path,
+            milliseconds=None,
+        )
+
+    def _result(self, sample: Sample, rows: Encoded, outputs: Sequence[Outputs]) -> Result:
+        labels, values = self._manifest.labels, outputs[0]
         match self._manifest.postprocessing.kind:
             case "softmax":
                 return postprocess.classify(values["logits"], labels)
@@ -166,18 +321,17 @@ class Predictor:
                 return postprocess.entities(values["logits"], labels, rows.offsets[0], special, continues, sample.text)
             case "answer-span":
                 windows = [
-                    SpanLogits(each["start_logits"][0], each["end_logits"][0], offsets, texts == 1)
+                    SpanLogits(each["start_logits"], each["end_logits"], offsets, texts == 1)
                     for each, offsets, texts in zip(outputs, rows.offsets, rows.sequence_ids, strict=True)
                 ]
                 return postprocess.answer(windows, sample.text_pair or "", self._null_threshold)
             case "mask-fillings":
-                masks = np.flatnonzero(rows.input_ids[0] == self._tokenizer.mask_token_id)
-                logits, tokens = values["logits"], self._tokens
-                return tuple(postprocess.fill_mask(logits[mask], tokens, self._top_k) for mask in masks)
+                return tuple(postprocess.fill_mask(each, self._tokens, self._top_k) for each in values["logits"])
             case "choice":
                 return postprocess.choose(values["logits"])
             case "none":
-                return self._embedding(outputs)
+                vectors = [vector for each in outputs for vector in each.values()]
+                return postprocess.embed(*vectors) if len(vectors) == 1 else postprocess.compare(*vectors)
 
     @cached_property
     def _tokens(self) -> list[str]:
@@ -205,18 +359,14 @@ class Predictor:
         fix = f"write {mask} where the word is missing"
         raise UsageError("TEXT", f"has no {mask} to fill", found=found, expected=mask if found else None, fix=fix)
 
-    def _embedding(self, outputs: Sequence[Mapping[str, Float32]]) -> Result:
-        """The vector of one text, the similarity of two; the pooler's where no pooling is declared."""
-        if self._manifest.postprocessing.pooling is not None:
-            vectors = [each[SENTENCE_EMBEDDING][0] for each in outputs]
-            return postprocess.embed(*vectors) if len(vectors) == 1 else postprocess.compare(*vectors)
-        if POOLER_OUTPUT not in outputs[0]:
-            what, fix = (
-                "has no pooler and no pooling: no output is the vector of a text",
-                "export again with --pooling mean",
-            )
-            raise UnsupportedModelError(self._artifact.path, what, found=", ".join(outputs[0]), fix=fix)
-        return postprocess.embed(outputs[0][POOLER_OUTPUT][0])
+    def _vector(self, outputs: Outputs) -> str:
+        """The name of a text's vector: the pooler's where no pooling is declared."""
+        name = POOLER_OUTPUT if self._manifest.postprocessing.pooling is None else SENTENCE_EMBEDDING
+        if name not in outputs:
+            what = "has no pooler and no pooling: no output is the vector of a text"
+            fix = "export again with --pooling mean"
+            raise UnsupportedModelError(self._artifact.path, what, found=", ".join(outputs), fix=fix)
+        return name
 
 
 def _require_bundle(bundle: object) -> None:
@@ -243,6 +393,14 @@ def _require_fitting(task: Task, sample: Sample) -> None:
         raise UsageError("TEXT_PAIR", "has no place beside options", fix="give the text and its --option values")
 
 
+def _counted(error: Exception, number: int) -> Exception:
+    """The same error of one sample among many."""
+    if not isinstance(error, UsageError):
+        return error
+    where = f"{error.file} {number}"
+    return UsageError(where, error.what, found=error.found, expected=error.expected, fix=error.fix)
+
+
 def predict(
     source: Path,
     samples: Iterable[Sample] | Samples,
@@ -252,10 +410,13 @@ def predict(
     threads: int = PredictOptions.threads,
     top_k: int = PredictOptions.top_k,
     null_threshold: float | None = PredictOptions.null_threshold,
+    batch_size: int | None = PredictOptions.batch_size,
+    workers: int = PredictOptions.workers,
 ) -> Iterator[Prediction]:
     """Predictions for samples, in order, from a bundle's folder or archive, which is verified first.
 
-    Without ``runtime`` and ``precision`` the bundle's recommended artifact answers.
+    Without ``runtime`` and ``precision`` the bundle's recommended artifact X
+    answered, for which see `Predictor.stream`.
     """
     with archive.opened(source) as bundle:
         chosen = bundle.recommended(runtime, precision)
@@ -266,6 +427,11 @@ def predict(
             threads=threads,
             top_k=top_k,
             null_threshold=null_threshold,
+            batch_size=batch_size,
+            workers=workers,
         ) as predictor:
-            for sample in samples(bundle.manifest) if callable(samples) else samples:
-                yield predictor(sample)
+            many = samples(bundle.manifest) if callable(samples) else samples
+            if isinstance(many, Sequence):
+                yield from map(predictor, many)
+            else:
+                yield from predictor.stream(many)

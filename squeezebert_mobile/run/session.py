@@ -38,14 +38,17 @@ class Session(Child):
             self.close()
             raise
 
-    def run(self, batch: Batch) -> dict[str, Float32]:
-        """Outputs by name, fp32. Raises InputFileError for others than the artifact declares."""
-        _, outputs = self.ask(self._path, "run", {}, batch.arrays())
+    def run(self, batch: Batch, *, at_once: int | None = None) -> dict[str, Float32]:
+        """Outputs by name, fp32, of ``at_once`` rows (None: all) after another.
+
+        Raises InputFileError for others than the artifact declares.
+        """
+        _, outputs = self.ask(self._path, "run", {"at_once": at_once or len(batch.input_ids)}, batch.arrays())
         return {name: value.astype(np.float32, copy=False) for name, value in outputs.items()}
 
-    def answer(self, batch: Batch) -> dict[str, Float32]:
+    def answer(self, batch: Batch, *, at_once: int | None = None) -> dict[str, Float32]:
         """`run`, for what is made of its outputs: raises InputFileError for one that is no number."""
-        outputs = self.run(batch)
+        outputs = self.run(batch, at_once=at_once)
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise InputFileError(self._path, "answers with what is no number", fix="export the model again, in fp32")
         return outputs
@@ -65,13 +68,18 @@ class _Model:
         self._engine = open_artifact(self._path, parsed, threads)
         return None, {}
 
-    def run(self, arrays: Arrays) -> Answer:
+    def run(self, arrays: Arrays, at_once: int) -> Answer:
         """Outputs by name for a batch's arrays."""
-        batch = Batch(**arrays)
-        with refusals(self._path):
-            outputs = self._engine.run(batch)
-        require_declared(outputs, self._outputs, batch, self._path)
-        return None, outputs
+        answers = []
+        for batch in Batch(**arrays).parts(at_once):
+            with refusals(self._path):
+                outputs = self._engine.run(batch)
+            require_declared(outputs, self._outputs, batch, self._path)
+            answers.append(outputs)
+        if len(answers) == 1:
+            return None, answers[0]
+        # Rows without padding are of one width, and so are their outputs.
+        return None, {name: np.concatenate([outputs[name] for outputs in answers]) for name in answers[0]}
 
 
 def main() -> None:

@@ -92,15 +92,24 @@ _CHOICE = re.compile(r"((?i:ending|choice|option|answer|candidate|sol|op))[ _-]?
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns play which role for a task, several for a role that they share; built by `find_columns`."""
+    """Which columns play which role for a task, several for a role that they share; built by `find_columns`.
+
+    ``absent`` are columns that would play one if they were there.
+    """
 
     task: Task
     names: Mapping[str, tuple[str, ...]]
+    absent: frozenset[str] = frozenset()
 
     def get(self, row: Row, role: str) -> object:
         """The cell of a role, a list of cells where columns share it, None where no column plays it."""
         names = self.names.get(role, ())
         return [row.get(name) for name in names] if self.shared(role) else row.get(names[0]) if names else None
+
+    def require_known(self, row: Row) -> None:
+        """Raise CellError for a row of a stream with a column that has a role, and that the first rows had not."""
+        if late := self.absent & row.keys():
+            raise CellError(f"has the column {min(late)}, which the first rows lack; give it to all of them")
 
     def shared(self, role: str) -> bool:
         """True where the role's cells stand in several columns."""
@@ -202,7 +211,8 @@ def find_columns(
             found[role] = present
         elif role not in _OPTIONAL or compares:
             _refuse(table, role, usual)
-    return Columns(task, found)
+    absent = {name for role, usual in roles.items() if role not in found for name in usual}
+    return Columns(task, found, frozenset(absent - set(table.columns)))
 
 
 def has_targets(role: str) -> bool:

@@ -2,13 +2,15 @@
 
 import csv
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from io import StringIO
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from io import BufferedReader, StringIO
+from itertools import count, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TextIO, TypeVar
 
 from squeezebert_mobile import extras
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UsageError
@@ -24,30 +26,52 @@ DATA_SUFFIXES = (*TABLE_SUFFIXES, ".txt")
 
 # Cells longer than this are no text snippets; the csv module's own limit, 128 KiB, is below some SQuAD contexts.
 _MAX_CELL = 4 * 1024 * 1024
+# Of one line, in characters or bytes; a device that has no lines would fill the memory.
+MAX_LINE = 64 * 1024 * 1024
+# The rows that say what columns a table has, and what its lines are, where the rest is not there yet.
+HEAD = 1000
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with named columns; ``name`` is what errors call them, ``class_names`` the labels a data set declares."""
+    """Rows with named columns; ``name`` is what errors call them, ``class_names`` the labels a data set declares.
+
+    ``rows`` of `open_table` are read from the file anew by each loop over them.
+    """
 
     name: str
-    rows: tuple[Row, ...]
+    rows: Iterable[Row]
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The column names of all rows: an object may leave out what it has not."""
-        return tuple(dict.fromkeys(name for row in self.rows for name in row))
+        """The column names of all rows, of a stream's first: an object may leave out what it has not."""
+        rows = islice(self.rows, HEAD) if isinstance(self.rows, _Stream) else self.rows
+        return tuple(dict.fromkeys(name for row in rows for name in row))
 
-    def map(self, read: Callable[[Row], Value]) -> tuple[Value, ...]:
+    def stream(self, read: Callable[[Row], Value]) -> Iterator[Value]:
         """What ``read`` makes of each row. Raises InputFileError with the row's number where it raises CellError."""
-        found = []
         for number, row in enumerate(self.rows, 1):
             try:
-                found.append(read(row))
+                value = read(row)
             except CellError as error:
                 raise InputFileError(f"{self.name} row {number}", error.what, fix="correct that row") from None
-        return tuple(found)
+            yield value
+
+    def map(self, read: Callable[[Row], Value]) -> tuple[Value, ...]:
+        """All of `stream`."""
+        return tuple(self.stream(read))
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Rows that each loop reads anew, at most ``limit`` of them."""
+
+    read: Callable[[], Iterator[Row]]
+    limit: int | None
+
+    def __iter__(self) -> Iterator[Row]:
+        return islice(self.read(), self.limit)
 
 
 def read_table(source: str | Path, task: Task, *, limit: int | None = None) -> Table:
@@ -57,40 +81,93 @@ def read_table(source: str | Path, task: Task, *, limit: int | None = None) -> T
     for a file that is missing, empty or malformed (with its line), UsageError for an unknown file type,
     EnvironmentFault where a data set cannot be loaded.
     """
+    table = open_table(source, task, limit=limit)
+    return replace(table, rows=tuple(table.rows))
+
+
+def open_table(source: str | Path, task: Task, *, limit: int | None = None) -> Table:
+    """The same without holding the rows, but for what cannot be read in parts: .json, CoNLL, and what is no file.
+
+    Raises as `read_table`; for a malformed row once it is reached.
+    """
     path = Path(source)
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        table = _read_parquet(path, limit)
+        table = Table(str(path), _Stream(partial(_parquet_rows, path), limit), _declared_names(path))
     elif suffix in DATA_SUFFIXES or path.exists():
-        table = Table(str(path), tuple(_take(_read_file(path, task), limit)))
+        rows = _Stream(partial(_read_file, path, task), limit)
+        # A pipe is read but once.
+        table = Table(str(path), rows if path.is_file() else tuple(rows))
     else:
         table = _read_hub(str(source), limit)
-    if not table.rows:
+    if next(iter(table.rows), None) is None:
         raise InputFileError(table.name, "holds no rows", fix="give a file with a header and at least one row")
     return table
 
 
-def _take(rows: Iterator[Row], limit: int | None) -> Iterator[Row]:
-    for count, row in enumerate(rows):
-        if limit is not None and count >= limit:
-            return
-        yield row
-
-
 def _read_file(path: Path, task: Task) -> Iterator[Row]:
-    read = _reader(path.suffix.lower(), task)
+    suffix = path.suffix.lower()
+    read = _reader(suffix, task)
     if read is None:
         found, fix = path.suffix or "none", "name it by its format, or give a data set's name"
-        if path.suffix.lower() == ".txt":
+        if suffix == ".txt":
             found, fix = f".txt, which has no columns for {task}", "write it as .tsv, .csv or .jsonl"
         raise UsageError(path, "is of an unknown type", found=found, expected=", ".join(TABLE_SUFFIXES), fix=fix)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from read(path, file)
+            yield from read(path, file if suffix == ".json" else _lines(path, file))
     except OSError as error:
         raise InputFileError(path, f"cannot be read: {error.strerror}", fix="check the path") from None
     except UnicodeDecodeError as error:
         raise InputFileError(path, f"is not UTF-8: {error.reason}", fix="save it as UTF-8") from None
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """Line by line. Raises InputFileError for a line that never ends."""
+    for number in count(1):
+        line = file.readline(MAX_LINE + 1)
+        if len(line) > MAX_LINE:
+            raise too_long(path, number)
+        if not line:
+            return
+        yield line
+
+
+def open_lines(source: Path) -> tuple[list[str], Iterator[str]]:
+    """The first lines of a UTF-8 text, and the others; of standard input, ``-``, the first are those that are there.
+
+    Raises InputFileError where there is no file, and for a line that never ends once it is reached.
+    """
+    try:
+        if str(source) != "-":
+            lines = _text_lines(source, source.open("rb"))
+            return list(islice(lines, HEAD)), lines
+        # Its own buffer would fill itself before it gave the first line away.
+        unbuffered: Any = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        file = BufferedReader(unbuffered)
+        lines = _text_lines(source, file)
+        return list(islice(lines, min(HEAD, max(1, file.peek().count(b"\n"))))), lines
+    except OSError as error:
+        fix = "give a text file with one text a line"
+        raise InputFileError(source, f"cannot be read: {error.strerror}", fix=fix) from None
+
+
+def _text_lines(source: Path, file: BinaryIO) -> Iterator[str]:
+    with file:
+        for number in count(1):
+            line = file.readline(MAX_LINE + 1)
+            if len(line) > MAX_LINE:
+                raise too_long(source, number)
+            text = line.removesuffix(b"\n").decode("utf-8-sig" if number == 1 else "utf-8", errors="replace")
+            if not (text or line.endswith(b"\n")):
+                return
+            yield text.rstrip("\r")
+
+
+def too_long(source: str | Path, number: int) -> InputFileError:
+    """The error for a line that is longer than any text."""
+    what, fix = f"line {number} is too long to be a text", "give a text file with one row a line"
+    return InputFileError(source, what, expected=f"at most {MAX_LINE}", fix=fix)
 
 
 def _reader(suffix: str, task: Task) -> Callable[[Path, Iterator[str]], Iterator[Row]] | None:
@@ -230,7 +307,7 @@ def _rows(path: Path, place: str, value: Any) -> Iterator[Row]:
             raise InputFileError(path, f"{place}is not an object", found=found, fix="write an object for each row")
 
 
-def _read_parquet(path: Path, limit: int | None) -> Table:
+def _parquet(path: Path) -> Any:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -238,17 +315,28 @@ def _read_parquet(path: Path, limit: int | None) -> Table:
         fix = f"{extras.install('datasets')}, or write the rows as .jsonl"
         raise EnvironmentFault("pyarrow", "is not installed", fix=fix) from None
     try:
-        found = parquet.read_table(path)
+        return parquet.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputFileError(path, f"is no Parquet file: {str(error).splitlines()[0]}", fix="check the path") from None
-    names = _declared_names((found.schema.metadata or {}).get(b"huggingface", b"{}"))
-    return Table(str(path), tuple(found.slice(0, limit).to_pylist()), names)
 
 
-def _declared_names(metadata: bytes) -> dict[str, tuple[str, ...]]:
-    """The labels of each column that `datasets` wrote beside it."""
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    """Row by row, a part of a row group in memory."""
+    with _parquet(path) as file:
+        try:
+            for part in file.iter_batches(batch_size=HEAD):
+                yield from part.to_pylist()
+        except (OSError, ValueError) as error:
+            what = f"is a damaged Parquet file: {str(error).splitlines()[0]}"
+            raise InputFileError(path, what, fix="write it again") from None
+
+
+def _declared_names(path: Path) -> dict[str, tuple[str, ...]]:
+    """The labels of each column that `datasets` wrote beside the columns of a Parquet file."""
+    with _parquet(path) as file:
+        metadata = json.loads((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
     names = {}
-    match json.loads(metadata):
+    match metadata:
         case {"info": {"features": dict() as features}}:
             for column, feature in features.items():
                 match feature:
