@@ -25,12 +25,11 @@ from squeezebert_mobile.bundle.manifest import (
     TokenizerFacts,
 )
 from squeezebert_mobile.checkpoint import sentence
-from squeezebert_mobile.checkpoint.sentence import ACTIVATION_PATHS, Activation
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.export import parity
 from squeezebert_mobile.export.reference import Reference
 from squeezebert_mobile.files import dump_json
-from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.tasks import Activation, Task
 from squeezebert_mobile.tokenizer import settings
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -41,7 +40,7 @@ def describe(
     """The manifest, and the files that go with the artifacts by their path."""
     config = dataclasses.replace(reference.model.config, architectures=[reference.model.task.architecture])
     files = _tokenizer_files(reference.tokenizer, reference.max_length)
-    files[CONFIG_NAME] = dump_json(config.to_dict() | _own_keys(reference.activation))
+    files[CONFIG_NAME] = dump_json(config.to_dict() | sentence.score_keys(reference.activation))
     if pooling := reference.model.pooling:
         files |= sentence.declaration(pooling, hidden_size=config.hidden_size, max_length=reference.max_length)
     files[GOLDEN_NAME] = golden.dump(parity.golden_cases(cases, reference.max_length))
@@ -49,11 +48,6 @@ def describe(
     files[CARD_NAME] = card(described).encode()
     entries = tuple(bundles.entry(path, data) for path, data in sorted(files.items()))
     return described.model_copy(update={"files": entries}), files
-
-
-def _own_keys(activation: Activation | None) -> dict[str, object]:
-    """What sentence-transformers reads a reranker's activation from."""
-    return {} if activation is None else {"sentence_transformers": {"activation_fn": ACTIVATION_PATHS[activation]}}
 
 
 def _tokenizer_files(tokenizer: SqueezeBertTokenizerFast, max_length: int) -> dict[str, bytes]:

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from squeezebert_mobile.checkpoint import load as checkpoint
-from squeezebert_mobile.checkpoint.sentence import Activation
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.subject import describe
 from squeezebert_mobile.export.trimming import trim_vocabulary
 from squeezebert_mobile.model import PreTrained
+from squeezebert_mobile.tasks import Activation
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 

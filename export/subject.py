@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squeezebert_mobile.checkpoint.described import Description
-from squeezebert_mobile.checkpoint.sentence import Activation
 from squeezebert_mobile.config import CONFIG_NAME
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.signature import SHORTEST, checked_length
 from squeezebert_mobile.run.predict import require_question_answering
-from squeezebert_mobile.tasks import Pooling, Task
+from squeezebert_mobile.tasks import Activation, Pooling, Task
 from squeezebert_mobile.tokenizer.declared import CONFIG_FILE as TOKENIZER_CONFIG
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 

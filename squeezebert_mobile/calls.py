@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
 from squeezebert_mobile.pushing import PushToHub
-from squeezebert_mobile.tasks import Pooling, Task
+from squeezebert_mobile.tasks import Activation, Pooling, Task
 
 Maybe = Tensor | None
 Layers = tuple[Tensor, ...]
@@ -228,6 +228,8 @@ class Called(nn.Module, PushToHub):
     config: SqueezeBertConfig
     # How the vector of a text is made, which `sentence.SentenceModel` gives.
     pooling: Pooling | None = None
+    # Of a reranker, which says by it how far apart two scores are.
+    activation: Activation | None = None
 
     def compute(self, inputs: Inputs, trace: Trace) -> Layers:
         """The outputs in the order of ``output_names``."""

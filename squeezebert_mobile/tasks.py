@@ -10,6 +10,8 @@ Runtime = Literal["onnx", "executorch"]
 Backend = Literal[Runtime, "torch"]
 Precision = Literal["fp32", "fp16", "int8", "int8-static"]
 PoolingMode = Literal["mean", "cls", "max"]
+# What a reranker's one output goes through.
+Activation = Literal["identity", "sigmoid"]
 
 POOLER_OUTPUT, SENTENCE_EMBEDDING = "pooler_output", "sentence_embedding"
 

@@ -16,6 +16,7 @@ from squeezebert_mobile.checkpoint.contents import INDEX, SAFETENSORS
 from squeezebert_mobile.checkpoint.described import Description, describe
 from squeezebert_mobile.checkpoint.names import BODY, HEADS, WORDS, prefixes, rename, strip
 from squeezebert_mobile.checkpoint.options import ReadOptions
+from squeezebert_mobile.checkpoint.sentence import score_keys
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
@@ -391,4 +392,4 @@ def save(folder: Path, model: PreTrained, *, dtype: torch.dtype = torch.float32)
         tensors.pop(_DECODER_BIAS, None)
     with staged_file(folder / SAFETENSORS) as partial:
         save_file(dict(sorted(tensors.items())), partial, metadata={"format": "pt"})
-    replace_file(folder / CONFIG_NAME, dump_json(config.to_dict()))
+    replace_file(folder / CONFIG_NAME, dump_json(config.to_dict() | score_keys(model.activation)))

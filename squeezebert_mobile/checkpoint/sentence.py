@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Literal, Self, cast, get_args
+from typing import Self, cast, get_args
 
 from squeezebert_mobile.config import CONFIG_NAME
 from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.files import dump_json, read_json, read_json_list
-from squeezebert_mobile.tasks import Pooling, PoolingMode
+from squeezebert_mobile.tasks import Activation, Pooling, PoolingMode
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 MODULES_NAME, SETTINGS_NAME, OWN_CONFIG_NAME = (
@@ -18,9 +18,8 @@ MODULES_NAME, SETTINGS_NAME, OWN_CONFIG_NAME = (
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
 )
-Activation = Literal["identity", "sigmoid"]
 # Where the two activations lie in torch, which is how a config names them.
-ACTIVATION_PATHS: dict[Activation, str] = {
+_ACTIVATION_PATHS: dict[Activation, str] = {
     "identity": "torch.nn.modules.linear.Identity",
     "sigmoid": "torch.nn.modules.activation.Sigmoid",
 }
@@ -128,7 +127,7 @@ class SentenceFolder:
         if named is None:
             return "sigmoid" if own or isinstance(inner, dict) else None
         kind = str(named).rsplit(".", 1)[-1].lower()
-        if kind not in ACTIVATION_PATHS:
+        if kind not in _ACTIVATION_PATHS:
             what = "declares an activation of the score that is not supported; the scores would lack it"
             fix = "name torch.nn.Identity or torch.nn.Sigmoid there"
             expected = "Identity or Sigmoid"
@@ -197,6 +196,11 @@ class SentenceFolder:
             what = "cuts the vectors; an exported file gives all of their values"
             fix = "set truncate_dim to null there, and cut the vectors yourself"
             raise UnsupportedModelError(path, what, found=f"truncate_dim {own['truncate_dim']}", fix=fix)
+
+
+def score_keys(activation: Activation | None) -> dict[str, object]:
+    """The keys of a config.json by which sentence-transformers' CrossEncoder reads a reranker's activation."""
+    return {} if activation is None else {"sentence_transformers": {"activation_fn": _ACTIVATION_PATHS[activation]}}
 
 
 def declaration(pooling: Pooling, *, hidden_size: int, max_length: int) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import read_table
-from squeezebert_mobile.tasks import Pooling, Task, window_stride
+from squeezebert_mobile.tasks import Activation, Pooling, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training import heads, report
@@ -91,8 +91,10 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     columns = find_columns(table, options.task, options.columns, labels=options.labels or origin.labels)
     head = (heads.new_head if origin.needs_head else heads.kept_head)(options, table, columns, origin.config)
     examples = dataset.examples(table, columns, head)
-    _require_cosines(table.name, examples)
+    activation = _activation(options.task, origin, head)
+    _require_reach(table.name, examples, activation)
     start = _start(options, origin, head, examples)
+    start.model.activation = activation
     config, tokenizer = start.model.config, start.tokenizer
     teacher = _teacher(options, config, tokenizer)
     # 2. Turn texts into features.
@@ -160,12 +162,29 @@ def _pooling(options: FinetuneOptions, loaded: Checkpoint | None) -> Pooling | N
     return loaded.declared.pooling(mode, options.normalize) if loaded else Pooling(mode, bool(options.normalize))
 
 
-def _require_cosines(name: str, examples: Sequence[dataset.Example]) -> None:
-    """Raise InputFileError for scores that no cosine can reach."""
-    scores = [example.score for example in examples if isinstance(example, dataset.PairExample)]
-    if others := [score for score in scores if score is not None and not -1 <= score <= 1]:
+def _activation(task: Task, origin: _Origin, head: SqueezeBertConfig) -> Activation | None:
+    """What one output goes through: as its checkpoint declares, else nothing, where it learns values; else None.
+
+    Said outright, since sentence-transformers takes a sigmoid for what is not said.
+    """
+    if head.num_labels > 1 or task is not Task.TEXT_CLASSIFICATION:
+        return None
+    declared = None if origin.checkpoint is None or origin.needs_head else origin.checkpoint.declared.activation()
+    return declared or ("identity" if head.is_regression else None)
+
+
+def _require_reach(name: str, examples: Sequence[dataset.Example], activation: Activation | None) -> None:
+    """Raise InputFileError for scores that no cosine, or no sigmoid, can reach."""
+    for example in examples:
+        match example:
+            case dataset.PairExample(score=float() as score) if not -1 <= score <= 1:
+                what, expected = "has scores that are no cosines", "-1 to 1"
+            case dataset.TextExample(target=(score,)) if activation == "sigmoid" and not 0 <= score <= 1:
+                what, expected = "has scores that the model's sigmoid cannot reach", "0 to 1"
+            case _:
+                continue
         fix = "divide all scores by the largest, as STS-B's by 5"
-        raise InputFileError(name, "has scores that are no cosines", found=others[0], expected="-1 to 1", fix=fix)
+        raise InputFileError(name, what, found=score, expected=expected, fix=fix)
 
 
 def _features(

@@ -91,7 +91,7 @@ class Objective(nn.Module):
         """The loss summed over the batch's targets, a scalar."""
         inputs = (input_ids, attention_mask, token_type_ids)
         outputs, targets = _logits(self.model, inputs, labels)
-        hard = task_loss(self.model.task, self.model.config.problem_type, outputs, targets)
+        hard = task_loss(self.model.task, self._problem_type(), outputs, targets)
         teacher_outputs = self._soft_labels(inputs, labels, soft)
         if teacher_outputs is None:
             return hard
@@ -101,6 +101,10 @@ class Objective(nn.Module):
             for ours, theirs in zip(outputs, teacher_outputs, strict=True)
         ]
         return (1 - self._distillation) * hard + self._distillation * torch.stack(distilled).sum() / len(distilled)
+
+    def _problem_type(self) -> str | None:
+        """A reranker whose score goes through a sigmoid learns a probability, as in sentence-transformers."""
+        return "multi_label_classification" if self.model.activation == "sigmoid" else self.model.config.problem_type
 
     def _soft_labels(
         self, inputs: tuple[Tensor, Tensor, Tensor], labels: Tensor, soft: Tensor | None
