@@ -195,23 +195,32 @@ def _percent(ratio: float) -> str:
 
 def text(found: Comparison) -> str:
     """Two runs, case by case, for people."""
+    shared, names = tables.told_apart([change.case for change in found.changes])
     rows = [
         (
-            change.case,
+            name,
             tables.number(change.before_ms),
             tables.number(change.after_ms),
             tables.interval(change.slowdown),
             change.verdict,
         )
-        for change in found.changes
+        for name, change in zip(names, found.changes, strict=True)
     ]
-    shown = f"p{100 * QUANTILE:g}"
-    header = ("case", f"before {shown} ms", f"after {shown} ms", "after / before, by the reference kernel", "verdict")
-    lines = [console.table(header, rows)]
-    reasons = dict.fromkeys(fault for change in found.changes for fault in change.faults)
-    lines += [f"invalid: {reason}" for reason in reasons]
+    shown = f"p{100 * QUANTILE:g}, the fast end of the latencies"
+    lines = [f"all: {shared}"] if shared else []
+    lines += ["", console.table(("case", "before ms", "after ms", "after / before", "verdict"), rows)]
+    lines += [f"ms: {shown}; after / before: in units of a reference kernel's time, with a 95 % interval"]
+    lines += [
+        f"invalid: {name}: {'; '.join(change.faults)}"
+        for name, change in zip(names, found.changes, strict=True)
+        if change.faults
+    ]
     lines += [f"only before: {name}" for name in found.only_before]
     lines += [f"only after: {name}" for name in found.only_after]
-    if found.decision is not None:
-        lines += ["", f"{found.decision}: {'; '.join(found.reasons) or 'no case became slower'}"]
-    return "\n".join(lines)
+    return "\n".join(lines).lstrip("\n")
+
+
+def verdict(found: Comparison) -> console.Verdict:
+    """What follows for the gate."""
+    holds = {"passed": True, "regression": False, "cannot tell": None}[found.decision or "cannot tell"]
+    return console.Verdict(holds, f"{found.decision}: {'; '.join(found.reasons) or 'no case became slower'}")

@@ -246,7 +246,7 @@ def side_by_side(results: Sequence[Result]) -> list[tuple[str, ...]]:
     for place, result in enumerate(results):
         for row in rows(result):
             case = row.case
-            name = f"{case.model}, {RUNTIMES[case.runtime]}, {case.precision}, {case.form}, {case.protocol.conditions}"
+            name = _in_words(case)
             mark = " (invalid)" if row.faults else ""
             found.setdefault(name, {})[place] = number(row.infer.p50) + mark
     places = range(len(results))
@@ -319,22 +319,51 @@ def text(runs: Sequence[BenchmarkResult]) -> str:
 
 def _text(found: BenchmarkResult) -> str:
     summary = summarize_run(found)
-    shared = {row.case.protocol.conditions for row in summary.rows}
-    out = [where(found.result), *(shared if len(shared) == 1 else ()), ""]
-    header = ("case", "p50 ms", "p90 ms", "p99 ms", "end to end ms", "speed-up", "runs")
-    out.append(console.table(header, [_short_cells(row, alone=len(shared) == 1) for row in summary.rows]))
+    shared, names = told_apart([_in_words(row.case) for row in summary.rows])
+    header = ("case", "p50 ms", "speed-up", "p90 ms", "p99 ms", "runs")
+    out = [where(found.result), *([f"all: {shared}"] if shared else []), ""]
+    out.append(console.table(header, [_short_cells(*pair) for pair in zip(names, summary.rows, strict=True)]))
     if any(row.speedup for row in summary.rows):
         out.append(f"speed-up over {summary.baseline}, with a 95 % interval")
     out += [f"invalid: {reason}" for reason in faults(summary.rows)]
     out += [f"note: {note}" for note in found.result.notes]
     out += [f"left out: {left.candidate}: {left.reason}" for left in summary.skipped]
     out += [f"samples: {found.output}"] if found.output else []
-    out += ["", summary.closing]
     return "\n".join(out)
 
 
-def _short_cells(row: Row, *, alone: bool) -> tuple[str, ...]:
-    name = name_of(row.case) + ("" if alone else f", {row.case.protocol.conditions}")
-    figures = (row.infer.p50, row.infer.p90, row.infer.p99, row.total_ms)
+def verdicts(found: Sequence[RunSummary]) -> console.Verdict:
+    """What the runs say, in one sentence each."""
+    doubtful = any(row.faults for summary in found for row in summary.rows)
+    return console.Verdict(None if doubtful else True, "\n".join(summary.closing for summary in found))
+
+
+def told_apart(cases: Sequence[str]) -> tuple[str, list[str]]:
+    """What the names of all cases share, said once, and what is left of each; a single one keeps its beginning."""
+    names = [_parts(case) for case in cases]
+    common = [len(set(column)) == 1 for column in zip(*names, strict=True)]
+    if all(common):
+        common = [place >= _TOLD for place in range(len(common))]
+    shared = [part for part, is_common in zip(names[0], common, strict=True) if is_common] if names else []
+    own = [[part for part, is_common in zip(name, common, strict=True) if not is_common] for name in names]
+    return ", ".join(shared), [", ".join(parts).replace("ONNX Runtime", "ONNX") for parts in own]
+
+
+def _in_words(case: Case) -> str:
+    return f"{case.model}, {RUNTIMES[case.runtime]}, {case.precision}, {case.form}, {case.protocol.conditions}"
+
+
+# Of a single name: model, runtime and precision.
+_TOLD = 3
+
+
+def _parts(case: str) -> list[str]:
+    """Model, runtime, precision, form, which may have commas, threads, batch and tokens."""
+    name, *conditions = case.rsplit(", ", 3)
+    return [*name.split(", ", 3), *conditions]
+
+
+def _short_cells(name: str, row: Row) -> tuple[str, ...]:
+    p50, *figures = map(number, (row.infer.p50, row.infer.p90, row.infer.p99))
     invalid = " (invalid)" if row.faults else ""
-    return (name + invalid, *map(number, figures), interval(row.speedup), str(row.infer.count))
+    return (name + invalid, p50, interval(row.speedup), *figures, str(row.infer.count))

@@ -36,7 +36,7 @@ def export(options: ExportOptions, screen: Screen) -> None:
 
     with screen.progress("exporting", pipeline.count_steps(options)) as step:
         bundle = pipeline.export(options, step, screen.note)
-    screen.show(bundle, render.bundle)
+    screen.show(bundle, render.bundle, render.exported)
 
 
 @command(VerifyOptions)
@@ -44,7 +44,8 @@ def verify(options: VerifyOptions, screen: Screen) -> None:
     """Check every digest of a bundle and every artifact's answers."""
     from squeezebert_mobile.run import verify as library
 
-    screen.show(library.verify(options.bundle, run=options.run, public_key=options.public_key), render.verification)
+    result = library.verify(options.bundle, run=options.run, public_key=options.public_key)
+    screen.show(result, render.verification, render.verified)
 
 
 @command(PredictOptions)
@@ -92,6 +93,8 @@ def evaluate(options: EvaluateOptions, screen: Screen) -> None:
     result = library.evaluate(options)
     screen.show(result, render.evaluation)
     library.require_drop(result, options.max_accuracy_drop)
+    if options.max_accuracy_drop is not None:
+        screen.judge(render.held(result, options.max_accuracy_drop))
 
 
 @command(BenchmarkCommandOptions, quiet=True)
@@ -108,7 +111,7 @@ def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
         device = options.device
         found = phones.benchmark(device, options, step) if device else (library.benchmark(options, step),)
     summaries = [tables.summarize_run(run) for run in found]
-    screen.show(summaries, lambda _: tables.text(found))
+    screen.show(summaries, lambda _: tables.text(found), tables.verdicts)
     page.write([run.result for run in found], outputs)
     if options.require_valid:
         tables.require_valid(summaries)
@@ -135,7 +138,7 @@ def report(options: ReportOptions, screen: Screen) -> None:
     from squeezebert_mobile.benchmarks import page, results, tables
 
     found = [library.BenchmarkResult(results.read(path), path, ()) for path in options.runs]
-    screen.show([tables.summarize_run(run) for run in found], lambda _: tables.text(found))
+    screen.show([tables.summarize_run(run) for run in found], lambda _: tables.text(found), tables.verdicts)
     page.write([run.result for run in found], page.Outputs(options.markdown, options.html, options.png))
 
 
@@ -145,7 +148,7 @@ def compare(options: CompareOptions, screen: Screen) -> None:
     from squeezebert_mobile.benchmarks import compare as library
 
     found = library.compare(options)
-    screen.show(found, library.text)
+    screen.show(found, library.text, library.verdict if options.max_slowdown is not None else None)
     library.require(found, options.after)
 
 
@@ -184,10 +187,9 @@ def doctor(_: Options, screen: Screen) -> None:
     found = []
     for check in library.checks():
         found.append(check)
-        if not screen.as_json:
-            typer.echo(render.check(check))
+        screen.judge(render.check(check))
     result = library.Diagnosis.of(found)
-    screen.show(result, render.diagnosis)
+    screen.show(result, lambda _: "", render.diagnosis)
     raise typer.Exit(0 if result.healthy else 7)
 
 

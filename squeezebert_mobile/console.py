@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import logging
+import os
 import re
+import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import typer
 
@@ -22,6 +25,17 @@ Advance = Callable[[int, str], None]
 Result = TypeVar("Result")
 
 
+# Between columns, and what a name is never made narrower than.
+_GAP, _SHORTEST_NAME = "  ", 24
+
+
+class Verdict(NamedTuple):
+    """What follows from a result: whether it is good, None where that cannot be told, and a sentence that says so."""
+
+    holds: bool | None
+    text: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Screen:
     """Where one command writes, as --json and --quiet ask."""
@@ -29,9 +43,24 @@ class Screen:
     as_json: bool = False
     quiet: bool = False
 
-    def show(self, result: Result, text: Callable[[Result], str]) -> None:
-        """Print a result: as one JSON value, or as what ``text`` makes of it."""
-        typer.echo(to_json(result) if self.as_json else _lines(text(result).rstrip("\n")))
+    def show(
+        self, result: Result, text: Callable[[Result], str], verdict: Callable[[Result], "Verdict"] | None = None
+    ) -> None:
+        """Print a result: as one JSON value, or as what ``text`` makes of it, with what follows from it at the end."""
+        if self.as_json:
+            typer.echo(to_json(result))
+            return
+        if shown := text(result).rstrip("\n"):
+            typer.echo(_folded(_lines(shown)))
+        if verdict is not None:
+            self.judge(verdict(result))
+
+    def judge(self, verdict: "Verdict") -> None:
+        """Print a verdict, with its mark on a terminal; nothing with --json."""
+        if not self.as_json:
+            mark = f"{_mark(verdict.holds)} " if sys.stdout.isatty() else ""
+            # Folded with room for the mark.
+            typer.echo(mark + _folded(_GAP + _lines(verdict.text)).removeprefix(_GAP))
 
     def note(self, line: str) -> None:
         """Print a line that is no part of the result."""
@@ -65,6 +94,24 @@ def run(command: Callable[..., None]) -> None:
     except SqueezeBertMobileError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+
+
+def _mark(holds: bool | None) -> str:
+    """A sign that colours nothing where NO_COLOR asks for that."""
+    sign, colour = {True: ("✓", 32), False: ("✗", 31), None: ("?", 33)}[holds]
+    return sign if "NO_COLOR" in os.environ else f"\033[1;{colour}m{sign}\033[0m"
+
+
+def _folded(text: str) -> str:
+    """A text whose sentences end where the terminal does, between words; as it is elsewhere.
+
+    What holds two spaces is a row of a table, which has its width already.
+    """
+    if not sys.stdout.isatty():
+        return text
+    width, lines = screen_width(), text.split("\n")
+    folded = ([line] if len(line) <= width or _GAP in line.strip() else _words(line, width) for line in lines)
+    return "\n".join(line for found in folded for line in found)
 
 
 def _lines(text: str) -> str:
@@ -124,13 +171,54 @@ def _plain(title: str, total: int | None, done: int) -> Advance:
     return advance
 
 
-def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns of text, as wide as they need to be; numbers stand on the right, and a cell is one line."""
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int | None = None) -> str:
+    """Columns of text, as wide as they need to be; numbers stand on the right, and a cell is one line.
+
+    What is wider than ``width``, by default the terminal, gets names of several lines, then several blocks: each has
+    the names again. No word is broken.
+    """
+    width = screen_width() if width is None else width
     cells = [tuple(map(visible, row)) for row in (header, *rows)]
-    columns = list(zip(*cells, strict=True))
+    names, *columns = zip(*cells, strict=True)
     widths = [max(map(len, column)) for column in columns]
-    aligned = [str.rjust if all(map(_NUMBER.fullmatch, column[1:])) else str.ljust for column in columns]
-    lines = [
-        "  ".join(align(cell, width) for cell, width, align in zip(row, widths, aligned, strict=True)) for row in cells
-    ]
+    room = max(width - sum(widths) - len(_GAP) * len(widths), _SHORTEST_NAME)
+    wrapped = [_words(name, room) for name in names]
+    longest = max(len(line) for lines in wrapped for line in lines)
+    blocks = [_block(wrapped, longest, [columns[n] for n in chosen]) for chosen in _fitting(widths, width - longest)]
+    return "\n\n".join(blocks)
+
+
+def _fitting(widths: Sequence[int], room: int) -> list[list[int]]:
+    """The columns of each block, as many as there is room for."""
+    blocks: list[list[int]] = [[]]
+    left = room
+    for column, width in enumerate(widths):
+        if blocks[-1] and left < len(_GAP) + width:
+            blocks.append([])
+            left = room
+        blocks[-1].append(column)
+        left -= len(_GAP) + width
+    return blocks
+
+
+def _block(names: Sequence[Sequence[str]], longest: int, columns: Sequence[Sequence[str]]) -> str:
+    lines = []
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(map(_NUMBER.fullmatch, column[1:])) for column in columns]
+    for (first, *more), *row in zip(names, *columns, strict=True):
+        aligned = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        ]
+        lines += [_GAP.join([first.ljust(longest), *aligned]), *more]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _words(text: str, width: int) -> list[str]:
+    """A text in lines that are as wide, but for words that are longer."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def screen_width() -> int:
+    """The columns of the terminal, 80 where there is none."""
+    return shutil.get_terminal_size().columns

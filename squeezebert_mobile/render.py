@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from squeezebert_mobile.console import table
+from squeezebert_mobile.console import Verdict, table
 from squeezebert_mobile.errors import visible
 from squeezebert_mobile.tasks import Task
 
@@ -22,7 +22,15 @@ _BAR = 30
 
 def bundle(result: "Bundle") -> str:
     """A bundle that was just written."""
-    return f"{result.folder}\n\n{manifest(result.manifest)}"
+    return manifest(result.manifest)
+
+
+def exported(result: "Bundle") -> Verdict:
+    """What to do with a bundle that was just written."""
+    count, chosen = len(result.manifest.artifacts), result.recommended()
+    files = "1 file answers" if count == 1 else f"{count} files answer"
+    take = f"take {chosen.path}, {chosen.bytes / 1e6:.1f} MB"
+    return Verdict(True, f"{result.folder}: {files} as the checkpoint does, within the gates; {take}")
 
 
 def manifest(result: "Manifest") -> str:
@@ -38,11 +46,15 @@ def manifest(result: "Manifest") -> str:
 
 
 def verification(result: "Verification") -> str:
-    """What `verify` found."""
+    """What the artifacts answered."""
     rows = [(c.path, f"{c.cases}", f"{c.max_abs:.2g}", f"{c.allowed:.2g}") for c in result.artifacts]
-    lines = [f"ok: {result.folder}: all {result.files} files are sound, bundle digest {result.digest}"]
-    lines.append(f"signature: {result.signature or 'none'}")
-    return "\n".join([*lines, table(("file", "golden texts", "max difference", "allowed"), rows)] if rows else lines)
+    return table(("file", "golden texts", "differs", "allowed"), rows) if rows else ""
+
+
+def verified(result: "Verification") -> Verdict:
+    """What `verify` found."""
+    facts = f"bundle digest {result.digest}, signature: {result.signature or 'none'}"
+    return Verdict(True, f"ok: {result.folder}: all {result.files} files are sound; {facts}")
 
 
 def prediction(result: "Prediction") -> str:
@@ -112,18 +124,19 @@ def _fact(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def check(found: "Check") -> str:
+def check(found: "Check") -> Verdict:
     """One line of `doctor`, as soon as it is known."""
-    return f"{'ok' if found.works else 'no'}  {found.name:<16} {found.version or '-':<14} {found.advice}"
+    line = f"{'ok' if found.works else 'no'}  {found.name:<16} {found.version or '-':<9} {found.advice}"
+    return Verdict(found.works or (False if found.needed else None), line)
 
 
-def diagnosis(result: "Diagnosis") -> str:
+def diagnosis(result: "Diagnosis") -> Verdict:
     """What follows from the lines of `doctor`."""
     broken = ", ".join(check.name for check in result.checks if check.needed and not check.works)
     verdict = f"exports do not work without {broken}" if broken else "everything that an export needs works"
     absent = ", ".join(check.name for check in result.checks if not check.needed and not check.works)
     besides = f"; of the rest {absent} {'is' if ',' not in absent else 'are'} missing" if absent else ""
-    return f"\nPython {result.python} on {result.machine}: {verdict}{besides}"
+    return Verdict(not broken, f"Python {result.python} on {result.machine}: {verdict}{besides}")
 
 
 def training(result: "FinetuneResult") -> str:
@@ -145,11 +158,22 @@ def training(result: "FinetuneResult") -> str:
 def evaluation(result: "EvaluateResult") -> str:
     """Artifacts side by side, with 95 % intervals of the leading metric and of its drop."""
     names = _LEADING if result.task is Task.QUESTION_ANSWERING else tuple(result.rows[0].metrics)
-    header = ("file", "runtime", "precision", *names, "95 %", "drop (95 %)", "ms a text")
-    calls = f"batch {result.batch_size}, {result.threads} thread(s), median of {result.tokens} tokens"
+    threads = "1 thread" if result.threads == 1 else f"{result.threads} threads"
+    calls = f"batch {result.batch_size}, {threads}, median of {result.tokens} tokens; ms: the median of a text"
+    lines = [f"{result.data}: {result.examples} examples of {result.task}", calls, ""]
     rows = [_evaluated(row, names) for row in result.rows]
-    text = f"{result.data}: {result.examples} examples of {result.task}\n{table(header, rows)}\nms: median; {calls}"
-    return "\n".join([text, *_unanswerable(result)])
+    lines.append(table(("file", names[0], "95 %", *names[1:], "ms"), rows))
+    if drops := [_dropped(row) for row in result.rows if row.drop is not None]:
+        lines += ["", table((f"drop of {result.metric}", "below", "drop", "95 %"), drops)]
+    return "\n".join([*lines, *_unanswerable(result)])
+
+
+def held(result: "EvaluateResult", largest: float) -> Verdict:
+    """That no drop is larger than was asked for."""
+    worst = max((row.drop, f"{row.runtime} {row.precision}") for row in result.rows if row.drop is not None)
+    return Verdict(
+        True, f"passed: {result.metric} falls by {worst[0]:.4f} at most, in {worst[1]}; {largest:g} is allowed"
+    )
 
 
 _LEADING = ("f1", "exact_match")
@@ -164,15 +188,19 @@ def _unanswerable(result: "EvaluateResult") -> list[str]:
         lines[0] += " (the model declares no threshold: predict always answers without --null-threshold)"
     names = tuple(name for name in result.rows[0].metrics if name not in _LEADING)
     if names:
-        rows = [(row.name, *(f"{row.metrics[name]:.4f}" for name in names)) for row in result.rows]
+        kinds = [(f"{row.runtime} {row.precision}", row.metrics) for row in result.rows]
+        rows = [(kind, *(f"{metrics[name]:.4f}" for name in names)) for kind, metrics in kinds]
         lines.append(table(("file", *names), rows))
     return lines
 
 
 def _evaluated(row: "Evaluated", names: tuple[str, ...]) -> tuple[str, ...]:
-    drop = "-"
-    if row.drop is not None and row.drop_interval is not None:
-        drop = f"{row.drop:.4f} ({row.drop_interval.low:.4f} to {row.drop_interval.high:.4f})"
-    values = (f"{row.metrics[name]:.4f}" for name in names)
+    first, *others = (f"{row.metrics[name]:.4f}" for name in names)
     own = f"{row.interval.low:.4f} to {row.interval.high:.4f}"
-    return (row.name, row.runtime, row.precision, *values, own, drop, f"{row.milliseconds:.2f}")
+    return (f"{row.runtime} {row.precision}", first, own, *others, f"{row.milliseconds:.2f}")
+
+
+def _dropped(row: "Evaluated") -> tuple[str, ...]:
+    assert row.drop is not None and row.drop_interval is not None
+    between = f"{row.drop_interval.low:.4f} to {row.drop_interval.high:.4f}"
+    return (f"{row.runtime} {row.precision}", str(row.baseline), f"{row.drop:.4f}", between)

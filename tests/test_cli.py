@@ -1,5 +1,6 @@
 """The command as a user types it: output, exit codes, one line for every error."""
 
+import io
 import json
 import os
 import re
@@ -121,7 +122,8 @@ def test_doctor_finds_what_is_installed() -> None:
 def test_doctor_names_what_an_export_lacks() -> None:
     checks = [Check("torch", False, True, None, ""), Check("adb", False, False, None, "")]
     said = render.diagnosis(Diagnosis.of(checks))
-    assert said.endswith("exports do not work without torch; of the rest adb is missing")
+    assert said.holds is False
+    assert said.text.endswith("exports do not work without torch; of the rest adb is missing")
     assert not Diagnosis.of(checks).healthy
 
 
@@ -258,6 +260,49 @@ def test_numbers_stand_on_the_right_of_a_table() -> None:
         "a       1.5   100 %  2.31x (2.28 to 2.35)",
         "bb    12.25       –                     –",
     ]
+
+
+def test_a_table_is_never_wider_than_80_columns_and_breaks_no_word() -> None:
+    name = "SqueezeBERT for long names, ONNX Runtime 1.32.0, int8-static, bundle"
+    heads = ("case", "p50 ms", "speed-up", "p90 ms", "p99 ms", "runs", "verdict", "agrees with the reference")
+    rows = [(name, "1.50", "2.31x (2.28 to 2.35)", "12.1", "13.0", "1000", "same", "100 %"), ("b", *["–"] * 7)]
+    shown = console.table(heads, rows, 80)
+    assert max(map(len, shown.splitlines())) <= 80
+    words = " ".join(map(" ".join, (heads, *rows))).split()
+    assert all(shown.split().count(word) >= words.count(word) for word in words)
+    first, second = shown.split("\n\n")
+    assert first.startswith("case") and second.startswith("case") and "agrees with the reference" in second
+    assert "\n\n" not in console.table(heads, rows, 200)
+    # What has no room at all is whole all the same.
+    assert "x" * 90 in console.table(("a", "b"), [("x" * 90, "1")], 80)
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("holds", "mark"), [(True, "✓"), (False, "✗"), (None, "?")])
+def test_a_verdict_has_a_mark_on_a_terminal_and_colour_unless_asked_not_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], holds: bool | None, mark: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    verdict = console.Verdict(holds, "cannot tell: " + "many words " * 20)
+    console.Screen().judge(verdict)
+    assert capsys.readouterr().out == verdict.text + "\n"
+    console.Screen(as_json=True).judge(verdict)
+    assert capsys.readouterr().out == ""
+    for variable, colours in (("NO_COLOR", 0), ("COLOR", 2)):
+        terminal = _Terminal()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", terminal)
+            patch.setenv(variable, "1")
+            console.Screen().judge(verdict)
+        shown = terminal.getvalue()
+        assert shown.count("\x1b[") == colours
+        plain = re.sub("\x1b.*?m", "", shown)
+        assert plain.startswith(f"{mark} cannot tell: ") and max(map(len, plain.splitlines())) <= 80
+        assert plain.split() == [mark, *verdict.text.split()]
 
 
 def test_without_a_terminal_progress_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
