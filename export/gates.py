@@ -1,17 +1,19 @@
 """What refuses a bundle that is not good enough: accuracy, speed and size."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.bundle.manifest import Artifact
-from squeezebert_mobile.errors import GateError, UsageError
+from squeezebert_mobile.bootstrap import interval
+from squeezebert_mobile.bundle.manifest import Accuracy, Artifact, Range
+from squeezebert_mobile.errors import GateError, InputFileError, UsageError
 from squeezebert_mobile.export.emulation import emulate
 from squeezebert_mobile.export.inventory import TOKENS
 from squeezebert_mobile.export.options import ExportOptions
@@ -28,7 +30,10 @@ from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.evaluate import Predict, score, torch_predict
 from squeezebert_mobile.training.features import Feature, encode, hide_each
-from squeezebert_mobile.training.metrics import Metric
+from squeezebert_mobile.training.metrics import Float64, Metric, drop, replicates
+
+# Draws of the bootstrap, as `evaluate` has them; digits that no machine's order of sums changes.
+_RESAMPLES, _DIGITS = 1000, 6
 
 
 class AccuracyGate:
@@ -50,24 +55,46 @@ class AccuracyGate:
         self._examples: Sequence[Example] = dataset.examples(table, columns, model.config)
         self._features = _features(self._examples, tokenizer, model.task, max_length)
         self.reached = self._metric(torch_predict(model))
-        self.lines = [f"{self.reached.name} on {len(self._examples)} rows of {table.name}: {self.reached.value:.4f}"]
-        if (share := _most_common(self._examples)) and self.reached.name == "accuracy" and self.reached.value <= share:
-            self.lines.append(f"warning: the commonest label alone would reach {share:.4f}: the gate proves nothing")
+        # A folder's name is this machine's own, and no part of the data.
+        self._data = Path(table.name).name if Path(table.name).exists() else table.name
+
+    @cached_property
+    def _drawn(self) -> Float64:
+        return replicates(self.reached, _RESAMPLES, seed=0)
 
     def drop(self, predict: Predict) -> float:
         """How far ``predict`` falls below the checkpoint, negative where it is better."""
-        metric = self._metric(predict)
+        return self._fall(self._metric(predict))
+
+    def _fall(self, metric: Metric) -> float:
         fall = self.reached.value - metric.value
         return fall if metric.higher_is_better else -fall
 
-    def require(self, predict: Predict, file: str) -> None:
-        """Raise GateError where ``predict`` falls too far, else add to ``lines`` what it reached."""
-        fall = self.drop(predict)
-        self.lines.append(f"{file}: {self.reached.name} falls by {fall:.4f}, at most {self._max_drop:g} is allowed")
+    def require(self, predict: Predict, file: str, float_units: Collection[str] = ()) -> Accuracy:
+        """What ``predict`` reaches, for which ``float_units`` went to float. Raises GateError for too large a drop."""
+        metric = self._metric(predict)
+        fall = self._fall(metric)
         if fall > self._max_drop:
             what = f"{self.reached.name} falls too far below the checkpoint's {self.reached.value:.4f}"
             fix = "allow more with --max-accuracy-drop, calibrate with --precision int8-static, or ship fp32"
             raise GateError(file, what, found=f"-{fall:.4f}", expected=f"at most -{self._max_drop:g}", fix=fix)
+        drawn = replicates(metric, _RESAMPLES, seed=0)
+        chance = _most_common(self._examples) if metric.name == "accuracy" else None
+        return Accuracy(
+            metric=metric.name,
+            value=round(metric.value, _DIGITS),
+            interval=_range(drawn),
+            checkpoint=round(self.reached.value, _DIGITS),
+            checkpoint_interval=_range(self._drawn),
+            drop=round(fall, _DIGITS),
+            drop_interval=_range(drop(self._drawn, drawn, higher_is_better=metric.higher_is_better)),
+            allowed_drop=self._max_drop,
+            chance=None if chance is None else round(chance, _DIGITS),
+            rows=len(self._examples),
+            data=self._data,
+            data_sha256=dataset.digest(self._examples),
+            float_units=tuple(sorted(float_units)),
+        )
 
     def choose_keep_float(
         self, scheme: Dynamic | Static, rank: Callable[[], Sequence[Effect]], report: Callable[[str], None]
@@ -99,6 +126,11 @@ class AccuracyGate:
         return scored.metrics[0]
 
 
+def _range(drawn: Float64) -> Range:
+    ends = interval(drawn)
+    return Range(low=round(ends.low, _DIGITS), high=round(ends.high, _DIGITS))
+
+
 def _most_common(examples: Sequence[Example]) -> float | None:
     """The share of the commonest label, None where examples have no single one."""
     kinds = (dataset.TextExample, dataset.ChoiceExample)
@@ -112,7 +144,10 @@ def _features(
     features = encode(examples, tokenizer, max_length=max_length, stride=window_stride(max_length))
     if task is not Task.FILL_MASK:
         return list(features)
-    return [row for feature in features for row in hide_each(feature, tokenizer.mask_token_id)]
+    hidden = [row for feature in features for row in hide_each(feature, tokenizer.mask_token_id)]
+    if not hidden:
+        raise InputFileError("--data", "holds no token to hide", fix="give texts that are not empty")
+    return hidden
 
 
 _WARM_UP, _ROUNDS, _SECONDS = 3, 21, 2.0
@@ -134,6 +169,15 @@ def snippet(task: Task, vocab_size: int, max_length: int) -> Batch:
     shape = (*(1, 2)[: task.rank - 1], min(TOKENS, max_length))
     ids = np.random.default_rng(0).integers(0, vocab_size, shape)
     return Batch.of_ids(ids)
+
+
+def require_agreement(artifact: Artifact, least: float) -> None:
+    """Raise GateError for an artifact whose largest logit is another than the reference's too often."""
+    if artifact.agreement is not None and artifact.agreement < least:
+        what = "agrees with the reference on too few of the golden answers"
+        fix = "take a finer precision, keep units float with --keep-float, or allow less with --min-agreement"
+        found, expected = f"{artifact.agreement:.2%}", f"at least {least:.2%}"
+        raise GateError(artifact.path, what, found=found, expected=expected, fix=fix)
 
 
 def require_small(artifacts: Sequence[Artifact], megabytes: float) -> None:

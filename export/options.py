@@ -31,8 +31,8 @@ class ExportOptions(ReadOptions):
     GROUPS: ClassVar = {
         "Int8": ("calibration", "calibration_rows", "calibration_method", "percentile", "seed", "embeddings",
                  "keep_float", "approximate_gelu", "sensitivity"),
-        "Gates": ("atol", "golden", "max_accuracy_drop", "data", "columns", "max_samples", "require_faster",
-                  "size_budget"),
+        "Gates": ("atol", "min_agreement", "golden", "max_accuracy_drop", "data", "columns", "max_samples",
+                  "require_faster", "size_budget"),
         "The bundle": ("output_dir", "archive", "sign_key", "force", "trim_vocab", "null_threshold"),
     }  # fmt: skip
     EXAMPLES: ClassVar = (
@@ -69,6 +69,10 @@ class ExportOptions(ReadOptions):
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18
     null_threshold: NullThreshold = None
     atol: Annotated[float | None, typer.Option(min=0, help="largest difference from the reference")] = None
+    min_agreement: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="smallest share of the golden answers that agree with the reference"),
+    ] = None
     golden: Annotated[Path | None, typer.Option(help="golden.json of an earlier bundle, to be answered alike")] = None
     calibration: Annotated[
         Path | None, typer.Option(help="texts for int8-static: one a line, a tab before a second text")

@@ -11,7 +11,7 @@ from squeezebert_mobile import batch as batches
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.golden import GoldenCase
-from squeezebert_mobile.bundle.manifest import Artifact, Parity
+from squeezebert_mobile.bundle.manifest import Parity
 from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.export import golden_texts
 from squeezebert_mobile.model import PreTrained, run_module
@@ -43,40 +43,31 @@ class Case:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The gate for one output: a largest absolute difference, or a smallest PSNR in dB."""
+    """The gate for one output: a largest absolute difference, or a smallest PSNR in dB.
+
+    With ``of`` no difference is allowed either that `verify` would take for another model's in that precision.
+    """
 
     atol: float | None
     min_psnr_db: float | None
+    of: Precision | None = None
 
 
-# Below it a user of the artifact would notice that it is another model.
-MIN_AGREEMENT = 0.9
-
-
-def doubt(artifact: Artifact) -> str | None:
-    """A warning where an artifact gives other answers than the reference to more than a tenth of the golden texts."""
-    agreement = min((p.argmax_agreement for p in artifact.parity if p.output.endswith("logits")), default=1.0)
-    if agreement >= MIN_AGREEMENT:
-        return None
-    return (
-        f"warning: {artifact.path} agrees with the reference on {agreement:.0%} of the texts only; "
-        "ship a finer precision, or show with --data and --max-accuracy-drop that it is good enough"
-    )
-
-
-def default_tolerance(precision: Precision) -> Tolerance:
-    """The gate of a precision.
+def tolerance_of(precision: Precision, atol: float | None = None) -> Tolerance:
+    """The gate of a precision, or the one that is asked for in its place.
 
     fp32 sums in another order through up to 12 layers; fp16 has 11 bits. For int8 the size of a harmless difference
     depends on the model, so the bound is relative: the noise must stay 20 dB, a tenth, below the largest value.
     """
+    if atol is not None:
+        return Tolerance(atol, None, precision)
     match precision:
         case "fp32":
-            return Tolerance(1e-4, None)
+            return Tolerance(1e-4, None, precision)
         case "fp16":
-            return Tolerance(None, 40.0)
+            return Tolerance(None, 40.0, precision)
         case _:
-            return Tolerance(None, 20.0)
+            return Tolerance(None, 20.0, precision)
 
 
 def reference(model: PreTrained, batch: Batch) -> Outputs:
@@ -279,6 +270,13 @@ def _judge(name: str, tally: _Tally, tolerance: Tolerance, file: str) -> Parity:
         _refuse(file, name, tally.worst, f"{tally.max_abs:.3g}", f"at most {tolerance.atol:g}")
     if tolerance.min_psnr_db is not None and psnr is not None and psnr < tolerance.min_psnr_db:
         _refuse(file, name, tally.worst, f"PSNR {psnr:.1f} dB", f"at least {tolerance.min_psnr_db:g} dB")
+    most = None if tolerance.of is None else golden.largest_difference(tolerance.of, tally.peak)
+    if most is not None and tally.max_abs > most:
+        what = (
+            f"output {name} is further from the reference for the text {tally.worst!r} than verify takes from any file"
+        )
+        fix = "check that the weights are right, or take a finer precision: a larger --atol does not help"
+        raise GateError(file, what, found=f"{tally.max_abs:.3g}", expected=f"at most {most:.3g}", fix=fix)
     return Parity(
         output=name,
         atol=tolerance.atol,

@@ -8,10 +8,18 @@ from tempfile import TemporaryDirectory
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle import archive, signing
 from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle.doubts import doubts
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest
 from squeezebert_mobile.export import description, parity, schemes
-from squeezebert_mobile.export.gates import AccuracyGate, cost_report, require_faster, require_small, snippet
+from squeezebert_mobile.export.gates import (
+    AccuracyGate,
+    cost_report,
+    require_agreement,
+    require_faster,
+    require_small,
+    snippet,
+)
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.ort.lower import lower_onnx
@@ -91,25 +99,25 @@ def _build(stage: Path, options: ExportOptions, report: Report, note: Report) ->
             report(f"Exporting {runtime} {precision}")
             lowered = _lower(reference, runtime, scheme, options)
             report(f"Checking {runtime} {precision} against the reference")
-            artifact = _prove(reference, runtime, precision, lowered, cases, options.atol, gate)
+            back = scheme.keep_float - options.keep_float if isinstance(scheme, (Dynamic, Static)) else frozenset()
+            artifact = _prove(reference, runtime, precision, lowered, cases, options.atol, gate, back)
             artifacts.append(artifact)
             content[artifact.path] = lowered.data
-            if doubt := parity.doubt(artifact):
-                note(doubt)
-            if isinstance(scheme, (Dynamic, Static)) and scheme.keep_float != options.keep_float:
+            if options.min_agreement is not None:
+                require_agreement(artifact, options.min_agreement)
+            if back and isinstance(scheme, (Dynamic, Static)):
                 report(f"Measuring what float units cost in {runtime} {precision}")
                 throughout = _lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options)
-                back = len(scheme.keep_float - options.keep_float)
-                note(cost_report(throughout.data, lowered.data, artifact, back, _snippet(reference)))
+                note(cost_report(throughout.data, lowered.data, artifact, len(back), _snippet(reference)))
     if options.size_budget is not None:
         require_small(artifacts, options.size_budget)
     if options.require_faster:
         require_faster(artifacts, content, _snippet(reference))
-    for line in gate.lines if gate else ():
-        note(line)
     # 4. Describe and write
     report("Writing the bundle")
     described, files = description.describe(reference, tuple(artifacts), cases)
+    for doubt in doubts(described):
+        note(f"warning: {doubt}")
     bundles.fill(stage, {**content, **files}, described)
     return described
 
@@ -128,6 +136,7 @@ def _prove(
     cases: tuple[parity.Case, ...],
     atol: float | None,
     gate: AccuracyGate | None,
+    back: frozenset[str],
 ) -> Artifact:
     """The artifact's entry for the manifest, after its bytes answered every golden case in a child process."""
     path = _PATHS[runtime, precision]
@@ -148,7 +157,6 @@ def _prove(
         parity=(),
         oldest_runtime=_OLDEST[runtime],
     )
-    tolerance = parity.default_tolerance(precision) if atol is None else parity.Tolerance(atol, None)
     with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
         file = Path(folder) / path
         file.parent.mkdir()
@@ -157,14 +165,13 @@ def _prove(
             measured = parity.measure(
                 session.run,
                 cases,
-                tolerance=tolerance,
+                tolerance=parity.tolerance_of(precision, atol),
                 file=path,
                 pad_to=reference.max_length,
                 batched=runtime == "onnx" and model.task is not Task.MULTIPLE_CHOICE,
             )
-            if gate is not None:
-                gate.require(session.run, path)
-    return artifact.model_copy(update={"parity": measured})
+            accuracy = None if gate is None else gate.require(session.run, path, back)
+    return artifact.model_copy(update={"parity": measured, "accuracy": accuracy})
 
 
 def _snippet(reference: Reference) -> Batch:

@@ -30,6 +30,8 @@ def describe(options: ExportOptions, checkpoint: Description) -> Subject:
     task = options.task or checkpoint.require_task()
     pooling = _pooling(options, checkpoint, task)
     require_question_answering(task, options.null_threshold)
+    if options.min_agreement is not None and task is Task.FEATURE_EXTRACTION:
+        raise UsageError("--min-agreement", "needs logits", found=str(task), fix="leave it out; --atol is for vectors")
     require_units(unit_names(checkpoint.config.num_hidden_layers), options.keep_float)
     tokenizer = checkpoint.tokenizer()
     if task is Task.FILL_MASK:

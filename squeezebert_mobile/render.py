@@ -38,11 +38,33 @@ def manifest(result: "Manifest") -> str:
     rows = []
     for a in result.artifacts:
         worst = max(parity.max_abs for parity in a.parity)
-        same = min(parity.argmax_agreement for parity in a.parity)
-        rows.append((a.path, a.precision, f"{a.bytes / 1e6:.1f}", f"{worst:.1e}", f"{100 * same:.4g} %"))
+        same = "-" if a.agreement is None else f"{100 * a.agreement:.4g} %"
+        rows.append((a.path, a.precision, f"{a.bytes / 1e6:.1f}", f"{worst:.1e}", same))
     header = ("file", "precision", "MB", "differs", "agrees")
     meaning = "differs: at most, from the reference; agrees: on how many texts"
-    return f"{result.task}, up to {result.tokenizer.max_length} tokens\n{table(header, rows)}\n{meaning}"
+    text = f"{result.task}, up to {result.tokenizer.max_length} tokens\n{table(header, rows)}\n{meaning}"
+    return "\n".join([text, *_accuracies(result)])
+
+
+def _accuracies(result: "Manifest") -> list[str]:
+    """What an accuracy gate measured, where there was one."""
+    measured = [(a.path, a.accuracy) for a in result.artifacts if a.accuracy is not None]
+    if not measured:
+        return []
+    _, first = measured[0]
+    rows = [
+        (path, f"{own.value:.4f}", f"{own.interval.low:.4f} to {own.interval.high:.4f}", f"{own.drop:.4f}")
+        for path, own in measured
+    ]
+    beside = "" if first.chance is None else f", the commonest label alone {first.chance:.4f}"
+    lines = [
+        f"\n{first.metric} on {first.rows} rows of {first.data}: the checkpoint {first.checkpoint:.4f}{beside}",
+        table(("file", first.metric, "95 %", "drop"), rows),
+        f"drop: below the checkpoint, at most {first.allowed_drop:g} is allowed",
+    ]
+    return lines + [
+        f"{path}: back in float for it: {', '.join(own.float_units)}" for path, own in measured if own.float_units
+    ]
 
 
 def verification(result: "Verification") -> str:

@@ -1,6 +1,7 @@
 """The README.md of a bundle, generated from its manifest."""
 
-from squeezebert_mobile.bundle.manifest import Artifact, Manifest, PoolingFacts
+from squeezebert_mobile.bundle.doubts import doubts
+from squeezebert_mobile.bundle.manifest import Artifact, Manifest, PoolingFacts, Range
 
 CARD_NAME = "README.md"
 
@@ -28,6 +29,8 @@ def card(manifest: Manifest) -> str:
         "",
         "The differences are over the golden texts (`golden.json`), alone, padded and in batches.",
         "",
+        *_accuracies(manifest),
+        *(f"> Warning: {doubt}.\n" for doubt in doubts(manifest)),
         "## Source",
         "",
         *(f"- `{file.path}` {file.bytes} bytes, sha256 {file.sha256}" for file in source.files),
@@ -53,8 +56,40 @@ def _null_answers(manifest: Manifest) -> list[str]:
     return [f"A context may not hold the answer: there is none where {lead}.", ""]
 
 
+def _accuracies(manifest: Manifest) -> list[str]:
+    """What an accuracy gate measured, empty where there was none."""
+    measured = [(a.path, a.accuracy) for a in manifest.artifacts if a.accuracy is not None]
+    if not measured:
+        return []
+    _, first = measured[0]
+    beside = "" if first.chance is None else f"; the commonest label alone would reach {first.chance:.4f}"
+    return [
+        "## Accuracy",
+        "",
+        f"Measured on {first.rows} rows of `{first.data}` (SHA-256 of the rows: {first.data_sha256}),",
+        f"with 95 % intervals of a bootstrap. The checkpoint reaches {first.checkpoint:.4f}{beside}.",
+        "",
+        f"| file | {first.metric} | 95 % | falls by | 95 % |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {path} | {own.value:.4f} | {_ends(own.interval)} | {own.drop:.4f} | {_ends(own.drop_interval)} |"
+            for path, own in measured
+        ),
+        "",
+        *(
+            f"Back in float for it in `{path}`: {', '.join(own.float_units)}.\n"
+            for path, own in measured
+            if own.float_units
+        ),
+    ]
+
+
+def _ends(ends: Range) -> str:
+    return f"{ends.low:.4f} to {ends.high:.4f}"
+
+
 def _row(artifact: Artifact) -> str:
     worst = max(parity.max_abs for parity in artifact.parity)
-    agreement = min(parity.argmax_agreement for parity in artifact.parity)
+    agreement = "-" if artifact.agreement is None else f"{artifact.agreement:.2%}"
     size = f"{artifact.bytes / 1e6:.1f}"
-    return f"| {artifact.path} | {artifact.runtime} | {artifact.precision} | {size} | {worst:g} | {agreement:.2%} |"
+    return f"| {artifact.path} | {artifact.runtime} | {artifact.precision} | {size} | {worst:g} | {agreement} |"

@@ -143,6 +143,11 @@ def dump(cases: tuple[GoldenCase, ...]) -> bytes:
     return dump_json(Golden(schema_version=1, cases=cases).model_dump(mode="json"))
 
 
+def largest_difference(precision: Precision, peak: float) -> float:
+    """The largest difference from reference values of up to ``peak`` that is no other answer, whatever a gate says."""
+    return max(_NEGLIGIBLE, _LARGEST_SHARE[precision] * peak)
+
+
 def allowed_differences(artifact: Artifact, cases: Iterable[GoldenCase]) -> dict[str, float]:
     """By output, what `Artifact.allowed_differences` says, but no difference as large as the answers themselves.
 
@@ -151,8 +156,7 @@ def allowed_differences(artifact: Artifact, cases: Iterable[GoldenCase]) -> dict
     largest: dict[str, float] = {}
     for output in (output for case in cases for output in case.outputs):
         largest[output.name] = max(largest.get(output.name, 0.0), *map(abs, output.values))
-    share = _LARGEST_SHARE[artifact.precision]
-    limits = {name: max(_NEGLIGIBLE, share * peak) for name, peak in largest.items()}
+    limits = {name: largest_difference(artifact.precision, peak) for name, peak in largest.items()}
     return {name: min(stated, limits[name]) for name, stated in artifact.allowed_differences().items()}
 
 

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,7 +22,8 @@ MANIFEST_NAME = "bundle.json"
 # Where no absolute gate says more: fp32 sums in another order.
 _ALLOWED = 1e-4
 # What schema 2 added, as pydantic's ``exclude``. Each of these fields has the default that schema 1 meant.
-_SINCE_2: dict[str, set[str] | bool] = {
+_SINCE_2: dict[str, Any] = {
+    "artifacts": {"__all__": {"accuracy"}},
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
     "postprocessing": {"pooling", "null_threshold"},
 }
@@ -196,8 +197,47 @@ class Parity(Record):
     cases: Index
 
 
+class Range(Record):
+    """Both ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+
+class Accuracy(Record):
+    """The leading metric of an artifact on labelled data, and the gate that it passed.
+
+    ``drop`` is by how much it is worse than ``checkpoint``, the unconverted model on the same rows, and at most
+    ``allowed_drop``. The intervals are of a bootstrap over the rows. ``chance`` is what the commonest label alone would
+    reach, null where there is no single label a row. ``data_sha256`` is over the rows as they were read, whatever
+    format holds them. ``float_units`` went back to float for this accuracy.
+    """
+
+    metric: str
+    value: float
+    interval: Range
+    checkpoint: float
+    checkpoint_interval: Range
+    drop: float
+    drop_interval: Range
+    allowed_drop: float
+    chance: float | None
+    rows: Length
+    data: str
+    data_sha256: Sha256
+    float_units: tuple[str, ...]
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether the checkpoint itself is not surely better than its commonest label, so that a drop says nothing."""
+        return self.chance is not None and self.checkpoint_interval.low <= self.chance
+
+
 class Artifact(Record):
-    """One runnable file. ``batch`` is null where any batch size goes; ``max_length`` counts tokens."""
+    """One runnable file. ``batch`` is null where any batch size goes; ``max_length`` counts tokens.
+
+    ``accuracy`` is null where no gate measured it.
+    """
 
     path: Annotated[str, Field(min_length=1, max_length=255)]
     sha256: Sha256
@@ -212,6 +252,12 @@ class Artifact(Record):
     inventory: Inventory
     parity: tuple[Parity, ...]
     oldest_runtime: str
+    accuracy: Accuracy | None = None
+
+    @property
+    def agreement(self) -> float | None:
+        """On what share of the golden answers the largest logit is the reference's; None where no output is logits."""
+        return min((p.argmax_agreement for p in self.parity if p.output.endswith("logits")), default=None)
 
     def allowed_differences(self) -> dict[str, float]:
         """The largest absolute difference from the reference, by output, that another machine or runtime may show.

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from squeezebert_mobile.config import SqueezeBertConfig
+from squeezebert_mobile.console import to_json
 from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.files import sha256
 from squeezebert_mobile.tables.cells import CellError, as_list, as_words, is_bracketed, literal, number, shown
 from squeezebert_mobile.tables.columns import Choices, Columns, choices_of
 from squeezebert_mobile.tables.files import Row, Table
@@ -87,6 +89,11 @@ class PairExample:
 
 
 Example = TextExample | TaggedExample | QuestionExample | ChoiceExample | PairExample
+
+
+def digest(examples: Sequence[Example]) -> str:
+    """SHA-256 over the examples as JSON lines: that of the data, whatever file format or column names hold them."""
+    return sha256("".join(f"{to_json(example)}\n" for example in examples).encode())
 
 
 def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple[Example, ...]:

@@ -5,6 +5,8 @@ file's bytes. Nothing else of the export is replaced.
 """
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,9 +20,12 @@ import pytest
 import tiny
 from tiny import SMALL
 
+from squeezebert_mobile import render
 from squeezebert_mobile.batch import Batch
+from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.bundle.manifest import Artifact, Inventory, Precision, Runtime
+from squeezebert_mobile.bundle.manifest import Artifact, Inventory, Precision, Range, Runtime
+from squeezebert_mobile.console import to_json
 from squeezebert_mobile.errors import GateError, SqueezeBertMobileError, UsageError
 from squeezebert_mobile.export import gates as accuracy_gate
 from squeezebert_mobile.export import gates as speed_gate
@@ -141,6 +146,14 @@ def spoilt(where: Callable[[Batch], bool]) -> Run:
     return lambda batch: {name: value + 5 * where(batch) for name, value in right(batch).items()}
 
 
+def off_by(share: float) -> Run:
+    """The reference's answers, moved by that share of the largest of all."""
+    right = model(Task.TEXT_CLASSIFICATION)
+    cases = parity.build_cases(tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tokenizer(), 64)
+    by = np.float32(share * max(float(np.abs(case.expected["logits"]).max()) for case in cases))
+    return lambda batch: {name: value + by for name, value in right(batch).items()}
+
+
 def negated(batch: Batch) -> Outputs:
     """A model that prefers the other one of two labels."""
     return {name: -value for name, value in model(Task.TEXT_CLASSIFICATION)(batch).items()}
@@ -206,10 +219,25 @@ def test_no_call_is_longer_than_the_file_allows(world: World) -> None:
 
 
 def test_a_tolerance_that_is_given_holds_for_every_precision(world: World) -> None:
-    world.runs = dict.fromkeys(PATHS, spoilt(lambda _: True))
+    world.runs = dict.fromkeys(PATHS, off_by(0.009))
     assert {(p.atol, p.min_psnr_db) for a in world.export(atol=5.1).manifest.artifacts for p in a.parity} == {
         (5.1, None)
     }
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_no_tolerance_lets_a_file_through_that_verify_refuses(world: World, precision: Precision) -> None:
+    share = {"fp32": 0.01, "fp16": 0.1, "int8": 0.75}[precision]
+    world.runs = dict.fromkeys(PATHS, off_by(1.02 * share))
+    error = world.refused(precisions=(precision,), atol=1e9)
+    assert "than verify takes from any file" in error.what
+    assert "a larger --atol does not help" in error.fix
+    world.runs = dict.fromkeys(PATHS, off_by(0.98 * share))
+    bundle = world.export(precisions=(precision,), atol=1e9)
+    cases = golden.of_bundle(bundle.read("golden.json", max_bytes=golden.MAX_GOLDEN_BYTES), "it", bundle.manifest)
+    for artifact in bundle.manifest.artifacts:
+        run, allowed = world.runs[artifact.runtime, precision], golden.allowed_differences(artifact, cases)
+        golden.check(cases, run, rank=2, allowed=allowed, file="it", fix="none")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -336,6 +364,7 @@ def test_each_files_accuracy_is_held_to_the_checkpoints(
     world: World, labelled: str, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AccuracyGate, "choose_keep_float", lambda _, scheme, *__: scheme.keep_float)
+    monkeypatch.setattr(golden, "largest_difference", lambda *_: 1e9)
     world.runs[key] = negated
     error = world.refused(data=labelled, max_accuracy_drop=0.5, atol=1e9)
     assert error.file == PATHS[key]
@@ -346,6 +375,51 @@ def test_each_files_accuracy_is_held_to_the_checkpoints(
 def test_files_that_lose_nothing_pass_the_accuracy_gate(world: World, labelled: str) -> None:
     bundle = world.export(data=labelled, max_accuracy_drop=0.0, precisions=("fp32",))
     assert len(bundle.manifest.artifacts) == 2
+
+
+def test_what_a_gate_measured_is_in_the_manifest_the_card_and_on_the_screen(
+    world: World, labelled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AccuracyGate, "choose_keep_float", lambda _, scheme, *__: scheme.keep_float)
+    monkeypatch.setattr(golden, "largest_difference", lambda *_: 1e9)
+    world.runs["onnx", "int8"] = wrong_for(EIGHT[:1])
+    bundle = world.export(data=labelled, max_accuracy_drop=0.5, precisions=("fp32", "int8"), atol=1e9)
+    right, wrong, *others = [a.accuracy for a in bundle.manifest.artifacts]
+    assert others == [right, right]
+    assert right is not None and wrong is not None
+    assert (right.metric, right.value, right.drop, right.rows) == ("accuracy", 1.0, 0.0, 8)
+    assert (wrong.value, wrong.checkpoint, wrong.drop, wrong.allowed_drop) == (0.875, 1.0, 0.125, 0.5)
+    assert wrong.interval.low < 0.875 < wrong.interval.high == 1.0
+    assert wrong.drop_interval == Range(low=0.0, high=round(1 - wrong.interval.low, 6))
+    assert wrong.chance == max(Counter(labels(EIGHT)).values()) / 8
+    assert wrong.data_sha256 == right.data_sha256
+    card = (bundle.folder / "README.md").read_text()
+    for line in ("on 8 rows of `dev.jsonl`", wrong.data_sha256, f"| {wrong.interval.low:.4f} to 1.0000 | 0.1250"):
+        assert line in card
+    shown = render.bundle(bundle)
+    assert "accuracy on 8 rows of dev.jsonl: the checkpoint 1.0000, the commonest label alone" in shown
+    assert re.search(r"onnx/model_quantized\.onnx +0\.8750 +0\.\d{4} to 1\.0000 +0\.1250", shown)
+    assert json.loads(to_json(bundle))["manifest"]["artifacts"][1]["accuracy"]["drop"] == 0.125
+
+
+def test_the_digest_of_data_is_that_of_its_rows_in_any_format(tmp_path: Path, labelled: str) -> None:
+    rows = [json.loads(line) for line in Path(labelled).read_text(encoding="utf-8").splitlines()]
+    (tmp_path / "dev.json").write_text(json.dumps([{"label": r["label"], "sentence": r["text"]} for r in rows]))
+    run = model(Task.TEXT_CLASSIFICATION)
+    same, fewer = (gate(str(file), 1.0, max_samples=n).require(run, "") for file, n in
+                   ((tmp_path / "dev.json", None), (labelled, 7)))  # fmt: skip
+    whole = gate(labelled, 1.0).require(run, "")
+    assert same.data_sha256 == whole.data_sha256 != fewer.data_sha256
+
+
+def test_an_agreement_that_is_asked_for_is_held(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "largest_difference", lambda *_: 1e9)
+    world.runs["executorch", "int8"] = negated
+    error = world.refused(min_agreement=0.01, precisions=("int8",), atol=1e9)
+    assert error.file == PATHS["executorch", "int8"]
+    assert (error.found, error.expected) == ("0.00%", "at least 1.00%")
+    world.runs = {}
+    world.export(min_agreement=1.0, precisions=("int8",))
 
 
 def test_a_drop_of_exactly_the_limit_is_allowed(labelled: str) -> None:

@@ -9,9 +9,10 @@ import pytest
 import tiny
 from tiny import SMALL
 
+from squeezebert_mobile import render
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.errors import GateError, UsageError
-from squeezebert_mobile.export import golden_texts, parity, sensitivity, trimming
+from squeezebert_mobile.errors import GateError, InputFileError, UsageError
+from squeezebert_mobile.export import golden_texts, sensitivity, trimming
 from squeezebert_mobile.export.gates import AccuracyGate
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.export.quantization import Dynamic
@@ -19,6 +20,8 @@ from squeezebert_mobile.export.sensitivity import Effect
 from squeezebert_mobile.model import run_module
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.training.evaluate import evaluate, torch_predict
+from squeezebert_mobile.training.options import EvaluateOptions
 
 TEXTS = [text for text in golden_texts.SINGLE.values() if text.strip() and "\n" not in text and "\t" not in text]
 
@@ -123,28 +126,48 @@ def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypat
         tmp_path / "bundle", model, runtimes=("onnx",), precisions=("int8",), data=str(labelled), max_accuracy_drop=1.0
     )
     notes: list[str] = []
-    export(options, note=notes.append)
-    cost, reached, *rest = notes
+    bundle = export(options, note=notes.append)
+    cost = notes[0]
     assert re.fullmatch(
         r"onnx/model_quantized\.onnx: 1 units in float for its accuracy, \+0\.\d MB and .+x the time", cost
     )
-    assert re.fullmatch(r"accuracy on \d+ rows of .+: \d\.\d{4}", reached)
-    assert re.fullmatch(r"onnx/model_quantized\.onnx: accuracy falls by .+, at most 1 is allowed", rest[-1])
+    (artifact,) = bundle.manifest.artifacts
+    assert artifact.accuracy is not None and artifact.accuracy.float_units == ("embeddings",)
+    assert "onnx/model_quantized.onnx: back in float for it: embeddings" in render.bundle(bundle)
 
 
-def test_a_gate_warns_where_the_commonest_label_would_do_as_well(tmp_path: Path) -> None:
+def test_the_accuracy_of_a_gate_is_that_of_evaluate(static_bundle: Bundle, labelled: Path) -> None:
+    found = evaluate(EvaluateOptions(static_bundle.folder, str(labelled)))
+    for artifact, row in zip(static_bundle.manifest.artifacts, found.rows, strict=True):
+        told = artifact.accuracy
+        assert told is not None
+        assert (told.metric, told.rows, told.data) == (found.metric, found.examples, "dev.jsonl")
+        assert told.value == pytest.approx(row.metrics[told.metric], abs=1e-6)
+        ends = (told.interval.low, told.interval.high)
+        assert ends == pytest.approx((row.interval.low, row.interval.high), abs=1e-6)
+        assert told.drop == pytest.approx(told.checkpoint - told.value, abs=1e-6)
+        assert told.drop_interval.low <= told.drop <= told.drop_interval.high
+
+
+def test_a_gate_on_rows_of_one_label_is_doubted(tmp_path: Path) -> None:
     model, tokenizer = tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tiny.tokenizer(SMALL)
     (tmp_path / "all.tsv").write_text("sentence\tlabel\n" + "good\tpositive\n" * 4, encoding="utf-8")
     gate = AccuracyGate(no_drop(tmp_path / "all.tsv"), model, tokenizer, 64)
-    assert "the commonest label alone would reach 1.0000" in gate.lines[-1]
+    found = gate.require(torch_predict(model), "a file")
+    assert (found.chance, found.is_chance) == (1.0, True)
 
 
-def test_an_artifact_that_disagrees_with_the_reference_is_doubted(static_bundle: Bundle) -> None:
-    sound = static_bundle.manifest.artifacts[0]
-    assert parity.doubt(sound) is None
-    proven = [each.model_copy(update={"argmax_agreement": 0.52}) for each in sound.parity]
-    doubted = sound.model_copy(update={"parity": tuple(proven)})
-    assert "agrees with the reference on 52% of the texts only" in (parity.doubt(doubted) or "")
+def test_a_gate_needs_a_token_to_hide(tmp_path: Path) -> None:
+    model, tokenizer = tiny.model(Task.FILL_MASK, SMALL), tiny.tokenizer(SMALL)
+    (tmp_path / "empty.jsonl").write_text('{"text": ""}\n', encoding="utf-8")
+    with pytest.raises(InputFileError, match="holds no token to hide"):
+        AccuracyGate(no_drop(tmp_path / "empty.jsonl"), model, tokenizer, 64)
+
+
+def test_vectors_have_no_agreement_to_ask_for(tmp_path: Path) -> None:
+    model = tiny.checkpoint(tmp_path / "model", Task.FEATURE_EXTRACTION, SMALL)
+    with pytest.raises(UsageError, match="--min-agreement: needs logits"):
+        export(ExportOptions(tmp_path / "bundle", model, min_agreement=0.9))
 
 
 def _feeds_forward_in_float(predict: object) -> bool:

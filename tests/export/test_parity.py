@@ -172,7 +172,7 @@ def wrong(output: str, by: float) -> Callable[[Outputs, int], Outputs]:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_reference_itself_passes_every_gate(precision: Precision) -> None:
-    for found in measure(Recorder(), THREE, parity.default_tolerance(precision), pad_to=50, batched=True):
+    for found in measure(Recorder(), THREE, parity.tolerance_of(precision), pad_to=50, batched=True):
         assert (found.max_abs, found.psnr_db, found.argmax_agreement, found.cases) == (0, None, 1, 9)
 
 
@@ -182,7 +182,7 @@ def test_the_reference_itself_passes_every_gate(precision: Precision) -> None:
 def test_a_wrong_answer_is_refused_wherever_it_appears(variant: str, output: str, precision: Precision) -> None:
     run = spoilt(variant, wrong(output, 3))
     with pytest.raises(GateError) as caught:
-        measure(run, THREE, parity.default_tolerance(precision), pad_to=50, batched=True)
+        measure(run, THREE, parity.tolerance_of(precision), pad_to=50, batched=True)
     assert caught.value.file == FILE
     assert caught.value.exit_code == 6
     assert caught.value.what == f"output {output} is not the reference's, worst for the text {variant!r}"
@@ -199,7 +199,7 @@ def test_one_value_that_is_not_finite_is_refused(variant: str, output: str, valu
 
     run = spoilt(variant, damage)
     with pytest.raises(GateError) as caught:
-        measure(run, THREE, parity.default_tolerance(precision), pad_to=50, batched=True)
+        measure(run, THREE, parity.tolerance_of(precision), pad_to=50, batched=True)
     assert caught.value.what == f"output {output} is not finite or has another shape for the text {variant!r}"
     assert caught.value.file == FILE
 
@@ -220,13 +220,13 @@ def test_one_value_that_is_not_finite_is_refused(variant: str, output: str, valu
 def test_another_shape_is_refused(shape: Callable[[np.ndarray], np.ndarray], pad_to: int, precision: Precision) -> None:
     run = Recorder(lambda _, found: found | {"pooled": shape(found["pooled"])})
     with pytest.raises(GateError, match="output pooled is not finite or has another shape for the text 'a"):
-        measure(run, cases((1, 2, 3)), parity.default_tolerance(precision), pad_to=pad_to)
+        measure(run, cases((1, 2, 3)), parity.tolerance_of(precision), pad_to=pad_to)
 
 
 def test_a_batch_of_one_row_is_no_answer_to_three() -> None:
     run = Recorder(lambda _, found: {name: value[:1] for name, value in found.items()})
     with pytest.raises(GateError, match="another shape for the text 'c, in a batch'"):
-        measure(run, THREE, parity.default_tolerance("int8"), batched=True)
+        measure(run, THREE, parity.tolerance_of("int8"), batched=True)
 
 
 def test_an_unusable_answer_stays_the_worst_whatever_comes_after_it() -> None:
@@ -256,7 +256,7 @@ def off_by(error: float) -> Run:
 def test_each_precision_has_its_limit(
     precision: Precision, allowed: float, refused: float, found: str, expected: str, sign: int
 ) -> None:
-    tolerance = parity.default_tolerance(precision)
+    tolerance = parity.tolerance_of(precision)
     (passed,) = measure(off_by(sign * allowed), ONE, tolerance)
     assert passed.max_abs == pytest.approx(allowed, rel=0.005)
     assert passed.psnr_db == pytest.approx(-20 * np.log10(allowed), abs=0.06)
@@ -278,8 +278,8 @@ def test_a_reference_of_zeros_has_no_room_for_noise() -> None:
     """PSNR is relative to the largest value: with none, every error is infinitely large."""
     zeros = (replace(ONE[0], expected={"logits": np.zeros((1, 2), np.float32)}),)
     with pytest.raises(GateError, match="is not the reference's"):
-        measure(off_by(0.0), zeros, parity.default_tolerance("int8"))
-    (found,) = measure(lambda _: {"logits": np.zeros((1, 2), np.float32)}, zeros, parity.default_tolerance("int8"))
+        measure(off_by(0.0), zeros, parity.tolerance_of("int8"))
+    (found,) = measure(lambda _: {"logits": np.zeros((1, 2), np.float32)}, zeros, parity.tolerance_of("int8"))
     assert (found.max_abs, found.psnr_db) == (0, None)
 
 
@@ -349,7 +349,7 @@ def test_padding_and_company_do_not_move_the_reference(task: Task) -> None:
     model, given = tiny.model(task), tiny_cases(task)
     choices = task is Task.MULTIPLE_CHOICE
     results = parity.measure(
-        lambda asked: parity.reference(model, asked), given, tolerance=parity.default_tolerance("fp32"),
+        lambda asked: parity.reference(model, asked), given, tolerance=parity.tolerance_of("fp32"),
         file=FILE, pad_to=MAX_LENGTH, batched=not choices,
     )  # fmt: skip
     assert tuple(found.output for found in results) == task.output_names
@@ -366,7 +366,7 @@ def test_another_model_is_refused(task: Task, precision: Precision) -> None:
     with pytest.raises(GateError, match="is not the reference's"):
         parity.measure(
             lambda asked: parity.reference(other, asked), tiny_cases(task)[:4], pad_to=0, batched=False,
-            tolerance=parity.default_tolerance(precision), file=FILE,
+            tolerance=parity.tolerance_of(precision), file=FILE,
         )  # fmt: skip
 
 

@@ -128,6 +128,7 @@ MEANINGS = {
     "--max-length": "the longest input",
     "--max-samples": "how many labelled rows",
     "--max-slowdown": "the largest loss of speed",
+    "--min-agreement": "the smallest share of equal answers",
     "--min-runs": "the fewest runs",
     "--min-seconds": "the shortest time",
     "--mixed-precision": "arithmetic of training",
@@ -181,6 +182,7 @@ MEANINGS = {
     "--warmup-ratio": "share of the steps in which the rate rises",
     "--weight-decay": "AdamW's decay",
     "--word-dropout": "share of tokens that training hides",
+    "--workers": "processes at once",
     "--runtime": "runtime of files",
 }
 

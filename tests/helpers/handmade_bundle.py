@@ -4,12 +4,14 @@ from pathlib import Path
 
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.manifest import (
+    Accuracy,
     Artifact,
     Inventory,
     Manifest,
     Parity,
     PostProcessing,
     Producer,
+    Range,
     RecommendedCall,
     Source,
     TensorSpec,
@@ -23,6 +25,16 @@ MODEL = b"not a model, but bytes with a digest"
 CONTENT = {"onnx/model.onnx": MODEL, "config.json": b"{}", "vocab.txt": b"[PAD]\n"}
 
 
+def accuracy(low: float, chance: float | None) -> Accuracy:
+    """Figures of a gate whose checkpoint surely reaches ``low``."""
+    ends = Range(low=low, high=0.9)
+    return Accuracy(
+        metric="accuracy", value=0.8, interval=ends, checkpoint=0.81, checkpoint_interval=ends, drop=0.01,
+        drop_interval=Range(low=0, high=0.02), allowed_drop=0.02, chance=chance, rows=200, data="dev.tsv",
+        data_sha256="0" * 64, float_units=("head",),
+    )  # fmt: skip
+
+
 def described(**changes: object) -> Manifest:
     """A manifest of CONTENT."""
     ids = TensorSpec(name="input_ids", dtype="int64", axes=("batch_size", "sequence_length"))
@@ -34,7 +46,7 @@ def described(**changes: object) -> Manifest:
     artifact = Artifact(
         path=model.path, sha256=model.sha256, bytes=model.bytes, runtime="onnx", precision="fp32", version="opset 18",
         batch=None, max_length=128, inputs=(ids,), outputs=(logits,), inventory=Inventory(), parity=(parity,),
-        oldest_runtime="1.20.0",
+        oldest_runtime="1.20.0", accuracy=accuracy(0.7, 0.5),
     )  # fmt: skip
     whole = Manifest(
         schema_version=2,

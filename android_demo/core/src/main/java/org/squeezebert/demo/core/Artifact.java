@@ -17,7 +17,7 @@ public final class Artifact extends FileEntry {
     Artifact(JsonValue json) throws JsonException {
         super(json);
         json.allowOnly("path", "sha256", "bytes", "runtime", "precision", "version", "batch", "max_length", "inputs", "outputs",
-            "inventory", "parity", "oldest_runtime");
+            "inventory", "parity", "oldest_runtime", "accuracy");
         runtime = oneOf(json.get("runtime"), "onnx", "executorch");
         precision = oneOf(json.get("precision"), "fp32", "fp16", "int8", "int8-static");
         json.get("version").string(); // the opset of an ONNX file, the schema of a .pte
@@ -30,6 +30,23 @@ public final class Artifact extends FileEntry {
         parity = Collections.unmodifiableList(measured);
         json.get("oldest_runtime").string();
         requireInventory(json.get("inventory"));
+        if (json.has("accuracy") && !json.get("accuracy").isNull()) requireAccuracy(json.get("accuracy"));
+    }
+
+    private static void requireAccuracy(JsonValue json) throws JsonException {
+        json.allowOnly("metric", "value", "interval", "checkpoint", "checkpoint_interval", "drop", "drop_interval", "allowed_drop", "chance",
+            "rows", "data", "data_sha256", "float_units");
+        for (String key : new String[] {"metric", "data"}) json.get(key).string();
+        for (String key : new String[] {"value", "checkpoint", "drop", "allowed_drop"}) json.get(key).number();
+        for (String key : new String[] {"interval", "checkpoint_interval", "drop_interval"}) {
+            json.get(key).allowOnly("low", "high");
+            json.get(key).get("low").number();
+            json.get(key).get("high").number();
+        }
+        if (!json.get("chance").isNull()) json.get("chance").number();
+        json.get("rows").count(1);
+        json.get("data_sha256").sha256();
+        json.get("float_units").strings();
     }
 
     /** No screen shows it, but a manifest that the host's reader refuses is no bundle here either. */

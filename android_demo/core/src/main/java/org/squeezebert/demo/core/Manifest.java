@@ -76,6 +76,7 @@ public final class Manifest {
     /** What schema 2 added, which a reader of schema 1 would not know. */
     private static void refuseLaterMembers(JsonValue json) throws JsonException {
         json.get("tokenizer").refuse("added_tokens", "single", "pair", "truncation_side");
+        for (JsonValue artifact : json.get("artifacts").items()) artifact.refuse("accuracy");
     }
 
     /** The seal is the digest of the file with zeros in its place; one flipped bit in a label would be a wrong answer. */
