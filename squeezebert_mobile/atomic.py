@@ -42,11 +42,11 @@ def staged_file(path: Path) -> Iterator[Path]:
     Raises EnvironmentFault as `replace_file`.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with _naming(path):
+    with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep_partials(path)
     try:
-        with _naming(path):
+        with naming(path):
             yield partial
             _flush(partial)
             partial.replace(path)
@@ -64,7 +64,7 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
         found, expected = ("a file", "a folder") if folder else ("a folder", "a file")
         raise UsageError(path, f"is {found}", expected=expected, fix="choose another name")
     probe = (path / "probe" if folder else path).with_name(f".probe.{os.getpid()}.partial")
-    with _naming(path):
+    with naming(path):
         try:
             probe.parent.mkdir(parents=True, exist_ok=True)
             probe.touch()
@@ -101,7 +101,7 @@ def staged_folder(target: Path, *, may_replace: Callable[[Path], bool], force: b
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100 - resolve() would follow a symlink at the target
     new, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("new", "old"))
-    with _naming(target):
+    with naming(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target):
             _recover(target, new, old)
@@ -205,7 +205,7 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def _naming(target: Path) -> Iterator[None]:
+def naming(target: Path) -> Iterator[None]:
     """Turn the disk's troubles into one line that names the target."""
     try:
         yield

@@ -18,7 +18,7 @@ from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.console import Screen
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.options import Options
-from squeezebert_mobile.run.options import PredictOptions, VerifyOptions
+from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.shell import app, command, main
 from squeezebert_mobile.tables import examples
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
@@ -50,10 +50,15 @@ def verify(options: VerifyOptions, screen: Screen) -> None:
 
 @command(PredictOptions)
 def predict(options: PredictOptions, screen: Screen) -> None:
-    """Answer texts with a bundle; with --json one line for each."""
+    """Answer texts with a bundle; with --json or -o one line for each."""
+    from squeezebert_mobile.run import output
     from squeezebert_mobile.run import predict as library
     from squeezebert_mobile.run.samples import gather
 
+    shard = output.shard_of(options.shard, screen.note) if options.file else None
+    if shard and options.output:
+        screen.show(output.write(options, shard), render.written)
+        return
     answers = library.predict(
         options.bundle,
         gather(options),
@@ -64,9 +69,19 @@ def predict(options: PredictOptions, screen: Screen) -> None:
         null_threshold=options.null_threshold,
         batch_size=options.batch_size,
         workers=options.workers,
+        shard=shard,
     )
     for answer in answers:
         screen.show(answer, render.prediction)
+
+
+@command(MergeOptions)
+def merge(options: MergeOptions, screen: Screen) -> None:
+    """Put the shards of predict -o together, in the order of the texts."""
+    from squeezebert_mobile import parts
+    from squeezebert_mobile.run import output
+
+    output.merge(parts.merged(options.parts), options.output, screen.note)
 
 
 @command(FinetuneOptions, epilog=examples.shown())

@@ -48,10 +48,10 @@ class Screen:
     ) -> None:
         """Print a result: as one JSON value, or as what ``text`` makes of it, with what follows from it at the end."""
         if self.as_json:
-            typer.echo(to_json(result))
+            _print(to_json(result))
             return
         if shown := text(result).rstrip("\n"):
-            typer.echo(_folded(_lines(shown)))
+            _print(_folded(_lines(shown)))
         if verdict is not None:
             self.judge(verdict(result))
 
@@ -60,7 +60,7 @@ class Screen:
         if not self.as_json:
             mark = f"{_mark(verdict.holds)} " if sys.stdout.isatty() else ""
             # Folded with room for the mark.
-            typer.echo(mark + _folded(_GAP + _lines(verdict.text)).removeprefix(_GAP))
+            _print(mark + _folded(_GAP + _lines(verdict.text)).removeprefix(_GAP))
 
     def note(self, line: str) -> None:
         """Print a line that is no part of the result."""
@@ -84,6 +84,22 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+def _print(text: str) -> None:
+    with while_read():
+        typer.echo(text)
+
+
+@contextmanager
+def while_read() -> Iterator[None]:
+    """End the command, as done, where the reader of standard output has gone; click would take it for a failure."""
+    try:
+        yield
+    except BrokenPipeError:
+        # A flush at exit would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit from None
 
 
 def run(command: Callable[..., None]) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union, g
 import typer
 
 from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.parts import Shard
 
 # Between two roles; a comma elsewhere is one between the columns of a role.
 _NEXT_ROLE = re.compile(r",\s*(?=[a-z_]+=)")
@@ -36,6 +37,18 @@ BatchSize = Annotated[
     int | None,
     typer.Option(min=1, help="texts a call; default: 32, but 1 for dynamic int8, where neighbours change an answer"),
 ]
+ShardOption = Annotated[
+    Shard | None,
+    typer.Option(
+        parser=Shard.parse,
+        metavar="I/N",
+        help="every N-th row, from the I-th; default: what Slurm or a Job say",
+    ),
+]
+PartOutput = Annotated[
+    Path | None, typer.Option("-o", "--output", help="write JSON lines to this file, which --resume goes on with")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress", rich_help_panel="Output")]
 Columns = Annotated[
     tuple[tuple[str, str], ...],
@@ -63,6 +76,14 @@ class Exclusive(NamedTuple):
 
 class Listed(NamedTuple):
     """Marks a field whose values may be typed as one list, ``a,b``; those of numbers and of choices always may."""
+
+
+def require_output(output: Path | None, *, resume: bool, force: bool) -> None:
+    """Raise UsageError for options about an output that is not asked for, or that exclude each other."""
+    if output is None and (resume or force):
+        raise UsageError("--resume" if resume else "--force", "is about an output", fix="name it with -o FILE")
+    if resume and force:
+        raise UsageError("--resume", "goes on, --force begins anew", fix="give one of them")
 
 
 @dataclass(frozen=True)

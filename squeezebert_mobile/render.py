@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from squeezebert_mobile.bundle.manifest import Manifest
     from squeezebert_mobile.doctor import Check, Diagnosis
     from squeezebert_mobile.info import Information
+    from squeezebert_mobile.run.output import Written
     from squeezebert_mobile.run.predict import Prediction
     from squeezebert_mobile.run.verify import Verification
     from squeezebert_mobile.training.evaluate import Evaluated, EvaluateResult
@@ -110,6 +111,12 @@ def prediction(result: "Prediction") -> str:
                     lines.append(f"  {visible(item.label)}  {where}")
     took = "" if result.milliseconds is None else f", {result.milliseconds:.1f} ms"
     return "\n".join([*lines, *_notes(result), f"  {result.artifact}{took}"])
+
+
+def written(result: "Written") -> str:
+    """What `predict -o` wrote."""
+    before = f", {result.lines - result.written} of them by an earlier run" if result.written < result.lines else ""
+    return f"{result.output}: {result.lines} answers of shard {result.shard}{before}, {result.seconds:.1f} s"
 
 
 def _vector(values: "Sequence[float]") -> str:

@@ -133,10 +133,6 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort) as error:
         typer.echo(f"interrupted: {error}" if str(error) else "interrupted: nothing was written", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone; a flush at exit would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except (MemoryError, ImportError) as error:
         # A library that has no room is "failed to map", not a lack of memory, to whoever imports it.
         reason = " ".join(str(error).split())[:300] or "no memory is left"

@@ -6,7 +6,18 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from squeezebert_mobile.options import BatchSize, Columns, NullThreshold, Options, Threads
+from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.options import (
+    BatchSize,
+    Columns,
+    NullThreshold,
+    Options,
+    PartOutput,
+    Resume,
+    ShardOption,
+    Threads,
+    require_output,
+)
 from squeezebert_mobile.tasks import Precision, Runtime
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder or zip that export wrote")]
@@ -18,7 +29,7 @@ class PredictOptions(Options):
 
     GROUPS: ClassVar = {
         "The artifact": ("runtime", "precision", "threads"),
-        "Many texts": ("file", "columns", "batch_size", "workers"),
+        "Many texts": ("file", "columns", "batch_size", "workers", "shard", "output", "resume", "force"),
     }
     EXAMPLES: ClassVar = (
         'my-bundle "A quiet film."',
@@ -44,6 +55,38 @@ class PredictOptions(Options):
     null_threshold: NullThreshold = None
     batch_size: BatchSize = None
     workers: Annotated[int, typer.Option(min=1, help="processes that run the artifact, each with its own copy")] = 1
+    shard: ShardOption = None
+    output: PartOutput = None
+    resume: Resume = False
+    force: Annotated[bool, typer.Option("--force", help="replace the answers of another run at the target")] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.file is None and (self.output is not None or self.shard is not None):
+            flag = "--output" if self.shard is None else "--shard"
+            raise UsageError(flag, "is for many texts", fix="give them with --file")
+        require_output(self.output, resume=self.resume, force=self.force)
+        if self.resume and str(self.file) == "-":
+            raise UsageError("--resume", "needs texts that can be read again", found="-", fix="give a file")
+
+
+@dataclass(frozen=True)
+class MergeOptions(Options):
+    """The parts of a run, and where its lines go."""
+
+    EXAMPLES: ClassVar = (
+        "answers/ -o answers.jsonl",
+        "part-1.jsonl part-2.jsonl part-3.jsonl",
+        "evaluated/ --json",
+    )
+
+    parts: Annotated[
+        tuple[Path, ...],
+        typer.Argument(metavar="PART", help="files that predict or evaluate wrote with -o, or folders of them"),
+    ]
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="write the answers there, not to standard output")
+    ] = None
 
 
 @dataclass(frozen=True)

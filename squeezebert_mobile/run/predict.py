@@ -1,9 +1,9 @@
 """Answers for texts from a bundle alone: tokenize, run, post-process."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
@@ -21,6 +21,7 @@ from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest
 from squeezebert_mobile.errors import SqueezeBertMobileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.parts import Shard
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.postprocess import Result, SpanLogits
@@ -37,6 +38,7 @@ Run = Callable[[Batch], Outputs]
 BATCH = 32
 # Texts that are sorted by length together: as many as give full batches, and few where an output is large.
 _WINDOW, _MASK_WINDOW = 1024, 128
+_ALL = Shard()
 
 
 @dataclass(frozen=True)
@@ -151,15 +153,28 @@ class Predictor:
         found = self._prediction(window, 0, [answers[call][place] for call, place in window.places[0]])
         return replace(found, milliseconds=1000 * (perf_counter() - started))
 
-    def stream(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
+    def stream(
+        self, samples: Iterable[Sample], row_of: Callable[[int], int] = _ALL.row, done: int = 0
+    ) -> Iterator[Prediction]:
         """The answers for samples in their order, while later ones are still read; the memory does not grow with them.
 
-        Raises UsageError, which counts the sample, for one that does not fit the task, after the answers before it.
+        The first ``done`` are left out, and the others are answered in the company that they would have had. Raises
+        UsageError, with what ``row_of`` makes of the sample's index, for one that does not fit the task, after the
+        answers before it.
         """
+        largest = _MASK_WINDOW if self._manifest.task is Task.FILL_MASK else _WINDOW
+        start, size = 0, 1
+        while start + size <= done:
+            start, size = start + size, min(2 * size, largest)
+        windows = self._windows(islice(samples, start, None), lambda index: row_of(start + index), size, largest)
+        with closing(self._answers(windows)) as answers:
+            yield from islice(answers, done - start, None)
+
+    def _answers(self, windows: Iterator[_Window]) -> Generator[Prediction]:
         running: deque[tuple[_Window, list[Future[list[Outputs]]]]] = deque()
         pool = ThreadPoolExecutor(self._workers)
         try:
-            with ReadAhead(self._windows(samples)) as ahead:
+            with ReadAhead(windows) as ahead:
                 while True:
                     while running and (len(running) > 1 or ahead.is_waiting):
                         yield from self._finished(*running.popleft())
@@ -172,15 +187,16 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _windows(self, samples: Iterable[Sample]) -> Iterator[_Window]:
+    def _windows(
+        self, samples: Iterator[Sample], row_of: Callable[[int], int], size: int, largest: int
+    ) -> Iterator[_Window]:
         """Samples in windows that double, so that the first answers come at once; none after one with a fault."""
-        largest = _MASK_WINDOW if self._manifest.task is Task.FILL_MASK else _WINDOW
-        waiting, size, done = iter(samples), 1, 0
+        done = 0
         fault: Exception | None = None
         while fault is None:
             found: list[Sample] = []
             try:
-                for sample in islice(waiting, size):
+                for sample in islice(samples, size):
                     _require_fitting(self._manifest.task, sample)
                     found.append(sample)
             except (SqueezeBertMobileError, OSError) as error:
@@ -189,7 +205,7 @@ class Predictor:
             fault = window.fault or fault
             done += len(window.samples)
             if fault is not None:
-                yield replace(window, fault=_counted(fault, done + 1))
+                yield replace(window, fault=_counted(fault, row_of(done)))
             elif found:
                 yield window
             if len(found) < size:
@@ -412,6 +428,7 @@ def predict(
     null_threshold: float | None = PredictOptions.null_threshold,
     batch_size: int | None = PredictOptions.batch_size,
     workers: int = PredictOptions.workers,
+    shard: Shard | None = None,
 ) -> Iterator[Prediction]:
     """Predictions for samples, in order, from a bundle's folder or archive, which is verified first.
 
@@ -431,7 +448,8 @@ def predict(
             workers=workers,
         ) as predictor:
             many = samples(bundle.manifest) if callable(samples) else samples
-            if isinstance(many, Sequence):
+            if isinstance(many, Sequence) and shard is None:
                 yield from map(predictor, many)
             else:
-                yield from predictor.stream(many)
+                share = shard or _ALL
+                yield from predictor.stream(share.of(many), share.row)

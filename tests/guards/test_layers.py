@@ -13,7 +13,7 @@ from checkout import ROOT
 
 # Each may import itself and what stands above it; cli and the commands beside it may import everything.
 ORDER = (
-    ("errors", "bootstrap", "extras", "tasks", "config", "batch", "atomic", "files", "console", "pushing"),
+    ("errors", "bootstrap", "extras", "tasks", "config", "batch", "atomic", "files", "console", "parts", "pushing"),
     ("calls", "model", "sentence"),
     ("options", "reports"),
     ("tables",),

@@ -20,7 +20,7 @@ from squeezebert_mobile.cli import InfoOptions, app
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.options import Exclusive, Options
-from squeezebert_mobile.run.options import PredictOptions, VerifyOptions
+from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
 
@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[type[Options], list[str], dict[str, Any]]] = {
     "export": (ExportOptions, ["-o", "x"], {"output_dir": Path("x")}),
     "verify": (VerifyOptions, ["x"], {"bundle": Path("x")}),
     "predict": (PredictOptions, ["x"], {"bundle": Path("x")}),
+    "merge": (MergeOptions, ["a", "b"], {"parts": (Path("a"), Path("b"))}),
     "finetune": (FinetuneOptions, ["--task", "fill-mask", "--data", "d", "-o", "x", "-m", "m"], TRAIN),
     "evaluate": (EvaluateOptions, ["x", "--data", "d"], {"source": Path("x"), "data": "d"}),
     "benchmark": (BenchmarkCommandOptions, [], {}),
@@ -138,6 +139,7 @@ MEANINGS = {
     "--null-threshold": "lead of no answer",
     "--opset": "ONNX opset",
     "--option": "a choice",
+    "--output": "the lines that are written",
     "--output-dir": "the folder that is made",
     "--pad-to": "width of padded tokens",
     "--patience": "epochs without a better metric",
@@ -161,6 +163,7 @@ MEANINGS = {
     "--seed": "of what is random",
     "--sensitivity": "each unit's effect, to write",
     "--sign-key": "whose signature is made",
+    "--shard": "a share of the rows",
     "--size-budget": "a gate on size",
     "--state-key": "entry of a pickle",
     "--stride": "tokens that windows share",
