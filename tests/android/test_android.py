@@ -22,7 +22,10 @@ from android_tools import DEMO, TOOLS, load
 from checkout import ROOT
 from corpus import manifests, readers
 from tiny import SAMPLES, SMALL
+from tokenizers import AddedToken
 
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle import manifest
 from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, Entity, LabelScore, Result, Similarity
 from squeezebert_mobile.run.predict import Sample, predict
@@ -203,6 +206,47 @@ def test_the_app_and_python_take_the_same_of_all_manifests_with_one_change(
     assert len(cases) > 6000
     with building():
         assert readers.compare(cases, java_readers, tmp_path) == []
+
+
+ADDED = ("covid19", "[USER]", "quiet", "a b")
+ADDED_TEXTS = ("[USER] a good covid19 film", "COVID19covid19 [user]", "the quiet a b.", "[MASK] [CLS] a  b quietly", "")
+IDS = """
+package org.squeezebert.demo.core;
+
+public final class Ids {
+    public static void main(String[] arguments) throws Exception {
+        WordPieceTokenizer tokenizer = Bundle.open(java.nio.file.Paths.get(arguments[0])).tokenizer();
+        for (int i = 1; i < arguments.length; i++) {
+            System.out.println(Json.write(tokenizer.encode(arguments[i], null, 16).ids));
+        }
+    }
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JDK")
+def test_the_app_finds_the_added_tokens_of_schema_1_where_python_does(tmp_path: Path) -> None:
+    kept = bundles.read(ROOT / "tests/data/bundle_v1")
+    tokenizer = kept.tokenizer()
+    assert tokenizer.add_tokens([ADDED[0], AddedToken(ADDED[2], single_word=True), ADDED[3]]) == 3
+    assert tokenizer.add_special_tokens({"extra_special_tokens": [ADDED[1]]}) == 1
+    shutil.copytree(kept.folder, tmp_path / "bundle")
+    tokenizer.save_pretrained(tmp_path / "bundle")
+    files = tuple(bundles.entry(e.path, (tmp_path / "bundle" / e.path).read_bytes()) for e in kept.manifest.files)
+    changed = kept.manifest.model_copy(update={"files": files})
+    (tmp_path / "bundle/bundle.json").write_bytes(manifest.dump(changed))
+    opened = bundles.read(tmp_path / "bundle")
+    assert (opened.manifest.schema_version, opened.manifest.tokenizer.added_tokens) == (1, ())
+    (tmp_path / "Ids.java").write_text(IDS, encoding="utf-8")
+    core = DEMO / "core/src/main"
+    compiled = ["javac", "-d", tmp_path / "classes", "-sourcepath", core / "java", tmp_path / "Ids.java"]
+    subprocess.run(compiled, check=True, capture_output=True)
+    places = f"{tmp_path / 'classes'}:{core / 'resources'}"
+    asked = ["java", "-cp", places, "org.squeezebert.demo.core.Ids", tmp_path / "bundle", *ADDED_TEXTS]
+    done = subprocess.run(asked, check=True, capture_output=True, text=True)
+    expected = [opened.tokenizer().rows(text, max_length=16).input_ids[0].tolist() for text in ADDED_TEXTS]
+    assert [json.loads(line) for line in done.stdout.splitlines()] == expected
+    assert {tokenizer.convert_tokens_to_ids(token) for token in ADDED} <= {id_ for row in expected for id_ in row}
 
 
 @pytest.mark.slow

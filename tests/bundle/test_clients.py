@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import sentences
 import tiny
+import transformers
 from checkout import ROOT
 
 from squeezebert_mobile.export.options import ExportOptions
@@ -94,6 +95,15 @@ model = SentenceTransformer(
 print(json.dumps(model.encode(texts).tolist()))
 """
 
+JS_CUT_SCRIPT = """
+import { env, AutoTokenizer } from "@huggingface/transformers";
+const [folder, name, text] = process.argv.slice(2);
+env.allowRemoteModels = false;
+env.localModelPath = folder;
+const tokenizer = await AutoTokenizer.from_pretrained(name);
+const cut = await tokenizer(text, { truncation: true, max_length: 8, return_tensor: false });
+console.log(JSON.stringify(cut.input_ids));
+"""
 JS_EMBED_SCRIPT = """
 import { env, pipeline } from "@huggingface/transformers";
 env.allowRemoteModels = false;
@@ -228,7 +238,7 @@ def test_sentence_transformers_opens_the_bundle_and_gives_its_vectors(embedder: 
 @pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")
 def test_transformers_js_extracts_the_same_vectors(embedder: tuple[Path, np.ndarray]) -> None:
     bundle, expected = embedder
-    # It cuts a long text with its last [SEP].
+    # It cuts a long text with its last [SEP], see below.
     whole = [0, 1, 3]
     folder = transformers_js()
     (folder / "embed.mjs").write_text(JS_EMBED_SCRIPT)
@@ -236,3 +246,21 @@ def test_transformers_js_extracts_the_same_vectors(embedder: tuple[Path, np.ndar
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), expected[whole], atol=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")
+def test_transformers_js_loses_the_last_sep_of_a_long_text_whoever_wrote_the_tokenizer(tmp_path: Path) -> None:
+    """docs/phones.md says so; where it is mended there, this fails and the sentence goes."""
+    ours = tiny.tokenizer(tiny.SMALL)
+    ours.save_pretrained(tmp_path / "ours")
+    transformers.AutoTokenizer.from_pretrained(tmp_path / "ours").save_pretrained(tmp_path / "theirs")
+    folder = transformers_js()
+    (folder / "cut.mjs").write_text(JS_CUT_SCRIPT)
+    text = "A quiet film that stays with you for days."
+    for name in ("ours", "theirs"):
+        command = ["node", "cut.mjs", str(tmp_path), name, text]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        cut = json.loads(done.stdout.splitlines()[-1])
+        assert cut == ours(text).input_ids[:8]
+        assert cut[:7] == ours(text, truncation=True, max_length=8).input_ids[:7]

@@ -62,7 +62,7 @@ final class ClassifyScreen {
         // The first item is the spinner's title: choosing nothing must not overwrite what the user wrote.
         if (position == 0) return;
         text.setText((String) samples.getItemAtPosition(position));
-        second.setText(Samples.of(presenter.state().task, activity.getResources()).second(position - 1));
+        second.setText(samples(presenter.state()).second(position - 1));
         samples.setSelection(0); // a rotation restores the selection, which would bring the sample back over what was typed since
     }
 
@@ -80,7 +80,7 @@ final class ClassifyScreen {
         Screens.text(activity.findViewById(R.id.classify_facts), state.facts);
         Screens.text(activity.findViewById(R.id.classify_times), state.times);
         Screens.text(activity.findViewById(R.id.classify_marked), marked(state));
-        showFields(state.task);
+        showFields(state);
         Screens.fill(artifacts, Screens.titles(session.artifacts()));
         showChosen();
         rows.removeAllViews();
@@ -97,7 +97,12 @@ final class ClassifyScreen {
         if (number >= 0) threads.setSelection(number);
     }
 
-    private void showFields(TaskKind task) {
+    private Samples samples(ClassifyState state) {
+        return Samples.of(state.task, state.mask, activity.getResources());
+    }
+
+    private void showFields(ClassifyState state) {
+        TaskKind task = state.task;
         int secondVisible = task != null && task.takesSecondText ? View.VISIBLE : View.GONE;
         second.setVisibility(secondVisible);
         activity.findViewById(R.id.classify_second_label).setVisibility(secondVisible);
@@ -105,11 +110,11 @@ final class ClassifyScreen {
         TextView secondLabel = activity.findViewById(R.id.classify_second_label);
         boolean question = task == TaskKind.QUESTION_ANSWERING;
         boolean masked = task == TaskKind.FILL_MASK;
-        firstLabel.setText(question ? R.string.question : masked ? R.string.masked : R.string.text);
+        firstLabel.setText(masked ? activity.getString(R.string.masked, state.mask) : activity.getString(question ? R.string.question : R.string.text));
         secondLabel.setText(question ? R.string.context : task == TaskKind.MULTIPLE_CHOICE ? R.string.choices : R.string.second_text);
         List<String> items = new ArrayList<>();
         items.add(activity.getString(R.string.choose_sample));
-        items.addAll(Arrays.asList(Samples.of(task, activity.getResources()).texts));
+        items.addAll(Arrays.asList(samples(state).texts));
         Screens.fill(samples, items);
     }
 

@@ -14,9 +14,13 @@ final class Samples {
         this.seconds = seconds;
     }
 
-    /** {@code task} is null before a bundle is open. */
-    static Samples of(TaskKind task, Resources resources) {
-        if (task == TaskKind.FILL_MASK) return new Samples(resources.getStringArray(R.array.samples_masked), new String[0]);
+    /** {@code task} is null before a bundle is open; {@code mask} is what it calls a word to be guessed. */
+    static Samples of(TaskKind task, String mask, Resources resources) {
+        if (task == TaskKind.FILL_MASK) {
+            String[] masked = resources.getStringArray(R.array.samples_masked);
+            for (int i = 0; i < masked.length; i++) masked[i] = String.format(masked[i], mask);
+            return new Samples(masked, new String[0]);
+        }
         if (task == TaskKind.TOKEN_CLASSIFICATION) return new Samples(resources.getStringArray(R.array.samples_names), new String[0]);
         if (task == TaskKind.QUESTION_ANSWERING) {
             return new Samples(resources.getStringArray(R.array.samples_question), resources.getStringArray(R.array.samples_context));

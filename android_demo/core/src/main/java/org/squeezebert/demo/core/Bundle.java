@@ -8,6 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 
 /** A bundle folder whose every byte was compared with the manifest's digests. */
 public final class Bundle {
@@ -15,6 +18,7 @@ public final class Bundle {
     static final String SIGNATURE_NAME = "model.sig";
     static final long MAX_SIGNATURE_BYTES = 1 << 20;
     static final String FIX = "import the bundle again";
+    private static final String TOKENIZER_NAME = "tokenizer.json";
     /** Vocabularies and golden texts have up to 1 MB, and objects in memory many times the size of their text. */
     private static final long MAX_READ_BYTES = 4 << 20;
     private static final OutputStream NOWHERE = new OutputStream() {
@@ -95,7 +99,27 @@ public final class Bundle {
 
     /** The tokenizer, made at the first call. */
     public synchronized WordPieceTokenizer tokenizer() throws DemoException {
-        if (tokenizer == null) tokenizer = new WordPieceTokenizer(Vocabulary.parse(read("vocab.txt")), manifest.tokenizer);
+        if (tokenizer == null) tokenizer = new WordPieceTokenizer(Vocabulary.parse(read("vocab.txt")), manifest.tokenizer, addedTokens());
         return tokenizer;
+    }
+
+    /** What stands for a word to be guessed, empty where the tokenizer has no such token. */
+    String mask() throws DemoException {
+        return manifest.tokenizer.mask == TokenizerSpec.NONE ? "" : tokenizer().vocabulary().token(manifest.tokenizer.mask);
+    }
+
+    /** What is found in a text before WordPiece runs: as the manifest says or, of schema 1, as the host's reader finds it in tokenizer.json. */
+    private List<AddedToken> addedTokens() throws DemoException {
+        boolean isListed = manifest.files.stream().anyMatch(entry -> entry.path.equals(TOKENIZER_NAME));
+        if (!manifest.tokenizer.added.isEmpty() || !isListed) return manifest.tokenizer.added;
+        List<AddedToken> added = new ArrayList<>();
+        JsonValue json = Json.object(read(TOKENIZER_NAME), TOKENIZER_NAME);
+        try {
+            for (JsonValue item : json.get("added_tokens").items()) added.add(new AddedToken(item));
+        } catch (JsonException e) {
+            throw new DemoException(DemoException.Kind.INPUT, TOKENIZER_NAME, "is not a tokenizer: " + e.getMessage(), FIX, e);
+        }
+        added.sort(Comparator.comparingInt(token -> token.id));
+        return added;
     }
 }

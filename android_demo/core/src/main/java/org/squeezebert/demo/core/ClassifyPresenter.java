@@ -6,14 +6,19 @@ import java.util.Locale;
 
 /** Text in, answer with its times out. */
 public final class ClassifyPresenter extends Presenter<ClassifyState> {
+    /** Of the bundle that was opened last. */
+    private volatile String mask = "";
+
     public ClassifyPresenter(Session session) {
-        super(session, ClassifyState.empty(true, "", "", null));
+        super(session, ClassifyState.empty(true, "", "", null, ""));
     }
 
     /** Opens the bundle at the start of the app, and shows the new one after a change. */
     public void start() {
         work(empty(true, ""), () -> {
             if (session.bundle() == null) session.start();
+            Bundle bundle = session.bundle();
+            mask = bundle == null || bundle.manifest.task != TaskKind.FILL_MASK ? "" : bundle.mask();
             publish(empty(false, session.bundle() == null ? "app: has no bundle; fix: import one on the Bundles screen" : ""));
         });
     }
@@ -62,7 +67,8 @@ public final class ClassifyPresenter extends Presenter<ClassifyState> {
         if (session.bundle().manifest.task == TaskKind.TOKEN_CLASSIFICATION && rows.isEmpty()) rows.add(new ResultRow("(nothing found)", "", -1));
         if (prediction.similarity != null) rows.add(new ResultRow("similarity", number("%.4f", prediction.similarity), -1));
         if (prediction.vector.length > 0) addVector(rows, prediction.vector);
-        return new ClassifyState(false, "", modelLine(), session.bundle().manifest.task, rows, marked, highlights, facts(prediction), times(prediction, coldLoad));
+        return new ClassifyState(false, "", modelLine(), session.bundle().manifest.task, mask, rows, marked, highlights, facts(prediction),
+            times(prediction, coldLoad));
     }
 
     private static void addVector(List<ResultRow> rows, double[] vector) {
@@ -104,7 +110,7 @@ public final class ClassifyPresenter extends Presenter<ClassifyState> {
     }
 
     private ClassifyState empty(boolean busy, String error) {
-        return ClassifyState.empty(busy, error, modelLine(), session.bundle() == null ? null : session.bundle().manifest.task);
+        return ClassifyState.empty(busy, error, modelLine(), session.bundle() == null ? null : session.bundle().manifest.task, mask);
     }
 
     @Override

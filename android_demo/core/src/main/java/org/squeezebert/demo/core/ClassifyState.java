@@ -12,6 +12,8 @@ public final class ClassifyState {
     public final String model;
     /** Null before a bundle is open. */
     public final TaskKind task;
+    /** What stands for a word to be guessed, as the bundle calls it; empty where it guesses none. */
+    public final String mask;
     public final List<ResultRow> rows;
     /** The text that the highlights mark, empty where there are none. */
     public final String marked;
@@ -21,12 +23,13 @@ public final class ClassifyState {
     /** Tokenise, infer, total and cold load. */
     public final String times;
 
-    ClassifyState(boolean busy, String error, String model, TaskKind task, List<ResultRow> rows, String marked, List<Highlight> highlights,
-                  String facts, String times) {
+    ClassifyState(boolean busy, String error, String model, TaskKind task, String mask, List<ResultRow> rows, String marked,
+                  List<Highlight> highlights, String facts, String times) {
         this.busy = busy;
         this.error = error;
         this.model = model;
         this.task = task;
+        this.mask = mask;
         this.rows = rows;
         this.marked = marked;
         this.highlights = highlights;
@@ -34,7 +37,7 @@ public final class ClassifyState {
         this.times = times;
     }
 
-    static ClassifyState empty(boolean busy, String error, String model, TaskKind task) {
-        return new ClassifyState(busy, error, model, task, Collections.emptyList(), "", Collections.emptyList(), "", "");
+    static ClassifyState empty(boolean busy, String error, String model, TaskKind task, String mask) {
+        return new ClassifyState(busy, error, model, task, mask, Collections.emptyList(), "", Collections.emptyList(), "", "");
     }
 }

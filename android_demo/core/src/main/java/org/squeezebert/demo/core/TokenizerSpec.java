@@ -23,7 +23,7 @@ public final class TokenizerSpec {
     public final int cls;
     public final int sep;
     public final int mask;
-    /** In the order of their ids; empty in bundles of schema 1, where only the named tokens are found in a text. */
+    /** In the order of their ids; empty in bundles of schema 1, where {@link Bundle#tokenizer} finds them in tokenizer.json. */
     final List<AddedToken> added;
     /** The row for one text. */
     final List<Slot> single;

@@ -15,15 +15,16 @@ public final class WordPieceTokenizer {
     private final AddedTokens asWritten;
     private final AddedTokens afterNormalizing;
 
-    public WordPieceTokenizer(Vocabulary vocabulary, TokenizerSpec spec) throws DemoException {
+    /** With the added tokens in the order of their ids; where there are none, the named tokens alone are found in a text. */
+    WordPieceTokenizer(Vocabulary vocabulary, TokenizerSpec spec, List<AddedToken> tokens) throws DemoException {
         if (vocabulary.size() != spec.vocabSize) {
             throw new DemoException(DemoException.Kind.INPUT, "vocab.txt", "has another number of lines than the manifest says",
                 vocabulary.size(), spec.vocabSize, "export the bundle again");
         }
-        this.vocabulary = vocabulary.with(spec.added);
+        this.vocabulary = vocabulary.with(tokens);
         this.spec = spec;
         normalizer = new BertNormalizer(spec.lowercase, spec.stripAccents, spec.tokenizeChinese);
-        List<AddedToken> added = spec.added.isEmpty() ? named(vocabulary, spec) : spec.added;
+        List<AddedToken> added = tokens.isEmpty() ? named(vocabulary, spec) : tokens;
         asWritten = new AddedTokens(added, null);
         afterNormalizing = new AddedTokens(added, normalizer);
     }

@@ -60,6 +60,35 @@ class BundleTest {
         assertArrayEquals(new long[] {2, 5, 7, 8, 3}, bundle.tokenizer().encode("good films", null, 16).ids);
     }
 
+    /** tokenizer.json with these tokens behind the named ones of {@link TestBundle#WORDS}. */
+    private void addTokens(String... contents) {
+        List<Object> added = new ArrayList<>();
+        for (int id = 0; id < 5 + contents.length; id++) {
+            boolean named = id < 5;
+            added.add(TestBundle.object("id", named ? id : TestBundle.WORDS.size() + id - 5, "content", named ? TestBundle.WORDS.get(id) : contents[id - 5],
+                "special", named, "normalized", !named, "single_word", false, "lstrip", false, "rstrip", false));
+        }
+        made.files.put("tokenizer.json", TestBundle.utf8(Json.write(TestBundle.object("version", "1.0", "added_tokens", added))));
+    }
+
+    @Test
+    void findsTheAddedTokensOfSchema1() throws Exception {
+        made.manifest.put("schema_version", 1);
+        made.manifest.put("postprocessing", "softmax");
+        addTokens("covid19", "[user]");
+        Bundle bundle = Bundle.open(made.write(temporary.resolve("bundle")));
+        assertArrayEquals(new long[] {2, 11, 5, 10, 7, 3}, bundle.tokenizer().encode("[USER] good covid19 film", null, 16).ids);
+        assertEquals("covid19", bundle.tokenizer().vocabulary().token(10));
+        assertEquals("[MASK]", bundle.mask());
+    }
+
+    @Test
+    void refusesATokenizerWhoseAddedTokensAreNone() throws Exception {
+        made.files.put("tokenizer.json", TestBundle.utf8("{\"added_tokens\": [{\"id\": 10}]}"));
+        Bundle bundle = Bundle.open(made.write(temporary.resolve("bundle")));
+        assertSays(assertThrows(DemoException.class, bundle::tokenizer), DemoException.Kind.INPUT, "tokenizer.json: is not a tokenizer");
+    }
+
     @Test
     void refusesAChangedMissingCutLongerOrAddedFile() throws Exception {
         Path folder = made.write(temporary.resolve("bundle"));

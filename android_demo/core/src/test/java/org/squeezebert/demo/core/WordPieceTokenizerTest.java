@@ -42,7 +42,8 @@ class WordPieceTokenizerTest {
     }
 
     private static WordPieceTokenizer tokenizer(Map<String, Object> spec) throws Exception {
-        return new WordPieceTokenizer(vocabulary, new TokenizerSpec(Json.parse(Json.write(spec))));
+        TokenizerSpec read = new TokenizerSpec(Json.parse(Json.write(spec)));
+        return new WordPieceTokenizer(vocabulary, read, read.added);
     }
 
     @Test
