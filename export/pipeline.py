@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.bundle import archive, signing
+from squeezebert_mobile.bundle import archive, runtimes, signing
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.doubts import doubts
 from squeezebert_mobile.bundle.folder import Bundle
@@ -46,8 +46,6 @@ _PATHS: dict[tuple[Runtime, Precision], str] = {
     ("executorch", "int8"): "executorch/model_xnnpack_int8.pte",
     ("executorch", "int8-static"): "executorch/model_xnnpack_int8_static.pte",
 }
-# The oldest versions that the tests load every artifact with.
-_OLDEST: dict[Runtime, str] = {"onnx": "1.20.0", "executorch": "1.4.0"}
 
 
 def export(options: ExportOptions, report: Report = lambda _: None, note: Report = lambda _: None) -> Bundle:
@@ -155,7 +153,7 @@ def _prove(
         outputs=interface.outputs,
         inventory=lowered.inventory,
         parity=(),
-        oldest_runtime=_OLDEST[runtime],
+        oldest_runtime=runtimes.known().tried[runtime].oldest[precision],
     )
     with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
         file = Path(folder) / path

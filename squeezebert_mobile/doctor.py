@@ -19,6 +19,7 @@ from threading import Thread
 from typing import NamedTuple, Self
 
 from squeezebert_mobile import extras
+from squeezebert_mobile.bundle import runtimes
 from squeezebert_mobile.console import quiet
 from squeezebert_mobile.run import engines, huge_pages
 
@@ -117,7 +118,12 @@ def checks() -> Iterator[Check]:
         finally:
             found.put(None)
 
-    calls = [(_huge_pages,), *((_group, group) for group in _GROUPS), *((_program, *row) for row in _PROGRAMS)]
+    calls = [
+        (_huge_pages,),
+        (_faults,),
+        *((_group, group) for group in _GROUPS),
+        *((_program, *row) for row in _PROGRAMS),
+    ]
     for call in calls:
         Thread(target=put, args=call, daemon=True).start()
     running = len(calls)
@@ -127,6 +133,12 @@ def checks() -> Iterator[Check]:
             running -= 1
         else:
             yield check
+
+
+def _faults() -> Iterator[Check]:
+    """What is known to be wrong with the installed runtimes, here or on a phone."""
+    for line in runtimes.warnings(runtimes.PACKAGES):
+        yield Check("known fault", False, False, None, line)
 
 
 def _huge_pages() -> Iterator[Check]:

@@ -71,7 +71,8 @@ def _accuracies(result: "Manifest") -> list[str]:
 def verification(result: "Verification") -> str:
     """What the artifacts answered."""
     rows = [(c.path, f"{c.cases}", f"{c.max_abs:.2g}", f"{c.allowed:.2g}") for c in result.artifacts]
-    return table(("file", "golden texts", "differs", "allowed"), rows) if rows else ""
+    lines = [f"warning: {line}" for line in result.warnings]
+    return "\n".join([*lines, table(("file", "golden texts", "differs", "allowed"), rows)] if rows else lines)
 
 
 def verified(result: "Verification") -> Verdict:

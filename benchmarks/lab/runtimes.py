@@ -14,7 +14,7 @@ import tempfile
 import venv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -32,15 +32,15 @@ from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
 from squeezebert_mobile.bundle.manifest import Artifact, Sha256
+from squeezebert_mobile.bundle.runtimes import NAMES, PACKAGES
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, SqueezeBertMobileError
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tasks import Precision, Runtime
 
-FLOORS: dict[Runtime, str] = {"onnx": "1.20", "executorch": "1.0"}
-_PACKAGES: dict[Runtime, str] = {"onnx": "onnxruntime", "executorch": "executorch"}
-_NAMES: dict[Runtime, str] = {"onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
+# ExecuTorch 1.0 wants a torch of its own CUDA (2.9), and with a newer one a call in ten fails in its Python binding.
+FLOORS: dict[Runtime, str] = {"onnx": "1.20", "executorch": "1.1"}
 # Older ones are built against a torch whose symbols 2.13 has no longer.
-_TORCH = {"1.0": "2.12.1", "1.1": "2.12.1", "1.2": "2.12.1", "1.3": "2.12.1"}
+_TORCH = {"1.1": "2.12.1", "1.2": "2.12.1", "1.3": "2.12.1"}
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
@@ -76,20 +76,22 @@ class RuntimesRun(Record):
     environment: Environment
     answers: tuple[Answer, ...]
 
-    def versions(self, runtime: Runtime) -> tuple[str, ...]:
-        """The versions in which every file of ``runtime`` holds, oldest first."""
-        answers = [answer for answer in self.answers if answer.runtime == runtime]
-        tried = sorted({answer.version for answer in answers}, key=_key)
-        return tuple(v for v in tried if all(answer.holds for answer in answers if answer.version == v))
+    def held(self, runtime: Runtime, precision: Precision) -> tuple[str, ...]:
+        """The versions after the last one where a file of this precision fails, oldest first."""
+        answers = [a for a in self.answers if (a.runtime, a.precision) == (runtime, precision)]
+        tried = sorted({a.version for a in answers}, key=_key)
+        failed = {a.version for a in answers if not a.holds}
+        return tuple(tried[max((n + 1 for n, version in enumerate(tried) if version in failed), default=0) :])
 
 
 @dataclass(frozen=True)
 class File:
-    """An artifact, and the golden texts that it is to answer."""
+    """An artifact, the golden texts that it is to answer, and the largest difference that a bundle with it allows."""
 
     bundle: Bundle
     artifact: Artifact
     cases: tuple[GoldenCase, ...]
+    allowed: float
     made_by: tuple[str, ...]
 
 
@@ -98,12 +100,12 @@ def available(runtime: Runtime) -> tuple[str, ...]:
 
     Raises EnvironmentFault where the index does not answer.
     """
-    command = [sys.executable, "-m", "pip", "index", "versions", _PACKAGES[runtime], "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "index", "versions", PACKAGES[runtime], "--disable-pip-version-check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     listed = done.stdout.partition("Available versions:")[2].partition("\n")[0].replace(",", " ").split()
     if not listed:
         what = "cannot be looked up on the package index"
-        raise EnvironmentFault(_PACKAGES[runtime], what, fix="pass --version, or try again with a network")
+        raise EnvironmentFault(PACKAGES[runtime], what, fix="pass --version, or try again with a network")
     newest: dict[str, str] = {}
     for version in listed:
         if _VERSION.fullmatch(version) and _key(version) >= _key(FLOORS[runtime]):
@@ -122,9 +124,12 @@ def files(folders: Iterable[Path]) -> tuple[File, ...]:
         producer = bundle.manifest.producer
         made_by = f"ExecuTorch {producer.executorch}, torch {producer.torch.partition('+')[0]}"
         for artifact in bundle.manifest.artifacts:
-            known = found.get(artifact.sha256)
-            makers = tuple(sorted({*(known.made_by if known else ()), made_by}))
-            found[artifact.sha256] = File(bundle, artifact, cases, makers)
+            allowed, known = max(golden.allowed_differences(artifact, cases).values()), found.get(artifact.sha256)
+            if known is None:
+                found[artifact.sha256] = File(bundle, artifact, cases, allowed, (made_by,))
+            else:
+                makers = tuple(sorted({*known.made_by, made_by}))
+                found[artifact.sha256] = replace(known, allowed=max(allowed, known.allowed), made_by=makers)
     return tuple(found.values())
 
 
@@ -134,7 +139,7 @@ def measure(
     """Every file in every version of its runtime. Raises EnvironmentFault where one cannot be installed."""
     answers = []
     for runtime, version in versions:
-        report(f"{_NAMES[runtime]} {version}")
+        report(f"{NAMES[runtime]} {version}")
         mine = [file for file in chosen if file.artifact.runtime == runtime]
         with _installed(runtime, version) as (python, path):
             answers += [_answer(file, version, python, path) for file in mine]
@@ -146,21 +151,16 @@ def measure(
 @contextmanager
 def _installed(runtime: Runtime, version: str) -> Iterator[tuple[Path, str]]:
     """An interpreter that sees a version, and the PYTHONPATH it needs for that."""
-    wanted = [f"{_PACKAGES[runtime]}=={version}"]
+    wanted = [f"{PACKAGES[runtime]}=={version}"]
     if runtime == "executorch" and (torch := _TORCH.get(_minor(version))):
         wanted.append(f"torch=={torch}")
     with tempfile.TemporaryDirectory(prefix="squeezebert-mobile-runtimes-") as name:
         folder = Path(name)
-        # The parts of ExecuTorch are found in every folder of the path, so nothing of the installed one may be there.
         venv.create(folder / "python", with_pip=False, symlinks=True)
-        others = folder / "others"
-        others.mkdir()
-        for entry in Path(sysconfig.get_path("purelib")).iterdir():
-            if not entry.name.startswith(tuple(_PACKAGES.values())) and entry.suffix != ".pth":
-                (others / entry.name).symlink_to(entry)
+        packages = folder / "packages"
         uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-config", "--no-deps"]
         done = subprocess.run(
-            [*uv, "--python", sys.executable, "--target", str(folder / "runtime"), *wanted],
+            [*uv, "--python", sys.executable, "--target", str(packages), *wanted],
             capture_output=True,
             text=True,
             check=False,
@@ -168,13 +168,18 @@ def _installed(runtime: Runtime, version: str) -> Iterator[tuple[Path, str]]:
         if done.returncode:
             what = f"cannot be installed: {done.stderr.strip()[-300:]}"
             raise EnvironmentFault(" ".join(wanted), what, fix="leave it out with --version")
-        yield folder / "python/bin/python", ":".join(map(str, (folder / "runtime", others, _CHECKOUT)))
+        # The runtimes look for torch beside themselves. Nothing of the installed ExecuTorch may be among the others:
+        # its parts are found in every folder of a path.
+        for entry in Path(sysconfig.get_path("purelib")).iterdir():
+            is_runtime = entry.name.startswith(tuple(PACKAGES.values()))
+            if not is_runtime and entry.suffix != ".pth" and not (packages / entry.name).exists():
+                (packages / entry.name).symlink_to(entry)
+        yield folder / "python/bin/python", f"{packages}:{_CHECKOUT}"
 
 
 def _answer(file: File, version: str, python: Path, path: str) -> Answer:
     """One file's golden answers in a version."""
     artifact, manifest = file.artifact, file.bundle.manifest
-    allowed = max(golden.allowed_differences(artifact, file.cases).values())
     max_abs, problem = None, None
     try:
         with Session(file.bundle.folder, artifact, environment={"PYTHONPATH": path}, python=python) as session:
@@ -195,7 +200,7 @@ def _answer(file: File, version: str, python: Path, path: str) -> Answer:
         made_by=file.made_by,
         texts=len(file.cases),
         max_abs=max_abs,
-        allowed=allowed,
+        allowed=file.allowed,
         problem=problem,
     )
 
@@ -214,7 +219,7 @@ def rows(run: RuntimesRun) -> list[tuple[str, ...]]:
     """A line for each version and model: the difference in each precision, or NO where it is not allowed."""
     by_line: dict[tuple[str, str], dict[str, str]] = {}
     for answer in run.answers:
-        line = by_line.setdefault((f"{_NAMES[answer.runtime]} {answer.version}", answer.model), {})
+        line = by_line.setdefault((f"{NAMES[answer.runtime]} {answer.version}", answer.model), {})
         shown = "NO" if answer.max_abs is None else f"{answer.max_abs:.2g}"
         line[answer.precision] = shown if answer.holds or answer.max_abs is None else f"NO ({shown})"
     return [(*line, *(cells.get(precision, "–") for precision in PRECISIONS)) for line, cells in by_line.items()]
@@ -223,7 +228,7 @@ def rows(run: RuntimesRun) -> list[tuple[str, ...]]:
 def text(run: RuntimesRun) -> str:
     """The answers as a table, with the day, and why there is none where there is none."""
     problems = {
-        f"{_NAMES[answer.runtime]} {answer.version}, {answer.precision}: {answer.problem}"
+        f"{NAMES[answer.runtime]} {answer.version}, {answer.precision}: {answer.problem}"
         for answer in run.answers
         if answer.problem
     }

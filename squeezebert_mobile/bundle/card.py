@@ -1,7 +1,9 @@
 """The README.md of a bundle, generated from its manifest."""
 
+from squeezebert_mobile.bundle import runtimes
 from squeezebert_mobile.bundle.doubts import doubts
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest, PoolingFacts, Range
+from squeezebert_mobile.tasks import Runtime
 
 CARD_NAME = "README.md"
 
@@ -31,6 +33,10 @@ def card(manifest: Manifest) -> str:
         "",
         *_accuracies(manifest),
         *(f"> Warning: {doubt}.\n" for doubt in doubts(manifest)),
+        "## Runtimes",
+        "",
+        *_runtimes(manifest),
+        "",
         "## Source",
         "",
         *(f"- `{file.path}` {file.bytes} bytes, sha256 {file.sha256}" for file in source.files),
@@ -86,6 +92,20 @@ def _accuracies(manifest: Manifest) -> list[str]:
 
 def _ends(ends: Range) -> str:
     return f"{ends.low:.4f} to {ends.high:.4f}"
+
+
+def _runtimes(manifest: Manifest) -> list[str]:
+    """The versions that the files may be run with, and those that they may not."""
+    precisions: dict[tuple[Runtime, str], list[str]] = {}
+    for artifact in manifest.artifacts:
+        precisions.setdefault((artifact.runtime, artifact.oldest_runtime), []).append(artifact.precision)
+    lines = [
+        f"- {runtimes.NAMES[runtime]} {oldest} or newer, tried to {runtimes.known().tried[runtime].newest}: "
+        f"{', '.join(found)}"
+        for (runtime, oldest), found in precisions.items()
+    ]
+    chosen = dict.fromkeys(runtime for runtime, _ in precisions)
+    return lines + [f"- {fault}" for runtime in chosen for fault in runtimes.faults(runtime)]
 
 
 def _row(artifact: Artifact) -> str:

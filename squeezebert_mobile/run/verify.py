@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from squeezebert_mobile import batch as batches
-from squeezebert_mobile.bundle import archive, golden, signing
+from squeezebert_mobile.bundle import archive, golden, runtimes, signing
 from squeezebert_mobile.bundle.folder import SIGNATURE_NAME, Bundle
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME, MAX_GOLDEN_BYTES, GoldenCase
 from squeezebert_mobile.bundle.manifest import Artifact
@@ -33,6 +33,7 @@ class ArtifactCheck:
 class Verification:
     """A bundle that is sound: its signature, None where it has none, and what each artifact answered.
 
+    ``warnings`` are what upstream knows to be wrong with the runtimes that answered.
     What is not sound raises, so that ``ok`` is true wherever there is a result.
     """
 
@@ -42,6 +43,7 @@ class Verification:
     signature: Signature | None
     artifacts: tuple[ArtifactCheck, ...]
     ok: Literal[True] = True
+    warnings: tuple[str, ...] = ()
 
 
 def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | None = None) -> Verification:
@@ -61,7 +63,9 @@ def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | No
         _check_ids(bundle, cases)
         checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
         files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
-        return Verification(str(source), bundle.digest, files, "valid" if public_key else unchecked, checks)
+        signature = "valid" if public_key else unchecked
+        warnings = runtimes.warnings(dict.fromkeys(check.runtime for check in checks))
+        return Verification(str(source), bundle.digest, files, signature, checks, warnings=warnings)
 
 
 def _check_inputs(bundle: Bundle, cases: tuple[GoldenCase, ...]) -> None:
