@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint docs sbom audit lock clean mutation fuzz android-test android-test-sdks test-all android-apk
+.PHONY: install demo test lint docs sbom audit lock runtimes clean mutation fuzz android-test android-test-sdks test-all android-apk
 
 install: $(STAMP)
 
@@ -109,6 +109,11 @@ sbom: install
 #   .venv/bin/uv tool run pip-audit --disable-pip --requirement requirements.txt
 audit: install
 	$(BIN)/python tests/helpers/audit.py
+
+# The demo bundle in every minor version of both runtimes that the package index has today, newer ones than those of
+# the kept matrix (benchmarks/results) among them; fails where one answers otherwise. Needs 4 GB of disk for a while.
+runtimes: demo
+	$(BIN)/python -m squeezebert_mobile.benchmarks.lab.runtimes build/demo -o build/runtimes-$$(date +%F).json
 
 # Pins are kept where they still fit; remove requirements.txt first to take the newest of everything.
 # Without --no-config: uv reads the environments to pin for in pyproject.toml.
