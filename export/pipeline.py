@@ -1,6 +1,8 @@
 """From a checkpoint to a bundle: the only place that knows the order of the steps."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,13 +63,25 @@ def export(options: ExportOptions, report: Report = lambda _: None, note: Report
         archive.require_free(options.archive, force=options.force)
     if options.sign_key is not None:
         signing.require_private_key(options.sign_key)
-    with bundles.staged(options.output_dir, force=options.force) as stage:
+    with _no_caches(), bundles.staged(options.output_dir, force=options.force) as stage:
         described = _build(stage, options, report, note)
         if options.sign_key is not None:
             signing.sign(stage, options.sign_key)
     if options.archive is not None:
         archive.pack(options.output_dir, options.archive, force=options.force)
     return Bundle(options.output_dir, described)
+
+
+@contextmanager
+def _no_caches() -> Iterator[None]:
+    """Remove the empty folder that torch's compiler makes for itself where it is imported, and that nothing uses."""
+    try:
+        yield
+    finally:
+        folder = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", ""))
+        if folder.name.startswith("torchinductor_"):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def count_steps(options: ExportOptions) -> int:

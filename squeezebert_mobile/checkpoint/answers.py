@@ -9,7 +9,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import local
 from time import monotonic
+from typing import Any
 
 # Read once, when the library is imported: it needs no account of what is installed here, and its second way to download
 # goes around what this module looks at.
@@ -46,6 +48,10 @@ def guarded() -> Iterator[None]:
             "request": [*hooks["request"], watch.ask],
             "response": [*hooks["response"], watch.look],
         }
+        # Neither has the client a public way to its connections.
+        for transport in (client._transport, *client._mounts.values()):
+            if (pool := getattr(transport, "_pool", None)) is not None:
+                pool._network_backend = _Network(pool._network_backend, watch)
         return client
 
     _http.set_client_factory(make_guarded)
@@ -58,6 +64,8 @@ def guarded() -> Iterator[None]:
 class _Watch:
     def __init__(self) -> None:
         self._ends = monotonic() + PATIENCE_SECONDS
+        # Of each thread, until when the headers that it reads have to be there.
+        self._headers = local()
 
     def ask(self, request: httpx2.Request) -> None:
         """Give the server no longer than is left, and have it send what it stores."""
@@ -67,10 +75,12 @@ class _Watch:
         given = request.extensions.get("timeout") or {}
         waits = {step: min(left, given.get(step) or _WAIT_SECONDS) for step in ("connect", "read", "write", "pool")}
         request.extensions["timeout"] = waits
+        self._headers.until = self._ends
         request.headers["Accept-Encoding"] = "identity"
 
     def look(self, response: httpx2.Response) -> None:
         """Raise ValueError for an answer that would name a file, or have no end."""
+        self._headers.until = None
         length = _length(response.headers.get("content-length"))
         _length(response.headers.get("x-linked-size"))
         if response.headers.get("content-encoding", "identity") != "identity":
@@ -83,9 +93,51 @@ class _Watch:
             response.read()
             _require_listing(response.content)
 
+    def wait(self, timeout: float | None) -> float | None:
+        """How long to wait for the next bytes: headers that come one by one are late together."""
+        until = getattr(self._headers, "until", None)
+        if until is None:
+            return timeout
+        if (left := until - monotonic()) <= 0:
+            raise httpx2.ReadTimeout(f"no whole answer in {PATIENCE_SECONDS:.0f} s")
+        return left if timeout is None else min(timeout, left)
+
     def prolong(self, seconds: float) -> None:
         """What was spent on bytes that came fast enough is not waiting."""
         self._ends += seconds
+
+
+class _Network:
+    """What connects a client: its connections wait as long as the watch says."""
+
+    def __init__(self, inner: Any, watch: _Watch) -> None:
+        self._inner, self._watch = inner, watch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def connect_tcp(self, *given: Any, **named: Any) -> "_Stream":
+        """A connection to a host."""
+        return _Stream(self._inner.connect_tcp(*given, **named), self._watch)
+
+
+class _Stream:
+    """A connection."""
+
+    def __init__(self, inner: Any, watch: _Watch) -> None:
+        self._inner, self._watch = inner, watch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """The bytes that are there."""
+        found: bytes = self._inner.read(max_bytes, self._watch.wait(timeout))
+        return found
+
+    def start_tls(self, *given: Any, **named: Any) -> "_Stream":
+        """The connection, encrypted."""
+        return _Stream(self._inner.start_tls(*given, **named), self._watch)
 
 
 class _Bounded(httpx2.SyncByteStream):

@@ -304,9 +304,9 @@ def test_a_file_without_end_is_given_up(online: Repository, cache: Path, monkeyp
     assert not [path for path in cache.rglob("*") if path.is_file() and path.stat().st_size > 1 << 20]
 
 
-@pytest.mark.parametrize("fault", [{"stall": 300}, {"drip": True}])
+@pytest.mark.parametrize("fault", [{"stall": 300}, {"drip": True}, {"drip_headers": True}])
 def test_a_slow_server_is_given_up(online: Repository, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]) -> None:
-    """After a second here, for a minute: without the limit the first would take five minutes, the other an hour."""
+    """After a second here, for a minute: without the limit the first would take five minutes, the others many."""
     monkeypatch.setattr(answers, "PATIENCE_SECONDS", 1.0)
     for name, value in fault.items():
         setattr(online, name, value)

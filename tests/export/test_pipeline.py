@@ -15,6 +15,7 @@ from tiny import SAMPLES, SMALL
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.errors import GateError, UnsupportedModelError, UsageError
+from squeezebert_mobile.export import pipeline
 from squeezebert_mobile.export.pipeline import ExportOptions, count_steps, export
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, LabelScore
 from squeezebert_mobile.run.predict import Predictor, Sample
@@ -137,3 +138,14 @@ def test_a_bundle_answers_after_it_was_moved(tiny_bundle: Path, tmp_path: Path) 
     shutil.copytree(tiny_bundle, moved)
     with Predictor(bundles.read(moved)) as predictor:
         assert predictor(Sample("fine")).tokens > 2
+
+
+@pytest.mark.parametrize(("name", "stays"), [("torchinductor_me", False), ("mine", True)])
+def test_the_empty_folder_of_torchs_compiler_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, stays: bool
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / name))
+    with pipeline._no_caches():
+        pass
+    assert (tmp_path / name).exists() is stays

@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from threading import Event, Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 LARGE = (".safetensors", ".bin")
 
@@ -38,6 +39,7 @@ class Repository:
     sha: str | None = None
     stall: float = 0
     drip: bool = False
+    drip_headers: bool = False
     endless: bool = False
     requests: list[str] = field(default_factory=list)
     posted: list[tuple[str, dict[str, object]]] = field(default_factory=list)
@@ -56,12 +58,23 @@ def git_id(data: bytes) -> str:
     return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
 
 
+class _Slow(BaseHTTPRequestHandler):
+    before: Callable[[BinaryIO], None]
+
+    def handle_one_request(self) -> None:
+        self.before(self.wfile)
+        super().handle_one_request()
+
+
 @contextmanager
 def serve(repository: Repository) -> Iterator[str]:
     """The endpoint of a server that holds ``repository`` until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
+    over = Event()
+
+    class Handler(_Slow):
         protocol_version = "HTTP/1.1"
+        before = staticmethod(partial(drip, repository, over))
 
         def log_message(self, *args: object) -> None:
             pass
@@ -106,7 +119,6 @@ def serve(repository: Repository) -> Iterator[str]:
                     if over.wait(0.05 if repository.drip else 0):
                         return
 
-    over = Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -117,6 +129,15 @@ def serve(repository: Repository) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def drip(repository: Repository, over: Event, file: BinaryIO) -> None:
+    """Where the repository asks for it, send the head of an answer byte by byte, for minutes."""
+    with suppress(OSError):
+        for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 10_000 if repository.drip_headers else b"":
+            file.write(bytes([byte]))
+            if over.wait(0.05):
+                return
 
 
 def blocks(repository: Repository, data: bytes, *, large: bool) -> Iterable[bytes]:
