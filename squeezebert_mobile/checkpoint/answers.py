@@ -95,7 +95,7 @@ class _Watch:
 
     def wait(self, timeout: float | None) -> float | None:
         """How long to wait for the next bytes: headers that come one by one are late together."""
-        until = getattr(self._headers, "until", None)
+        until: float | None = getattr(self._headers, "until", None)
         if until is None:
             return timeout
         if (left := until - monotonic()) <= 0:
