@@ -245,13 +245,17 @@ def read(path: Path) -> Result:
     try:
         data = path.read_bytes()
     except OSError as error:
-        fix = "give the file that benchmark wrote"
+        fix = "give the file that benchmark --jsonl wrote"
         raise InputFileError(path, f"cannot be read: {error.strerror}", fix=fix) from None
     return parse(data, path)
 
 
 def parse(data: bytes, file: str | Path) -> Result:
     """The result in the bytes of a file; ``file`` names it in errors (raised as in `read`)."""
+    # Whatever happened to a result file, some of its lines still say what they are.
+    if data and b'"record":' not in data:
+        fix = "give the file that benchmark --jsonl wrote"
+        raise InputFileError(file, "is not a result file of benchmark", fix=fix)
     body, newline, last = data.rstrip(b"\n").rpartition(b"\n")
     end = _parse_line(last, file, data.count(b"\n"))
     if not data.endswith(b"\n") or not isinstance(end, End):

@@ -58,15 +58,17 @@ def staged_file(path: Path) -> Iterator[Path]:
 def require_writable(path: Path, *, folder: bool = False) -> None:
     """Raise EnvironmentFault where no file can be written at ``path``, or into it where it is a ``folder``.
 
-    Its folders are made, as writing it would. Raises UsageError for a folder in the place of a file and the reverse.
+    Nothing is left, no folder either. Raises UsageError for a folder in the place of a file and the reverse.
     """
     if path.exists() and path.is_dir() != folder:
         found, expected = ("a file", "a folder") if folder else ("a folder", "a file")
         raise UsageError(path, f"is {found}", expected=expected, fix="choose another name")
-    probe = (path / "probe" if folder else path).with_name(f".probe.{os.getpid()}.partial")
+    path = path.absolute()
+    above = next(each for each in ((path, *path.parents) if folder else path.parents) if each.exists())
+    probe = above / f".probe.{os.getpid()}.partial"
     with naming(path):
+        path.with_name(f".{path.name}.new").exists()  # raises for a name that is too long
         try:
-            probe.parent.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()
         except FileNotFoundError as error:  # in a folder like /proc, where none can be made

@@ -128,7 +128,7 @@ def main() -> None:
     except SqueezeBertMobileError as error:
         code = _fail(str(error), error.exit_code, error)
     except typer.TyperException as error:
-        text = " ".join(error.format_message().split())
+        text = " ".join(error.format_message().split()).replace("Value error, ", "").removesuffix(".")
         code = _fail(f"{_command(error)}: {text}; fix: {_command(error)} --help", 2, error)
     except (KeyboardInterrupt, typer.Abort) as error:
         typer.echo(f"interrupted: {error}" if str(error) else "interrupted: nothing was written", err=True)

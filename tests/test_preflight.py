@@ -102,8 +102,10 @@ MISTAKES: tuple[tuple[str, int, str], ...] = (
     ("export -o new -m model --data texts.csv --max-accuracy-drop 0.1", 3, "has no column for label"),
     ("export -o new -m model --precision int8-static --calibration void.txt", 3, "void.txt: is empty"),
     ("export -o new -m model --precision int8-static --calibration wide.txt", 3, "wide.txt:1: has other columns"),
-    ("report data.tsv", 4, "data.tsv"),
-    ("compare data.tsv data.tsv", 4, "data.tsv"),
+    ("report data.tsv", 3, "is not a result file of benchmark"),
+    ("compare data.tsv data.tsv", 3, "is not a result file of benchmark"),
+    ("info data.tsv", 3, "is neither a bundle nor a checkpoint"),
+    ("benchmark bundle --scenario fast", 2, "'fast' is not one of"),
     # Bundles that are not whole.
     ("verify changed", 4, "SHA-256 mismatch"),
     ("predict changed good", 4, "SHA-256 mismatch"),

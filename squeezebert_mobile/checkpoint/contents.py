@@ -45,6 +45,11 @@ def locate(folder: Path) -> Path:
     raise InputFileError(folder, "has no weights", found=", ".join(found)[:300] or None, expected=expected, fix=fix)
 
 
+def is_weights(path: Path) -> bool:
+    """True for a name that a weights file or the index of its shards may have."""
+    return path.suffix in _READABLE or INDEX.search(path.name) is not None
+
+
 def _weights(folder: Path) -> Path | None:
     return next((folder / name for name in _NAMES if (folder / name).exists()), None)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from squeezebert_mobile.checkpoint import headers, hub
-from squeezebert_mobile.checkpoint.contents import locate
+from squeezebert_mobile.checkpoint.contents import is_weights, locate
 from squeezebert_mobile.checkpoint.names import rename
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.checkpoint.sentence import SentenceFolder
@@ -61,6 +61,9 @@ def describe(source: str | Path, options: ReadOptions) -> Description:
     Raises as `hub.resolve`, `contents.locate`, `files.read_file` and `SqueezeBertConfig.from_json`.
     """
     given = Path(source)
+    if given.is_file() and not is_weights(given):
+        expected = "a bundle's folder or zip, a checkpoint's folder or its weights file"
+        raise InputFileError(given, "is neither a bundle nor a checkpoint", expected=expected, fix="name one of them")
     declared = SentenceFolder.open(hub.resolve(given.parent if given.is_file() else source, revision=options.revision))
     folder = declared.transformer
     path = given if given.is_file() else locate(folder)
