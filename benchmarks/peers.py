@@ -88,12 +88,7 @@ class PeerModel:
 
     def model_class(self) -> Any:
         """The transformers class of the classifier. Raises EnvironmentFault where transformers is not installed."""
-        try:
-            import transformers
-        except ImportError:
-            raise EnvironmentFault("transformers", "is not installed", fix=extras.install("transformers")) from None
-        transformers.logging.set_verbosity_error()
-        return getattr(transformers, f"{_CLASSES[self.peer]}ForSequenceClassification")
+        return getattr(_transformers(), f"{_CLASSES[self.peer]}ForSequenceClassification")
 
     def _shrunken(self) -> dict[str, int]:
         values = {} if self.layers is None else {"num_hidden_layers": self.layers}
@@ -135,14 +130,23 @@ def parse(names: Sequence[str]) -> dict[Peer, Path | None]:
     return found
 
 
+def _transformers() -> Any:
+    """The package, with nothing to say but errors. Raises EnvironmentFault where it is not installed."""
+    try:
+        import transformers
+    except ImportError:
+        raise EnvironmentFault("transformers", "is not installed", fix=extras.install("transformers")) from None
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    return transformers
+
+
 def _load(folder: Path) -> "nn.Module":
     """A local safetensors checkpoint; nothing is fetched and no code of it is run."""
-    from transformers import AutoModelForSequenceClassification
-
     if not (folder / "config.json").is_file():
         fix = "give a folder with config.json and model.safetensors"
         raise UsageError(folder, "is not a checkpoint folder", fix=fix)
-    model: nn.Module = AutoModelForSequenceClassification.from_pretrained(
+    model: nn.Module = _transformers().AutoModelForSequenceClassification.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
     )
     return model.eval()

@@ -96,3 +96,13 @@ def test_the_card_names_the_versions_to_run_a_file_with_and_those_not_to() -> No
     newest = runtimes.known().tried["onnx"].newest
     assert lines[first] == f"- ONNX Runtime {whole.artifacts[0].oldest_runtime} or newer, tried to {newest}: fp32"
     assert lines[first + 1 : first + 4] == [f"- {fault}" for fault in runtimes.faults("onnx")]
+
+
+def test_the_app_knows_the_same_faults() -> None:
+    source = ROOT / "android_demo/core/src/main/java/org/squeezebert/demo/core/KnownFaults.java"
+    text = source.read_text(encoding="utf-8")
+    rows = [
+        f'{{"{f.runtime}", "{f.since}", "{f.fixed}", "{f.processors}: {f.what}"}},' for f in runtimes.known().faults
+    ]
+    assert [row for row in rows if row not in text] == []
+    assert text.count("        {") == len(rows)

@@ -13,7 +13,11 @@ public final class AboutPresenter extends Presenter<AboutState> {
     public void refresh() {
         work(state(), () -> {
             List<String> runtimes = new ArrayList<>();
-            for (EngineProvider provider : session.providers.values()) runtimes.add(Artifact.runtimeName(provider.runtime()) + " " + provider.version());
+            for (EngineProvider provider : session.providers.values()) {
+                String version = provider.version();
+                String faults = KnownFaults.of(provider.runtime(), version);
+                runtimes.add(Artifact.runtimeName(provider.runtime()) + " " + version + (faults.isEmpty() ? "" : " (" + faults + ")"));
+            }
             List<String> producer = new ArrayList<>();
             Bundle bundle = session.bundle();
             if (bundle != null) bundle.manifest.producer.forEach((name, version) -> producer.add(name + " " + version));
