@@ -53,14 +53,16 @@ def test_an_export_prints_nothing_of_the_exporters(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "arguments", [("benchmark", "--peer", "all", "--best-peers", *PEERS), ("reproduce", *PEERS)], ids=lambda a: a[0]
+    "arguments",
+    [("benchmark", "--peer", "bert-base", "--runtime", "executorch", *PEERS), ("reproduce", *PEERS)],
+    ids=lambda arguments: arguments[0],
 )
 def test_the_exports_of_peers_print_nothing(arguments: tuple[str, ...], tmp_path: Path) -> None:
     environment = {"SQUEEZEBERT_MOBILE_CACHE": str(tmp_path), "PATH": "", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", SMALL_PEERS, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert list((tmp_path / "peers").glob("*best*"))
+    assert list((tmp_path / "peers").iterdir())
 
 
 def test_doctor_prints_its_checks_and_nothing_else() -> None:
