@@ -141,6 +141,9 @@ def _parameter(field: Field[Any], group: str) -> inspect.Parameter:
         info.rich_help_panel = group
     if info.metavar is None and kind is not bool:
         info.metavar = _metavar(kind)
+        if len(info.metavar) > _LONGEST_METAVAR:
+            # A terminal would break it inside of a word.
+            info.metavar, info.help = field.name.rpartition("_")[2].upper(), f"{', '.join(_choices(kind))}; {info.help}"
     default: Any = inspect.Parameter.empty if field.default is MISSING else field.default
     if collection is not None:
         if _is_listed(field, kind):
@@ -153,6 +156,9 @@ def _parameter(field: Field[Any], group: str) -> inspect.Parameter:
         kind, default = GenericAlias(list, kind), default if field.default is MISSING else _typed(default) or None
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, keyword, annotation=Annotated[kind, info], default=default)
+
+
+_LONGEST_METAVAR = 50
 
 
 def _metavar(kind: Any) -> str:
