@@ -1,38 +1,42 @@
 """The README.md of a bundle, generated from its manifest."""
 
-from squeezebert_mobile.bundle import runtimes
+import re
+
+from squeezebert_mobile.bundle import runtimes, snippets
 from squeezebert_mobile.bundle.doubts import doubts
-from squeezebert_mobile.bundle.manifest import Artifact, Manifest, PoolingFacts, Range
-from squeezebert_mobile.tasks import Runtime
+from squeezebert_mobile.bundle.manifest import Artifact, Kind, Manifest, PoolingFacts, Range
+from squeezebert_mobile.tasks import Runtime, Task
 
 CARD_NAME = "README.md"
+_ANSWERS: dict[Kind, str] = {
+    "none": "the outputs themselves",
+    "softmax": "softmax over the logits, one label is right",
+    "sigmoid": "the sigmoid of each logit, any number of labels is right",
+    "regression": "the logits themselves are the values",
+    "entity-spans": "the largest logit of each token is its tag; tags of one entity that follow each other are joined",
+    "answer-span": "the span of context tokens with the largest sum of its start and end logits",
+    "mask-fillings": "softmax over the logits at the place of the mask token, the largest first",
+    "choice": "a logit for each choice, softmax over them",
+}
 
 
 def card(manifest: Manifest) -> str:
-    """A model card in Markdown: what it is, how to call it, what was proven, where it came from."""
-    source, call, pooling = manifest.source, manifest.recommended_call, manifest.postprocessing.pooling
-    length = manifest.tokenizer.max_length
+    """A model card in Markdown for who gets only the bundle: which file, how to call it, what was proven, whence."""
+    source = manifest.source
     revision = f" at revision {source.revision}" if source.revision else ""
     lines = [
+        *_front_matter(manifest),
         f"# SqueezeBERT for {manifest.task}",
         "",
         f"Exported from `{source.name}`{revision} by squeezebert-mobile {manifest.producer.squeezebert_mobile}.",
         "`bundle.json` describes every file; check all of it with `squeezebert-mobile verify FOLDER`.",
+        "The licence is that of the checkpoint.",
         "",
-        *([f"Labels: {', '.join(manifest.labels)}.", ""] if manifest.labels else []),
-        *([f"Its output `sentence_embedding` is the vector of the text: {_pooled(pooling)}.", ""] if pooling else []),
-        *_null_answers(manifest),
-        f"Call it with batch {call.batch}, padding {call.padding}, {call.threads} thread; texts up to {length} tokens.",
-        "Run a text without padding: it is fastest, and a dynamic int8 file then answers by that text alone.",
-        "",
-        "| file | runtime | precision | MB | largest difference from the reference | same argmax |",
-        "|---|---|---|---|---|---|",
-        *(_row(artifact) for artifact in manifest.artifacts),
-        "",
-        "The differences are over the golden texts (`golden.json`), alone, padded and in batches.",
-        "",
+        *_files(manifest),
         *_accuracies(manifest),
         *(f"> Warning: {doubt}.\n" for doubt in doubts(manifest)),
+        *_inputs(manifest),
+        *_calls(manifest),
         "## Runtimes",
         "",
         *_runtimes(manifest),
@@ -43,6 +47,88 @@ def card(manifest: Manifest) -> str:
         *(f"- note: {note}" for note in source.notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _front_matter(manifest: Manifest) -> list[str]:
+    """What a hub reads; its pipelines do not know multiple choice."""
+    known = [] if manifest.task is Task.MULTIPLE_CHOICE else [f"pipeline_tag: {manifest.task}"]
+    source = manifest.source
+    base = [f"base_model: {source.name}"] if re.fullmatch(r"[\w.-]+/[\w.-]+", source.name) and source.revision else []
+    tags = ["squeezebert", "squeezebert-mobile", *dict.fromkeys(a.runtime for a in manifest.artifacts)]
+    return ["---", "license: unknown", *base, *known, "tags:", *(f"- {tag}" for tag in tags), "---", ""]
+
+
+def _files(manifest: Manifest) -> list[str]:
+    taken = [file for runtime in ("onnx", "executorch") if (file := snippets.file_for(manifest, runtime))]
+    return [
+        "Take " + ", ".join(f"`{file.path}` for {runtimes.NAMES[file.runtime]}" for file in taken) + ".",
+        "",
+        "| file | runtime | precision | MB | largest difference from the reference | same argmax |",
+        "|---|---|---|---|---|---|",
+        *(_row(artifact) for artifact in manifest.artifacts),
+        "",
+        "The differences are over the golden texts (`golden.json`), alone, padded and in batches.",
+        "",
+    ]
+
+
+def _inputs(manifest: Manifest) -> list[str]:
+    """From a text to an answer, for who writes it anew."""
+    facts, call, answers = manifest.tokenizer, manifest.recommended_call, manifest.postprocessing
+    flags = {
+        "lower-case": facts.lowercase,
+        "without accents": facts.strip_accents,
+        "Chinese characters apart": facts.tokenize_chinese_chars,
+    }
+    how = [name for name, on in flags.items() if on]
+    specials = {"[CLS]": facts.cls_token_id, "[SEP]": facts.sep_token_id, "[PAD]": facts.pad_token_id,
+                "[UNK]": facts.unk_token_id, "[MASK]": facts.mask_token_id}  # fmt: skip
+    tensors = [f"| {file.runtime} | {kind} | `{spec.name}` | {spec.dtype} | {' x '.join(map(str, spec.axes))} |"
+               for file in {a.runtime: a for a in manifest.artifacts}.values()
+               for kind, specs in (("input", file.inputs), ("output", file.outputs)) for spec in specs]  # fmt: skip
+    return [
+        "## Inputs and outputs",
+        "",
+        "| runtime | | name | type | shape |",
+        "|---|---|---|---|---|",
+        *tensors,
+        "",
+        f"- WordPiece over `vocab.txt`, {', '.join(how) or 'letters as they stand'}.",
+        f"- Ids: {', '.join(f'{name} {id_}' for name, id_ in specials.items() if id_ is not None)}; one text is",
+        "  `[CLS] text [SEP]`, two are `[CLS] text [SEP] second [SEP]` with type 1 for the second and its [SEP],",
+        "  unless `tokenizer.single` and `tokenizer.pair` in bundle.json say otherwise.",
+        f"- At most {facts.max_length} tokens, cut on the {facts.truncation_side}. Call it with batch {call.batch},",
+        f"  padding {call.padding}, {call.threads} thread: it is fastest, and a dynamic int8 file then answers by that",
+        "  text alone.",
+        f"- Answers: {_ANSWERS[answers.kind]}.",
+        *([f"- Labels, in the order of the logits: {', '.join(manifest.labels)}."] if manifest.labels else []),
+        *(
+            [f"- `sentence_embedding` is the vector of the text: {_pooled(answers.pooling)}."]
+            if answers.pooling
+            else []
+        ),
+        *_null_answers(manifest),
+        "",
+    ]
+
+
+def _calls(manifest: Manifest) -> list[str]:
+    """Programs for every platform."""
+    onnx, pte = (snippets.file_for(manifest, runtime) for runtime in ("onnx", "executorch"))
+    parts: list[tuple[str, str, str | None]] = []
+    if onnx is not None:
+        parts.append(("Python, ONNX Runtime (in this folder)", "python", snippets.python_onnx(manifest, onnx)))
+    if pte is not None:
+        parts.append(("Python, ExecuTorch (in this folder)", "python", snippets.python_executorch(manifest, pte)))
+    for file, engine in ((onnx, "engine-ort"), (pte, "engine-et")):
+        if file is not None:
+            title = f"Android, Java or Kotlin, with `core` and `{engine}` of the android_demo of squeezebert-mobile"
+            parts.append((title, "java", snippets.java(manifest, file)))
+    parts.append(("JavaScript, transformers.js (beside this folder, my-bundle)", "js", snippets.javascript(manifest)))
+    lines = ["## Calls", ""]
+    for title, language, code in parts:
+        lines += [f"{title}:", "", f"```{language}", code, "```", ""] if code else []
+    return [*lines, "iOS: there is no client; tokenizer and post-processing above would have to be written.", ""]
 
 
 def _pooled(pooling: PoolingFacts) -> str:
@@ -59,7 +145,7 @@ def _null_answers(manifest: Manifest) -> list[str]:
     if threshold is None:
         return []
     lead = f"the first token's start and end logits exceed the best span's by more than {threshold:g}"
-    return [f"A context may not hold the answer: there is none where {lead}.", ""]
+    return [f"- A context may not hold the answer: there is none where {lead}."]
 
 
 def _accuracies(manifest: Manifest) -> list[str]:

@@ -18,6 +18,8 @@ import tiny
 import transformers
 from checkout import ROOT
 
+from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.bundle import snippets
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.pipeline import export
 from squeezebert_mobile.run.postprocess import AnswerSpan
@@ -217,6 +219,23 @@ def test_the_readmes_javascript_answers_as_we_do(tiny_onnx_bundle: Path, tmp_pat
     (ours,) = predict(tiny_onnx_bundle, [Sample("A quiet film that stays with you for days.")], precision="int8")
     assert best["label"] == ours.result[0].label  # type: ignore[union-attr, index]
     assert best["score"] == pytest.approx(ours.result[0].score, abs=2e-2)  # type: ignore[union-attr, index]
+
+
+@pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="needs Node.js with npm")
+def test_the_cards_javascript_answers_as_we_do(tiny_onnx_bundle: Path, tmp_path: Path) -> None:
+    """As it is written, beside the bundle's folder."""
+    (script,) = re.findall(r"```js\n(.*?)```", (tiny_onnx_bundle / "README.md").read_text(), flags=re.DOTALL)
+    shutil.copytree(tiny_onnx_bundle, tmp_path / "my-bundle")
+    (tmp_path / "node_modules").symlink_to(transformers_js() / "node_modules")
+    (tmp_path / "app.mjs").write_text(script)
+    done = subprocess.run(["node", "app.mjs"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = dict(re.findall(r"label: '(.*?)', score: ([\d.e-]+)", done.stdout))
+    (ours,) = predict(tiny_onnx_bundle, [Sample(snippets.texts(bundles.read(tiny_onnx_bundle).manifest)[0])])
+    assert {name: float(score) for name, score in found.items()} == {
+        each.label: pytest.approx(each.score, abs=2e-2)
+        for each in ours.result  # type: ignore[union-attr]
+    }
 
 
 @pytest.fixture(scope="module")
