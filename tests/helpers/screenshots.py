@@ -54,8 +54,8 @@ def draw(typed: str, target: Path) -> None:
         kept = shown if len(shown) <= LINES else [*shown[: LINES - 12], "...", *shown[-11:]]
         console.print(Text.from_ansi("\n".join(kept)))
         picture = console.export_svg(title="squeezebert-mobile")
-        # It is to fetch nothing.
-        target.write_text(re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL), encoding="utf-8")
+        # It is to fetch nothing, and to name no other site.
+        target.write_text(re.sub(r"@font-face \{.*?\}|<!--.*?-->", "", picture, flags=re.DOTALL), encoding="utf-8")
 
 
 if __name__ == "__main__":
