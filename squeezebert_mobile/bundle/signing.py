@@ -19,7 +19,7 @@ from squeezebert_mobile.bundle.manifest import MANIFEST_NAME
 from squeezebert_mobile.errors import EnvironmentFault, InputFileError, IntegrityError
 from squeezebert_mobile.files import require_plain
 
-_KEY_FIX = "make one with: openssl ecparam -name prime256v1 -genkey -noout -out KEY, and its public half with: openssl ec -in KEY -pubout"  # noqa: E501
+_KEY_FIX = "make one with: openssl ecparam -name prime256v1 -genkey -noout -out KEY, and its public half with: openssl ec -in KEY -pubout -out KEY.pub"  # noqa: E501
 
 
 def sign(folder: Path, private_key: Path) -> None:
