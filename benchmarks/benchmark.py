@@ -95,7 +95,8 @@ def require_consistent(options: BenchmarkOptions) -> None:
     """Raise UsageError for a checkpoint in a bundle's place, and for an option that would be without effect."""
     for path in options.bundles:
         if (path / CONFIG_NAME).is_file() and not archive.is_bundle(path):
-            raise UsageError(path, "is a checkpoint, not a bundle", fix=f"add --model {path}, or export it first")
+            fix = f"give it as --model {path}, or export it first"
+            raise UsageError(path, "is a checkpoint, not a bundle", fix=fix)
     if options.checkpoints and options.runtimes and "torch" not in options.runtimes:
         found = ", ".join(options.runtimes)
         fix = "add --runtime torch, or leave --runtime out"

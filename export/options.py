@@ -149,7 +149,8 @@ class ExportOptions(ReadOptions):
             raise UsageError("--approximate-gelu", "is for ONNX Runtime alone", fix="add --runtime onnx")
         if self.approximate_gelu and not (static and self.data):
             what = "changes the function, so it needs int8-static and an accuracy gate"
-            raise UsageError("--approximate-gelu", what, fix="add --precision int8-static, --calibration, --data and --max-accuracy-drop")
+            fix = "add --precision int8-static, --calibration, --data and --max-accuracy-drop"
+            raise UsageError("--approximate-gelu", what, fix=fix)
         if self.require_faster and (len(self.precisions) < 2 or "fp32" not in self.precisions):
             fix = "add --precision fp32 and the one that has to be faster"
             raise UsageError("--require-faster", "compares with fp32", found=chosen, fix=fix)

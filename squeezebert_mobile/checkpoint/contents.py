@@ -97,25 +97,35 @@ def _merge(folder: Path) -> str:
     except SqueezeBertMobileError:
         return f"restore {_ADAPTER_CONFIG}, which names the model that it is an adapter of"
     cls = _PEFT.get(str(config.get("task_type")), "AutoPeftModel")
+    shapes = _shapes(folder)
+    if any(_is_grouped(name, shapes) for name in shapes):
+        # What it adds mixes all channels, which the weights of a grouped convolution have no room for.
+        return "train it on layers that PEFT can merge, as target_modules=['post_attention.conv1d'], or the whole model"
     target = json.dumps(f"{folder.resolve()}-merged")
     code = (
         f"from peft import {cls} as Model; model = Model.from_pretrained({json.dumps(str(folder.resolve()))}{{}}); "
         f"model.merge_and_unload().save_pretrained({target})"
     )
-    labels = _labels(folder)
+    labels = next((shape[0] for name, shape in shapes.items() if name.endswith("classifier.weight")), None)
     # The adapter holds the whole head, whatever that of the model below it is.
     head = f", num_labels={labels}, ignore_mismatched_sizes=True" if labels else ""
     command = shlex.join(["python", "-c", code.format(head)])
     return f"merge it with PEFT: {command}; then name {target[1:-1]}"
 
 
-def _labels(folder: Path) -> int | None:
-    """The rows of the classifier that a safetensors adapter holds."""
+def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of what a safetensors adapter holds; none of one that cannot be read."""
     from squeezebert_mobile.checkpoint import safetensors
 
     path = folder / _ADAPTERS[0]
     try:
         tensors = safetensors.parse(path, read_file(path)[0])
     except SqueezeBertMobileError:
-        return None
-    return next((len(tensor) for name, tensor in tensors.items() if name.endswith("classifier.weight")), None)
+        return {}
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _is_grouped(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """True for LoRA's second factor [C_out, rank / groups, 1] of a convolution with groups, which PEFT never merges."""
+    first = shapes.get(name.replace("lora_B", "lora_A"))
+    return "lora_B" in name and first is not None and shapes[name][1:2] != first[:1]

@@ -101,6 +101,13 @@ def _position(function: ast.FunctionDef) -> int | None:
 
 def _given(call: ast.Call, wrappers: dict[str, int | None]) -> Iterator[ast.expr]:
     yield from (keyword.value for keyword in call.keywords if keyword.arg == "fix")
+    # A whole line, as the shell shows what is no error of ours.
+    for argument in call.args:
+        parts = argument.values if isinstance(argument, ast.JoinedStr) else []
+        for at, part in enumerate(parts):
+            if isinstance(part, ast.Constant) and "; fix: " in str(part.value):
+                rest = ast.Constant(str(part.value).partition("; fix: ")[2])
+                yield ast.copy_location(ast.JoinedStr([rest, *parts[at + 1 :]]), argument)
     place = wrappers.get(call.func.id) if isinstance(call.func, ast.Name) else None
     if place is not None and place < len(call.args):
         yield call.args[place]
@@ -109,6 +116,12 @@ def _given(call: ast.Call, wrappers: dict[str, int | None]) -> Iterator[ast.expr
 def texts(found: Module, function: Function, value: ast.expr) -> set[str]:
     """What a value can be; ``{}`` for what is known when the program runs."""
     match value:
+        case (
+            ast.Attribute(attr=name)
+            | ast.Call(args=[ast.Attribute(attr=name), *_])
+            | ast.FormattedValue(value=ast.Call(args=[ast.Attribute(attr=name), *_]))
+        ) if name in _HANDED_ON:
+            return set()
         case ast.Constant(value=str(text)):
             return {text}
         case ast.JoinedStr(values=parts):
@@ -124,14 +137,10 @@ def texts(found: Module, function: Function, value: ast.expr) -> set[str]:
             return set().union(*(texts(found, function, part) for part in parts))
         case ast.Name(id=name):
             return _named(found, function, name)
-        case ast.Call(args=[ast.Attribute(attr=name), *_]) if name in _HANDED_ON:
-            return set()
         case ast.Call():
             return _returned(found, function, value)
         case ast.Tuple(elts=parts):
             return texts(found, function, parts[-1])
-        case ast.Attribute(attr=name) if name in _HANDED_ON:
-            return set()
     return {"{}"}
 
 
