@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from squeezebert_mobile.activations import Activation
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export.subject import unit_names
 from squeezebert_mobile.export.weights import base_model
@@ -13,7 +14,6 @@ from squeezebert_mobile.model import Layer, PreTrained
 from squeezebert_mobile.sentence import normalized
 from squeezebert_mobile.tasks import POOLER_OUTPUT, Pooling, PoolingMode, Task
 
-Activation = Callable[[Tensor], Tensor]
 Split = Callable[[Tensor, int], list[Tensor]]
 # Of a layer; the last argument says whether token 0 alone is asked for.
 MakeBlock = Callable[[Layer, SqueezeBertConfig, bool], "Block"]
@@ -138,8 +138,10 @@ class Form(nn.Module):
         return unit_names(len(self.layers))
 
 
-def make_head(model: PreTrained, copy: Callable[[nn.Module], nn.Module], activation: Activation) -> nn.Module:
-    """The part after the encoder, its linear maps made by ``copy``."""
+def make_head(
+    model: PreTrained, copy: Callable[[nn.Module], nn.Module], fix: Callable[[Activation], Activation]
+) -> nn.Module:
+    """The part after the encoder, its linear maps made by ``copy`` and its activation by ``fix``."""
     pooler = base_model(model).pooler.dense
     match model.task:
         case Task.TEXT_CLASSIFICATION | Task.MULTIPLE_CHOICE:
@@ -149,7 +151,9 @@ def make_head(model: PreTrained, copy: Callable[[nn.Module], nn.Module], activat
         case Task.QUESTION_ANSWERING:
             return SpanHead(copy(model.get_submodule("qa_outputs")))
         case Task.FILL_MASK:
-            return VocabularyHead(model.get_submodule("cls.predictions"), copy, activation)
+            predictions = model.get_submodule("cls.predictions")
+            activation = fix(predictions.get_submodule("transform").transform_act_fn)
+            return VocabularyHead(predictions, copy, activation)
         case Task.FEATURE_EXTRACTION:
             return FeatureHead(copy(pooler) if POOLER_OUTPUT in model.output_names else None, model.pooling)
 

@@ -1,4 +1,4 @@
-"""The reference SqueezeBERT, all of it in this file: the function that every exported artifact must equal.
+"""The reference SqueezeBERT, all but its `activations` in this file: the function that every artifact must equal.
 
 Layout and parameter names follow the paper (Iandola et al. 2020, arXiv 2006.11316) and the Hugging Face checkpoints:
 N batch, C channels, W tokens; hidden states are [N, C, W] between the embeddings and the heads, so that the grouped
@@ -7,15 +7,14 @@ N batch, C channels, W tokens; hidden states are [N, C, W] between the embedding
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from squeezebert_mobile.activations import activation
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.calls import (
     Asked,
@@ -30,33 +29,11 @@ from squeezebert_mobile.calls import (
     float_type,
     untied,
 )
-from squeezebert_mobile.config import TANH_GELUS, SqueezeBertConfig
+from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.tasks import Task
 
 Result = ModelOutput | tuple[Tensor, ...]
 Flag = bool | None
-
-_gelu_tanh = partial(F.gelu, approximate="tanh")
-# The names that transformers gives them, of which many are one function; its prelu and xielu have weights of their own.
-ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
-    **dict.fromkeys(("gelu", "gelu_python"), F.gelu),
-    **dict.fromkeys(TANH_GELUS, _gelu_tanh),
-    "gelu_10": lambda x: F.gelu(x).clamp(-10, 10),
-    "hardswish": F.hardswish,
-    "laplace": lambda x: 0.5 + 0.5 * torch.erf((x - 0.707107) / (0.282095 * math.sqrt(2))),
-    "leaky_relu": F.leaky_relu,
-    "linear": lambda x: x,
-    "mish": F.mish,
-    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
-    "relu": F.relu,
-    "relu2": lambda x: F.relu(x).square(),
-    "relu6": F.relu6,
-    "sigmoid": torch.sigmoid,
-    "silu": F.silu,
-    "sqrtsoftplus": lambda x: F.softplus(x).sqrt(),
-    "swish": F.silu,
-    "tanh": torch.tanh,
-}
 
 # transformers' encoder reads no layer_norm_eps, only its embeddings and its masked-language head do.
 _CHANNEL_EPS = 1e-12
@@ -111,7 +88,7 @@ class ConvActivation(nn.Module):
         super().__init__()
         groups = config.intermediate_groups
         self.conv1d = nn.Conv1d(config.hidden_size, config.intermediate_size, kernel_size=1, groups=groups)
-        self.act = ACTIVATION[config.hidden_act]
+        self.act = activation(config.hidden_act)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.conv1d(x))
@@ -298,10 +275,10 @@ class LMHead(nn.Module):
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.act = ACTIVATION[config.hidden_act]
+        self.transform_act_fn = activation(config.hidden_act)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.LayerNorm(self.act(self.dense(x)))
+        return self.LayerNorm(self.transform_act_fn(self.dense(x)))
 
 
 class Predictions(nn.Module):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from squeezebert_mobile.activations import fixed
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
 from squeezebert_mobile.export.parts import (
@@ -23,7 +24,7 @@ from squeezebert_mobile.export.parts import (
     make_head,
     share_linear,
 )
-from squeezebert_mobile.model import ACTIVATION, Layer, PreTrained, SqueezeBertModel
+from squeezebert_mobile.model import Layer, PreTrained, SqueezeBertModel
 from squeezebert_mobile.sentence import pool
 from squeezebert_mobile.tasks import PoolingMode, Task
 
@@ -203,7 +204,7 @@ def _block(layer: Layer, config: SqueezeBertConfig, first_only: bool) -> Block:
     fast = mobile.attention_fallback(config) is None
     kinds = (PlainFirstTokenAttention, FirstTokenAttention) if first_only else (PlainAttention, GroupAttention)
     weights = mobile.feed_forward_weights(layer)
-    feed_forward = FeedForward(grouped(weights.wide), grouped(weights.narrow), ACTIVATION[config.hidden_act])
+    feed_forward = FeedForward(grouped(weights.wide), grouped(weights.narrow), fixed(layer.intermediate.act))
     attention = kinds[fast](mobile.attention_weights(layer, config), config)
     return Block(layer, attention, feed_forward, first_only=first_only)
 
@@ -213,7 +214,7 @@ class OrtModel(Form):
 
     def __init__(self, model: PreTrained, max_length: int) -> None:
         embeddings = Embeddings(mobile.base_model(model), max_length)
-        head = make_head(model, share_linear, ACTIVATION[model.config.hidden_act])
+        head = make_head(model, share_linear, fixed)
         super().__init__(model, embeddings, _block, head)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from squeezebert_mobile.activations import gelu_tanh
 from squeezebert_mobile.export.options import GeluApproximation
 from squeezebert_mobile.export.ort import ops as onnx_ops
 from squeezebert_mobile.export.ort.form import (
@@ -21,7 +22,6 @@ from squeezebert_mobile.export.ort.form import (
 )
 from squeezebert_mobile.export.parts import FeedForward, GroupedLinear, join
 from squeezebert_mobile.export.quantization import EmbeddingBits, QRange, quantize_per_channel
-from squeezebert_mobile.model import ACTIVATION
 
 # The middle of 7 bits, and how far they reach from it.
 _MIDDLE, _TOP = 64, 63
@@ -204,7 +204,7 @@ def _activation(
         return asked, f"Gelu is x * {_APPROXIMATIONS[approximate]}, as the accuracy gate allowed"
     if asked is not F.gelu or result.unsigned()[0] < 10 * TANH_ERROR:
         return asked, None
-    return ACTIVATION["gelu_new"], f"Gelu by its tanh form, at most {TANH_ERROR} off: less than a tenth of int8's step"
+    return gelu_tanh, f"Gelu by its tanh form, at most {TANH_ERROR} off: less than a tenth of int8's step"
 
 
 class FloatActivation(nn.Module):

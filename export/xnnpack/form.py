@@ -6,13 +6,14 @@ take [1, 1, W, C], as grouped convolutions (`convolve`).
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeezebert_mobile.config import TANH_GELUS, SqueezeBertConfig
+from squeezebert_mobile.activations import Activation, fixed, gelu_tanh
+from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.export import weights as mobile
 from squeezebert_mobile.export.parts import (
     Block,
@@ -25,7 +26,7 @@ from squeezebert_mobile.export.parts import (
     norm,
     share_linear,
 )
-from squeezebert_mobile.model import ACTIVATION, Layer, PreTrained, SqueezeBertModel
+from squeezebert_mobile.model import Layer, PreTrained, SqueezeBertModel
 from squeezebert_mobile.tasks import PoolingMode
 
 
@@ -177,9 +178,9 @@ class FirstTokenAttention(nn.Module):
         return join([maps(part) for maps, part in zip(self.value[group], split(seen, self.heads), strict=True)])
 
 
-def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+def lowered(source: Activation) -> Activation:
     """The activation, in operators that XNNPACK computes as PyTorch does: its own Gelu is the exact one only."""
-    return _gelu_tanh if name in TANH_GELUS else ACTIVATION[name]
+    return _gelu_tanh if source is gelu_tanh else fixed(source)
 
 
 def _gelu_tanh(x: Tensor) -> Tensor:
@@ -189,7 +190,7 @@ def _gelu_tanh(x: Tensor) -> Tensor:
 def _block(layer: Layer, config: SqueezeBertConfig, first_only: bool) -> Block:
     attention = _attention(mobile.attention_weights(layer, config), config, first_only=first_only)
     weights = mobile.feed_forward_weights(layer)
-    feed_forward = FeedForward(grouped(weights.wide), grouped(weights.narrow), activation_of(config.hidden_act))
+    feed_forward = FeedForward(grouped(weights.wide), grouped(weights.narrow), lowered(layer.intermediate.act))
     return Block(layer, attention, feed_forward, first_only=first_only)
 
 
@@ -236,7 +237,7 @@ class XnnpackModel(Form):
 
     def __init__(self, model: PreTrained, max_length: int) -> None:
         embeddings = Embeddings(mobile.base_model(model), max_length)
-        head = make_head(model, _shared, activation_of(model.config.hidden_act))
+        head = make_head(model, _shared, lowered)
         super().__init__(model, embeddings, _block, head)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
@@ -298,10 +299,10 @@ class ConvAttention(nn.Module):
 class ConvFeedForward(nn.Module):
     """The two feed-forward maps."""
 
-    def __init__(self, weights: mobile.FeedForwardWeights, activation: str) -> None:
+    def __init__(self, weights: mobile.FeedForwardWeights, activation: Activation) -> None:
         super().__init__()
         self.wide, self.narrow = GroupConv(weights.wide), GroupConv(weights.narrow)
-        self.activation = activation_of(activation)
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.narrow(self.activation(self.wide(x)))
@@ -313,7 +314,7 @@ def convolve(form: XnnpackModel, model: PreTrained) -> None:
     layers = mobile.base_model(model).encoder.layers
     for block, layer in zip(form.blocks(), layers, strict=True):
         assert isinstance(layer, Layer)
-        block.feed_forward = ConvFeedForward(mobile.feed_forward_weights(layer), model.config.hidden_act)
+        block.feed_forward = ConvFeedForward(mobile.feed_forward_weights(layer), lowered(layer.intermediate.act))
         if not block.first_only:
             block.attention = ConvAttention(mobile.attention_weights(layer, model.config), model.config)
     form.rank4 = True

@@ -14,7 +14,7 @@ from checkout import ROOT
 # Each may import itself and what stands above it; cli and the commands beside it may import everything.
 ORDER = (
     ("errors", "bootstrap", "extras", "tasks", "config", "batch", "atomic", "files", "console", "parts", "pushing"),
-    ("calls", "model", "sentence"),
+    ("activations", "calls", "model", "sentence"),
     ("options", "reports"),
     ("tables",),
     ("tokenizer",),
