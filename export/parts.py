@@ -1,7 +1,7 @@
 """What the mobile forms of both runtimes are made of; a form adds its layout, its linear maps and its attention."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -152,7 +152,7 @@ def make_head(
             return SpanHead(copy(model.get_submodule("qa_outputs")))
         case Task.FILL_MASK:
             predictions = model.get_submodule("cls.predictions")
-            activation = fix(predictions.get_submodule("transform").transform_act_fn)
+            activation = fix(cast("Activation", predictions.get_submodule("transform").transform_act_fn))
             return VocabularyHead(predictions, copy, activation)
         case Task.FEATURE_EXTRACTION:
             return FeatureHead(copy(pooler) if POOLER_OUTPUT in model.output_names else None, model.pooling)
