@@ -30,6 +30,7 @@ import tiny
 import torch
 import typer
 from checkout import ROOT
+from packaging.requirements import Requirement
 from results import make_result, noisy
 from typer.testing import CliRunner
 
@@ -1045,4 +1046,5 @@ def test_what_installs_an_extra_names_what_the_project_declares() -> None:
     for packages in (("datasets",), ("matplotlib",), ("model-signing", "cryptography", "pyopenssl"), ("executorch",)):
         in_checkout, _, command = extras.install(*packages).partition(", or ")
         assert re.search(rf"^{in_checkout.split()[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-        assert set(shlex.split(command)[2:]) <= {line.split(";")[0] for line in lines}
+        known = {(found.name, found.specifier) for found in map(Requirement, lines)}
+        assert {(found.name, found.specifier) for found in map(Requirement, shlex.split(command)[2:])} <= known
