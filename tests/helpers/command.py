@@ -5,10 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import schemas
+
 
 def run(*arguments: str | Path, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What a call prints; values of --json, also of a call that fails, are held to the command's published schema."""
     command = [sys.executable, "-m", "squeezebert_mobile", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, env=os.environ | environment)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=os.environ | environment)
+    if "--json" in arguments and "--help" not in arguments:
+        schemas.require_valid(str(arguments[0]), done.stdout)
+    return done
 
 
 def assert_error(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
