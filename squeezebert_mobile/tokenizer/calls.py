@@ -130,7 +130,10 @@ class TokenizerCalls(PushToHub):
             warns=verbose and max_length is None,
         )
         pairs = ((text, text_pair), (text_target, text_pair_target))
-        encoded = [self._encoding(first, second, how, asked) for first, second in pairs if first is not None]
+        encoded: list[BatchEncoding] = []
+        for first, second in pairs:
+            if first is not None:  # no comprehension: the warning of a long text counts the frames up to the caller
+                encoded.append(self._encoding(first, second, how, asked))
         if not encoded:
             raise UsageError("text", "and text_target are both missing", fix="pass one of the two")
         if len(encoded) == 2:
