@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -97,16 +98,18 @@ class AccuracyGate:
         )
 
     def choose_keep_float(
-        self, scheme: Dynamic | Static, rank: Callable[[], Sequence[Effect]], report: Callable[[str], None]
+        self, scheme: Dynamic | Static, rank: Callable[[], Sequence[Effect]], report: Callable[[int], None]
     ) -> frozenset[str]:
         """The units to keep float so that the drop is allowed: of ``rank``'s, those that do the most damage a byte.
 
         Found by bisection over how many, judged by emulation with one activation scale a tensor; ExecuTorch's scale a
         token is finer. The largest set is returned where none is enough, and the artifact then misses the gate.
+        ``report`` gets the number of each try.
         """
+        tries = count(1)
 
         def holds(kept: frozenset[str]) -> bool:
-            report(f"Judging int8 with {len(kept)} units in float")
+            report(next(tries))
             int8 = emulate(self._model, replace(scheme, keep_float=kept))
             return self.drop(int8.run) <= self._max_drop
 
@@ -192,13 +195,17 @@ def require_small(artifacts: Sequence[Artifact], megabytes: float) -> None:
             raise GateError(artifact.path, "is over the size budget", found=found, expected=expected, fix=fix)
 
 
-def require_faster(artifacts: Sequence[Artifact], content: dict[str, bytes], batch: Batch) -> None:
-    """Raise GateError for an artifact that is not faster than the fp32 one of its runtime."""
-    base = {artifact.runtime: content[artifact.path] for artifact in artifacts if artifact.precision == "fp32"}
+def require_faster(artifacts: Sequence[Artifact], folder: Path, batch: Batch) -> None:
+    """Raise GateError for an artifact in ``folder`` that is not faster than the fp32 one of its runtime."""
+    base = {
+        artifact.runtime: (folder / artifact.path).read_bytes()
+        for artifact in artifacts
+        if artifact.precision == "fp32"
+    }
     for artifact in artifacts:
         if artifact.precision == "fp32":
             continue
-        ratio = slowdown(base[artifact.runtime], content[artifact.path], artifact, batch)
+        ratio = slowdown(base[artifact.runtime], (folder / artifact.path).read_bytes(), artifact, batch)
         if ratio >= 1:
             fix = "ship fp32 on this kind of machine, or leave --require-faster out"
             raise GateError(artifact.path, "is not faster than fp32", found=f"{ratio:.2f}x its time", fix=fix)

@@ -25,7 +25,7 @@ class ExportOptions(ReadOptions):
     ``max_seq_len``, each precision's own gate for ``atol``. ``golden`` is a golden.json that the checkpoint itself must
     answer, such as one from an earlier bundle of the same model. ``calibration`` is what int8-static needs;
     ``embeddings`` and ``keep_float`` are for both int8 precisions. ``max_accuracy_drop`` is in the unit of the task's
-    metric.
+    metric. ``jobs`` is how many artifacts are made at once: their bytes are the same.
     """
 
     GROUPS: ClassVar = {
@@ -33,7 +33,7 @@ class ExportOptions(ReadOptions):
                  "keep_float", "approximate_gelu", "sensitivity"),
         "Gates": ("atol", "min_agreement", "golden", "max_accuracy_drop", "data", "columns", "max_samples",
                   "require_faster", "size_budget"),
-        "The bundle": ("output_dir", "archive", "sign_key", "force", "trim_vocab", "null_threshold"),
+        "The bundle": ("output_dir", "jobs", "archive", "sign_key", "force", "trim_vocab", "null_threshold"),
     }  # fmt: skip
     EXAMPLES: ClassVar = (
         "-o my-bundle",
@@ -65,6 +65,9 @@ class ExportOptions(ReadOptions):
     ] = None
     max_seq_len: Annotated[
         int | None, typer.Option("--max-length", help="longest input in tokens; default: all positions")
+    ] = None
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="files made at once; default: as many as cores and memory allow")
     ] = None
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset")] = 18
     null_threshold: NullThreshold = None

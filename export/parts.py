@@ -1,6 +1,7 @@
 """What the mobile forms of both runtimes are made of; a form adds its layout, its linear maps and its attention."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, cast
 
 import torch
@@ -217,3 +218,14 @@ class FeatureHead(nn.Module):
             vectors = rows.pool(x, self._pooling.mode)
             outputs.append(normalized(vectors) if self._pooling.normalize else vectors)
         return tuple(outputs)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, for the same sums on every machine; a forked process has no others of PyTorch's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,9 +1,12 @@
 """From a checkpoint to a bundle: the only place that knows the order of the steps."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +17,7 @@ from squeezebert_mobile.bundle.doubts import doubts
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest
 from squeezebert_mobile.export import description, parity, schemes
+from squeezebert_mobile.export import plan as planned
 from squeezebert_mobile.export.gates import (
     AccuracyGate,
     cost_report,
@@ -24,18 +28,19 @@ from squeezebert_mobile.export.gates import (
 )
 from squeezebert_mobile.export.inventory import Lowered
 from squeezebert_mobile.export.options import ExportOptions
-from squeezebert_mobile.export.ort.lower import lower_onnx
+from squeezebert_mobile.export.parts import one_thread
+from squeezebert_mobile.export.processes import Work, run_each
 from squeezebert_mobile.export.quantization import Dynamic, Scheme, Static
 from squeezebert_mobile.export.reference import Reference, load_reference
 from squeezebert_mobile.export.signature import signature
-from squeezebert_mobile.export.xnnpack.lower import lower_pte
 from squeezebert_mobile.files import sha256
 from squeezebert_mobile.run.session import Session
+from squeezebert_mobile.steps import Steps
 from squeezebert_mobile.tasks import Precision, Runtime, Task
 
-__all__ = ["ExportOptions", "count_steps", "export"]
+__all__ = ["ExportOptions", "export"]
 
-Report = Callable[[str], None]
+Note = Callable[[str], None]
 
 # Where transformers.js and optimum look, and what ExecuTorch's users name their files.
 _PATHS: dict[tuple[Runtime, Precision], str] = {
@@ -48,27 +53,35 @@ _PATHS: dict[tuple[Runtime, Precision], str] = {
     ("executorch", "int8"): "executorch/model_xnnpack_int8.pte",
     ("executorch", "int8-static"): "executorch/model_xnnpack_int8_static.pte",
 }
+_LOWERINGS: dict[Runtime, str] = {
+    "onnx": "squeezebert_mobile.export.ort.lower",
+    "executorch": "squeezebert_mobile.export.xnnpack.lower",
+}
 
 
-def export(options: ExportOptions, report: Report = lambda _: None, note: Report = lambda _: None) -> Bundle:
+def export(options: ExportOptions, steps: Steps | None = None, note: Note = lambda _: None) -> Bundle:
     """Export a checkpoint, prove every artifact equal to the reference, and write the bundle in one rename.
 
-    With ``archive`` the bundle is also packed into that zip file. ``report`` gets each step at its start, ``note``
-    what is worth keeping.
+    Each artifact is made in a process of its own, several at once. With ``archive`` the bundle is also packed into
+    that zip file. ``steps`` are planned and followed, ``note`` gets what is worth keeping.
 
     Raises what reading the checkpoint raises; UsageError for an option that cannot be honoured; GateError where an
-    artifact misses a gate; EnvironmentFault where the target cannot be written. Nothing is written then.
+    artifact misses a gate; EnvironmentFault where the target cannot be written or a process dies. Nothing is written
+    then.
     """
+    steps = steps or Steps()
     if options.archive is not None:
         archive.require_free(options.archive, force=options.force)
     if options.sign_key is not None:
         signing.require_private_key(options.sign_key)
     with _no_caches(), bundles.staged(options.output_dir, force=options.force) as stage:
-        described = _build(stage, options, report, note)
+        described = _build(stage, options, steps, note)
         if options.sign_key is not None:
             signing.sign(stage, options.sign_key)
     if options.archive is not None:
+        steps.begin(planned.PACK)
         archive.pack(options.output_dir, options.archive, force=options.force)
+    steps.end()
     return Bundle(options.output_dir, described)
 
 
@@ -84,75 +97,139 @@ def _no_caches() -> Iterator[None]:
                 folder.rmdir()
 
 
-def count_steps(options: ExportOptions) -> int:
-    """How often `export` reports, but for calibration and the units of a sensitivity ranking."""
-    return 3 + 2 * len(options.runtimes) * len(options.precisions)
+@dataclass(frozen=True)
+class _Subject:
+    """What every artifact is made of and compared with."""
+
+    options: ExportOptions
+    reference: Reference
+    cases: tuple[parity.Case, ...]
+    gate: AccuracyGate | None
+    stage: Path
+    scratch: Path
 
 
-def _build(stage: Path, options: ExportOptions, report: Report, note: Report) -> Manifest:
+@dataclass(frozen=True)
+class _Made:
+    """A proven artifact, and the file with all of its units in int8 where ``returned`` ones went back to float."""
+
+    artifact: Artifact
+    returned: int = 0
+    throughout: Path | None = None
+
+
+def _build(stage: Path, options: ExportOptions, steps: Steps, note: Note) -> Manifest:
     """Fill ``stage`` with the bundle."""
     # 1. The reference, and what it answers
-    report("Reading the checkpoint")
+    steps.begin(planned.READ)
     reference = load_reference(options)
-    report("Running the reference on the golden texts")
-    cases = parity.build_cases(reference.model, reference.tokenizer, reference.max_length)
+    config, jobs = reference.model.config, planned.jobs(options, reference.model.config)
+    steps.plan(planned.plan(options, config), lanes=jobs)
+    steps.begin(planned.REFERENCE)
+    with one_thread():
+        cases = parity.build_cases(reference.model, reference.tokenizer, reference.max_length)
     if options.golden is not None:
         parity.check_reference(reference.model, options.golden)
     # 2. What each precision is to be
     gate = None
     if options.max_accuracy_drop is not None:
+        steps.begin(planned.BASELINE)
         gate = AccuracyGate(options, reference.model, reference.tokenizer, reference.max_length)
-    chosen = schemes.resolve(options, reference, [case.batch for case in cases], gate, report)
+    chosen = schemes.resolve(options, reference, [case.batch for case in cases], gate, steps.begin)
+    steps.end()
+    returned = [precision for precision, scheme in chosen.items() if _returned(scheme, options)]
+    steps.plan(planned.making(options, config, returned), lanes=jobs)
     # 3. Lower and prove
-    artifacts: list[Artifact] = []
-    content: dict[str, bytes] = {}
-    for runtime in options.runtimes:
-        for precision, scheme in chosen.items():
-            report(f"Exporting {runtime} {precision}")
-            lowered = _lower(reference, runtime, scheme, options)
-            report(f"Checking {runtime} {precision} against the reference")
-            back = scheme.keep_float - options.keep_float if isinstance(scheme, (Dynamic, Static)) else frozenset()
-            artifact = _prove(reference, runtime, precision, lowered, cases, options.atol, gate, back)
-            artifacts.append(artifact)
-            content[artifact.path] = lowered.data
-            if options.min_agreement is not None:
-                require_agreement(artifact, options.min_agreement)
-            if back and isinstance(scheme, (Dynamic, Static)):
-                report(f"Measuring what float units cost in {runtime} {precision}")
-                throughout = _lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options)
-                note(cost_report(throughout.data, lowered.data, artifact, len(back), _snippet(reference)))
+    with TemporaryDirectory(prefix="squeezebert-mobile-") as scratch:
+        subject = _Subject(options, reference, cases, gate, stage, Path(scratch))
+        made = _make_all(subject, chosen, jobs, steps)
+        for one in made:
+            if one.throughout is not None:
+                steps.begin(planned.COST)
+                settled = (stage / one.artifact.path).read_bytes()
+                batch = _snippet(reference)
+                note(cost_report(one.throughout.read_bytes(), settled, one.artifact, one.returned, batch))
+    artifacts = tuple(one.artifact for one in made)
     if options.size_budget is not None:
         require_small(artifacts, options.size_budget)
     if options.require_faster:
-        require_faster(artifacts, content, _snippet(reference))
+        steps.begin(planned.SPEED)
+        require_faster(artifacts, stage, _snippet(reference))
     # 4. Describe and write
-    report("Writing the bundle")
-    described, files = description.describe(reference, tuple(artifacts), cases)
+    steps.begin(planned.WRITE)
+    described, files = description.describe(reference, artifacts, cases)
     for doubt in doubts(described):
         note(f"warning: {doubt}")
-    bundles.fill(stage, {**content, **files}, described)
+    bundles.fill(stage, files, described)
     return described
+
+
+def _make_all(
+    subject: _Subject, chosen: Mapping[Precision, Scheme | None], jobs: int, steps: Steps
+) -> tuple[_Made, ...]:
+    """All artifacts in the manifest's order, each made in a process of its own, those that take longest first."""
+    seconds = planned.seconds_by_lane(steps.planned)
+    wanted = list(product(subject.options.runtimes, chosen))
+    longest_first = sorted(wanted, key=lambda one: -seconds[planned.lane(*one)])
+    found = run_each(_works(subject, chosen, longest_first), jobs, steps)
+    return tuple(found[planned.lane(*one)] for one in wanted)
+
+
+def _works(
+    subject: _Subject, chosen: Mapping[Precision, Scheme | None], order: Sequence[tuple[Runtime, Precision]]
+) -> Iterator[tuple[str, Work[_Made]]]:
+    """What each process does. Its modules are imported here, once for all, while others are at work."""
+    for runtime, precision in order:
+        import_module(_LOWERINGS[runtime])
+        yield planned.lane(runtime, precision), partial(_make, subject, runtime, precision, chosen[precision])
+
+
+@one_thread()
+def _make(
+    subject: _Subject, runtime: Runtime, precision: Precision, scheme: Scheme | None, report: Callable[[str], None]
+) -> _Made:
+    """One artifact in the staging folder: lowered, and proven there."""
+    options, reference = subject.options, subject.reference
+    report(planned.exporting(runtime, precision))
+    lowered = _lower(reference, runtime, scheme, options)
+    file = subject.stage / _PATHS[runtime, precision]
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(lowered.data)
+    report(planned.checking(runtime, precision))
+    back = _returned(scheme, options)
+    artifact = _prove(subject, runtime, precision, lowered, back)
+    if options.min_agreement is not None:
+        require_agreement(artifact, options.min_agreement)
+    if not back:
+        return _Made(artifact)
+    report(planned.costing(runtime, precision))
+    assert isinstance(scheme, (Dynamic, Static))
+    throughout = subject.scratch / f"{runtime} {precision}"
+    throughout.write_bytes(_lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options).data)
+    return _Made(artifact, len(back), throughout)
+
+
+def _returned(scheme: Scheme | None, options: ExportOptions) -> frozenset[str]:
+    """The units that went back to float for their accuracy."""
+    return scheme.keep_float - options.keep_float if isinstance(scheme, (Dynamic, Static)) else frozenset()
 
 
 def _lower(reference: Reference, runtime: Runtime, scheme: Scheme | None, options: ExportOptions) -> Lowered:
     if runtime == "onnx":
+        from squeezebert_mobile.export.ort.lower import lower_onnx
+
         return lower_onnx(reference.model, scheme=scheme, opset=options.opset, max_seq_len=reference.max_length)
+    from squeezebert_mobile.export.xnnpack.lower import lower_pte
+
     return lower_pte(reference.model, scheme=scheme, max_seq_len=reference.max_length)
 
 
 def _prove(
-    reference: Reference,
-    runtime: Runtime,
-    precision: Precision,
-    lowered: Lowered,
-    cases: tuple[parity.Case, ...],
-    atol: float | None,
-    gate: AccuracyGate | None,
-    back: frozenset[str],
+    subject: _Subject, runtime: Runtime, precision: Precision, lowered: Lowered, back: frozenset[str]
 ) -> Artifact:
-    """The artifact's entry for the manifest, after its bytes answered every golden case in a child process."""
+    """The artifact's entry for the manifest, after its file answered every golden case in a child process."""
     path = _PATHS[runtime, precision]
-    model = reference.model
+    model, length = subject.reference.model, subject.reference.max_length
     interface = signature(model.task, model.config, runtime, model.output_names)
     artifact = Artifact(
         path=path,
@@ -162,27 +239,23 @@ def _prove(
         precision=precision,
         version=lowered.version,
         batch=None if runtime == "onnx" else 1,
-        max_length=reference.max_length,
+        max_length=length,
         inputs=interface.inputs,
         outputs=interface.outputs,
         inventory=lowered.inventory,
         parity=(),
         oldest_runtime=runtimes.known().tried[runtime].oldest[precision],
     )
-    with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
-        file = Path(folder) / path
-        file.parent.mkdir()
-        file.write_bytes(lowered.data)
-        with Session(Path(folder), artifact) as session:
-            measured = parity.measure(
-                session.run,
-                cases,
-                tolerance=parity.tolerance_of(precision, atol),
-                file=path,
-                pad_to=reference.max_length,
-                batched=runtime == "onnx" and model.task is not Task.MULTIPLE_CHOICE,
-            )
-            accuracy = None if gate is None else gate.require(session.run, path, back)
+    with Session(subject.stage, artifact) as session:
+        measured = parity.measure(
+            session.run,
+            subject.cases,
+            tolerance=parity.tolerance_of(precision, subject.options.atol),
+            file=path,
+            pad_to=length,
+            batched=runtime == "onnx" and model.task is not Task.MULTIPLE_CHOICE,
+        )
+        accuracy = None if subject.gate is None else subject.gate.require(session.run, path, back)
     return artifact.model_copy(update={"parity": measured, "accuracy": accuracy})
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from typing import TypeVar
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.export import sensitivity
+from squeezebert_mobile.export import plan, sensitivity
 from squeezebert_mobile.export.calibration import calibrate
 from squeezebert_mobile.export.gates import AccuracyGate
 from squeezebert_mobile.export.options import ExportOptions
@@ -16,8 +17,7 @@ from squeezebert_mobile.export.texts import draw, encode
 from squeezebert_mobile.tasks import Precision
 
 Report = Callable[[str], None]
-# Texts that the ranking looks at; its order settles with fewer than a range does.
-_RANKED_ROWS = 32
+Value = TypeVar("Value", int, str)
 
 
 def resolve(
@@ -39,15 +39,22 @@ def resolve(
         scheme = _scheme(precision, options, reference, texts, report)
         if isinstance(scheme, (Dynamic, Static)):
             # A ranking runs the model once for every unit, so it is made where it is asked for or the gate needs it.
-            rank = cache(partial(sensitivity.rank, reference.model, scheme, (texts or golden)[:_RANKED_ROWS], report))
+            batches = (texts or golden)[: plan.RANKED_ROWS]
+            measuring = _named(report, partial(plan.measuring, precision))
+            rank = cache(partial(sensitivity.rank, reference.model, scheme, batches, measuring))
             if options.sensitivity is not None:
                 rankings[precision] = rank()
             if gate is not None:
-                scheme = replace(scheme, keep_float=gate.choose_keep_float(scheme, rank, report))
+                judging = _named(report, partial(plan.judging, precision))
+                scheme = replace(scheme, keep_float=gate.choose_keep_float(scheme, rank, judging))
         found[precision] = scheme
     if options.sensitivity is not None:
         sensitivity.write(rankings, options.sensitivity, str(options.model or "the demo model"))
     return found
+
+
+def _named(report: Report, name: Callable[[Value], str]) -> Callable[[Value], None]:
+    return lambda value: report(name(value))
 
 
 def _calibration_batches(options: ExportOptions, reference: Reference) -> list[Batch]:
@@ -69,7 +76,7 @@ def _scheme(
         case "int8":
             return Dynamic(options.keep_float, bits)
         case "int8-static":
-            report(f"Calibrating on {len(texts)} texts")
+            report(plan.CALIBRATE)
             method, percentile = options.calibration_method, options.percentile
             ranges = calibrate(reference.model, texts, method=method, percentile=percentile)
             return Static(ranges, options.keep_float, bits, options.approximate_gelu)

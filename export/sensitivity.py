@@ -43,13 +43,13 @@ class Effect:
 def rank(
     model: PreTrained, scheme: Dynamic | Static, batches: Sequence[Batch], report: Callable[[str], None]
 ) -> tuple[Effect, ...]:
-    """The effect of every unit that ``scheme`` quantizes, the largest first, by emulation."""
+    """The effect of every unit that ``scheme`` quantizes, the largest first, by emulation; ``report`` gets each."""
     plain = emulate(model)
     expected = [_outputs(plain, batch) for batch in batches]
     names = plain.form.units()
     effects = []
     for unit in _quantized_units(model, scheme):
-        report(f"Measuring {unit} in int8")
+        report(unit)
         int8 = emulate(model, replace(scheme, keep_float=frozenset(names) - {unit}))
         errors = [_outputs(int8, batch) - whole for batch, whole in zip(batches, expected, strict=True)]
         values = np.concatenate(errors).astype(np.float64)

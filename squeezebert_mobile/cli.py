@@ -34,8 +34,8 @@ def export(options: ExportOptions, screen: Screen) -> None:
     preflight.export(options)
     from squeezebert_mobile.export import pipeline
 
-    with screen.progress("exporting", pipeline.count_steps(options)) as step:
-        bundle = pipeline.export(options, step, screen.note)
+    with screen.steps("exporting") as steps:
+        bundle = pipeline.export(options, steps, screen.note)
     screen.show(bundle, render.bundle, render.exported)
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import textwrap
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import NamedTuple, TypeVar
 import typer
 
 from squeezebert_mobile.errors import SqueezeBertMobileError, visible
+from squeezebert_mobile.steps import Step, Steps
 
 # A figure as tables have it, with its unit and its interval, or a dash for none.
 _NUMBER = re.compile(r"[-–]|[-+]?\d[\d.,]*(e[-+]\d+)?( ?%| ms|x)?( \(.*\))?")
@@ -65,6 +67,12 @@ class Screen:
     def note(self, line: str) -> None:
         """Print a line that is no part of the result."""
         typer.echo(_lines(line), err=True)
+
+    @contextmanager
+    def steps(self, title: str) -> Iterator[Steps]:
+        """What long work plans and follows; shown as a bar on a terminal, as a line a step elsewhere."""
+        with shown_steps(title, quiet=self.quiet) as steps:
+            yield steps
 
     @contextmanager
     def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
@@ -170,6 +178,76 @@ def progress_bar(title: str, total: int | None, *, done: int = 0, quiet: bool = 
     with progress.Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task(title, total=total, completed=done, status="")
         yield lambda steps, status: bar.update(task, advance=steps, status=visible(status))
+
+
+@contextmanager
+def shown_steps(title: str, *, quiet: bool = False) -> Iterator[Steps]:
+    """Steps to plan and follow. On a terminal a bar with the time that passed and what remains, in 80 columns."""
+    from rich import progress
+    from rich.console import Console
+    from rich.table import Column
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield Steps() if quiet else Steps(lambda steps, step: _tell(title, steps, step))
+        return
+    steps = Steps()
+    whole = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=16),
+        progress.TextColumn("{task.fields[status]}", markup=False, table_column=whole),
+    )
+    with progress.Progress(*columns, console=console, transient=True, auto_refresh=False, expand=True) as bar:
+        task = bar.add_task(title, total=1.0, status="")
+
+        def draw() -> None:
+            names = ", ".join(step.name for step in steps.running)
+            bar.update(task, completed=steps.share, status=f"{reached(steps)}  {visible(names)}", refresh=True)
+
+        with _refreshed(draw):
+            yield steps
+
+
+def _tell(title: str, steps: Steps, step: Step) -> None:
+    typer.echo(_lines(f"{title} {reached(steps)}: {step.name}"), err=True)
+
+
+def reached(steps: Steps) -> str:
+    """How far the work has come: steps done, time passed and remaining."""
+    remaining = steps.remaining
+    left = "" if remaining is None else f", about {_clock(remaining)} left"
+    count = f"{len(steps.done)}/{len(steps.planned)} " if steps.planned else ""
+    return f"{count}{_clock(steps.elapsed)}{left}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+# Held while a line is drawn: a process that is forked meanwhile would find the terminal's own locks taken for ever.
+_DRAWING = threading.RLock()
+os.register_at_fork(before=_DRAWING.acquire, after_in_parent=_DRAWING.release, after_in_child=_DRAWING.release)
+
+
+@contextmanager
+def _refreshed(draw: Callable[[], None]) -> Iterator[None]:
+    """Draw four times a second, beside what is done here."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        while not ended.wait(0.25):
+            with _DRAWING:
+                draw()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _plain(title: str, total: int | None, done: int) -> Advance:

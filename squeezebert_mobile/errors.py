@@ -44,11 +44,26 @@ class SqueezeBertMobileError(Exception):
         self.expected = expected
         super().__init__(self._line())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How an error goes to another process; what was found and expected goes as text."""
+        facts = (None if fact is None else str(fact) for fact in (self.found, self.expected))
+        return (
+            _again,
+            (type(self), self.file, self.what, self.fix, *facts),
+            {"__notes__": getattr(self, "__notes__", [])},
+        )
+
     def _line(self) -> str:
         named = (("found", self.found), ("expected", self.expected))
         facts = [f"{name} {_cut(value)}" for name, value in named if value is not None]
         detail = f" ({', '.join(facts)})" if facts else ""
         return one_line(f"{_cut(self.file)}: {_cut(self.what)}{detail}; fix: {_cut(self.fix)}")
+
+
+def _again(
+    kind: type[SqueezeBertMobileError], file: str, what: str, fix: str, found: str | None, expected: str | None
+) -> SqueezeBertMobileError:
+    return kind(file, what, fix=fix, found=found, expected=expected)
 
 
 def _cut(value: object) -> str:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL
 from squeezebert_mobile.doctor import Check, Diagnosis
 from squeezebert_mobile.shell import shown_error
+from squeezebert_mobile.steps import Step, Steps
 
 TEXT = "A warm, funny film."
 
@@ -303,6 +305,53 @@ def test_a_verdict_has_a_mark_on_a_terminal_and_colour_unless_asked_not_to(
         plain = re.sub("\x1b.*?m", "", shown)
         assert plain.startswith(f"{mark} cannot tell: ") and max(map(len, plain.splitlines())) <= 80
         assert plain.split() == [mark, *verdict.text.split()]
+
+
+def planned(clock: Callable[[], float]) -> Steps:
+    steps = Steps(clock=clock)
+    steps.plan([Step("Reading the checkpoint", 60), Step("Exporting executorch int8-static", 90, "x")])
+    return steps
+
+
+def test_a_plan_of_steps_is_told_with_the_time_that_passed_and_remains() -> None:
+    now = 0.0
+    steps = planned(lambda: now)
+    assert console.reached(steps) == "0/2 0:00, about 2:30 left"
+    steps.begin("Reading the checkpoint")
+    now = 3600.0
+    assert console.reached(steps).startswith("0/2 1:00:00, about ")
+    assert console.reached(Steps(clock=lambda: now)) == "0:00"
+
+
+def test_without_a_terminal_a_step_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (False, True):
+        with console.shown_steps("exporting", quiet=quiet) as steps:
+            steps.plan(planned(lambda: 0.0).planned)
+            steps.begin("Reading the checkpoint")
+            steps.end()
+            steps.begin("Exporting executorch int8-static", "x")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "exporting 0/2 0:00, about 2:30 left: Reading the checkpoint"
+    assert re.fullmatch(r"exporting 1/2 0:00, about \d+:\d\d left: Exporting executorch int8-static", second)
+
+
+def test_on_a_terminal_of_80_columns_the_times_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    shown = io.StringIO()
+    made = Console(file=shown, force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr("rich.console.Console", lambda **_: made)
+    with console.shown_steps("exporting") as steps:
+        steps.plan(planned(lambda: 0.0).planned)
+        steps.begin("Reading the checkpoint")
+        steps.begin("Exporting executorch int8-static", "x")
+        deadline = time.monotonic() + 60
+        while "Reading the checkpoint, " not in shown.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    lines = re.split(r"[\r\n]", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", shown.getvalue()))
+    line = next(line.rstrip() for line in lines if "Reading the checkpoint, " in line)
+    assert len(line) <= 80
+    assert re.search(r"exporting +\S+ +0/2 0:0\d, about \d:\d\d left  Reading", line)
 
 
 def test_without_a_terminal_progress_is_lines(capsys: pytest.CaptureFixture[str]) -> None:

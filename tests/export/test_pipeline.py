@@ -3,8 +3,11 @@
 import dataclasses
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -14,12 +17,13 @@ from tiny import SAMPLES, SMALL
 
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.checkpoint import load as checkpoint
-from squeezebert_mobile.errors import GateError, UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import EnvironmentFault, GateError, UnsupportedModelError, UsageError
 from squeezebert_mobile.export import pipeline
-from squeezebert_mobile.export.pipeline import ExportOptions, count_steps, export
+from squeezebert_mobile.export.pipeline import ExportOptions, export
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, LabelScore
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.run.verify import verify
+from squeezebert_mobile.steps import Steps
 from squeezebert_mobile.tasks import Task
 
 
@@ -50,9 +54,9 @@ def assert_fits(task: Task, sample: Sample, result: object) -> None:
 def test_every_task_becomes_a_bundle_that_answers_alike_in_both_runtimes(task: Task, tmp_path: Path) -> None:
     model = tiny.checkpoint(tmp_path / "model", task, SMALL)
     options = ExportOptions(tmp_path / "bundle", model, precisions=("fp32",))
-    steps: list[str] = []
-    bundle = export(options, steps.append)
-    assert len(steps) == count_steps(options)
+    steps = Steps()
+    bundle = export(options, steps)
+    assert steps.done == steps.planned
     assert all(parity.max_abs <= 1e-4 for a in bundle.manifest.artifacts for parity in a.parity)
     assert len(verify(bundle.folder).artifacts) == 2
     sample, answers = SAMPLES[task], []
@@ -149,3 +153,32 @@ def test_the_empty_folder_of_torchs_compiler_is_removed(
     with pipeline._no_caches():
         pass
     assert (tmp_path / name).exists() is stays
+
+
+def test_the_bytes_are_the_same_however_many_are_made_at_once(tmp_path: Path) -> None:
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+    found = []
+    for jobs in (1, 2):
+        folder = tmp_path / f"bundle{jobs}"
+        export(ExportOptions(folder, model, runtimes=("onnx",), jobs=jobs))
+        found.append({str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
+    assert found[0] == found[1]
+
+
+def test_a_process_that_is_killed_is_one_error_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is at work meanwhile."""
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+
+    def lower(_: object, __: object, scheme: object, ___: object) -> None:
+        if scheme is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)
+
+    monkeypatch.setattr(pipeline, "_lower", lower)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(EnvironmentFault, match=r"^onnx fp32: its process was killed, .*; fix: .*--jobs 1") as caught:
+        export(ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), jobs=2))
+    assert caught.value.exit_code == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

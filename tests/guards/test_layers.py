@@ -13,7 +13,21 @@ from checkout import ROOT
 
 # Each may import itself and what stands above it; cli and the commands beside it may import everything.
 ORDER = (
-    ("errors", "bootstrap", "extras", "tasks", "config", "batch", "atomic", "files", "console", "parts", "pushing"),
+    (
+        "errors",
+        "bootstrap",
+        "extras",
+        "tasks",
+        "config",
+        "batch",
+        "atomic",
+        "files",
+        "steps",
+        "machine",
+        "console",
+        "parts",
+        "pushing",
+    ),
     ("activations", "calls", "model", "sentence"),
     ("options", "reports"),
     ("tables",),
