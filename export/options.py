@@ -157,3 +157,14 @@ class ExportOptions(ReadOptions):
         if self.require_faster and (len(self.precisions) < 2 or "fp32" not in self.precisions):
             fix = "add --precision fp32 and the one that has to be faster"
             raise UsageError("--require-faster", "compares with fp32", found=chosen, fix=fix)
+
+
+@dataclass(frozen=True)
+class ExportCommandOptions(ExportOptions):
+    """Whether the command only says what it would do."""
+
+    GROUPS: ClassVar = {"The bundle": ("dry_run",)}
+
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what would be made, how long it takes and how large; write nothing")
+    ] = False

@@ -42,17 +42,6 @@ __all__ = ["ExportOptions", "export"]
 
 Note = Callable[[str], None]
 
-# Where transformers.js and optimum look, and what ExecuTorch's users name their files.
-_PATHS: dict[tuple[Runtime, Precision], str] = {
-    ("onnx", "fp32"): "onnx/model.onnx",
-    ("onnx", "fp16"): "onnx/model_fp16.onnx",
-    ("onnx", "int8"): "onnx/model_quantized.onnx",
-    ("onnx", "int8-static"): "onnx/model_int8_static.onnx",
-    ("executorch", "fp32"): "executorch/model_xnnpack_fp32.pte",
-    ("executorch", "fp16"): "executorch/model_xnnpack_fp16.pte",
-    ("executorch", "int8"): "executorch/model_xnnpack_int8.pte",
-    ("executorch", "int8-static"): "executorch/model_xnnpack_int8_static.pte",
-}
 _LOWERINGS: dict[Runtime, str] = {
     "onnx": "squeezebert_mobile.export.ort.lower",
     "executorch": "squeezebert_mobile.export.xnnpack.lower",
@@ -192,7 +181,7 @@ def _make(
     options, reference = subject.options, subject.reference
     report(planned.exporting(runtime, precision))
     lowered = _lower(reference, runtime, scheme, options)
-    file = subject.stage / _PATHS[runtime, precision]
+    file = subject.stage / planned.PATHS[runtime, precision]
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(lowered.data)
     report(planned.checking(runtime, precision))
@@ -228,7 +217,7 @@ def _prove(
     subject: _Subject, runtime: Runtime, precision: Precision, lowered: Lowered, back: frozenset[str]
 ) -> Artifact:
     """The artifact's entry for the manifest, after its file answered every golden case in a child process."""
-    path = _PATHS[runtime, precision]
+    path = planned.PATHS[runtime, precision]
     model, length = subject.reference.model, subject.reference.max_length
     interface = signature(model.task, model.config, runtime, model.output_names)
     artifact = Artifact(

@@ -11,6 +11,17 @@ from squeezebert_mobile.export.subject import unit_names
 from squeezebert_mobile.steps import Step
 from squeezebert_mobile.tasks import Precision, Runtime
 
+# Where transformers.js and optimum look, and what ExecuTorch's users name their files.
+PATHS: dict[tuple[Runtime, Precision], str] = {
+    ("onnx", "fp32"): "onnx/model.onnx",
+    ("onnx", "fp16"): "onnx/model_fp16.onnx",
+    ("onnx", "int8"): "onnx/model_quantized.onnx",
+    ("onnx", "int8-static"): "onnx/model_int8_static.onnx",
+    ("executorch", "fp32"): "executorch/model_xnnpack_fp32.pte",
+    ("executorch", "fp16"): "executorch/model_xnnpack_fp16.pte",
+    ("executorch", "int8"): "executorch/model_xnnpack_int8.pte",
+    ("executorch", "int8-static"): "executorch/model_xnnpack_int8_static.pte",
+}
 READ = "Reading the checkpoint"
 REFERENCE = "Running the reference on the golden texts"
 BASELINE = "Measuring the checkpoint's accuracy"

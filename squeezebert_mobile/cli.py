@@ -16,7 +16,7 @@ from squeezebert_mobile.benchmarks.options import (
 )
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.console import Screen
-from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.options import ExportCommandOptions
 from squeezebert_mobile.options import Options
 from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.shell import app, command, main
@@ -26,12 +26,17 @@ from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
 __all__ = ["InfoOptions", "app", "main"]
 
 
-@command(ExportOptions, quiet=True)
-def export(options: ExportOptions, screen: Screen) -> None:
+@command(ExportCommandOptions, quiet=True)
+def export(options: ExportCommandOptions, screen: Screen) -> None:
     """Export a checkpoint to a verified bundle."""
     from squeezebert_mobile import preflight
 
     preflight.export(options)
+    if options.dry_run:
+        from squeezebert_mobile.export import preview
+
+        screen.show(preview.preview(options), preview.text, preview.verdict)
+        return
     from squeezebert_mobile.export import pipeline
 
     with screen.steps("exporting") as steps:

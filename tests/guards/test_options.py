@@ -18,7 +18,7 @@ from squeezebert_mobile.benchmarks.options import (
 )
 from squeezebert_mobile.cli import InfoOptions, app
 from squeezebert_mobile.errors import UsageError
-from squeezebert_mobile.export.options import ExportOptions
+from squeezebert_mobile.export.options import ExportCommandOptions, ExportOptions
 from squeezebert_mobile.options import Exclusive, Options
 from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.tasks import Task
@@ -27,7 +27,7 @@ from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
 # Of each command: its options, what has to stand on its command line, and what that makes of them.
 TRAIN = {"task": Task.FILL_MASK, "data": "d", "output_dir": Path("x"), "model": "m"}
 COMMANDS: dict[str, tuple[type[Options], list[str], dict[str, Any]]] = {
-    "export": (ExportOptions, ["-o", "x"], {"output_dir": Path("x")}),
+    "export": (ExportCommandOptions, ["-o", "x"], {"output_dir": Path("x")}),
     "verify": (VerifyOptions, ["x"], {"bundle": Path("x")}),
     "predict": (PredictOptions, ["x"], {"bundle": Path("x")}),
     "merge": (MergeOptions, ["a", "b"], {"parts": (Path("a"), Path("b"))}),
@@ -106,6 +106,7 @@ MEANINGS = {
     "--data": "labelled rows",
     "--device": "a phone",
     "--distillation": "share of the teacher in the loss",
+    "--dry-run": "only what would be made",
     "--embeddings": "bits of the word table",
     "--epochs": "passes over the data",
     "--eval-data": "labelled rows to measure on while training",
@@ -115,6 +116,7 @@ MEANINGS = {
     "--golden": "answers to be met",
     "--html": "a page to write",
     "--init-head": "a new head",
+    "--jobs": "files made at once",
     "--json": "one JSON value on standard output",
     "--jsonl": "a file of samples to write",
     "--keep-float": "units without int8",
