@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SqueezeBertForTokenClassification,
         SqueezeBertModel,
     )
+    from squeezebert_mobile.run.columns import ColumnPredictor
     from squeezebert_mobile.run.load import BundleModel, load
     from squeezebert_mobile.run.predict import Prediction, Sample
     from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizer, SqueezeBertTokenizerFast
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BundleModel",
+    "ColumnPredictor",
     "Prediction",
     "Sample",
     "SqueezeBertConfig",
@@ -48,6 +50,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "BundleModel": "run.load",
+    "ColumnPredictor": "run.columns",
     "Prediction": "run.predict",
     "Sample": "run.predict",
     "SqueezeBertConfig": "config",
