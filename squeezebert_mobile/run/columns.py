@@ -4,6 +4,7 @@ import os
 import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,10 @@ class ColumnPredictor:
             if name not in batch:
                 found, fix = ", ".join(batch), "name the columns with text= and text_pair="
                 raise UsageError(name, "is no column of the batch", found=found, fix=fix)
-        rows = zip(*(batch[name] for name in self._names), strict=True)
-        samples = (Sample(*(cell if cell is None else str(cell) for cell in row)) for row in rows)
+        first, *second = (batch[name] for name in self._names)
+        pairs = second[0] if second else repeat(None, len(list(first)))
+        rows = zip(first, pairs, strict=True)
+        samples = (Sample(str(text), None if pair is None else str(pair)) for text, pair in rows)
         answers = [to_json(found.result) for found in self._predictor().stream(samples)]
         return {**batch, self._answer: np.array(answers, dtype=object)}
 
