@@ -67,7 +67,7 @@ MISTAKES: tuple[tuple[str, int, str], ...] = (
     ("evaluate bundle --data nowhere.tsv", 3, "nowhere.tsv"),
     ("evaluate bundle --data data.tsv -m nowhere", 3, "nowhere: is no such folder"),
     ("benchmark nowhere", 3, "nowhere"),
-    ("benchmark model", 2, "model: is a checkpoint, not a bundle; fix: add --model model"),
+    ("benchmark model", 2, "model: is a checkpoint, not a bundle; fix: give it as --model model"),
     ("benchmark -m nowhere", 3, "nowhere: is no such folder"),
     ("benchmark bundle --scenario natural-length --file nowhere.txt", 3, "nowhere.txt"),
     ("reproduce nowhere", 3, "nowhere"),

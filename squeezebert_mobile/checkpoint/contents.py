@@ -47,7 +47,8 @@ def locate(folder: Path) -> Path:
 
 def is_weights(path: Path) -> bool:
     """True for a name that a weights file or the index of its shards may have."""
-    return path.suffix in _READABLE or INDEX.search(path.name) is not None
+    # An exported program is none, but the reader of weights says so in its own words.
+    return path.suffix in (*_READABLE, ".pt2") or INDEX.search(path.name) is not None
 
 
 def _weights(folder: Path) -> Path | None:

@@ -168,7 +168,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_measuring(tiny_onnx_b
         assert_error(run("benchmark", tiny_onnx_bundle, option, "/proc/nowhere/a"), 7, "/proc/nowhere")
         assert_error(run("benchmark", tiny_onnx_bundle, option, __file__ + "/a"), 7, "cannot be written")
     (tmp_path / "a").mkdir()
-    assert_error(run("benchmark", tiny_onnx_bundle, "--html", tmp_path / "a"), 7, "is a folder")
+    assert_error(run("benchmark", tiny_onnx_bundle, "--html", tmp_path / "a"), 2, "is a folder")
     assert_error(run("reproduce", "--html", "/proc/nowhere/a"), 7, "/proc/nowhere")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import handmade
 import numpy as np
@@ -108,35 +109,38 @@ def test_short_calls_run_for_two_seconds(machine: Machine, seconds: float, round
 # The gate
 
 
-def race(machine: Machine, seconds: dict[tuple[Runtime, Precision], float]) -> None:
+def race(machine: Machine, folder: Path, seconds: dict[tuple[Runtime, Precision], float]) -> None:
     artifacts = [artifact(*key) for key in seconds]
     machine.paces = {made.path: constant(value) for made, value in zip(artifacts, seconds.values(), strict=True)}
-    content = {made.path: made.path.encode() for made in artifacts}
-    speed_gate.require_faster(artifacts, content, BATCH)
+    for made in artifacts:
+        (folder / made.path).parent.mkdir(exist_ok=True)
+        (folder / made.path).write_text(made.path)
+    speed_gate.require_faster(artifacts, folder, BATCH)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8", "int8-static"])
 @pytest.mark.parametrize(("seconds", "found"), [(0.25, "1.00x its time"), (0.375, "1.50x its time")])
 @pytest.mark.parametrize("runtime", ["onnx", "executorch"])
 def test_a_file_that_is_not_faster_than_fp32_is_refused(
-    machine: Machine, runtime: Runtime, precision: Precision, seconds: float, found: str
+    machine: Machine, tmp_path: Path, runtime: Runtime, precision: Precision, seconds: float, found: str
 ) -> None:
     with pytest.raises(GateError, match="is not faster than fp32") as caught:
-        race(machine, {(runtime, "fp32"): 0.25, (runtime, precision): seconds})
+        race(machine, tmp_path, {(runtime, "fp32"): 0.25, (runtime, precision): seconds})
     assert caught.value.exit_code == 6
     assert caught.value.file == f"{runtime}/{precision}"
     assert caught.value.found == found
 
 
-def test_a_file_that_is_faster_passes(machine: Machine) -> None:
-    race(machine, {("onnx", "fp32"): 0.25, ("onnx", "int8"): 0.25 - 2**-10})
+def test_a_file_that_is_faster_passes(machine: Machine, tmp_path: Path) -> None:
+    race(machine, tmp_path, {("onnx", "fp32"): 0.25, ("onnx", "int8"): 0.25 - 2**-10})
     assert set(machine.calls) == {"onnx/fp32", "onnx/int8"}
 
 
-def test_every_file_races_the_fp32_of_its_runtime_in_any_order(machine: Machine) -> None:
+def test_every_file_races_the_fp32_of_its_runtime_in_any_order(machine: Machine, tmp_path: Path) -> None:
     """Between runtimes all of these are slower, within them none."""
     race(
         machine,
+        tmp_path,
         {
             ("onnx", "int8"): 0.5, ("executorch", "fp32"): 0.25, ("onnx", "fp32"): 1.0,
             ("executorch", "int8"): 0.125, ("executorch", "fp16"): 0.1875,
@@ -149,10 +153,11 @@ def test_every_file_races_the_fp32_of_its_runtime_in_any_order(machine: Machine)
     ]  # fmt: skip
 
 
-def test_the_last_file_is_held_to_it_as_well(machine: Machine) -> None:
+def test_the_last_file_is_held_to_it_as_well(machine: Machine, tmp_path: Path) -> None:
     with pytest.raises(GateError) as caught:
         race(
             machine,
+            tmp_path,
             {
                 ("onnx", "fp32"): 1.0, ("onnx", "int8"): 0.5, ("executorch", "fp32"): 0.25, ("executorch", "int8"): 0.5,
             },
