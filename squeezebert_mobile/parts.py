@@ -218,7 +218,7 @@ def _read_state(path: Path) -> dict[str, Any]:
     """Raises UsageError where nothing says what a file holds, InputFileError for what is no such file."""
     state = _state_path(path)
     if not state.exists():
-        raise UsageError(path, f"has no {state.name} beside it", fix="give the file that predict or evaluate -o wrote")
+        raise UsageError(path, f"has no {state.name} beside it", fix="give the file that predict -o wrote")
     found: dict[str, Any] = read_json(state)
     rows = found.get("rows")
     if found.get("schema_version") != _SCHEMA_VERSION or not (rows is None or (isinstance(rows, int) and rows >= 0)):
@@ -280,5 +280,5 @@ def merged(paths: Sequence[Path]) -> Merged:
 def _of_folder(folder: Path) -> list[Path]:
     found = sorted(folder.glob(f"*{_SUFFIX}"))
     if not found:
-        raise UsageError(folder, "holds no part of a run", fix="give the folder that predict or evaluate -o wrote into")
+        raise UsageError(folder, "holds no part of a run", fix="give the folder that predict -o wrote into")
     return [path.with_name(path.name.removesuffix(_SUFFIX)) for path in found]

@@ -77,12 +77,12 @@ class MergeOptions(Options):
     EXAMPLES: ClassVar = (
         "answers/ -o answers.jsonl",
         "part-1.jsonl part-2.jsonl part-3.jsonl",
-        "evaluated/ --json",
+        "answers/ > answers.jsonl",
     )
 
     parts: Annotated[
         tuple[Path, ...],
-        typer.Argument(metavar="PART", help="files that predict or evaluate wrote with -o, or folders of them"),
+        typer.Argument(metavar="PART", help="files that predict wrote with -o, or folders of them"),
     ]
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="write the answers there, not to standard output")

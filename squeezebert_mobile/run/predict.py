@@ -432,8 +432,8 @@ def predict(
 ) -> Iterator[Prediction]:
     """Predictions for samples, in order, from a bundle's folder or archive, which is verified first.
 
-    Without ``runtime`` and ``precision`` the bundle's recommended artifact X
-    answered, for which see `Predictor.stream`.
+    Without ``runtime`` and ``precision`` the bundle's recommended artifact answers. A sequence is answered text by
+    text, with the time of each; anything else, and a ``shard`` of the samples, by `Predictor.stream`.
     """
     with archive.opened(source) as bundle:
         chosen = bundle.recommended(runtime, precision)
