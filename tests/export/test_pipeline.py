@@ -56,7 +56,8 @@ def test_every_task_becomes_a_bundle_that_answers_alike_in_both_runtimes(task: T
     options = ExportOptions(tmp_path / "bundle", model, precisions=("fp32",))
     steps = Steps()
     bundle = export(options, steps)
-    assert steps.done == steps.planned
+    # Each once, in the order of its lane; lanes of several processes end as they come.
+    assert sorted(steps.done, key=lambda step: step.lane) == sorted(steps.planned, key=lambda step: step.lane)
     assert all(parity.max_abs <= 1e-4 for a in bundle.manifest.artifacts for parity in a.parity)
     assert len(verify(bundle.folder).artifacts) == 2
     sample, answers = SAMPLES[task], []
