@@ -1,6 +1,7 @@
 """What is installed, what works, and what to install.
 
 Packages are imported in processes of their own, side by side: one that dies or hangs at its import ends only that one.
+Those in plain Python whose import takes seconds are looked at instead: every file there, every requirement met.
 """
 
 import importlib
@@ -18,6 +19,8 @@ from queue import Queue
 from threading import Thread
 from typing import NamedTuple, Self
 
+from packaging.requirements import Requirement
+
 from squeezebert_mobile import extras
 from squeezebert_mobile.bundle import runtimes
 from squeezebert_mobile.console import quiet
@@ -25,37 +28,41 @@ from squeezebert_mobile.run import engines, huge_pages
 
 
 class Package(NamedTuple):
-    """A distribution, the module that proves it, what it is for, and its extra: None for what exports need."""
+    """A distribution, what it is for, its extra (None for what exports need), and the module that proves it.
+
+    Without a module its files and requirements do.
+    """
 
     name: str
-    module: str
     purpose: str
     extra: str | None = None
+    module: str | None = None
 
 
 # Each group is imported by one process, in this order: what shares an import stands together, and both take as long.
 _GROUPS = (
     (
-        Package("torch", "torch", "the reference and every export"),
-        Package("executorch", "executorch", "running .pte"),
-        Package("torchao", "torchao", "ExecuTorch export"),
-        Package("accelerate", "accelerate", "fine-tuning", "finetune"),
+        Package("torch", "the reference and every export", module="torch"),
+        Package("executorch", "running .pte", module="executorch"),
     ),
     (
-        Package("onnx", "onnx", "ONNX export"),
-        Package("onnxruntime", "onnxruntime", "running ONNX"),
-        Package("onnxscript", "onnxscript", "ONNX export"),
-        Package("tokenizers", "tokenizers", "tokenizing"),
-        Package("safetensors", "safetensors", "reading checkpoints"),
-        Package("huggingface-hub", "huggingface_hub", "fetching checkpoints"),
-        Package("scipy", "scipy", "correlations in evaluate", "finetune"),
-        Package("scikit-learn", "sklearn", "metrics of evaluate", "finetune"),
-        Package("seqeval", "seqeval", "entities in evaluate", "finetune"),
-        Package("pyarrow", "pyarrow", "parquet files", "finetune"),
-        Package("datasets", "datasets", "data sets by name", "finetune"),
-        Package("matplotlib", "matplotlib", "plots", "benchmark"),
-        Package("transformers", "transformers", "the peers of a benchmark", "benchmark"),
-        Package("model-signing", "model_signing", "signing", "sign"),
+        Package("onnx", "ONNX export", module="onnx"),
+        Package("onnxruntime", "running ONNX", module="onnxruntime"),
+        Package("tokenizers", "tokenizing", module="tokenizers"),
+        Package("safetensors", "reading checkpoints", module="safetensors"),
+        Package("huggingface-hub", "fetching checkpoints", module="huggingface_hub"),
+        Package("torchao", "ExecuTorch export"),
+        Package("onnxscript", "ONNX export"),
+        Package("accelerate", "fine-tuning", "finetune"),
+        Package("datasets", "data sets by name", "finetune"),
+        Package("scikit-learn", "metrics of evaluate", "finetune"),
+        Package("seqeval", "entities in evaluate", "finetune"),
+        Package("transformers", "the peers of a benchmark", "benchmark"),
+        # It imports OpenSSL without asking for it.
+        Package("model-signing", "signing", "sign", "model_signing"),
+        Package("scipy", "correlations in evaluate", "finetune", "scipy"),
+        Package("pyarrow", "parquet files", "finetune", "pyarrow"),
+        Package("matplotlib", "plots", "benchmark", "matplotlib"),
     ),
 )
 _PROGRAMS = (
@@ -170,7 +177,9 @@ def _package(package: Package) -> Check:
     if version is None:
         return Check(package.name, False, needed, None, f"for {package.purpose}: {extras.install(package.name)}")
     try:
-        if package.module == "executorch":
+        if package.module is None:
+            _look_through(importlib.metadata.distribution(package.name))
+        elif package.module == "executorch":
             engines.import_executorch()
         else:
             importlib.import_module(package.module)
@@ -178,6 +187,20 @@ def _package(package: Package) -> Check:
         advice = f"does not import ({str(error)[:80]}): {_again(package.name)}"
         return Check(package.name, False, needed, version, advice)
     return Check(package.name, True, needed, version, f"for {package.purpose}")
+
+
+def _look_through(installed: importlib.metadata.Distribution) -> None:
+    """Raise ImportError for the first file that is missing, or requirement that is not met."""
+    for file in installed.files or ():
+        if file.suffix != ".pyc" and not file.locate().exists():
+            raise ImportError(f"{file} is missing")
+    for requirement in map(Requirement, installed.requires or ()):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            found = _installed(requirement.name)
+            if found is None or not requirement.specifier.contains(found, prereleases=True):
+                raise ImportError(
+                    f"found {requirement.name} {found or 'missing'}, expected {requirement.specifier or 'any'}"
+                )
 
 
 def _installed(name: str) -> str | None:
