@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import NamedTuple, Self
@@ -192,7 +193,7 @@ def _package(package: Package) -> Check:
 def _look_through(installed: importlib.metadata.Distribution) -> None:
     """Raise ImportError for the first file that is missing, or requirement that is not met."""
     for file in installed.files or ():
-        if file.suffix != ".pyc" and not file.locate().exists():
+        if file.suffix != ".pyc" and not Path(file.locate()).exists():
             raise ImportError(f"{file} is missing")
     for requirement in map(Requirement, installed.requires or ()):
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
