@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from squeezebert_mobile.benchmarks import environment, peers
-from squeezebert_mobile.benchmarks.peers import Form, Peer, PeerModel
+from squeezebert_mobile.benchmarks.peers import TREATED, Form, Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Case
 from squeezebert_mobile.bundle import folder as bundles
@@ -203,7 +203,7 @@ def from_peers(
     found = []
     for peer, weights in peers.items():
         model = replace(shrink or PeerModel(peer), peer=peer, weights=weights)
-        for runtime, form in wanted + (treated if peer is not Peer.SQUEEZEBERT else []):
+        for runtime, form in wanted + (treated if peer in TREATED else []):
             if (not runtimes or runtime in runtimes) and (not precisions or form.precision in precisions):
                 report(f"export {peer}, {runtime}, {form}")
                 found.append(from_peer(model, runtime, form, tokens=tokens, tokenizer=tokenizer))

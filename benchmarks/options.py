@@ -57,7 +57,11 @@ class BenchmarkOptions(ReadOptions):
     ] = ()
     peers: Annotated[
         tuple[str, ...],
-        typer.Option("--peer", metavar="NAME[=FOLDER]", help="bert-base, mobilebert, squeezebert or all, plain"),
+        typer.Option(
+            "--peer",
+            metavar="NAME[=FOLDER]",
+            help="another model: bert-base, mobilebert, distilbert, minilm-l6 ..., or all",
+        ),
         Listed(),
     ] = ()
     best_peers: Annotated[bool, typer.Option("--best-peers", help="the peers with our treatment, too")] = False

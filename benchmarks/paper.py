@@ -21,7 +21,7 @@ from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import page, published, tables
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceCommandOptions, ReproduceOptions
-from squeezebert_mobile.benchmarks.peers import Peer, PeerModel, logits_of
+from squeezebert_mobile.benchmarks.peers import PAPER, Peer, PeerModel, logits_of
 from squeezebert_mobile.benchmarks.protocol import Record
 from squeezebert_mobile.benchmarks.published import BEST, FP32, INDEPENDENT, PUBLISHED_SECONDS, PUBLISHED_SPEEDUP, Line
 from squeezebert_mobile.benchmarks.results import Result, Run
@@ -288,14 +288,14 @@ def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> R
     Raises EnvironmentFault without the benchmark extra, IntegrityError for a changed bundle.
     """
     progress("count operations")
-    models = {peer: PeerModel(peer) for peer in Peer}
+    models = {peer: PeerModel(peer) for peer in PAPER}
     costs = {peer: count(model, options.tokens) for peer, model in models.items()}
     progress("stages of BERT")
     stages = bert_stages(options.tokens, runs=3 if options.quick else 10, model=models[Peer.BERT_BASE])
     measured = library.benchmark(
         BenchmarkOptions(
             bundles=() if options.bundle is None else (options.bundle,),
-            peers=("all",),
+            peers=tuple(PAPER),
             best_peers=True,
             runtimes=("onnx",),
             threads=(options.threads,),
@@ -392,7 +392,7 @@ def _published(line: Line) -> tuple[str, str]:
             return f"{bert}", NONE
         case Peer.MOBILEBERT:
             return f"{mobile}", f"{bert / mobile:.1f}x (from {bert} / {mobile})"
-        case Peer.SQUEEZEBERT:
+        case _:
             return f"{line.published_seconds:.2f} (from {bert} / {PUBLISHED_SPEEDUP})", f"{PUBLISHED_SPEEDUP}x"
 
 

@@ -1,10 +1,11 @@
-"""BERT-base, MobileBERT and SqueezeBERT as their users get them today: transformers' models, each runtime's own export.
+"""Other models as their users get them today: transformers' models, each runtime's own export.
 
 Weights are random unless a checkpoint folder is given, because a latency does not depend on them. Exports are kept in
 the user's cache, under a name made of all that they depend on.
 """
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -27,11 +28,19 @@ OPSET = 18
 
 
 class Peer(StrEnum):
-    """A model of the paper's comparison; the value is the name that tables show."""
+    """A model of the paper's comparison, or what one would take today; the value is the name that tables show."""
 
     BERT_BASE = "BERT-base"
     MOBILEBERT = "MobileBERT"
     SQUEEZEBERT = "SqueezeBERT"
+    DISTILBERT = "DistilBERT"
+    MINILM = "MiniLM-L6"
+    XTREMEDISTIL = "XtremeDistil-L6-H256"
+    TINYBERT = "TinyBERT-4"
+
+
+# Those of the paper.
+PAPER = (Peer.BERT_BASE, Peer.MOBILEBERT, Peer.SQUEEZEBERT)
 
 
 class Form(StrEnum):
@@ -76,30 +85,37 @@ class PeerModel:
         if self.weights is not None:
             return _load(self.weights)
         torch.manual_seed(_SEED)
-        model: nn.Module = cls(cls.config_class(num_labels=self.num_labels, **self._shrunken()))
+        model: nn.Module = cls(cls.config_class(num_labels=self.num_labels, **self._shape()))
         return model.eval()
 
     def build_for_counting(self) -> "nn.Module":
         """The random model with its attention written as the products that a FLOP counter sees."""
         cls = self.model_class()
-        config = cls.config_class(num_labels=self.num_labels, **self._shrunken(), attn_implementation="eager")
+        config = cls.config_class(num_labels=self.num_labels, **self._shape(), attn_implementation="eager")
         model: nn.Module = cls(config)
         return model.eval()
 
     def model_class(self) -> Any:
         """The transformers class of the classifier. Raises EnvironmentFault where transformers is not installed."""
-        return getattr(_transformers(), f"{_CLASSES[self.peer]}ForSequenceClassification")
+        return getattr(_transformers(), f"{_CLASSES.get(self.peer, 'Bert')}ForSequenceClassification")
 
-    def _shrunken(self) -> dict[str, int]:
-        values = {} if self.layers is None else {"num_hidden_layers": self.layers}
+    def _shape(self) -> dict[str, int]:
+        values = dict(_SHAPES.get(self.peer, {}))
+        if self.layers is not None:
+            values |= {"num_hidden_layers": self.layers}
         if self.hidden is not None:
-            values |= {"hidden_size": self.hidden, "intermediate_size": 4 * self.hidden, "num_attention_heads": 4}
-            values |= {"vocab_size": 1000}
-            if self.peer is Peer.MOBILEBERT:
-                values |= {"true_hidden_size": self.hidden // 2, "intra_bottleneck_size": self.hidden // 2}
-                values |= {"embedding_size": self.hidden // 2, "intermediate_size": self.hidden}
-            else:
-                values |= {"embedding_size": self.hidden} if self.peer is Peer.SQUEEZEBERT else {}
+            values |= {"hidden_size": self.hidden, "num_attention_heads": 4, "vocab_size": 1000}
+            match self.peer:
+                case Peer.MOBILEBERT:
+                    half = self.hidden // 2
+                    values |= {"true_hidden_size": half, "intra_bottleneck_size": half, "embedding_size": half}
+                    values |= {"intermediate_size": self.hidden}
+                case Peer.DISTILBERT:
+                    values |= {"hidden_dim": 4 * self.hidden}
+                case Peer.SQUEEZEBERT:
+                    values |= {"intermediate_size": 4 * self.hidden, "embedding_size": self.hidden}
+                case _:
+                    values |= {"intermediate_size": 4 * self.hidden}
         return values
 
     @property
@@ -108,7 +124,28 @@ class PeerModel:
         return 30522 if self.hidden is None else 1000
 
 
-_CLASSES = {Peer.BERT_BASE: "Bert", Peer.MOBILEBERT: "MobileBert", Peer.SQUEEZEBERT: "SqueezeBert"}
+# Of the others, that are BERT in another shape: "Bert".
+_CLASSES = {Peer.MOBILEBERT: "MobileBert", Peer.SQUEEZEBERT: "SqueezeBert", Peer.DISTILBERT: "DistilBert"}
+
+
+def _bert(layers: int, hidden: int, intermediate: int, heads: int) -> dict[str, int]:
+    return {
+        "num_hidden_layers": layers,
+        "hidden_size": hidden,
+        "intermediate_size": intermediate,
+        "num_attention_heads": heads,
+    }
+
+
+# The config.json of nreimers/MiniLM-L6-H384-uncased, microsoft/xtremedistil-l6-h256-uncased and
+# huawei-noah/TinyBERT_General_4L_312D.
+_SHAPES = {
+    Peer.MINILM: _bert(6, 384, 1536, 12),
+    Peer.XTREMEDISTIL: _bert(6, 256, 1024, 8),
+    Peer.TINYBERT: _bert(4, 312, 1200, 12),
+}
+# Models whose last layer `first_token_form` knows.
+TREATED = (Peer.BERT_BASE, Peer.MOBILEBERT, *_SHAPES)
 
 
 def parse(names: Sequence[str]) -> dict[Peer, Path | None]:
@@ -162,7 +199,10 @@ def logits_of(model: "nn.Module") -> "nn.Module":
             self.model = model
 
         def forward(self, input_ids: "Tensor", attention_mask: "Tensor", token_type_ids: "Tensor") -> Any:
-            return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).logits
+            types = {"token_type_ids": token_type_ids} if has_types else {}
+            return self.model(input_ids=input_ids, attention_mask=attention_mask, **types).logits
+
+    has_types = "token_type_ids" in inspect.signature(model.forward).parameters
 
     return Logits().eval()
 
@@ -252,7 +292,7 @@ def _best(model: PeerModel, path: Path) -> None:
     module = first_token_form(model.build(), model.peer)
     _onnx(module, path, model.max_length)
     # MobileBERT's layers are none of those that the optimizer knows: it finds nothing to fuse there.
-    if model.peer is Peer.BERT_BASE:
+    if model.peer is not Peer.MOBILEBERT:
         _fuse(path)
 
 
@@ -277,7 +317,7 @@ def _pte(module: "nn.Module", path: Path, tokens: int) -> None:
 def first_token_form(model: "nn.Module", peer: Peer) -> "nn.Module":
     """``model`` (changed in place) as a module of the three inputs whose last layer computes the first token alone: all
     that a classifier reads, and the same answer. Our exports get this treatment, so a fair comparison gives it to BERT
-    and MobileBERT too. Raises UsageError for SqueezeBERT.
+    and MobileBERT too. ``peer`` is one of `TREATED`.
     """
     from torch import nn
 
@@ -307,15 +347,12 @@ def first_token_form(model: "nn.Module", peer: Peer) -> "nn.Module":
             out: Tensor = layer.output(layer.intermediate(y), y, first)
             return out
 
-    match peer:
-        case Peer.BERT_BASE:
-            layers = model.get_submodule("bert.encoder.layer")
-            wrapped: nn.Module = FirstTokenBertLayer(layers[-1])  # type: ignore[index]
-        case Peer.MOBILEBERT:
-            layers = model.get_submodule("mobilebert.encoder.layer")
-            wrapped = FirstTokenMobileBertLayer(layers[-1])  # type: ignore[index]
-        case Peer.SQUEEZEBERT:
-            raise UsageError(peer, "has its best form in a bundle", fix="squeezebert-mobile export")
+    if peer is Peer.MOBILEBERT:
+        layers = model.get_submodule("mobilebert.encoder.layer")
+        wrapped: nn.Module = FirstTokenMobileBertLayer(layers[-1])  # type: ignore[index]
+    else:
+        layers = model.get_submodule("bert.encoder.layer")
+        wrapped = FirstTokenBertLayer(layers[-1])  # type: ignore[index]
     layers[-1] = wrapped  # type: ignore[operator]
     return logits_of(model.eval())
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squeezebert_mobile.benchmarks import tables
-from squeezebert_mobile.benchmarks.peers import Peer
+from squeezebert_mobile.benchmarks.peers import PAPER, Peer
 from squeezebert_mobile.benchmarks.results import Case, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
 from squeezebert_mobile.reports.charts import Bar, Group, bars
@@ -45,7 +45,7 @@ def paper_lines(result: Result) -> tuple[Line, ...]:
     """Each model's fastest main case in each setting, beside the published time."""
     lines, cases = [], tables.main_cases(result)
     for setting, forms in _SETTINGS.items():
-        chosen = {peer: _fastest(result, cases, peer, forms) for peer in Peer}
+        chosen = {peer: _fastest(result, cases, peer, forms) for peer in PAPER}
         bert = chosen[Peer.BERT_BASE]
         lines += [_line(result, setting, peer, case, bert) for peer, case in chosen.items() if case is not None]
     return tuple(lines)

@@ -17,6 +17,7 @@ from squeezebert_mobile.benchmarks import tables
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Plan
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
+from squeezebert_mobile.benchmarks.peers import PAPER
 from squeezebert_mobile.benchmarks.results import Case, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
 
@@ -124,7 +125,7 @@ def measure(
         bundles=tuple(folders), runtimes=("onnx", "executorch"), threads=(threads,), tokens=(_LONG,), quick=quick
     )
     short = replace(ours, precisions=_INT8, tokens=(_SHORT,))
-    chosen = (replace(ours, peers=("all",)), short, replace(short, runtimes=("onnx",), pad_to=_LONG))
+    chosen = (replace(ours, peers=tuple(PAPER)), short, replace(short, runtimes=("onnx",), pad_to=_LONG))
     plans = [library.plan(options, report) for options in chosen]
     jobs = tuple(job for plan in plans for job in plan.jobs)
     skipped = tuple(left for plan in plans for left in plan.skipped)

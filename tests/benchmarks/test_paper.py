@@ -14,7 +14,7 @@ from squeezebert_mobile.benchmarks.paper import (
     count,
     ideal_ms,
 )
-from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
+from squeezebert_mobile.benchmarks.peers import PAPER, Peer, PeerModel
 from squeezebert_mobile.benchmarks.published import FP32, Line
 from squeezebert_mobile.benchmarks.statistics import Ratio
 from squeezebert_mobile.reports.drawing import Text
@@ -70,7 +70,7 @@ def line(value: float, *faults: str) -> Line:
 
 
 def test_the_paragraph_follows_the_data() -> None:
-    costs = {peer: Cost(0, flops, ()) for peer, flops in zip(Peer, (302, 73, 100), strict=True)}
+    costs = {peer: Cost(0, flops, ()) for peer, flops in zip(PAPER, (302, 73, 100), strict=True)}
     assert "did not reproduce" in paper.paragraph(costs, (line(2.9),))
     assert "4.3x reproduced" in paper.paragraph(costs, (line(4.4),))
     invalid = paper.paragraph(costs, (line(4.4, "charging"),))
