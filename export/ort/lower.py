@@ -52,6 +52,7 @@ def lower_onnx(
     # 2. Capture and translate
     translated = _translate(_capture(form, interface.inputs, length), opset)
     # 3. Passes
+    onnx_passes.normalize_over_tokens(translated)
     onnx_passes.keep_residuals_apart(translated)
     onnx_passes.skip_idle_masks(translated)
     onnx_passes.name_the_interface(translated, interface)

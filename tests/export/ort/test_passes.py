@@ -45,6 +45,16 @@ plain (float[n, w, 4] x, float[n, w, 4] y) => (float[n, w, 4] z) {NORM} {{
   shares = Softmax<axis = -1>(normal)
   z = Mul(shares, x)
 }}"""
+# Tokens in both layouts, and one row a text, whose count is that of the input.
+NORMS = f"""{HEADER}
+norms (int64[n, w] ids, float[t, 4] x, float[1, t, 4] y, float[n, 4] first)
+=> (float[t, 4] a, float[1, t, 4] b, float[n, 4] c) {NORM} {{
+  m = LayerNormalization<axis = -1, epsilon = 0.001>(x, scale, bias)
+  a = Neg(m)
+  o = LayerNormalization<axis = -1, epsilon = 0.01>(y, scale, bias)
+  b = Neg(o)
+  c = LayerNormalization<axis = -1>(first, scale, bias)
+}}"""
 CLASSIFIER = f"""{HEADER}
 classifier (int64[s0, s1] arg0, int64[s0, s1] arg1, int64[s0, s1] arg2) => (float[s0, s1] view) {{
   ids = Add(arg0, arg1)
@@ -109,6 +119,25 @@ def test_onnx_runtime_fuses_a_residual_and_leaves_a_rewritten_one_apart(tmp_path
     assert optimized(written(model), tmp_path) == {"Sum": 1, "LayerNormalization": 1}
 
 
+def test_tokens_are_normalized_as_channels_and_token_zero_alone_stays_as_it_is() -> None:
+    model = rewritten(passes.normalize_over_tokens, NORMS)
+    counted = ["Shape", "ConstantOfShape", "ConstantOfShape"]
+    flat = ["Unsqueeze", "InstanceNormalization", "Squeeze", "Mul", "Add", "Neg"]
+    deep = ["InstanceNormalization", "Mul", "Add", "Neg"]
+    assert operators(model.graph) == [*counted, *flat, *deep, "LayerNormalization"]
+    epsilons = [n.attributes["epsilon"].as_float() for n in model.graph if n.op_type == "InstanceNormalization"]
+    assert epsilons == pytest.approx([0.001, 0.01])
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 7])
+def test_tokens_normalized_as_channels_give_the_same_answers(tokens: int) -> None:
+    rows = {"x": normal(tokens, 4), "y": normal(1, tokens, 4) + 3, "first": normal(2, 4)}
+    inputs = {"ids": np.ones((2, 3), np.int64), **rows}
+    model = rewritten(passes.normalize_over_tokens, NORMS)
+    for found, expected in zip(run(written(model), inputs), run(written(read(NORMS)), inputs), strict=True):
+        np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
+
+
 def test_attention_reads_its_mask_only_in_a_branch() -> None:
     model = rewritten(passes.skip_idle_masks, ATTENTION)
     # One question for both softmaxes, asked where the mask is made.
@@ -155,6 +184,7 @@ def test_a_graph_without_the_pattern_is_left_alone(apply: Callable[[ir.Model], N
 @pytest.mark.parametrize(
     ("apply", "text"),
     [
+        (passes.normalize_over_tokens, NORMS),
         (passes.keep_residuals_apart, RESIDUAL),
         (passes.skip_idle_masks, ATTENTION),
         (name_a_classifier, CLASSIFIER),
@@ -253,11 +283,16 @@ def exported() -> onnx.ModelProto:
 def test_the_export_writes_its_residuals_as_sums(exported: onnx.ModelProto, tmp_path: Path) -> None:
     producers = {name: node for node in exported.graph.node for name in node.output}
     norms = [node for node in exported.graph.node if node.op_type == "LayerNormalization"]
-    # The first one follows the embeddings.
-    assert [producers[node.input[0]].op_type for node in norms] == ["Reshape"] + 2 * tiny.CONFIG.num_hidden_layers * [
-        "Sum"
-    ]
+    # Those of token 0 in the last layer.
+    assert [producers[node.input[0]].op_type for node in norms] == ["Sum", "Sum"]
     assert not any("Skip" in name for name in optimized(exported.SerializeToString(), tmp_path))
+
+
+def test_the_export_normalizes_tokens_as_channels(exported: onnx.ModelProto) -> None:
+    found = Counter(node.op_type for node in exported.graph.node)
+    assert found["InstanceNormalization"] == 1 + 2 * (tiny.CONFIG.num_hidden_layers - 1)
+    # Counted once for all of them.
+    assert found["ConstantOfShape"] == 2
 
 
 def test_the_export_leaves_idle_masks_out(exported: onnx.ModelProto) -> None:
@@ -292,10 +327,10 @@ def test_the_export_writes_gelu_as_one_operator(exported: onnx.ModelProto) -> No
 
 def test_the_export_drops_hidden_tokens_before_the_first_layer(exported: onnx.ModelProto) -> None:
     watched = onnx.ModelProto.FromString(exported.SerializeToString())
-    norm = next(node for node in watched.graph.node if node.op_type == "LayerNormalization")
+    norm = next(node for node in watched.graph.node if node.op_type == "InstanceNormalization")
     watched.graph.output.append(onnx.helper.make_tensor_value_info(norm.output[0], onnx.TensorProto.FLOAT, None))
     mask = np.array([[1, 1, 0, 0, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0]])
     arrays = (np.ones_like(mask), mask, np.zeros_like(mask))
     _, embedded = run(watched.SerializeToString(), dict(zip(INPUT_NAMES, arrays, strict=True)))
     # Both rows are as wide as the longer one.
-    assert embedded.shape == (2 * 3, tiny.CONFIG.hidden_size)
+    assert embedded.shape == (1, 2 * 3, tiny.CONFIG.hidden_size)
