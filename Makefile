@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint docs sbom audit lock runtimes clean mutation fuzz android-test android-test-sdks test-all android-apk
+.PHONY: install demo test lint docs sbom audit lock runtimes clean mutation fuzz android-test android-test-sdks test-all android-apk web-demo
 
 install: $(STAMP)
 
@@ -94,6 +94,12 @@ android-test-sdks: demo
 # Also npm, zipalign, apksigner, dexdump and binutils. The phone build is Gradle's, see android_demo/README.md.
 android-apk: demo
 	$(BIN)/python android_demo/tools/build_apk.py --bundle build/demo
+
+# The bundle of `make demo` in transformers.js, as a page on this machine until Ctrl-C; needs npm. BUNDLE=my-bundle shows another.
+BUNDLE ?= build/demo
+PORT ?= 8000
+web-demo: $(if $(filter build/demo,$(BUNDLE)),demo,install)
+	$(BIN)/python docs/web_demo/web_page.py $(BUNDLE) -o build/web-demo --port $(PORT)
 
 # The pages of docs/ with the API reference, under build/docs; a broken link is an error.
 docs: install

@@ -142,6 +142,7 @@ def javascript(manifest: Manifest) -> str | None:
     return "\n".join(
         [
             'import { env, pipeline } from "@huggingface/transformers";',
+            "env.allowLocalModels = true;",
             "env.allowRemoteModels = false;",
             'env.localModelPath = ".";',
             f'const answer = await pipeline("{manifest.task}", "my-bundle", {{ dtype: "{dtype}" }});',

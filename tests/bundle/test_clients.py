@@ -1,6 +1,5 @@
 """The bundle opens unchanged in the clients that people use: optimum's ORTModel and transformers.js."""
 
-import fcntl
 import json
 import os
 import re
@@ -17,6 +16,7 @@ import sentences
 import tiny
 import transformers
 from checkout import ROOT
+from npm import CACHE, installing, transformers_js
 
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import snippets
@@ -31,7 +31,6 @@ pytestmark = pytest.mark.slow
 TEXTS = ("A warm, funny film.", "Two hours of noise, and not a single joke lands!", "這部電影 was 😍")
 QUESTIONS = ("Who met Bob?", "Where is it?", "What moves?", "How long?")
 CONTEXTS = ("Anna Lee met Bob in New York.", "days", "Bob", "It is wet.", "film", "New York")
-CACHE = ROOT / "build" / "clients"
 # optimum-onnx 0.1.0 refuses newer versions; these stand in a folder of their own, ahead of the project's.
 OPTIMUM = (
     "optimum-onnx==0.1.0",
@@ -42,7 +41,6 @@ OPTIMUM = (
 )
 # What sentence-transformers needs beside these, in versions that know that huggingface-hub.
 SENTENCES = (*OPTIMUM, "datasets==4.4.1", "httpcore==1.0.9", "httpx==0.28.1")
-TRANSFORMERS_JS = "@huggingface/transformers@4.3.1"
 
 OPTIMUM_SCRIPT = """
 import json, sys
@@ -115,28 +113,15 @@ console.log(JSON.stringify((await embed(texts, { pooling: "mean", normalize: tru
 """
 
 
-def install(folder: Path, command: Sequence[str]) -> Path:
-    """Run an installer once for all test processes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Beside the folder: uv takes a file of that name inside it for its own lock.
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def packages(name: str, pins: Sequence[str]) -> Path:
+    """A folder with Python packages that go ahead of the project's, installed once for all test processes."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
+    command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", ".", *pins]
+    with installing(folder := CACHE / name):
         if not (folder / ".done").exists():
             subprocess.run(command, check=True, cwd=folder, capture_output=True)
             (folder / ".done").touch()
     return folder
-
-
-def packages(name: str, pins: Sequence[str]) -> Path:
-    """A folder with Python packages that go ahead of the project's."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
-    command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", ".", *pins]
-    return install(CACHE / name, command)
-
-
-def transformers_js() -> Path:
-    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", TRANSFORMERS_JS]
-    return install(CACHE / "transformers_js", npm)
 
 
 def optimum(script: str, *arguments: str) -> list[dict[str, Any]]:

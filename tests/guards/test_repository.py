@@ -20,6 +20,7 @@ HOSTS = {
     "huggingface.co",
     "json-schema.org",
     "localhost",
+    "opencollective.com",  # in package-lock.json, who may be paid
     "maven.apache.org",  # the XML name space of every pom.xml
     "schema.gradle.org",
     "schemas.android.com",

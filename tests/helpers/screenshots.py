@@ -1,8 +1,9 @@
-"""Pictures of what the command shows on a terminal of 80 columns: docs/pictures/terminal-*.svg.
+"""Pictures of what a user sees: the commands on a terminal of 80 columns, and the page of `make web-demo`.
 
-    python tests/helpers/screenshots.py docs/pictures
+    python tests/helpers/screenshots.py docs/pictures                # terminal-*.svg
+    python tests/helpers/screenshots.py docs/pictures build/demo     # web-*.png, of that bundle
 
-Drawn by rich, from what the commands themselves print.
+Terminals are drawn by rich, from what the commands themselves print; the page by Chromium.
 """
 
 import os
@@ -10,7 +11,9 @@ import pty
 import re
 import shlex
 import sys
+import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from checkout import ROOT
 from rich.console import Console
@@ -58,6 +61,28 @@ def draw(typed: str, target: Path) -> None:
         target.write_text(re.sub(r"@font-face \{.*?\}|<!--.*?-->", "", picture, flags=re.DOTALL), encoding="utf-8")
 
 
+def picture(bundle: Path, folder: Path) -> None:
+    """Write the pictures of a bundle's page: wide and light, narrow and dark."""
+    import npm
+    import webdriver
+
+    page = npm.web_page.build(bundle, ROOT / "build/web-demo", npm.transformers_js() / "node_modules")
+    server = npm.web_page.server(page, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with server, TemporaryDirectory() as profile, webdriver.chromium(Path(profile)) as window:
+        for name, width, scheme in (("web", 1280, "light"), ("web-phone", 390, "dark")):
+            window.open(f"http://127.0.0.1:{server.server_port}/", width=width, scheme=scheme)
+            for button in ("#classify", "#run"):
+                window.wait("!document.querySelector('#classify').disabled")
+                window.click(button)
+            window.wait("document.querySelector('#verdict').checkVisibility()")
+            window.picture(folder / f"{name}.png")
+        server.shutdown()
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        picture(Path(sys.argv[2]), Path(sys.argv[1]))
+        sys.exit()
     for name, command in SHOWN.items():
         draw(command, Path(sys.argv[1]) / f"terminal-{name}.svg")
