@@ -79,6 +79,7 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
             digest=source.digest,
             notes=(*source.notes, *reference.notes),
         ),
+        license=reference.license,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import typer
 
+from squeezebert_mobile import licences
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL
 from squeezebert_mobile.errors import UsageError
@@ -33,7 +34,8 @@ class ExportOptions(ReadOptions):
                  "keep_float", "approximate_gelu", "sensitivity"),
         "Gates": ("atol", "min_agreement", "golden", "max_accuracy_drop", "data", "columns", "max_samples",
                   "require_faster", "size_budget"),
-        "The bundle": ("output_dir", "jobs", "archive", "sign_key", "force", "trim_vocab", "null_threshold"),
+        "The bundle": ("output_dir", "jobs", "archive", "sign_key", "force", "trim_vocab", "null_threshold",
+                       "license"),
     }  # fmt: skip
     EXAMPLES: ClassVar = (
         "-o my-bundle",
@@ -115,6 +117,10 @@ class ExportOptions(ReadOptions):
     size_budget: Annotated[
         float | None, typer.Option(min=0, help="in MB, for the smallest artifact of each runtime")
     ] = None
+    license: Annotated[
+        str | None,
+        typer.Option(metavar="SPDX", help="of the model, such as Apache-2.0; default: what the model's card says"),
+    ] = None
     archive: Annotated[Path | None, typer.Option(help="also pack the bundle into this zip file")] = None
     sign_key: Annotated[Path | None, typer.Option(help="sign the bundle with this PEM private key (extra: sign)")] = (
         None
@@ -128,6 +134,8 @@ class ExportOptions(ReadOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.license is not None:
+            licences.require_known(self.license)
         chosen, static = ", ".join(self.precisions), "int8-static" in self.precisions
         needs_int8 = {
             "--embeddings": self.embeddings == "int4",

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from squeezebert_mobile import licences
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle import archive, runtimes, signing
 from squeezebert_mobile.bundle import folder as bundles
@@ -149,6 +150,8 @@ def _build(stage: Path, options: ExportOptions, steps: Steps, note: Note) -> Man
     described, files = description.describe(reference, artifacts, cases)
     for doubt in doubts(described):
         note(f"warning: {doubt}")
+    if described.license == licences.UNKNOWN:
+        note("warning: the licence of the model is unknown: its card names none; pass --license, such as Apache-2.0")
     bundles.fill(stage, files, described)
     return described
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from squeezebert_mobile import licences
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.export.options import ExportOptions
@@ -15,7 +16,7 @@ from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 @dataclass(frozen=True)
 class Reference:
-    """A model in eval mode with its tokenizer, the longest input to export for, and where it came from.
+    """A model in eval mode with its tokenizer, the longest input to export for, its licence, and where it came from.
 
     ``notes`` says what was changed between the files and the model, ``activation`` what a reranker's logit goes
     through.
@@ -26,6 +27,7 @@ class Reference:
     max_length: int
     source: Source
     notes: tuple[str, ...]
+    license: str
     activation: Activation | None = None
 
 
@@ -36,8 +38,15 @@ def load_reference(options: ExportOptions) -> Reference:
     fitted = checkpoint.load_model(loaded, subject.task, pooling=subject.pooling)
     if options.null_threshold is not None:
         fitted.model.config = replace(fitted.model.config, null_threshold=options.null_threshold)
+    given, folder = options.license, loaded.declared.folder
     reference = Reference(
-        fitted.model, subject.tokenizer, subject.max_length, loaded.source, fitted.notes, subject.activation
+        model=fitted.model,
+        tokenizer=subject.tokenizer,
+        max_length=subject.max_length,
+        source=loaded.source,
+        notes=fitted.notes,
+        license=licences.declared(folder) if given is None else licences.require_known(given),
+        activation=subject.activation,
     )
     return reference if options.trim_vocab is None else _trimmed(reference, options.trim_vocab)
 

@@ -43,6 +43,7 @@ def _of_bundle(name: str, bundle: bundles.Bundle) -> Information:
         "postprocessing": answers.kind,
         "pooling": None if answers.pooling is None else answers.pooling.model_dump(),
         "null_threshold": answers.null_threshold,
+        "license": bundle.manifest.license,
         "source": source.name,
         "revision": source.revision,
         "source_digest": source.digest,

@@ -2,6 +2,7 @@
 
 import re
 
+from squeezebert_mobile import licences
 from squeezebert_mobile.bundle import runtimes, snippets
 from squeezebert_mobile.bundle.doubts import doubts
 from squeezebert_mobile.bundle.manifest import Artifact, Kind, Manifest, PoolingFacts, Range
@@ -30,7 +31,8 @@ def card(manifest: Manifest) -> str:
         "",
         f"Exported from `{source.name}`{revision} by squeezebert-mobile {manifest.producer.squeezebert_mobile}.",
         "`bundle.json` describes every file; check all of it with `squeezebert-mobile verify FOLDER`.",
-        "The licence is that of the checkpoint.",
+        f"The licence of the model is {manifest.license}."
+        + (" Ask its makers before you ship it." if manifest.license == licences.UNKNOWN else ""),
         "",
         *_files(manifest),
         *_accuracies(manifest),
@@ -55,7 +57,7 @@ def _front_matter(manifest: Manifest) -> list[str]:
     source = manifest.source
     base = [f"base_model: {source.name}"] if re.fullmatch(r"[\w.-]+/[\w.-]+", source.name) and source.revision else []
     tags = ["squeezebert", "squeezebert-mobile", *dict.fromkeys(a.runtime for a in manifest.artifacts)]
-    return ["---", "license: unknown", *base, *known, "tags:", *(f"- {tag}" for tag in tags), "---", ""]
+    return ["---", *licences.front_matter(manifest.license), *base, *known, "tags:", *(f"- {tag}" for tag in tags), "---", ""]
 
 
 def _files(manifest: Manifest) -> list[str]:

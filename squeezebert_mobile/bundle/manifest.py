@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from squeezebert_mobile.errors import IntegrityError
 from squeezebert_mobile.files import MAX_BYTES, dump_json, parse_json, require_digest, sha256
+from squeezebert_mobile.licences import MAX_LENGTH, UNKNOWN
 from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, PoolingMode, Precision, Runtime, Task
 
 SCHEMA_VERSION = 2
@@ -23,6 +24,7 @@ MANIFEST_NAME = "bundle.json"
 _ALLOWED = 1e-4
 # What schema 2 added, as pydantic's ``exclude``. Each of these fields has the default that schema 1 meant.
 _SINCE_2: dict[str, Any] = {
+    "license": True,
     "artifacts": {"__all__": {"accuracy"}},
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
     "postprocessing": {"pooling", "null_threshold"},
@@ -47,6 +49,8 @@ Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Size = Annotated[int, Field(ge=0, le=MAX_BYTES)]
 Index = Annotated[int, Field(ge=0, lt=_INT)]
 Length = Annotated[int, Field(ge=1, lt=_INT)]
+# What identifiers and expressions are made of, and nothing that means something to YAML.
+Licence = Annotated[str, Field(pattern=r"^[A-Za-z0-9(][A-Za-z0-9.+() -]*$", max_length=MAX_LENGTH)]
 
 
 class Record(BaseModel):
@@ -315,7 +319,7 @@ class Producer(Record):
 
 
 class Manifest(Record):
-    """The whole of bundle.json."""
+    """The whole of bundle.json; ``license`` is the model's, as in `licences.known`."""
 
     schema_version: Literal[1, 2]
     task: Task = Field(strict=False)
@@ -327,6 +331,7 @@ class Manifest(Record):
     recommended_call: RecommendedCall
     producer: Producer
     source: Source
+    license: Licence = UNKNOWN
 
     @model_validator(mode="after")
     def _fit(self) -> Self:

@@ -15,6 +15,8 @@ _SMALL_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
+    # What says the licence.
+    "README.md",
     # sentence-transformers: each module but the first has a folder of its own, and that one may.
     "modules.json",
     "sentence_bert_config.json",

@@ -183,3 +183,23 @@ def test_a_process_that_is_killed_is_one_error_and_nothing_is_left(
         export(ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), jobs=2))
     assert caught.value.exit_code == 7
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_licence_is_the_cards_or_what_is_given_and_an_unknown_one_is_warned_of(tmp_path: Path) -> None:
+    model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
+    options = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",), force=True)
+    notes: list[str] = []
+    assert export(options, note=notes.append).manifest.license == "unknown"
+    assert [note for note in notes if "licence" in note] == [
+        "warning: the licence of the model is unknown: its card names none; pass --license, such as Apache-2.0"
+    ]
+    (tmp_path / "model/README.md").write_text("---\nlicense: bsd\n---\n")
+    notes.clear()
+    bundle = export(options, note=notes.append)
+    assert bundle.manifest.license == "bsd"
+    assert bundle.read("README.md").startswith(b"---\nlicense: bsd\n")
+    assert not [note for note in notes if "licence" in note]
+    given = dataclasses.replace(options, license="mit")
+    assert export(given).manifest.license == "MIT"
+    with pytest.raises(UsageError, match="^--license: is not known"):
+        dataclasses.replace(options, license="ours")

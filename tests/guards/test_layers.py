@@ -24,6 +24,7 @@ ORDER = (
         "files",
         "steps",
         "machine",
+        "licences",
         "console",
         "parts",
         "pushing",

@@ -123,6 +123,7 @@ MEANINGS = {
     "--labels": "names of labels",
     "--layer-decay": "rate of a layer to the next one's",
     "--learning-rate": "peak rate of learning",
+    "--license": "what a model may be used for",
     "--markdown": "tables to write",
     "--mask-probability": "share of hidden tokens",
     "--max-accuracy-drop": "the largest loss of accuracy",

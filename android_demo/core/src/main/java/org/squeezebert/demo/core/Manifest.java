@@ -19,6 +19,7 @@ public final class Manifest {
     /** As the Python side: real ones have 0.1 MB, and JSON takes thirty times its size in memory. */
     static final int MAX_BYTES = 4 << 20;
     private static final int SCHEMA_VERSION = 2;
+    private static final String LICENCE = "[A-Za-z0-9(][A-Za-z0-9.+() -]{0,254}";
     private static final String FIX = "export the bundle again";
     static final String UNSEALED = "\"seal\": \"" + String.join("", Collections.nCopies(64, "0")) + "\"";
 
@@ -36,6 +37,8 @@ public final class Manifest {
     /** The versions that wrote the bundle, by package. */
     public final Map<String, String> producer;
     public final String sourceName;
+    /** Of the model: an SPDX expression or an id of the hub, "unknown" where nobody said. */
+    public final String license;
     /** SHA-256 of the manifest's bytes: the identity of the bundle, since it holds every other digest. */
     public final String digest;
 
@@ -75,6 +78,7 @@ public final class Manifest {
 
     /** What schema 2 added, which a reader of schema 1 would not know. */
     private static void refuseLaterMembers(JsonValue json) throws JsonException {
+        json.refuse("license");
         json.get("tokenizer").refuse("added_tokens", "single", "pair", "truncation_side");
         for (JsonValue artifact : json.get("artifacts").items()) artifact.refuse("accuracy");
     }
@@ -90,7 +94,7 @@ public final class Manifest {
 
     private Manifest(JsonValue json, String digest) throws JsonException, DemoException {
         this.digest = digest;
-        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source");
+        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source", "license");
         String[] tasks = new String[TaskKind.values().length];
         for (TaskKind kind : TaskKind.values()) tasks[kind.ordinal()] = kind.id;
         task = TaskKind.values()[indexOf(tasks, json.get("task"))];
@@ -115,6 +119,7 @@ public final class Manifest {
         recommendedThreads = recommended(json.get("recommended_call"));
         producer = producer(json.get("producer"));
         sourceName = source(json.get("source"));
+        license = json.has("license") ? matching(json.get("license"), LICENCE) : "unknown";
         List<String> paths = new ArrayList<>(Arrays.asList(NAME, Bundle.SIGNATURE_NAME));
         for (FileEntry entry : everyFile()) paths.add(entry.path);
         BundlePaths.check(paths, Collections.emptyList());
@@ -179,6 +184,12 @@ public final class Manifest {
         int at = 0;
         while (!known[at].equals(value)) at++;
         return at;
+    }
+
+    private static String matching(JsonValue json, String pattern) throws JsonException {
+        String value = json.string();
+        if (!value.matches(pattern)) throw new JsonException("\"" + pattern + "\" does not match a value of the manifest");
+        return value;
     }
 
     private static boolean pooled(JsonValue json) throws JsonException {
