@@ -19,7 +19,9 @@ def test_a_licence_is_written_as_its_list_writes_it(given: str, found: str) -> N
     assert licences.known(given) == licences.require_known(given) == found
 
 
-@pytest.mark.parametrize("given", ["", "other", "apache", "MIT, BSD", "LicenseRef-", "MIT\nlicense: x", "LicenseRef-" + "a" * 245])
+@pytest.mark.parametrize(
+    "given", ["", "other", "apache", "MIT, BSD", "LicenseRef-", "MIT\nlicense: x", f"LicenseRef-{'a' * 245}"]
+)
 def test_what_is_on_no_list_is_refused_with_the_way_to_name_it(given: str) -> None:
     assert licences.known(given) is None
     with pytest.raises(UsageError, match=r"^--license: is not known .*; fix: .* LicenseRef-NAME$"):

@@ -57,7 +57,16 @@ def _front_matter(manifest: Manifest) -> list[str]:
     source = manifest.source
     base = [f"base_model: {source.name}"] if re.fullmatch(r"[\w.-]+/[\w.-]+", source.name) and source.revision else []
     tags = ["squeezebert", "squeezebert-mobile", *dict.fromkeys(a.runtime for a in manifest.artifacts)]
-    return ["---", *licences.front_matter(manifest.license), *base, *known, "tags:", *(f"- {tag}" for tag in tags), "---", ""]
+    return [
+        "---",
+        *licences.front_matter(manifest.license),
+        *base,
+        *known,
+        "tags:",
+        *(f"- {tag}" for tag in tags),
+        "---",
+        "",
+    ]
 
 
 def _files(manifest: Manifest) -> list[str]:

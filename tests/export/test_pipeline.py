@@ -201,5 +201,5 @@ def test_the_licence_is_the_cards_or_what_is_given_and_an_unknown_one_is_warned_
     assert not [note for note in notes if "licence" in note]
     given = dataclasses.replace(options, license="mit")
     assert export(given).manifest.license == "MIT"
-    with pytest.raises(UsageError, match="^--license: is not known"):
+    with pytest.raises(UsageError, match=r"^--license: is not known"):
         dataclasses.replace(options, license="ours")

@@ -188,7 +188,7 @@ public final class Manifest {
 
     private static String matching(JsonValue json, String pattern) throws JsonException {
         String value = json.string();
-        if (!value.matches(pattern)) throw new JsonException("\"" + pattern + "\" does not match a value of the manifest");
+        if (!value.matches(pattern)) throw new JsonException(json.path() + " does not match " + pattern);
         return value;
     }
 
