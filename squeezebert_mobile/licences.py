@@ -15,24 +15,22 @@ _CARD = "README.md"
 _MAX_FRONT_MATTER = 64 << 10
 _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\n---", re.DOTALL)
 # The hub's list (huggingface.co/docs/hub/repositories-licenses): first what SPDX does not have, then what it has.
-_OF_THE_HUB = frozenset(
-    """
-    unknown apple-amlr apple-ascl bigcode-openrail-m bigscience-bloom-rail-1.0 bigscience-openrail-m bsd c-uda
-    cc creativeml-openrail-m deepfloyd-if-license fair-noncommercial-research-license gemma gfdl gpl
-    grok2-community h-research intel-research lgpl llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 lgpl-lr odbl
-    openmdw-1.0 openrail openrail++ pddl
-    """.split()
-)
-_OF_BOTH = frozenset(
-    """
-    afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 cc-by-2.0
-    cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0
-    cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0
-    cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1
-    eupl-1.2 gpl-2.0 gpl-3.0 isc lgpl-2.1 lgpl-3.0 lppl-1.3c mit mpl-2.0 ms-pl ncsa odc-by-1.0 ofl-1.1 osl-3.0
-    postgresql unlicense wtfpl zlib
-    """.split()
-)
+_OF_THE_HUB = frozenset([
+    "unknown", "apple-amlr", "apple-ascl", "bigcode-openrail-m", "bigscience-bloom-rail-1.0",
+    "bigscience-openrail-m", "bsd", "c-uda", "cc", "creativeml-openrail-m", "deepfloyd-if-license",
+    "fair-noncommercial-research-license", "gemma", "gfdl", "gpl", "grok2-community", "h-research",
+    "intel-research", "lgpl", "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "lgpl-lr", "odbl",
+    "openmdw-1.0", "openrail", "openrail++", "pddl",
+])  # fmt: skip
+_OF_BOTH = frozenset([
+    "afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear",
+    "bsl-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0",
+    "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0",
+    "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "cdla-sharing-1.0",
+    "ecl-2.0", "epl-1.0", "epl-2.0", "etalab-2.0", "eupl-1.1", "eupl-1.2", "gpl-2.0", "gpl-3.0", "isc", "lgpl-2.1",
+    "lgpl-3.0", "lppl-1.3c", "mit", "mpl-2.0", "ms-pl", "ncsa", "odc-by-1.0", "ofl-1.1", "osl-3.0", "postgresql",
+    "unlicense", "wtfpl", "zlib",
+])  # fmt: skip
 
 
 def known(text: str) -> str | None:
