@@ -1,27 +1,26 @@
 """Measure a bundle on Android phones through the demo app over adb, into the result format of the desktop.
 
-The contract with the app (android_demo/README.md): files under the app's external folder, ``pushed/DIGEST/`` for
-bundles, ``runs/ID.status.json`` while it measures and ``runs/ID.json`` with raw nanoseconds when it is done.
+The contract with the app (android_demo/README.md): files under the app's folder, ``ready.json`` from its first start
+on, ``pushed/DIGEST/`` for bundles, ``runs/ID.status.json`` while it measures and ``runs/ID.json`` with raw nanoseconds
+when it is done.
 """
 
-import shlex
-import shutil
-import subprocess
+import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import results
+from squeezebert_mobile.benchmarks.adb import PREFIX, Adb, Answer, fault, ready
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
@@ -34,141 +33,31 @@ from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageErr
 from squeezebert_mobile.tasks import Runtime
 
 PACKAGE = "org.squeezebert.demo.app"
-ROOT = f"/sdcard/Android/data/{PACKAGE}/files"
-RUNS = f"{ROOT}/runs"
+ACTIVITY = f"{PACKAGE}/.MainActivity"
+# Where adb may write on every phone; Android 11 and newer let its daemon write into no app's folder.
+STAGE = "/data/local/tmp/squeezebert"
+RUNS, PUSHED = "runs", "pushed"
 MIN_API_LEVEL = 26
 ABIS = ("arm64-v8a", "x86_64")
-_PREFIX = "adb:"
 
-Progress = Callable[[float], None]
-_POLL_SECONDS = 1.0
-# A slow phone reads and digests 200 MB before its first word.
-_START_SECONDS = 120.0
+# Each question to the phone takes time from what it measures.
+_POLL_SECONDS, _LONGEST_POLL_SECONDS = 10.0, 60.0
+_OPEN_SECONDS, _OPEN_POLL_SECONDS = 30.0, 0.5
+# A slow phone reads and digests 200 MB before its first word, and may then be as silent as this.
+_START_SECONDS, _SILENT_SECONDS, _SILENT_RUNS = 120.0, 60.0, 20
 _LOG_LINES = 40
-_COMMAND_SECONDS = 60
-_PUSH_SECONDS = 1800
-# What adb says when the cable or the device is gone, as opposed to a command that failed on the device.
-_GONE = ("not found", "offline", "no devices", "closed", "protocol fault", "connection reset", "broken pipe")
-_STEPS = {
-    "unauthorized": "unlock the device and allow this computer's key",
-    "offline": "plug the device in again, or restart it",
-    "no permissions": "add a udev rule for the device, or run adb as its user",
-    "recovery": "start Android on the device",
-    "bootloader": "start Android on the device",
-}
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One line of ``adb devices -l``: serial, state and the model where adb knows it."""
-
-    serial: str
-    state: str
-    model: str | None
-
-
-@dataclass(frozen=True)
-class Adb:
-    """One device, ready for commands. Every method raises EnvironmentFault where the device is gone."""
-
-    serial: str
-
-    @classmethod
-    def connect(cls, serial: str) -> Self:
-        """The device of that serial number. Raises EnvironmentFault where it is not attached or not ready."""
-        found = {device.serial: device for device in listed()}
-        if serial not in found:
-            have = ", ".join(found) or "none"
-            raise _fault(serial, "is not attached", found=have, fix="plug it in, or choose one of those found")
-        _require_ready(found[serial])
-        return cls(serial)
-
-    def shell(self, *command: str) -> str:
-        """What a command on the device writes; its words are quoted for the device's shell.
-
-        Raises EnvironmentFault where it fails.
-        """
-        return self._run("shell", shlex.join(command)).decode(errors="replace")
-
-    def succeeds(self, *command: str) -> bool:
-        """Whether a command on the device exits with 0."""
-        return self.shell("sh", "-c", f"{shlex.join(command)} >/dev/null 2>&1 && echo yes || echo no").strip() == "yes"
-
-    def read(self, path: str) -> bytes | None:
-        """The bytes of a file on the device, None where there is none."""
-        if not self.succeeds("test", "-f", path):
-            return None
-        return self._run("exec-out", shlex.join(("cat", path)))
-
-    def push(self, source: Path, target: str) -> None:
-        """Copy a file to a path on the device."""
-        self._run("push", str(source), target, seconds=_PUSH_SECONDS)
-
-    def _run(self, *arguments: str, seconds: float = _COMMAND_SECONDS) -> bytes:
-        done = _adb("-s", self.serial, *arguments, seconds=seconds)
-        if done.returncode == 0:
-            return done.stdout
-        message = " ".join((done.stderr + done.stdout).decode(errors="replace").split())[-300:]
-        if any(sign in message.lower() for sign in _GONE):
-            fix = "plug it in again and repeat the command, which also removes what was left on it"
-            raise _fault(self.serial, f"was lost: {message}", fix=fix)
-        if "no space left" in message.lower():
-            raise _fault(self.serial, "has no space left", fix="free storage on the device")
-        raise _fault(self.serial, f"refused {arguments[0]}: {message}", fix="see what the device says")
-
-
-def listed() -> list[Listed]:
-    """All devices that adb sees, ready or not. Raises EnvironmentFault without adb."""
-    done = _adb("devices", "-l", seconds=_COMMAND_SECONDS)
-    if done.returncode:
-        what = f"cannot list devices: {done.stderr.decode(errors='replace').strip()[-200:]}"
-        raise _fault("adb", what, fix="adb kill-server, then again")
-    return [_parse(line) for line in done.stdout.decode(errors="replace").splitlines()[1:] if line.strip()]
-
-
-def ready() -> list[Adb]:
-    """Every attached device. Raises EnvironmentFault where there is none, or one that is not ready."""
-    found = listed()
-    if not found:
-        raise _fault("adb", "sees no device", fix="plug in a phone with USB debugging switched on")
-    for device in found:
-        _require_ready(device)
-    return [Adb(device.serial) for device in found]
-
-
-def _parse(line: str) -> Listed:
-    serial, _, rest = line.partition(" ")
-    state = "no permissions" if rest.strip().startswith("no permissions") else rest.split()[0]
-    models = [word.removeprefix("model:") for word in rest.split() if word.startswith("model:")]
-    return Listed(serial, state, models[0] if models else None)
-
-
-def _require_ready(device: Listed) -> None:
-    if device.state != "device":
-        step = _STEPS.get(device.state, "look at the device's screen")
-        raise _fault(device.serial, "is not ready", found=device.state, expected="device", fix=step)
-
-
-def _adb(*arguments: str, seconds: float) -> subprocess.CompletedProcess[bytes]:
-    if shutil.which("adb") is None:
-        raise _fault("adb", "is not installed", fix="install Android's platform-tools, or Debian's package adb")
-    try:
-        return subprocess.run(["adb", *arguments], capture_output=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
-        fix = "plug the device in again"
-        raise _fault("adb", f"gave no answer to {arguments[-1][:80]!r} in {seconds:g} s", fix=fix) from None
-
-
-def _fault(
-    file: str, what: str, *, fix: str, found: str | None = None, expected: str | None = None
-) -> EnvironmentFault:
-    return EnvironmentFault(file, what, fix=fix, found=found, expected=expected)
+# What USB 2 carries at least.
+_PUSH_BYTES_PER_SECOND = 10e6
 
 
 class _Reply(BaseModel):
     """A record that the app wrote; members that this version does not use are let through, as facts may grow."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class _Ready(_Reply):
+    contract: Literal[2]
 
 
 class _Status(_Reply):
@@ -221,20 +110,125 @@ class _Measured(Facts):
     first_ns: int
 
 
-def _require_fitting(adb: Adb) -> None:
+@dataclass(frozen=True)
+class App:
+    """The app of the user in front, and the way to its files.
+
+    ``through`` goes before every command on ``folder``: nothing where the shell may work there, else ``run-as``.
+    """
+
+    adb: Adb
+    user: str
+    folder: str
+    through: tuple[str, ...] = ()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the app is to use its private folder, which only ``run-as`` reaches."""
+        return bool(self.through)
+
+    def ask(self, *command: str) -> Answer:
+        """The answer to a command that may work on the app's folder."""
+        return self.adb.ask(*self.through, *command)
+
+    def shell(self, *command: str) -> str:
+        """What such a command writes. Raises EnvironmentFault where it fails."""
+        return self.adb.shell(*self.through, *command)
+
+    def remove(self, *paths: str) -> None:
+        """Remove what this run left; a lost device keeps it until the next run, and its loss is reported already."""
+        with suppress(EnvironmentFault):
+            self.ask("rm", "-rf", *paths)
+
+    def start(self, *extras: str) -> None:
+        """Bring the app to the front, in a fresh process. Raises EnvironmentFault where that is refused."""
+        fresh = ("-W", "-S", "--activity-clear-task", "--user", self.user)
+        said = self.adb.ask("am", "start", *fresh, "-n", ACTIVITY, *extras)
+        if said.status or "Error" in said.words or "Exception" in said.words:
+            raise fault(self.adb.serial, f"cannot start the app: {said.words[-200:]}", fix="install it again")
+
+    def stop(self) -> None:
+        """End the app, as far as the device is still there."""
+        with suppress(EnvironmentFault):
+            self.adb.ask("am", "force-stop", "--user", self.user, PACKAGE)
+
+
+def require_fitting(adb: Adb) -> None:
     """Raise EnvironmentFault where the device's API level or ABIs are not those of the app."""
-    level = adb.shell("getprop", "ro.build.version.sdk").strip()
-    abis = tuple(filter(None, adb.shell("getprop", "ro.product.cpu.abilist").strip().split(",")))
+    level = adb.shell("getprop", "ro.build.version.sdk")
+    abis = tuple(filter(None, adb.shell("getprop", "ro.product.cpu.abilist").split(",")))
     if not level.isdecimal() or int(level) < MIN_API_LEVEL:
         fix = "use a device with Android 8 or newer"
-        raise EnvironmentFault(adb.serial, "is too old", found=f"API {level}", expected=f"API {MIN_API_LEVEL}", fix=fix)
+        raise fault(adb.serial, "is too old", found=f"API {level}", expected=f"API {MIN_API_LEVEL}", fix=fix)
     if not set(abis) & set(ABIS):
         found, expected = ", ".join(abis) or "none", " or ".join(ABIS)
-        raise EnvironmentFault(adb.serial, "has no ABI of the app", found=found, expected=expected, fix="use another")
+        raise fault(adb.serial, "has no ABI of the app", found=found, expected=expected, fix="use another")
+
+
+def require_awake(adb: Adb) -> None:
+    """Raise EnvironmentFault, with the step, for a phone whose state spoils every figure or hides the app.
+
+    What a phone does not answer is not held against it: the app itself says what it ran under.
+    """
+    timeout = adb.ask("settings", "get", "system", "screen_off_timeout").text
+    seconds = f"; its screen timeout is {int(timeout) / 1000:g} s" if timeout.isdecimal() else ""
+    if re.search(r"mWakefulness=(?!Awake)\w", adb.ask("dumpsys", "power").text):
+        raise fault(adb.serial, "has its screen off", fix=f"wake and unlock it{seconds}")
+    policy = adb.ask("dumpsys", "window", "policy").text
+    if re.search(r"\b(showing|mShowingLockscreen|mKeyguardShowing|isKeyguardShowing)=true\b", policy):
+        raise fault(adb.serial, "shows its lock screen", fix=f"unlock it{seconds}")
+    if adb.ask("settings", "get", "global", "low_power").text == "1":
+        raise fault(adb.serial, "is in battery saver", fix="switch battery saver off in its settings")
+    if (idle := adb.ask("dumpsys", "deviceidle", "get", "deep").text) in ("IDLE", "IDLE_MAINTENANCE", "OVERRIDE"):
+        fix = f"adb -s {adb.serial} shell dumpsys deviceidle unforce, or pick it up"
+        raise fault(adb.serial, "dozes", found=idle, expected="ACTIVE", fix=fix)
+
+
+def open_app(adb: Adb) -> App:
+    """The app, started once so that it made its folder itself, and the way to that folder.
+
+    A folder that the shell made first would belong to the shell, and Android would keep app and shell apart in it.
+    Raises EnvironmentFault where the device does not fit, sleeps, lacks the app, or lets nobody at its files.
+    """
+    require_fitting(adb)
+    require_awake(adb)
+    user = adb.ask("am", "get-current-user").text
+    user = user if user.isdecimal() else "0"
+    if adb.ask("pm", "path", "--user", user, PACKAGE).status:
+        fix = "build android_demo and adb install its APK" + (f", for user {user} too" if user != "0" else "")
+        raise fault(adb.serial, f"lacks the app {PACKAGE}", fix=fix)
+    storage = "/sdcard" if user == "0" else f"/storage/emulated/{user}"
+    shared = App(adb, user, f"{storage}/Android/data/{PACKAGE}/files")
+    run_as = ("run-as", PACKAGE, "--user", user) if user != "0" else ("run-as", PACKAGE)
+    private = App(adb, user, f"/data/user/{user}/{PACKAGE}/files", run_as)
+    shared.start()
+    end = time.monotonic() + _OPEN_SECONDS
+    while True:
+        told = [(app, app.ask("cat", f"{app.folder}/ready.json")) for app in (shared, private)]
+        for app, said in told:
+            if said.status == 0 and app.ask("mkdir", "-p", f"{app.folder}/{PUSHED}").status == 0:
+                _require_contract(adb, said)
+                return app
+        if time.monotonic() > end:
+            break
+        time.sleep(_OPEN_POLL_SECONDS)
+    if "denied" in told[0][1].words or told[0][1].status == 0:
+        what = f"lets nobody at the app's files: {told[1][1].words or told[0][1].words}"
+        raise fault(adb.serial, what, fix="install the app's debug build, which run-as may enter")
+    require_awake(adb)
+    raise fault(adb.serial, "the app does not answer", fix="install the app that belongs to this version")
+
+
+def _require_contract(adb: Adb, said: Answer) -> None:
+    try:
+        _Ready.model_validate_json(said.output)
+    except ValidationError:
+        fix = "install the app that belongs to this version"
+        raise IntegrityError(adb.serial, "has another app", found=repr(said.text[:80]), fix=fix) from None
 
 
 def measure(
-    adb: Adb, bundle: Bundle, artifact: Artifact, protocol: Protocol, progress: Progress = lambda _: None
+    adb: Adb, bundle: Bundle, artifact: Artifact, protocol: Protocol, report: Report = lambda _: None
 ) -> Result:
     """Push the bundle where it is not there yet, run the app's benchmark, and return its raw samples.
 
@@ -242,19 +236,22 @@ def measure(
     IntegrityError where the reply is not the answer to this request.
     """
     tokens = _require_supported(protocol)
-    _require_fitting(adb)
-    if not adb.succeeds("pm", "path", PACKAGE):
-        fix = "build android_demo and adb install its APK"
-        raise EnvironmentFault(adb.serial, f"lacks the app {PACKAGE}", fix=fix)
-    push(adb, bundle)
+    app = open_app(adb)
+    push(app, bundle, report)
+    require_awake(adb)
     run_id, started = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds")
-    adb.shell("rm", "-rf", RUNS)  # of a run whose host or cable went away; starting the app again ends it
+    runs = f"{app.folder}/{RUNS}"
+    app.remove(runs)  # of a run whose host or cable went away; starting the app again ends it
     try:
-        _start(adb, run_id, bundle, artifact, protocol, tokens)
-        _wait(adb, run_id, progress)
-        measured = _pull(adb, run_id, bundle, artifact)
+        app.start(*_extras(app, run_id, bundle, artifact, protocol, tokens))
+        what = f"{adb.serial}: {artifact.runtime} {artifact.precision}"
+        _wait(app, run_id, protocol, lambda done: report(f"{what} {done:.0%}"))
+        measured = _pull(app, run_id, bundle, artifact)
+    except BaseException:  # Ctrl-C too: a phone that nobody waits for stops measuring
+        app.stop()
+        raise
     finally:
-        _remove_quietly(adb, RUNS)
+        app.remove(runs)
     return _result(measured, started, bundle, artifact, protocol, tokens)
 
 
@@ -267,33 +264,76 @@ def _require_supported(protocol: Protocol) -> int:
     return protocol.tokens
 
 
-def push(adb: Adb, bundle: Bundle) -> bool:
-    """Copy the bundle to the device unless the same one is there; True where it was copied.
+def push(app: App, bundle: Bundle, report: Report = lambda _: None) -> bool:
+    """Copy the bundle to the app unless the same one is there; True where it was copied.
 
-    It appears under its final name in one rename, and what an interrupted copy left is removed first.
+    adb writes it below /data/local/tmp, from where the phone itself copies it. It appears under its final name in one
+    rename, and whatever a copy leaves that did not come so far is removed.
     """
-    target, unfinished = f"{ROOT}/pushed/{bundle.digest}", f"{ROOT}/pushing"
-    adb.shell("rm", "-rf", unfinished)
-    entries = bundle.manifest.every_file()
-    sizes = adb.shell("sh", "-c", f"cd {target} 2>/dev/null && find . -type f -exec wc -c {{}} + || true")
-    have = {name: int(size) for size, name in (line.split(maxsplit=1) for line in sizes.splitlines())}
-    if all(have.get(f"./{entry.path}") == entry.bytes for entry in entries) and f"./{MANIFEST_NAME}" in have:
+    target, unfinished = f"{app.folder}/{PUSHED}/{bundle.digest}", f"{app.folder}/pushing"
+    if _is_pushed(app, target, bundle):
         return False  # equal sizes are enough: the app compares every digest before it runs anything
     try:
-        for path in [MANIFEST_NAME, *(entry.path for entry in entries)]:
-            adb.shell("mkdir", "-p", f"{unfinished}/{path}".rpartition("/")[0])
-            adb.push(bundle.folder / path, f"{unfinished}/{path}")
-        adb.shell("mkdir", "-p", f"{ROOT}/pushed")
-        adb.shell("rm", "-rf", target)
-        adb.shell("mv", unfinished, target)
-    except EnvironmentFault:
-        _remove_quietly(adb, unfinished)
-        raise
+        _stage(app.adb, bundle, report)
+        app.shell("rm", "-rf", unfinished, target)
+        app.shell("cp", "-R", STAGE, unfinished)
+        app.shell("chmod", "-R", "a+rX", unfinished)
+        app.shell("mv", unfinished, target)
+    finally:
+        with suppress(EnvironmentFault):
+            app.adb.ask("rm", "-rf", STAGE)
+        app.remove(unfinished)
     return True
 
 
-def _start(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact, protocol: Protocol, tokens: int) -> None:
+def _is_pushed(app: App, target: str, bundle: Bundle) -> bool:
+    sizes = app.ask("find", target, "-type", "f", "-exec", "stat", "-c", "%s %n", "{}", "+").text
+    have = {name: size for size, _, name in (line.partition(" ") for line in sizes.splitlines())}
+    entries = bundle.manifest.every_file()
+    return all(have.get(f"{target}/{entry.path}") == str(entry.bytes) for entry in entries) and (
+        f"{target}/{MANIFEST_NAME}" in have
+    )
+
+
+def _stage(adb: Adb, bundle: Bundle, report: Report) -> None:
+    """Push the bundle to where adb may write, for everybody to read."""
+    entries = bundle.manifest.every_file()
+    total = sum(entry.bytes for entry in entries)
+    _require_time(adb, total)
+    adb.shell("rm", "-rf", STAGE)
+    sent = 0
+
+    def show(there: int) -> None:
+        report(f"{adb.serial}: pushing, {(sent + there) / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+    for path, size in ((MANIFEST_NAME, 0), *((entry.path, entry.bytes) for entry in entries)):
+        adb.shell("mkdir", "-p", f"{STAGE}/{path}".rpartition("/")[0])
+        adb.push(bundle.folder / path, f"{STAGE}/{path}", show)
+        sent += size
+        show(0)
+    adb.shell("chmod", "-R", "a+rX", STAGE)
+
+
+def _require_time(adb: Adb, size: int) -> None:
+    """Raise EnvironmentFault where the screen would go off, and the phone lock itself, while files are pushed."""
+    timeout = adb.ask("settings", "get", "system", "screen_off_timeout").text
+    seconds = size / _PUSH_BYTES_PER_SECOND
+    if timeout.isdecimal() and int(timeout) / 1000 < seconds:
+        what = f"would switch its screen off while {size / 1e6:.0f} MB are pushed"
+        raise fault(
+            adb.serial,
+            what,
+            found=f"a screen timeout of {int(timeout) / 1000:g} s",
+            expected=f"{seconds:.0f} s",
+            fix="set a longer screen timeout in its settings",
+        )
+
+
+def _extras(
+    app: App, run_id: str, bundle: Bundle, artifact: Artifact, protocol: Protocol, tokens: int
+) -> tuple[str, ...]:
     texts = {"run_id": run_id, "bundle": bundle.digest, "artifact": artifact.path}
+    texts |= {"folder": "private"} if app.is_private else {}
     numbers = {
         "threads": protocol.threads,
         "tokens": tokens,
@@ -301,60 +341,71 @@ def _start(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact, protocol: 
         "min_runs": protocol.min_runs,
         "min_seconds": round(protocol.min_seconds),
     }
-    extras = [word for name, value in texts.items() for word in ("--es", name, value)]
-    extras += [word for name, value in numbers.items() for word in ("--ei", name, str(value))]
-    said = adb.shell("am", "start", "-W", "-S", "-n", f"{PACKAGE}/.MainActivity", *extras)
-    if "Error" in said:
-        raise EnvironmentFault(
-            adb.serial, f"cannot start the app: {' '.join(said.split())[-200:]}", fix="install it again"
-        )
+    return tuple(
+        word
+        for kind, extras in (("--es", texts), ("--ei", numbers))
+        for name, value in extras.items()
+        for word in (kind, name, str(value))
+    )
 
 
-def _wait(adb: Adb, run_id: str, progress: Progress) -> None:
-    """Return when the app is done. Raises EnvironmentFault where it failed, died or stays silent."""
-    begin = time.monotonic()
-    last_process = ""
+def _wait(app: App, run_id: str, protocol: Protocol, progress: Callable[[float], None]) -> None:
+    """Return when the app is done. Raises EnvironmentFault where it failed, died or fell silent.
+
+    The phone is asked when the run should have ended, and every ten seconds to a minute before.
+    """
+    begin = moved = time.monotonic()
+    fraction, pause, silent, process = 0.0, _POLL_SECONDS, _START_SECONDS, ""
     while True:
-        process = adb.shell("sh", "-c", f"pidof {PACKAGE} || true").strip()
-        last_process = process or last_process
-        status = _status(adb, run_id)
-        if status is not None:
-            progress(status.fraction)
-            if status.state == "done":
-                return
-            if status.state == "failed":
-                raise EnvironmentFault(adb.serial, f"the app says: {status.error}", fix="do what it says, then again")
-        if not process:
-            what = f"the app died while it measured: {_last_words(adb, last_process)}"
-            raise EnvironmentFault(adb.serial, what, fix=f"adb -s {adb.serial} logcat")
-        if status is None and time.monotonic() - begin > _START_SECONDS:
-            raise EnvironmentFault(adb.serial, "the app does not answer", fix="unlock the device's screen, then again")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        status, now = _status(app, run_id), time.monotonic()
+        if status is not None and status.state == "done":
+            progress(1.0)
+            return
+        if status is not None and status.state == "failed":
+            raise fault(app.adb.serial, f"the app says: {status.error}", fix="do what it says, then again")
+        if status is not None and status.fraction > fraction:
+            fraction, moved = status.fraction, now
+            whole = (now - begin) / fraction
+            silent = max(_SILENT_SECONDS, _SILENT_RUNS * whole / protocol.min_runs)
+            pause = min(max(_POLL_SECONDS, whole * (1 - fraction)), _LONGEST_POLL_SECONDS)
+            progress(fraction)
+            continue
+        alive = app.adb.ask("pidof", PACKAGE).text
+        if not alive:
+            what = f"the app died while it measured: {_last_words(app.adb, process)}"
+            raise fault(app.adb.serial, what, fix=f"adb -s {app.adb.serial} logcat")
+        process, pause = alive, _POLL_SECONDS
+        if now - moved > silent:
+            require_awake(app.adb)
+            what = f"the app stopped at {fraction:.0%} and reports nothing for {now - moved:.0f} s"
+            raise fault(app.adb.serial, what, fix="keep the app in front until it is done, then again")
 
 
-def _status(adb: Adb, run_id: str) -> _Status | None:
-    data = adb.read(f"{RUNS}/{run_id}.status.json")
-    if data is None:
+def _status(app: App, run_id: str) -> _Status | None:
+    said = app.ask("cat", f"{app.folder}/{RUNS}/{run_id}.status.json")
+    if said.status:
         return None
     try:
-        return _Status.model_validate_json(data)
+        return _Status.model_validate_json(said.output)
     except ValidationError:
         fix = "install the app that belongs to this version"
-        raise IntegrityError(adb.serial, "malformed status from the app", found=repr(data[:80]), fix=fix) from None
+        what = "malformed status from the app"
+        raise IntegrityError(app.adb.serial, what, found=repr(said.output[:80]), fix=fix) from None
 
 
 def _last_words(adb: Adb, process: str) -> str:
     """The end of the process's log, on one line; of the crash log where the process was never seen."""
     of_process = ("-b", "main,crash", f"--pid={process}") if process else ("-b", "crash")
-    log = adb.shell("logcat", "-d", *of_process, "-t", str(_LOG_LINES))
-    return " ".join(log.split())[-400:] or "the log is empty"
+    log = adb.ask("logcat", "-d", *of_process, "-t", str(_LOG_LINES))
+    return log.words or "the log is empty"
 
 
-def _pull(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measured:
-    name = f"{RUNS}/{run_id}.json"
-    data = adb.read(name)
+def _pull(app: App, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measured:
+    name = f"{app.folder}/{RUNS}/{run_id}.json"
+    data = app.ask("cat", name).output
     try:
-        measured = _Measured.model_validate_json(data or b"")
+        measured = _Measured.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         what = f"is not a result: {'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -367,14 +418,6 @@ def _pull(adb: Adb, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measure
         if found != expected:
             raise IntegrityError(name, f"is of {what}", found=found, expected=expected, fix="measure again")
     return measured
-
-
-def _remove_quietly(adb: Adb, path: str) -> None:
-    """Remove what this run left; a lost device keeps it until the next run, and its loss is reported already."""
-    try:
-        adb.shell("rm", "-rf", path)
-    except EnvironmentFault:
-        return
 
 
 def _result(
@@ -428,10 +471,10 @@ def connect(device: str) -> list[Adb]:
 
     Raises UsageError for another form, EnvironmentFault where a device is not there or not ready.
     """
-    if not device.startswith(_PREFIX) or device == _PREFIX:
+    if not device.startswith(PREFIX) or device == PREFIX:
         fix = "squeezebert-mobile devices lists what is attached"
         raise UsageError("--device", "unknown device", found=device, expected="adb:SERIAL or adb:all", fix=fix)
-    serial = device.removeprefix(_PREFIX)
+    serial = device.removeprefix(PREFIX)
     return ready() if serial == "all" else [Adb.connect(serial)]
 
 
@@ -464,17 +507,7 @@ def _measure(
     adb: Adb, bundle: Bundle, artifacts: Sequence[Artifact], protocols: Sequence[Protocol], report: Report
 ) -> Result:
     """One device's result. The app runs one case at a time, so nothing is interleaved there."""
-    found = []
-    for protocol in protocols:
-        for artifact in artifacts:
-            what = f"{adb.serial}: {artifact.runtime} {artifact.precision}"
-            report(what)
-            found.append(measure(adb, bundle, artifact, protocol, partial(_show, report, what)))
-    return join(found)
-
-
-def _show(report: Report, what: str, done: float) -> None:
-    report(f"{what} {done:.0%}")
+    return join([measure(adb, bundle, artifact, protocol, report) for protocol in protocols for artifact in artifacts])
 
 
 def join(found: Sequence[Result]) -> Result:
@@ -513,9 +546,3 @@ def _keep(result: Result, path: Path | None) -> BenchmarkResult:
     if path is not None:
         results.write(path, result)
     return BenchmarkResult(result, path, ())
-
-
-def text(found: Sequence[Listed]) -> str:
-    """The attached devices, for people."""
-    rows = [(f"{_PREFIX}{device.serial}", device.state, device.model or "-") for device in found]
-    return console.table(("device", "state", "model"), rows) if rows else "no device is attached"

@@ -119,7 +119,6 @@ def machine_faults(conditions: Conditions) -> tuple[str, ...]:
             c.battery_percent is not None and c.battery_percent < MIN_BATTERY_PERCENT,
             f"battery at {c.battery_percent} %, at least {MIN_BATTERY_PERCENT} % needed",
         ),
-        (c.charging is True, "charging"),
         (c.screen_on is False, "screen off"),
     )
     return tuple(reason for broken, reason in rules if broken)

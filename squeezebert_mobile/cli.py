@@ -175,9 +175,9 @@ def compare(options: CompareOptions, screen: Screen) -> None:
 @command(Options)
 def devices(_: Options, screen: Screen) -> None:
     """List the phones that benchmark --device can name."""
-    from squeezebert_mobile.benchmarks import phones
+    from squeezebert_mobile.benchmarks import adb
 
-    screen.show(phones.listed(), phones.text)
+    screen.show(adb.listed(), adb.text)
 
 
 @dataclass(frozen=True)

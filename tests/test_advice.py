@@ -899,6 +899,7 @@ EXCUSED = {
 }
 EXCUSED_FILES = (
     "squeezebert_mobile/checkpoint/hub.py", "squeezebert_mobile/checkpoint/upload.py", "benchmarks/phones.py",
+    "benchmarks/adb.py",
     "benchmarks/lab/",
 )  # fmt: skip
 

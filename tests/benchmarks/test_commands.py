@@ -153,8 +153,8 @@ def test_compare_passes_the_same_and_fails_a_slower_run(tmp_path: Path) -> None:
 def test_compare_prints_json_whatever_it_decides(tmp_path: Path) -> None:
     for number, scale in ((0, 1.0), (1, 1.0), (2, 1.1)):
         results.write(tmp_path / f"{number}.jsonl", make_result({"m": noisy(number, scale)}, run_id=str(number)))
-    charging = make_result({"m": noisy(3)}, run_id="3", charging=True)
-    results.write(tmp_path / "3.jsonl", charging)
+    dark = make_result({"m": noisy(3)}, run_id="3", screen_on=False)
+    results.write(tmp_path / "3.jsonl", dark)
     for number, code, decision in ((1, 0, "passed"), (2, 6, "regression"), (3, 8, "cannot tell")):
         after = tmp_path / f"{number}.jsonl"
         done = run("compare", tmp_path / "0.jsonl", after, "--max-slowdown", "0.03", "--json")

@@ -104,7 +104,7 @@ def test_a_gain_is_faster_and_passes(tmp_path: Path) -> None:
 
 
 def test_an_invalid_run_never_passes_the_gate_whatever_its_figures(tmp_path: Path) -> None:
-    options = pair(tmp_path, noisy(0), noisy(1, 0.5), charging=True)
+    options = pair(tmp_path, noisy(0), noisy(1, 0.5), screen_on=False)
     with pytest.raises(UndecidedError, match="not valid"):
         require(compare(options), options.after)
 

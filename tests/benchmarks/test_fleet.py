@@ -6,8 +6,9 @@ from pathlib import Path
 from results import make_result
 
 from squeezebert_mobile.benchmarks import page, tables
+from squeezebert_mobile.benchmarks.adb import Adb
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult
-from squeezebert_mobile.benchmarks.phones import Adb, _path, join
+from squeezebert_mobile.benchmarks.phones import _path, join
 from squeezebert_mobile.benchmarks.results import Result
 
 
@@ -18,12 +19,12 @@ def phone(name: str, latency: int, **conditions: object) -> Result:
 
 
 def test_phones_stand_side_by_side() -> None:
-    runs = [phone("Fast 1", 10_000_000), phone("Slow 2", 40_000_000, charging=True)]
+    runs = [phone("Fast 1", 10_000_000), phone("Slow 2", 40_000_000, screen_on=False)]
     header, row = tables.side_by_side(runs)
     assert header == ("p50 ms", "Fast 1", "Slow 2")
     assert row[1:] == ("10.0", "40.0 (invalid)")
     shown = tables.text([BenchmarkResult(run, None, ()) for run in runs])
-    assert "invalid: charging" in shown and "Fast 1" in shown.rpartition("\n\n")[2]
+    assert "invalid: screen off" in shown and "Fast 1" in shown.rpartition("\n\n")[2]
     assert page.page(runs).count("<section>") == 2
 
 

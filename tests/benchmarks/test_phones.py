@@ -3,19 +3,22 @@
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from android_tools import load
 from command import run
 from fake_adbd import FakePhone, adb_server
+from fake_android import APP, Android, Extras, Reply
 
+from squeezebert_mobile.benchmarks import adb as adbs
 from squeezebert_mobile.benchmarks import phones, results
-from squeezebert_mobile.benchmarks.phones import Adb
+from squeezebert_mobile.benchmarks.adb import Adb
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.bundle import folder as bundles
@@ -25,16 +28,18 @@ from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageErr
 java_and_python = load("java_and_python")
 
 PROTOCOL = Protocol(tokens=8, warmup=1, min_runs=12, min_seconds=0)
-PHONE_ROOT, RUNS = phones.ROOT.lstrip("/"), phones.RUNS.lstrip("/")
+SHARED = f"storage/emulated/0/Android/data/{APP}/files"
+Run = Callable[[Android, Extras], None]
 
 pytestmark = pytest.mark.slow
 
 
-def script(phone: FakePhone, name: str, body: str) -> None:
-    path = phone.root / "bin" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+@contextmanager
+def plugged(root: Path) -> Iterator[FakePhone]:
+    root.mkdir(exist_ok=True)
+    with FakePhone(Android(root)) as made:
+        subprocess.run(["adb", "connect", made.serial], capture_output=True, check=True)
+        yield made
 
 
 @pytest.fixture
@@ -45,15 +50,15 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePhone
         port = free.getsockname()[1]
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(phones, "_POLL_SECONDS", 0.1)
-    with adb_server(tmp_path / "home", port), FakePhone(tmp_path) as made:
-        script(made, "getprop", "case $1 in *sdk) echo 34;; *abilist) echo arm64-v8a,armeabi-v7a;; *) echo Fake;; esac")
-        script(made, "pm", f"echo package:/data/app/{phones.PACKAGE}/base.apk")
-        script(made, "pidof", 'cat "$PHONE/pid" 2>/dev/null')
-        script(made, "logcat", "echo FATAL EXCEPTION: pool-1-thread-1; echo java.lang.OutOfMemoryError")
-        script(made, "am", 'echo 42 > "$PHONE/pid"; echo Status: ok')
-        subprocess.run(["adb", "connect", made.serial], capture_output=True, check=True)
+    for name, seconds in (("POLL", 0.1), ("LONGEST_POLL", 0.1), ("OPEN_POLL", 0.05), ("OPEN", 1.0)):
+        monkeypatch.setattr(phones, f"_{name}_SECONDS", seconds)
+    with adb_server(tmp_path / "home", port), plugged(tmp_path / "phone") as made:
         yield made
+
+
+@pytest.fixture
+def adb(phone: FakePhone) -> Adb:
+    return Adb.connect(phone.serial)
 
 
 @pytest.fixture(scope="session")
@@ -69,44 +74,50 @@ def opened(tiny_bundle: Path) -> Bundle:
     return bundles.read(tiny_bundle)
 
 
-# What `am start` does on the phone: the extras become the arguments of the app's benchmark.
-AM = """
-set -- "$@"
-arguments=""
-while [ $# -gt 0 ]; do
-  case $1 in --es|--ei) arguments="$arguments $2=$3"; shift 3;; *) shift;; esac
-done
-(java -cp "{class_path}" org.squeezebert.demo.desktop.RunBenchmark "$PHONE/{root}" $arguments > "$PHONE/app.log" 2>&1
- rm -f "$PHONE/pid") &
-echo $! > "$PHONE/pid"
-echo Status: ok
-"""
+@pytest.fixture
+def java(class_path: str) -> Run:
+    """The app's own code as the phone's app, with the rights that Android gives to what an app writes."""
+
+    def app(android: Android, extras: Extras) -> None:
+        words = [f"{name}={value}" for name, value in extras.items()]
+        command = ["java", "-cp", class_path, "org.squeezebert.demo.desktop.RunBenchmark"]
+        folder = str(android.app_folder(extras))
+        subprocess.run([*command, folder, *words], umask=0o077, capture_output=True, check=False)
+        android.process = None
+
+    return app
+
+
+def says(state: str, fraction: float, error: str | None = None) -> Run:
+    """An app that writes one status and lives on."""
+    return lambda android, extras: android.report(extras, state, fraction, error)
 
 
 def measure(phone: FakePhone, bundle: Bundle) -> Result:
     return phones.measure(Adb.connect(phone.serial), bundle, bundle.artifact("onnx", "fp32"), PROTOCOL)
 
 
-def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opened: Bundle, class_path: str) -> None:
-    script(phone, "am", AM.format(class_path=class_path, root=PHONE_ROOT))
-    fractions: list[float] = []
+def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opened: Bundle, java: Run) -> None:
+    phone.android.app = java
+    told: list[str] = []
     artifact = opened.artifact("onnx", "fp32")
-    result = phones.measure(Adb.connect(phone.serial), opened, artifact, PROTOCOL, fractions.append)
+    result = phones.measure(Adb.connect(phone.serial), opened, artifact, PROTOCOL, told.append)
     case = result.cases[0]
     assert (case.runtime, case.precision, case.file_sha256) == ("onnx", "fp32", artifact.sha256)
     assert case.runtime_version == "1.29.0" and case.cold is not None and case.cold.first_ns > 0
     assert len(result.latencies(case.name)) == PROTOCOL.min_runs
     assert all(latency > 0 for latency in result.latencies(case.name))
-    assert fractions[-1] == 1.0
+    assert told[-1] == f"{phone.serial}: onnx fp32 100%"
     assert result.conditions.battery_percent == 80 and result.conditions.charging is False
-    assert not (phone.root / RUNS).exists(), "the phone is left clean"
+    assert not (phone.android.root / SHARED / "runs").exists(), "the phone is left clean"
+    assert not phone.android.place(phones.STAGE).exists()
 
 
 def test_the_command_measures_a_phone_and_prints_its_table(
-    phone: FakePhone, opened: Bundle, class_path: str, tmp_path: Path
+    phone: FakePhone, opened: Bundle, java: Run, tmp_path: Path
 ) -> None:
     """Command, adb, the app's Java with real inference, JSON, table."""
-    script(phone, "am", AM.format(class_path=class_path, root=PHONE_ROOT))
+    phone.android.app = java
     kept = tmp_path / "phone.jsonl"
     protocol = ("--tokens", "8", "--warmup", "1", "--min-runs", "12", "--min-seconds", "0")
     chosen = ("--runtime", "onnx", "--precision", "fp32", "--device", f"adb:{phone.serial}")
@@ -120,16 +131,14 @@ def test_the_command_measures_a_phone_and_prints_its_table(
 
 
 def test_all_phones_stand_in_one_table(
-    phone: FakePhone, opened: Bundle, class_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phone: FakePhone, opened: Bundle, java: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # At 80 columns a table of two phones is two blocks.
     monkeypatch.setenv("COLUMNS", "120")
-    script(phone, "am", AM.format(class_path=class_path, root=PHONE_ROOT))
-    other = tmp_path / "other"
-    shutil.copytree(phone.root / "bin", other / "bin")
+    phone.android.app = java
     protocol = ("--tokens", "8", "--warmup", "1", "--min-runs", "12", "--min-seconds", "0")
-    with FakePhone(other) as second:
-        subprocess.run(["adb", "connect", second.serial], capture_output=True, check=True)
+    with plugged(tmp_path / "other") as second:
+        second.android.app = java
         measure_all = ("--runtime", "onnx", "--device", "adb:all", *protocol, "-o", tmp_path / "r.jsonl")
         done = run("benchmark", opened.folder, *measure_all)
         listed = run("devices")
@@ -140,29 +149,133 @@ def test_all_phones_stand_in_one_table(
     assert len(list(tmp_path.glob("r-*.jsonl"))) == 2
 
 
-def test_a_bundle_is_pushed_once(phone: FakePhone, opened: Bundle) -> None:
-    connected = Adb.connect(phone.serial)
-    (phone.root / PHONE_ROOT / "pushing").mkdir(parents=True)
-    assert phones.push(connected, opened)
-    target = phone.root / PHONE_ROOT / "pushed" / opened.digest
+def test_a_bundle_is_pushed_once(phone: FakePhone, adb: Adb, opened: Bundle) -> None:
+    app, told = phones.open_app(adb), []
+    (phone.android.root / SHARED / "pushing").mkdir(parents=True)
+    assert phones.push(app, opened, told.append)
+    target = phone.android.root / SHARED / "pushed" / opened.digest
     assert bundles.read(target).digest == opened.digest
-    assert not (phone.root / PHONE_ROOT / "pushing").exists()
-    assert not phones.push(connected, opened)
+    size = sum(entry.bytes for entry in opened.manifest.every_file()) / 1e6
+    assert told[-1] == f"{phone.serial}: pushing, {size:.0f} of {size:.0f} MB" and len(told) > 2
+    assert not (phone.android.root / SHARED / "pushing").exists()
+    assert not phones.push(app, opened)
     (target / "vocab.txt").write_bytes(b"cut")
-    assert phones.push(connected, opened), "a damaged copy is replaced"
+    assert phones.push(app, opened), "a damaged copy is replaced"
 
 
-def test_a_full_phone_is_named_and_left_clean(phone: FakePhone, opened: Bundle) -> None:
-    (phone.root / "sdcard").mkdir()
-    (phone.root / "sdcard/full").touch()
+def test_the_app_makes_its_folder_before_anything_is_pushed_to_where_adb_may_write(
+    phone: FakePhone, adb: Adb, opened: Bundle
+) -> None:
+    """Android 11 and newer: fchown fails below Android/data, and a folder that the shell makes there is the shell's."""
+    assert not (phone.android.root / SHARED).exists()
+    assert adb.ask("mkdir", "-p", f"/sdcard/Android/data/{APP}/files").words.endswith("Permission denied")
+    app = phones.open_app(adb)
+    with pytest.raises(EnvironmentFault, match=r"refused push: .*fchown failed: Operation not permitted"):
+        adb.push(opened.folder / "vocab.txt", f"{app.folder}/vocab.txt")
+    phones.push(app, opened)
+    (started,) = [command for command in phone.android.asked if command.startswith("am start")]
+    copied = next(command for command in phone.android.asked if command.startswith("cp"))
+    assert phone.android.asked.index(started) < phone.android.asked.index(copied)
+    assert all(path.stat().st_mode & 0o004 for path in (phone.android.root / SHARED / "pushed").rglob("*"))
+
+
+def test_run_as_is_the_way_where_android_keeps_the_shell_out_of_the_apps_folder(
+    phone: FakePhone, opened: Bundle, java: Run
+) -> None:
+    phone.android.acl, phone.android.app = False, java
+    assert measure(phone, opened).samples
+    private = phone.android.place(f"/data/user/0/{APP}/files")
+    assert (private / "pushed" / opened.digest).is_dir() and not (private / "runs").exists()
+
+
+def test_a_release_build_whose_files_nobody_may_read_is_told_apart(phone: FakePhone, adb: Adb) -> None:
+    phone.android.acl = phone.android.debuggable = False
+    with pytest.raises(EnvironmentFault, match=r"lets nobody at .* not debuggable.*; fix: install the app's debug"):
+        phones.open_app(adb)
+
+
+def test_the_user_in_front_is_measured(phone: FakePhone, adb: Adb, opened: Bundle) -> None:
+    phone.android.user = 10
+    app = phones.open_app(adb)
+    assert (app.user, app.folder) == ("10", f"/storage/emulated/10/Android/data/{APP}/files")
+    phones.push(app, opened)
+    phone.android.installed_for = (0,)
+    with pytest.raises(EnvironmentFault, match=f"lacks the app {APP}; fix: .*, for user 10 too"):
+        phones.open_app(adb)
+
+
+@pytest.mark.parametrize("reply", [(255, b"", "Error: unknown command 'get-current-user'"), (0, b"null", "")])
+def test_a_phone_that_knows_no_users_has_the_first(phone: FakePhone, adb: Adb, reply: Reply) -> None:
+    phone.android.replies["am get-current-user"] = reply
+    assert phones.open_app(adb).user == "0"
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"awake": False}, "has its screen off; fix: wake and unlock it; its screen timeout is 120 s"),
+        ({"locked": True}, "shows its lock screen; fix: unlock it; its screen timeout is 120 s"),
+        ({"saver": True}, "is in battery saver; fix: switch battery saver off"),
+        ({"doze": "IDLE"}, r"dozes \(found IDLE, expected ACTIVE\); fix: adb -s .* shell dumpsys deviceidle unforce"),
+    ],
+)
+def test_a_phone_that_sleeps_or_saves_is_asked_first(
+    phone: FakePhone, opened: Bundle, state: dict[str, object], message: str
+) -> None:
+    for name, value in state.items():
+        setattr(phone.android, name, value)
+    with pytest.raises(EnvironmentFault, match=message):
+        measure(phone, opened)
+    assert not any(command.startswith("am start") for command in phone.android.asked)
+
+
+def test_what_a_phone_does_not_tell_of_its_state_does_not_stop_it(phone: FakePhone, adb: Adb) -> None:
+    for question in ("dumpsys power", "dumpsys window", "dumpsys deviceidle", "settings get"):
+        phone.android.replies[question] = (255, b"", "Can't find service")
+    assert phones.open_app(adb).user == "0"
+
+
+def test_a_screen_that_goes_off_before_a_large_bundle_is_there_is_told_first(
+    phone: FakePhone, adb: Adb, opened: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = phones.open_app(adb)
+    phone.android.timeout_ms = 30_000
+    monkeypatch.setattr(phones, "_PUSH_BYTES_PER_SECOND", 100.0)
+    with pytest.raises(EnvironmentFault, match=r"screen off while .* \(found a screen timeout of 30 s, .*; fix: set a"):
+        phones.push(app, opened)
+
+
+def test_a_file_reports_how_much_of_it_is_there_while_it_is_pushed(
+    phone: FakePhone, adb: Adb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adbs, "_PUSH_PROGRESS_SECONDS", 0.1)
+    received = phone.android.receive
+    monkeypatch.setattr(phone.android, "receive", lambda *file: time.sleep(1) or received(*file))
+    (tmp_path / "file").write_bytes(b"x")
+    there: list[int] = []
+    adb.push(tmp_path / "file", "/data/local/tmp/file", there.append)
+    assert there and phone.android.place("/data/local/tmp/file").read_bytes() == b"x"
+
+
+def test_a_full_phone_is_named_and_left_clean(phone: FakePhone, adb: Adb, opened: Bundle) -> None:
+    app = phones.open_app(adb)
+    phone.android.room = False
     with pytest.raises(EnvironmentFault, match="has no space left; fix: free storage"):
-        phones.push(Adb.connect(phone.serial), opened)
-    assert not (phone.root / PHONE_ROOT / "pushing").exists()
+        phones.push(app, opened)
+    assert not phone.android.place(phones.STAGE).exists()
+    phone.android.room = True
+    phone.android.replies["cp"] = (1, b"", "cp: xwrite: No space left on device")
+    with pytest.raises(EnvironmentFault, match="has no space left; fix: free storage"):
+        phones.push(app, opened)
+    assert not (phone.android.root / SHARED / "pushing").exists() and not phone.android.place(phones.STAGE).exists()
 
 
 def test_a_crash_shows_the_log_of_the_process(phone: FakePhone, opened: Bundle) -> None:
-    script(phone, "pidof", 'cat "$PHONE/pid" 2>/dev/null; rm -f "$PHONE/pid"')  # seen once, then dead
-    script(phone, "logcat", 'echo "logcat $*"; echo FATAL EXCEPTION: pool-1-thread-1; echo java.lang.OutOfMemoryError')
+    def crash(android: Android, _: Extras) -> None:
+        time.sleep(0.5)  # seen alive first
+        android.process = None
+
+    phone.android.app = crash
     with pytest.raises(
         EnvironmentFault, match=r"measured: .*--pid=42 .*FATAL EXCEPTION.*OutOfMemoryError; fix: adb -s"
     ):
@@ -170,78 +283,131 @@ def test_a_crash_shows_the_log_of_the_process(phone: FakePhone, opened: Bundle) 
 
 
 def test_a_crash_at_the_start_shows_the_crash_log(phone: FakePhone, opened: Bundle) -> None:
-    script(phone, "am", "echo Status: ok")
-    script(phone, "logcat", 'echo "logcat $*"')
+    phone.android.app = lambda android, _: setattr(android, "process", None)
     with pytest.raises(EnvironmentFault, match="died while it measured: logcat -d -b crash -t 40"):
         measure(phone, opened)
 
 
 def test_what_the_app_refuses_is_passed_on(phone: FakePhone, opened: Bundle) -> None:
-    body = f"""
-while [ $# -gt 0 ]; do [ "$2" = run_id ] && id=$3; shift; done
-mkdir -p "$PHONE/{RUNS}"
-printf '{{"run_id":"%s","state":"failed","fraction":0,"error":"memory: is too small"}}' $id \\
-  > "$PHONE/{RUNS}/$id.status.json"
-echo 42 > "$PHONE/pid"
-"""
-    script(phone, "am", body)
+    phone.android.app = says("failed", 0, "memory: is too small")
     with pytest.raises(EnvironmentFault, match="the app says: memory: is too small"):
         measure(phone, opened)
+    assert phone.android.process is None, "it is ended"
+
+
+@pytest.mark.parametrize(
+    "said", [b"Error type 3\nError: Activity class does not exist.", b"java.lang.SecurityException: Permission Denial"]
+)
+def test_an_app_that_does_not_start_is_told(phone: FakePhone, adb: Adb, said: bytes) -> None:
+    phone.android.replies["am start"] = (0, said, "")
+    with pytest.raises(EnvironmentFault, match=r"cannot start the app: .*; fix: install it again"):
+        phones.open_app(adb)
+
+
+def test_an_app_of_another_version_is_told(phone: FakePhone, adb: Adb) -> None:
+    phone.android.contract = 3
+    with pytest.raises(IntegrityError, match=r"has another app .*; fix: install the app that belongs to this version"):
+        phones.open_app(adb)
+    for begin in ("cat", "run-as"):
+        phone.android.replies[begin] = (1, b"", "cat: No such file or directory")
+    with pytest.raises(EnvironmentFault, match="the app does not answer; fix: install the app that belongs to this"):
+        phones.open_app(adb)
+
+
+def test_a_frozen_app_is_told_and_ended(phone: FakePhone, opened: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Android 11 and newer freeze an app behind another: its process lives and reports nothing."""
+    monkeypatch.setattr(phones, "_SILENT_SECONDS", 0.5)
+    phone.android.app = says("running", 0.9)
+    with pytest.raises(
+        EnvironmentFault, match=r"the app stopped at 90% and reports nothing for .*; fix: keep the app in"
+    ):
+        measure(phone, opened)
+    assert phone.android.process is None
+
+    def lock(android: Android, extras: Extras) -> None:
+        android.report(extras, "running", 0.9)
+        android.locked = True
+
+    phone.android.app = lock
+    with pytest.raises(EnvironmentFault, match="shows its lock screen; fix: unlock it"):
+        measure(phone, opened)
+
+
+def test_an_app_that_never_begins_is_told(phone: FakePhone, opened: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phones, "_START_SECONDS", 0.5)
+    with pytest.raises(EnvironmentFault, match="the app stopped at 0% and reports nothing"):
+        measure(phone, opened)
+
+
+def test_an_answer_that_takes_too_long_is_told(phone: FakePhone, adb: Adb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adbs, "_COMMAND_SECONDS", 0.3)
+    phone.android.slow["getprop"] = 2.0
+    with pytest.raises(EnvironmentFault, match=r"gave no answer to 'getprop ro\.build\.version\.sdk' in 0\.3 s"):
+        phones.open_app(adb)
+
+
+def test_an_interrupted_measurement_ends_the_app_and_cleans_the_phone(
+    phone: FakePhone, adb: Adb, opened: Bundle
+) -> None:
+    def interrupt(text: str) -> None:
+        if text.endswith("%"):
+            raise KeyboardInterrupt
+
+    phone.android.app = says("running", 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        phones.measure(adb, opened, opened.artifact("onnx", "fp32"), PROTOCOL, interrupt)
+    assert phone.android.process is None
+    assert not (phone.android.root / SHARED / "runs").exists()
 
 
 @pytest.mark.parametrize("reply", ["", "not json", '{"schema_version":1,"run_id":"another"}'])
 def test_a_foreign_reply_is_never_merged(phone: FakePhone, opened: Bundle, reply: str) -> None:
-    body = f"""
-while [ $# -gt 0 ]; do [ "$2" = run_id ] && id=$3; shift; done
-mkdir -p "$PHONE/{RUNS}"
-printf '%s' '{reply}' > "$PHONE/{RUNS}/$id.json"
-printf '{{"run_id":"%s","state":"done","fraction":1.0,"error":null}}' $id > "$PHONE/{RUNS}/$id.status.json"
-"""
-    script(phone, "am", body)
+    def app(android: Android, extras: Extras) -> None:
+        android.app_writes(android.app_folder(extras) / f"runs/{extras['run_id']}.json", reply)
+        android.report(extras, "done", 1.0)
+
+    phone.android.app = app
     with pytest.raises(IntegrityError, match="is not a result"):
         measure(phone, opened)
 
 
-def test_an_unplugged_phone_is_an_error_with_the_next_step(phone: FakePhone, opened: Bundle) -> None:
-    connected = Adb.connect(phone.serial)
-    phones.push(connected, opened)
+def test_an_unplugged_phone_is_an_error_with_the_next_step(phone: FakePhone, adb: Adb, opened: Bundle) -> None:
+    app = phones.open_app(adb)
+    phones.push(app, opened)
     phone.unplug()
     with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
-        phones.push(connected, opened)
+        phones.push(app, opened)
 
 
 def test_a_phone_that_is_unplugged_while_it_measures_is_cleaned_at_the_next_run(
-    phone: FakePhone, opened: Bundle, class_path: str
+    phone: FakePhone, adb: Adb, opened: Bundle, java: Run
 ) -> None:
-    body = f"""
-while [ $# -gt 0 ]; do [ "$2" = run_id ] && id=$3; shift; done
-mkdir -p "$PHONE/{RUNS}"
-printf '{{"run_id":"%s","state":"running","fraction":0.5,"error":null}}' $id > "$PHONE/{RUNS}/$id.status.json"
-echo 42 > "$PHONE/pid"
-"""
-    script(phone, "am", body)
+    def unplug(text: str) -> None:
+        if text.endswith("%"):
+            phone.unplug()
+
+    phone.android.app = says("running", 0.5)
     with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
-        phones.measure(
-            Adb.connect(phone.serial), opened, opened.artifact("onnx", "fp32"), PROTOCOL, lambda _: phone.unplug()
-        )
-    (left,) = (phone.root / RUNS).iterdir()
-    script(phone, "am", AM.format(class_path=class_path, root=PHONE_ROOT))
-    with FakePhone(phone.root) as again:
-        subprocess.run(["adb", "connect", again.serial], capture_output=True, check=True)
+        phones.measure(adb, opened, opened.artifact("onnx", "fp32"), PROTOCOL, unplug)
+    (left,) = (phone.android.root / SHARED / "runs").iterdir()
+    with plugged(phone.android.root) as again:
+        again.android.app = java
         assert measure(again, opened).samples
     assert not left.exists()
 
 
-def test_an_old_phone_a_foreign_abi_and_a_missing_app_are_refused(phone: FakePhone, opened: Bundle) -> None:
-    script(phone, "pm", "exit 1")
-    with pytest.raises(EnvironmentFault, match=f"lacks the app {phones.PACKAGE}"):
-        measure(phone, opened)
-    script(phone, "getprop", "case $1 in *sdk) echo 34;; *) echo x86;; esac")
+def test_an_old_phone_a_foreign_abi_and_a_missing_app_are_refused(phone: FakePhone, adb: Adb) -> None:
+    phone.android.installed_for = ()
+    with pytest.raises(
+        EnvironmentFault, match=f"lacks the app {APP}; fix: build android_demo and adb install its APK$"
+    ):
+        phones.open_app(adb)
+    phone.android.abis = "x86"
     with pytest.raises(EnvironmentFault, match="has no ABI of the app"):
-        measure(phone, opened)
-    script(phone, "getprop", "echo 25")
+        phones.open_app(adb)
+    phone.android.sdk = 25
     with pytest.raises(EnvironmentFault, match=r"is too old .found API 25, expected API 26"):
-        measure(phone, opened)
+        phones.open_app(adb)
 
 
 def test_a_protocol_that_a_phone_does_not_run_is_refused(phone: FakePhone, opened: Bundle) -> None:
@@ -273,13 +439,13 @@ def test_devices_that_are_not_ready(
 ) -> None:
     fake_client(tmp_path / "client", monkeypatch, listing)
     with pytest.raises(EnvironmentFault, match=message):
-        phones.ready()
+        adbs.ready()
 
 
 def test_devices_are_listed_and_chosen_by_serial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_client(tmp_path / "client", monkeypatch, "A device product:x model:Pixel_3 device:y\nB device")
-    assert [(device.serial, device.model) for device in phones.listed()] == [("A", "Pixel_3"), ("B", None)]
-    assert Adb.connect("B").serial == "B" and len(phones.ready()) == 2
+    assert [(device.serial, device.model) for device in adbs.listed()] == [("A", "Pixel_3"), ("B", None)]
+    assert Adb.connect("B").serial == "B" and len(adbs.ready()) == 2
     with pytest.raises(EnvironmentFault, match=r"C: is not attached .found A, B"):
         Adb.connect("C")
 
@@ -287,7 +453,7 @@ def test_devices_are_listed_and_chosen_by_serial(tmp_path: Path, monkeypatch: py
 def test_a_machine_without_adb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(EnvironmentFault, match="adb: is not installed; fix: install Android's platform-tools"):
-        phones.ready()
+        adbs.ready()
 
 
 def test_java_answers_as_python_does(tiny_bundle: Path, class_path: str, tmp_path: Path) -> None:

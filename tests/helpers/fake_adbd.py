@@ -1,8 +1,4 @@
-"""A phone on loopback for the real adb client: the daemon's side of the adb protocol over a folder.
-
-Paths below /sdcard lie in the folder; commands run in the host's shell with the folder's bin/ first in PATH, where a
-test puts its own am, pm, getprop, pidof and logcat.
-"""
+"""A phone on loopback for the real adb client: the daemon's side of adb's protocol before a `fake_android.Android`."""
 
 import os
 import socket
@@ -14,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from fake_android import Android
+
 _HEADER = struct.Struct("<4s5I")
 _MAX_PAYLOAD = 65536
 _BANNER = b"device::ro.product.name=fake;ro.product.model=Fake Phone;ro.product.device=fake;features=shell_v2,cmd"
@@ -23,8 +21,8 @@ _STDOUT, _STDERR, _EXIT = 1, 2, 3
 class FakePhone:
     """Accepts adb clients until it is unplugged, which drops them all."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, android: Android) -> None:
+        self.android = android
         self._server = socket.create_server(("127.0.0.1", 0))
         self._connections: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -53,14 +51,14 @@ class FakePhone:
             except OSError:
                 return
             self._connections.append(connection)
-            threading.Thread(target=_Transport(connection, self.root).serve, daemon=True).start()
+            threading.Thread(target=_Transport(connection, self.android).serve, daemon=True).start()
 
 
 class _Transport:
     """One client: messages in, streams out."""
 
-    def __init__(self, connection: socket.socket, root: Path) -> None:
-        self._connection, self._root = connection, root
+    def __init__(self, connection: socket.socket, android: Android) -> None:
+        self._connection, self._android = connection, android
         self._writing = threading.Lock()
         self._streams: dict[int, _Stream] = {}
 
@@ -97,7 +95,7 @@ class _Transport:
             self._streams[opened.local] = opened
             self.send(b"OKAY", opened.local, first)
             service = data.rstrip(b"\0").decode()
-            threading.Thread(target=_serve, args=(service, opened, self._root), daemon=True).start()
+            threading.Thread(target=_serve, args=(service, opened, self._android), daemon=True).start()
         elif command == b"OKAY" and stream:
             stream.acknowledged.release()
         elif command == b"WRTE" and stream:
@@ -142,41 +140,35 @@ class _Stream:
         self._transport.send(b"CLSE", self.local, self._remote)
 
 
-def _serve(service: str, stream: _Stream, root: Path) -> None:
+def _serve(service: str, stream: _Stream, android: Android) -> None:
     try:
         if service == "sync:":
-            _sync(stream, root)
+            _sync(stream, android)
         else:
             kind, _, command = service.partition(":")
-            _shell(stream, root, command, framed=kind.startswith("shell,v2"))
+            _shell(stream, android, command, framed=kind.startswith("shell,v2"))
         stream.finish()
     except OSError:
         return  # the cable was pulled
 
 
-def _shell(stream: _Stream, root: Path, command: str, *, framed: bool) -> None:
-    environment = {**os.environ, "PATH": f"{root / 'bin'}:{os.environ['PATH']}", "PHONE": str(root)}
-    words = ["sh", "-c", command.replace("/sdcard/", f"{root}/sdcard/")]
-    done = subprocess.run(words, capture_output=True, env=environment, cwd=root, check=False)
+def _shell(stream: _Stream, android: Android, command: str, *, framed: bool) -> None:
+    status, output, error = android.run(command)
     if not framed:
-        stream.write(done.stdout)
+        stream.write(output)
         return
-    for kind, data in ((_STDOUT, done.stdout), (_STDERR, done.stderr), (_EXIT, bytes([done.returncode & 255]))):
+    for kind, data in ((_STDOUT, output), (_STDERR, error.encode()), (_EXIT, bytes([status]))):
         if data:
             stream.write(struct.pack("<BI", kind, len(data)) + data)
 
 
-def _sync(stream: _Stream, root: Path) -> None:
+def _sync(stream: _Stream, android: Android) -> None:
     while len(header := stream.read(8)) == 8 and header[:4] != b"QUIT":
         argument = stream.read(struct.unpack("<I", header[4:])[0]).decode()
         if header[:4] == b"STAT":
-            stream.write(b"STAT" + struct.pack("<III", *_stat(_inside(root, argument))))
+            stream.write(b"STAT" + struct.pack("<III", *_stat(android.place(argument))))
         elif header[:4] == b"SEND":
-            _send(stream, root, argument.rpartition(",")[0])
-
-
-def _inside(root: Path, path: str) -> Path:
-    return root / path.lstrip("/")
+            _send(stream, android, argument.rpartition(",")[0])
 
 
 def _stat(path: Path) -> tuple[int, int, int]:
@@ -186,19 +178,15 @@ def _stat(path: Path) -> tuple[int, int, int]:
     return facts.st_mode, facts.st_size, int(facts.st_mtime)
 
 
-def _send(stream: _Stream, root: Path, target: str) -> None:
-    """Take a file; a phone whose sdcard holds a file named ``full`` says at the end that it has no room."""
+def _send(stream: _Stream, android: Android, target: str) -> None:
     data = b""
     while (header := stream.read(8))[:4] == b"DATA":
         data += stream.read(struct.unpack("<I", header[4:])[0])
-    if (root / "sdcard/full").exists():
-        message = b"couldn't write: No space left on device"
-        stream.write(b"FAIL" + struct.pack("<I", len(message)) + message)
-        return
-    path = _inside(root, target)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    stream.write(b"OKAY" + bytes(4))
+    refusal = android.receive(target, data)
+    if refusal is None:
+        stream.write(b"OKAY" + bytes(4))
+    else:
+        stream.write(b"FAIL" + struct.pack("<I", len(refusal)) + refusal.encode())
 
 
 @contextmanager

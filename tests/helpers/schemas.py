@@ -28,7 +28,7 @@ RESULTS: dict[str, tuple[str, ...]] = {
     "report": ("benchmarks.tables:summarize_run",),
     "reproduce": ("benchmarks.paper:summarize_reproduction",),
     "compare": ("benchmarks.compare:Comparison",),
-    "devices": ("benchmarks.phones:listed",),
+    "devices": ("benchmarks.adb:listed",),
     "info": ("info:Information",),
     "doctor": ("doctor:Diagnosis",),
 }

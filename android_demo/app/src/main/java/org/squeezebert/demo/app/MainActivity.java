@@ -3,6 +3,7 @@ package org.squeezebert.demo.app;
 import android.app.Activity;
 import android.content.Intent;
 import android.os.Bundle;
+import android.util.Log;
 import android.view.View;
 import android.widget.RadioGroup;
 import java.io.File;
@@ -38,6 +39,7 @@ public final class MainActivity extends Activity {
         RadioGroup tabs = findViewById(R.id.tabs);
         tabs.setOnCheckedChangeListener((group, tab) -> show(tab));
         tabs.check(R.id.tab_classify);
+        demo.worker.execute(this::announce);
         if (state == null) measureIfAsked(getIntent());
     }
 
@@ -52,17 +54,29 @@ public final class MainActivity extends Activity {
         measureIfAsked(intent);
     }
 
+    /** Shows a host which folders this app made; on a phone without shared storage the private one is all there is. */
+    private void announce() {
+        for (File folder : new File[] {getExternalFilesDir(null), getFilesDir()}) {
+            try {
+                if (folder != null) RemoteRun.announce(folder.toPath());
+            } catch (DemoException e) {
+                Log.w("SqueezeBERT", e); // the host finds the other one, or says that neither is there
+            }
+        }
+    }
+
     private void measureIfAsked(Intent intent) {
         String runId = intent.getStringExtra("run_id");
-        File external = getExternalFilesDir(null);
-        if (runId == null || external == null) return;
+        if (runId == null) return;
+        File folder = "private".equals(intent.getStringExtra("folder")) ? getFilesDir() : getExternalFilesDir(null);
+        if (folder == null) return;
         this.<RadioGroup>findViewById(R.id.tabs).check(R.id.tab_benchmark);
         try {
             BenchmarkProtocol protocol = new BenchmarkProtocol(intent.getIntExtra("threads", 1), intent.getIntExtra("tokens", 128),
                 intent.getIntExtra("warmup", 10), intent.getIntExtra("min_runs", 100), intent.getIntExtra("min_seconds", 0));
             RunRequest request = new RunRequest(runId, intent.getStringExtra("bundle"), intent.getStringExtra("artifact"), protocol);
             Path copies = getCacheDir().toPath().resolve("measured");
-            demo.benchmark.run(new RemoteRun(external.toPath(), copies, EngineProvider.installed(), demo.clock(), demo.session.device()), request);
+            demo.benchmark.run(new RemoteRun(folder.toPath(), copies, EngineProvider.installed(), demo.clock(), demo.session.device()), request);
         } catch (DemoException | IllegalArgumentException e) {
             Screens.text(findViewById(R.id.benchmark_error), String.valueOf(e.getMessage()));
         }

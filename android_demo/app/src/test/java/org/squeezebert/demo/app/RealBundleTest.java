@@ -234,7 +234,7 @@ public class RealBundleTest extends ScreenTest {
         measure("12");
         assertEquals("thermal status " + thermal + ", battery 15 %, charging", text(R.id.benchmark_device));
         String validity = text(R.id.benchmark_validity);
-        assertTrue(validity, validity.startsWith("Not valid: ") && validity.contains("battery at 15 %, at least 20 % needed") && validity.contains("charging"));
+        assertTrue(validity, validity.startsWith("Not valid: ") && validity.contains("battery at 15 %, at least 20 % needed"));
         assertEquals(validity, Build.VERSION.SDK_INT >= 29, validity.contains("thermal status 3, moderate or worse"));
         assertEquals(activity.getColor(R.color.bad), activity.<TextView>findViewById(R.id.benchmark_validity).getCurrentTextColor());
     }

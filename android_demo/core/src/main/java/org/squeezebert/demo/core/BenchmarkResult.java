@@ -69,7 +69,6 @@ public final class BenchmarkResult {
         int battery = IntStream.of(before.batteryPercent, after.batteryPercent).filter(percent -> percent != DeviceState.UNKNOWN).min().orElse(LEAST_BATTERY);
         if (thermal >= THERMAL_MODERATE) reasons.add("thermal status " + thermal + ", moderate or worse");
         if (battery < LEAST_BATTERY) reasons.add("battery at " + battery + " %, at least " + LEAST_BATTERY + " % needed");
-        if (before.charging || after.charging) reasons.add("charging");
         if (!before.screenOn || !after.screenOn) reasons.add("screen off");
     }
 

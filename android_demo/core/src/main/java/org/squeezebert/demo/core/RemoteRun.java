@@ -8,16 +8,19 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * The device's side of a measurement over adb: {@code pushed/DIGEST/} in, {@code runs/ID.status.json} and {@code runs/ID.json} out.
+ * The device's side of a measurement over adb: {@code ready.json} from the first start on, {@code pushed/DIGEST/} in,
+ * {@code runs/ID.status.json} and {@code runs/ID.json} out.
  *
  * <p>Each file appears by rename, so that a host that polls never reads half of one.
  */
 public final class RemoteRun {
     public static final String PUSHED = "pushed";
     public static final String RUNS = "runs";
+    /** What host and app agree on: this class's files and the extras of {@link RunRequest}. */
+    private static final int CONTRACT = 2;
     private static final int SCHEMA_VERSION = 1;
-    /** The host polls about once a second; the measurement should not write more often. */
-    private static final long STATUS_EVERY_NANOS = 500_000_000L;
+    /** The host asks every ten seconds at most; the measurement should not write more often. */
+    private static final long STATUS_EVERY_NANOS = 5_000_000_000L;
 
     private final Path root;
     private final Path copies;
@@ -32,6 +35,13 @@ public final class RemoteRun {
         this.providers = providers;
         this.clock = clock;
         this.device = device;
+    }
+
+    /** Tells a host that the app made this folder itself, which Android lets both of them use. */
+    public static void announce(Path root) throws DemoException {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("contract", CONTRACT);
+        write(root, "ready.json", json);
     }
 
     /** Measures and writes the result; whatever goes wrong ends up in the status file as well. */
@@ -62,7 +72,7 @@ public final class RemoteRun {
     private BenchmarkResult measure(RunRequest request, Bundle bundle, BenchmarkRunner.Progress progress) throws DemoException {
         Artifact artifact = artifact(bundle, request.artifactPath);
         BenchmarkResult result = measure(request, bundle, artifact, progress);
-        write(request.runId + ".json", describe(request, artifact, result));
+        write(root.resolve(RUNS), request.runId + ".json", describe(request, artifact, result));
         status(request, "done", 1, null);
         return result;
     }
@@ -111,15 +121,17 @@ public final class RemoteRun {
         json.put("state", state);
         json.put("fraction", fraction);
         json.put("error", error);
-        write(request.runId + ".status.json", json);
+        write(root.resolve(RUNS), request.runId + ".status.json", json);
     }
 
-    private void write(String name, Map<String, Object> json) throws DemoException {
-        Path folder = root.resolve(RUNS);
+    private static void write(Path folder, String name, Map<String, Object> json) throws DemoException {
         Path temporary = folder.resolve(name + ".tmp");
         try {
             Files.createDirectories(folder);
             Files.write(temporary, (Json.write(json) + "\n").getBytes(java.nio.charset.StandardCharsets.UTF_8));
+            // Android makes an app's files for the app alone. Where its storage has no such rights this changes nothing.
+            folder.toFile().setExecutable(true, false);
+            temporary.toFile().setReadable(true, false);
             Files.move(temporary, folder.resolve(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         } catch (IOException e) {
             throw new DemoException(DemoException.Kind.ENVIRONMENT, folder.resolve(name).toString(), "cannot be written (" + e + ")", "free storage on the device", e);
