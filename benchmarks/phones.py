@@ -37,6 +37,8 @@ ACTIVITY = f"{PACKAGE}/.MainActivity"
 # Where adb may write on every phone; Android 11 and newer let its daemon write into no app's folder.
 STAGE = "/data/local/tmp/squeezebert"
 RUNS, PUSHED = "runs", "pushed"
+# What app and host agree on (android_demo/README.md).
+CONTRACT = 2
 MIN_API_LEVEL = 26
 ABIS = ("arm64-v8a", "x86_64")
 
@@ -57,7 +59,7 @@ class _Reply(BaseModel):
 
 
 class _Ready(_Reply):
-    contract: Literal[2]
+    contract: int
 
 
 class _Status(_Reply):
@@ -221,10 +223,12 @@ def open_app(adb: Adb) -> App:
 
 def _require_contract(adb: Adb, said: Answer) -> None:
     try:
-        _Ready.model_validate_json(said.output)
+        found = str(_Ready.model_validate_json(said.output).contract)
     except ValidationError:
+        found = repr(said.text[:80])
+    if found != str(CONTRACT):
         fix = "install the app that belongs to this version"
-        raise IntegrityError(adb.serial, "has another app", found=repr(said.text[:80]), fix=fix) from None
+        raise IntegrityError(adb.serial, "has another app", found=found, expected=str(CONTRACT), fix=fix)
 
 
 def measure(
