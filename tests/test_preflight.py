@@ -1,9 +1,12 @@
 """A mistake that options and files show is told before anything heavy is imported."""
 
+import io
 import json
+import math
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import forked
@@ -83,6 +86,13 @@ MISTAKES: tuple[tuple[str, int, str], ...] = (
     ("export -o new -m cut", 3, "is truncated"),
     ("export -o new -m empty", 3, "is empty"),
     ("export -o new -m pickle", 3, "holds a pickle, not safetensors"),
+    ("export -o new -m scripted", 3, "is a TorchScript archive, which holds code"),
+    ("export -o new -m program", 3, "is a .pt2 archive, which holds a program"),
+    ("info arrays", 3, "is a zip archive without one data.pkl"),
+    ("evaluate half --data data.tsv", 3, "is truncated"),
+    ("benchmark -m saved_page", 3, "is text, not weights"),
+    ("info adapter", 3, "num_labels=3, ignore_mismatched_sizes=True"),
+    ("export -o new -m grouped", 3, "train it on layers that PEFT can merge"),
     ("export -o new -m prefixed", 5, "pass --strip-prefix model."),
     ("export -o new -m wordless", 3, "has no tokenizer"),
     ("export -o new -m mistyped", 5, "hidden_size"),
@@ -116,6 +126,33 @@ MISTAKES: tuple[tuple[str, int, str], ...] = (
 )
 
 
+def zipped(*names: str) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return data.getvalue()
+
+
+def pickled(folder: Path, data: bytes) -> None:
+    """``data`` as the weights of a folder."""
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(data)
+
+
+def adapter(folder: Path, shapes: dict[str, list[int]]) -> None:
+    """What PEFT leaves of a classifier of three labels; the numbers are all 0."""
+    shapes |= {"base_model.model.classifier.weight": [3, 16]}
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    folder.mkdir()
+    (folder / "adapter_model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(end))
+    (folder / "adapter_config.json").write_text(json.dumps({"task_type": "SEQ_CLS", "peft_type": "LORA"}))
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with sound files, and with the wrong ones that MISTAKES name."""
@@ -146,6 +183,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in wordless.iterdir():
         if path.name not in ("config.json", "model.safetensors"):
             path.unlink()
+    for name, records in {
+        "scripted": ("m/data.pkl", "m/constants.pkl", "m/code/__torch__.py"),
+        "program": ("m/data.pkl", "m/archive_format", "m/models/model.json"),
+        "arrays": ("input_ids.npy",),
+    }.items():
+        pickled(checkpoint(name), zipped(*records))
+    pickled(checkpoint("half"), zipped("m/data.pkl")[:-30])
+    pickled(checkpoint("saved_page"), b"<html><body>404 Not Found</body></html>" * 9)
+    layer = "base_model.model.transformer.encoder.layers.0.post_attention.conv1d"
+    adapter(place / "adapter", {f"{layer}.lora_B.weight": [16, 8, 1], f"{layer}.lora_A.weight": [8, 16, 1]})
+    adapter(place / "grouped", {f"{layer}.lora_B.weight": [16, 2, 1], f"{layer}.lora_A.weight": [8, 16, 1]})
     handmade.write(place / "bundle")
     shutil.copytree(place / "bundle", place / "changed")
     (place / "changed" / "vocab.txt").write_bytes((place / "bundle" / "vocab.txt").read_bytes()[::-1])

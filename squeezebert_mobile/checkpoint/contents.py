@@ -6,12 +6,11 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from squeezebert_mobile.checkpoint.headers import INDEX, shapes
 from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError
-from squeezebert_mobile.files import read_file, read_json
+from squeezebert_mobile.files import read_json
 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
-# What an index of shards ends in; with a variant it is `model.safetensors.index.fp16.json`.
-INDEX = re.compile(r"(\.safetensors|\.bin)\.index(?:\.[\w-]+)?\.json$")
 # The order of preference: safetensors before pickles, as transformers has it.
 _NAMES = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json")
 _ADAPTER_CONFIG = "adapter_config.json"
@@ -98,8 +97,8 @@ def _merge(folder: Path) -> str:
     except SqueezeBertMobileError:
         return f"restore {_ADAPTER_CONFIG}, which names the model that it is an adapter of"
     cls = _PEFT.get(str(config.get("task_type")), "AutoPeftModel")
-    shapes = _shapes(folder)
-    if any(_is_grouped(name, shapes) for name in shapes):
+    held = shapes(folder / _ADAPTERS[0])
+    if any(_is_grouped(name, held) for name in held):
         # What it adds mixes all channels, which the weights of a grouped convolution have no room for.
         return "train it on layers that PEFT can merge, as target_modules=['post_attention.conv1d'], or the whole model"
     target = json.dumps(f"{folder.resolve()}-merged")
@@ -107,26 +106,14 @@ def _merge(folder: Path) -> str:
         f"from peft import {cls} as Model; model = Model.from_pretrained({json.dumps(str(folder.resolve()))}{{}}); "
         f"model.merge_and_unload().save_pretrained({target})"
     )
-    labels = next((shape[0] for name, shape in shapes.items() if name.endswith("classifier.weight")), None)
+    labels = next((shape[0] for name, shape in held.items() if name.endswith("classifier.weight")), None)
     # The adapter holds the whole head, whatever that of the model below it is.
     head = f", num_labels={labels}, ignore_mismatched_sizes=True" if labels else ""
     command = shlex.join(["python", "-c", code.format(head)])
     return f"merge it with PEFT: {command}; then name {target[1:-1]}"
 
 
-def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of what a safetensors adapter holds; none of one that cannot be read."""
-    from squeezebert_mobile.checkpoint import safetensors
-
-    path = folder / _ADAPTERS[0]
-    try:
-        tensors = safetensors.parse(path, read_file(path)[0])
-    except SqueezeBertMobileError:
-        return {}
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-
-
-def _is_grouped(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+def _is_grouped(name: str, held: Mapping[str, tuple[int, ...]]) -> bool:
     """True for LoRA's second factor [C_out, rank / groups, 1] of a convolution with groups, which PEFT never merges."""
-    first = shapes.get(name.replace("lora_B", "lora_A"))
-    return "lora_B" in name and first is not None and shapes[name][1:2] != first[:1]
+    first = held.get(name.replace("lora_B", "lora_A"))
+    return "lora_B" in name and first is not None and held[name][1:2] != first[:1]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
-from squeezebert_mobile.checkpoint.contents import INDEX
-from squeezebert_mobile.errors import InputFileError
+from squeezebert_mobile.checkpoint import records
+from squeezebert_mobile.checkpoint.records import DOWNLOAD_AGAIN, ZIP
+from squeezebert_mobile.errors import InputFileError, SqueezeBertMobileError
 from squeezebert_mobile.files import (
     MAX_BYTES,
     MAX_JSON_BYTES,
@@ -18,22 +19,26 @@ from squeezebert_mobile.files import (
     require_plain,
 )
 
+# What an index of shards ends in; with a variant it is `model.safetensors.index.fp16.json`.
+INDEX = re.compile(r"(\.safetensors|\.bin)\.index(?:\.[\w-]+)?\.json$")
 # A hundred bytes for a tensor: the published SqueezeBERT has 206. The library's own limit is a hundred times this.
 _MAX_HEADER = 1 << 20
 # More axes and numbers than any tensor has, and far from what overflows.
 _MAX_AXES, _MAX_NUMBERS = 8, 1 << 48
 # Every container of weights has such a byte among its first.
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+# How HTML and JSON begin, and no pickle, which may be text as well.
+_NO_PICKLE = (b"<", b"{")
 _LFS = b"version https://git-lfs"
 _METADATA = "__metadata__"
-_DOWNLOAD_AGAIN = "download it again"
 
 
 def names(path: Path) -> tuple[str, ...] | None:
     """The names of the tensors in a weights file or behind an index of shards, as far as they stand in a header.
 
     None for a pickle, whose names are in its program. Raises InputFileError for what is known not to be weights: a
-    pointer of git-lfs, another format than the name says, a header that is malformed or describes more than there is.
+    pointer of git-lfs, another format than the name says, a header that is malformed or describes more than there is,
+    an archive that holds code.
     """
     if not INDEX.search(path.name):
         return _names(path)
@@ -43,21 +48,43 @@ def names(path: Path) -> tuple[str, ...] | None:
 
 
 def _names(path: Path) -> tuple[str, ...] | None:
-    try:
-        require_plain(path, max_bytes=MAX_BYTES)
-        with path.open("rb") as file:
-            head = file.read(8 + _MAX_HEADER)
-    except OSError:
-        raise missing(path) from None
+    head = _head(path)
     if not head:
         raise empty(path)
     require_no_pointer(path, head)
-    if path.suffix != ".safetensors":
-        return None
-    if is_text(head):
+    is_safetensors = path.suffix == ".safetensors"
+    if is_text(head) and (is_safetensors or head.startswith(_NO_PICKLE)):
         raise text_error(path, head)
+    if not is_safetensors:
+        if head.startswith(ZIP):
+            with path.open("rb") as file:
+                records.read(path, file)
+        return None
     entries = require_safetensors(path, head, path.stat().st_size)
     return tuple(name for name in entries if name != _METADATA)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        require_plain(path, max_bytes=MAX_BYTES)
+        with path.open("rb") as file:
+            return file.read(8 + _MAX_HEADER)
+    except OSError:
+        raise missing(path) from None
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors in a safetensors file; none where it has no sound header."""
+    try:
+        entries = require_safetensors(path, _head(path), path.stat().st_size)
+    except SqueezeBertMobileError:
+        return {}
+    found: dict[str, tuple[int, ...]] = {}
+    for name, entry in entries.items():
+        match entry:
+            case {"shape": [*extents]} if all(isinstance(extent, int) for extent in extents):
+                found[name] = tuple(extents)
+    return found
 
 
 def require_no_pointer(path: Path, head: bytes) -> None:
@@ -74,7 +101,7 @@ def is_text(head: bytes) -> bool:
 def text_error(path: Path, head: bytes) -> InputFileError:
     """The error for a file that begins as a text does."""
     shown = " ".join(head[:60].decode("utf-8-sig", errors="replace").split())
-    return InputFileError(path, "is text, not weights", found=repr(shown), fix=_DOWNLOAD_AGAIN)
+    return InputFileError(path, "is text, not weights", found=repr(shown), fix=DOWNLOAD_AGAIN)
 
 
 def read_index(path: Path) -> tuple[SourceFile, dict[str, str]]:
@@ -99,21 +126,19 @@ def require_safetensors(path: Path, head: bytes, size: int) -> dict[str, object]
 
     Raises InputFileError for another format, a header that is malformed or too large, and data that end too early.
     """
-    if head.startswith((b"PK\x03\x04", b"\x80\x02")) and head[8:9] != b"{":
+    if head.startswith((ZIP, b"\x80\x02")) and head[8:9] != b"{":
         raise InputFileError(path, "holds a pickle, not safetensors", fix="rename it to pytorch_model.bin")
     end = 8 + int.from_bytes(head[:8], "little")
     if size >= 8 and end > 8 + _MAX_HEADER:
         found, expected = f"{end - 8} bytes", f"at most {_MAX_HEADER}"
-        raise InputFileError(
-            path, "has no header of a SqueezeBERT", found=found, expected=expected, fix=_DOWNLOAD_AGAIN
-        )
+        raise InputFileError(path, "has no header of a SqueezeBERT", found=found, expected=expected, fix=DOWNLOAD_AGAIN)
     entries: dict[str, object] = {}
     if end <= size:
         entries = _entries(path, head[8:end])
         end += _data_bytes(path, entries)
     if size < end:
         found, expected = f"{size} bytes", f"{end} bytes"
-        raise InputFileError(path, "is truncated", found=found, expected=expected, fix=_DOWNLOAD_AGAIN)
+        raise InputFileError(path, "is truncated", found=found, expected=expected, fix=DOWNLOAD_AGAIN)
     return entries
 
 
@@ -122,7 +147,7 @@ def _entries(path: Path, header: bytes) -> dict[str, object]:
     try:
         return parse_json(header, path)
     except InputFileError as error:
-        raise InputFileError(path, f"has a header that {error.what}", fix=_DOWNLOAD_AGAIN) from None
+        raise InputFileError(path, f"has a header that {error.what}", fix=DOWNLOAD_AGAIN) from None
 
 
 def _data_bytes(path: Path, entries: dict[str, object]) -> int:
@@ -134,7 +159,7 @@ def _data_bytes(path: Path, entries: dict[str, object]) -> int:
                 ends.append(end)
         match entry:
             case {"shape": [*extents]} if not _is_plain(extents):
-                raise InputFileError(path, "has a tensor of an impossible shape", fix=_DOWNLOAD_AGAIN)
+                raise InputFileError(path, "has a tensor of an impossible shape", fix=DOWNLOAD_AGAIN)
     return max(ends)
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from squeezebert_mobile.atomic import replace_file, staged_file
 from squeezebert_mobile.checkpoint import headers, hub, pickle, safetensors
-from squeezebert_mobile.checkpoint.contents import INDEX, SAFETENSORS
+from squeezebert_mobile.checkpoint.contents import SAFETENSORS
 from squeezebert_mobile.checkpoint.described import Description, describe
+from squeezebert_mobile.checkpoint.headers import INDEX
 from squeezebert_mobile.checkpoint.names import BODY, HEADS, WORDS, prefixes, rename, strip
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.checkpoint.sentence import score_keys

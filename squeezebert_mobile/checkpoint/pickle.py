@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 from zlib import crc32
 
+from squeezebert_mobile.checkpoint import records
 from squeezebert_mobile.checkpoint.opcodes import (
     CutOffError,
     ForeignNameError,
@@ -20,21 +21,16 @@ from squeezebert_mobile.checkpoint.opcodes import (
     is_pickle,
     look,
 )
+from squeezebert_mobile.checkpoint.records import DOWNLOAD_AGAIN, ZIP
 from squeezebert_mobile.errors import InputFileError, IntegrityError
 
 __all__ = ["is_pickle", "parse"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PICKLES = 5
-# A record each for a tensor and some more; the published SqueezeBERT has 206 tensors.
-_MAX_RECORDS = 11_000
-_DIRECTORY_BYTES = 1 << 24
-_RECORD = b"PK\x01\x02"
 # Before the bytes of a record: 30 bytes that end in the lengths of its name and extra fields, and these.
 _LOCAL = struct.Struct("<26x2H")
 _COUNT = struct.Struct("<q")
-_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, struct.error, ValueError, OSError)
-_DOWNLOAD_AGAIN = "download it again"
 
 
 def parse(path: Path, data: bytes) -> object:
@@ -43,7 +39,7 @@ def parse(path: Path, data: bytes) -> object:
     Raises InputFileError for anything but a pickled state dict and IntegrityError for a record that differs from its
     checksum. No code of the file ever runs.
     """
-    if data.startswith(b"PK\x03\x04"):
+    if data.startswith(ZIP):
         return _read_zip(path, data)
     if data[8:9] == b"{" and data[5:8] == b"\0\0\0":
         raise InputFileError(path, "holds safetensors, not a pickle", fix="rename it to model.safetensors")
@@ -58,14 +54,14 @@ def _read_pickle(path: Path, reader: Reader, stream: io.BytesIO) -> object:
     except ForeignNameError as error:
         _refuse_name(path, error.name, stream.getvalue()[start:])
     except OversizedError as error:
-        _truncated(path, len(stream.getbuffer()), error.found)
+        records.truncated(path, len(stream.getbuffer()), error.found)
     except CutOffError:
         raise
     except ValueError as error:
         if (name := look(stream.getvalue()[start:])[1]) is not None:
             _refuse_name(path, name, stream.getvalue()[start:])
         what = f"is not a readable state dict: its pickle {str(error)[:200]}"
-        raise InputFileError(path, what, fix=_DOWNLOAD_AGAIN) from error
+        raise InputFileError(path, what, fix=DOWNLOAD_AGAIN) from error
 
 
 def _refuse_name(path: Path, name: str, pickled: bytes) -> NoReturn:
@@ -79,38 +75,11 @@ def _refuse_name(path: Path, name: str, pickled: bytes) -> NoReturn:
 
 
 def _read_zip(path: Path, data: bytes) -> object:
-    # What the archive itself says of their number is not looked at by those who read it.
-    if data.count(_RECORD, -_DIRECTORY_BYTES) > _MAX_RECORDS:
-        _foreign(path, f"is an archive of over {_MAX_RECORDS} records")
+    found = records.read(path, io.BytesIO(data))
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            records = _records(path, archive, len(data))
-        return _read_records(path, data, records)
-    except _ZIP_ERRORS as error:
-        if b"PK\x05\x06" not in data[-65_557:-18]:  # the record that ends an archive has 22 bytes and a comment
-            _truncated(path, len(data), len(data))
-        raise InputFileError(path, f"is a damaged archive: {str(error)[:200]}", fix=_DOWNLOAD_AGAIN) from error
-
-
-def _records(path: Path, archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The records by name of an archive in which they are plain, distinct and no larger than the archive itself."""
-    records = archive.infolist()
-    inner = {record.filename.partition("/")[2]: record for record in records}
-    if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
-        _foreign(path, "is a TorchScript archive, which holds code")
-    if "archive_format" in inner or any(name.endswith(".pt2") or name.startswith("models/") for name in inner):
-        _foreign(path, "is a .pt2 archive, which holds a program")
-    if "data.pkl" not in inner:
-        _foreign(path, "is a zip archive without one data.pkl")
-    if any(record.compress_type != zipfile.ZIP_STORED for record in records):
-        _foreign(path, "has compressed records, which torch.save does not write")
-    declared = sum(record.file_size for record in records)
-    if declared > size:
-        what = "has records that are larger than the archive"
-        raise InputFileError(path, what, found=f"{declared} bytes", expected=f"at most {size}", fix=_DOWNLOAD_AGAIN)
-    if len(inner) < len(records):
-        _foreign(path, "has two records of one name")
-    return inner
+        return _read_records(path, data, found)
+    except (struct.error, ValueError) as error:
+        records.damaged(path, error)
 
 
 def _content(path: Path, data: bytes, record: zipfile.ZipInfo) -> memoryview:
@@ -119,23 +88,23 @@ def _content(path: Path, data: bytes, record: zipfile.ZipInfo) -> memoryview:
     content = memoryview(data)[start : start + record.file_size]
     if len(content) != record.file_size or crc32(content) != record.CRC:
         what = f"checksum mismatch in record {record.filename[:100]}"
-        raise IntegrityError(path, what, fix=_DOWNLOAD_AGAIN)
+        raise IntegrityError(path, what, fix=DOWNLOAD_AGAIN)
     return content
 
 
-def _read_records(path: Path, data: bytes, records: dict[str, zipfile.ZipInfo]) -> object:
+def _read_records(path: Path, data: bytes, held: dict[str, zipfile.ZipInfo]) -> object:
     reader = Reader(len(data))
     try:
-        value = _read_pickle(path, reader, io.BytesIO(_content(path, data, records["data.pkl"])))
+        value = _read_pickle(path, reader, io.BytesIO(_content(path, data, held["data.pkl"])))
     except CutOffError as error:
-        raise InputFileError(path, f"has a damaged data.pkl: {error}", fix=_DOWNLOAD_AGAIN) from error
-    order = records.get("byteorder")
+        raise InputFileError(path, f"has a damaged data.pkl: {error}", fix=DOWNLOAD_AGAIN) from error
+    order = held.get("byteorder")
     swapped = order is not None and bytes(_content(path, data, order)) == b"big"
     for key, storage in reader.storages.items():
-        record = records.get(f"data/{key}")
+        record = held.get(f"data/{key}")
         if record is None or record.file_size != storage.bytes.numel():
             what, expected = f"has no whole record data/{key[:100]}", f"{storage.bytes.numel()} bytes"
-            raise InputFileError(path, what, expected=expected, fix=_DOWNLOAD_AGAIN)
+            raise InputFileError(path, what, expected=expected, fix=DOWNLOAD_AGAIN)
         storage.fill(_content(path, data, record), swapped=swapped)
     return value
 
@@ -149,33 +118,24 @@ def _read_legacy(path: Path, data: bytes) -> object:
             values.append(_read_pickle(path, reader, stream))
         except CutOffError:
             if end == len(data):
-                _foreign(path, "is a pickle that torch.save did not write")
-            _truncated(path, len(data), len(data))
+                records.foreign(path, "is a pickle that torch.save did not write")
+            records.truncated(path, len(data), len(data))
     magic, _, system, value, keys = values
     if type(magic) is not int or magic != _MAGIC or not isinstance(system, dict):
-        _foreign(path, "is a pickle that torch.save did not write")
+        records.foreign(path, "is a pickle that torch.save did not write")
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(reader.storages):
-        raise InputFileError(path, "is damaged: its list of storages is another than its pickle's", fix=_DOWNLOAD_AGAIN)
+        raise InputFileError(path, "is damaged: its list of storages is another than its pickle's", fix=DOWNLOAD_AGAIN)
     # Each storage is preceded by its number of items.
     at = stream.tell()
     expected = at + sum(_COUNT.size + storage.bytes.numel() for storage in reader.storages.values())
     if expected > len(data):
-        _truncated(path, len(data), expected)
+        records.truncated(path, len(data), expected)
     for key in keys:
         storage = reader.storages[str(key)]
         (count,), size = _COUNT.unpack_from(data, at), storage.bytes.numel()
         if count * storage.item != size:
-            raise InputFileError(path, "is damaged: a storage has another size", fix=_DOWNLOAD_AGAIN)
+            raise InputFileError(path, "is damaged: a storage has another size", fix=DOWNLOAD_AGAIN)
         at += _COUNT.size
         storage.fill(memoryview(data)[at : at + size], swapped=system.get("little_endian") is False)
         at += size
     return value
-
-
-def _foreign(path: Path, what: str) -> NoReturn:
-    raise InputFileError(path, what, fix="give a state dict, as safetensors or torch.save(model.state_dict(), ...)")
-
-
-def _truncated(path: Path, found: int, expected: int) -> NoReturn:
-    bound = f"{expected} bytes" if expected > found else f"more than {found} bytes"
-    raise InputFileError(path, "is truncated", found=f"{found} bytes", expected=bound, fix=_DOWNLOAD_AGAIN)
