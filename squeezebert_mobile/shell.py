@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from squeezebert_mobile.console import Screen, quiet
-from squeezebert_mobile.errors import SqueezeBertMobileError, one_line
+from squeezebert_mobile.errors import EnvironmentFault, SqueezeBertMobileError, one_line
 from squeezebert_mobile.options import Options, Quiet
 
 Chosen = TypeVar("Chosen", bound=Options)
@@ -20,6 +20,7 @@ Command = Callable[[Chosen, Screen], None]
 
 PROGRAM = "squeezebert-mobile"
 INTERRUPTED = 130
+_NO_MEMORY = ("failed to map", "allocate", "out of memory")
 TERMINATED = 143
 Json = Annotated[bool, typer.Option("--json", help="print one JSON value", rich_help_panel="Output")]
 
@@ -133,26 +134,31 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort) as error:
         typer.echo(f"interrupted: {error}" if str(error) else "interrupted: nothing was written", err=True)
         code = INTERRUPTED
-    except (MemoryError, ImportError) as error:
-        # A library that has no room is "failed to map", not a lack of memory, to whoever imports it.
-        reason = " ".join(str(error).split())[:300] or "no memory is left"
-        fix = "close other programs or lift the limit (ulimit -v); then run squeezebert-mobile doctor"
-        code = _fail(f"system: {reason}; fix: {fix}", 7, error)
-    except OSError as error:
-        fix = "check the disk, the path and its permissions"
-        reason = error.strerror or " ".join(str(error).split())[:300]
-        code = _fail(f"{error.filename or 'system'}: {reason}; fix: {fix}", 7, error)
-    except RuntimeError as error:
-        if "allocate" not in str(error) and "out of memory" not in str(error):
-            raise
-        fix = "close other programs, lift the limit (ulimit -v), or use a machine with more memory"
-        code = _fail(f"system: no memory is left: {' '.join(str(error).split())[:300]}; fix: {fix}", 7, error)
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        fault = _of_machine(error)
+        code = _fail(str(fault), fault.exit_code, error)
     sys.exit(code)
 
 
 def _command(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     return context.command_path if context else PROGRAM
+
+
+def _of_machine(error: Exception) -> EnvironmentFault:
+    """What this machine lacks, by the error of a library; raises the error itself where it says something else."""
+    reason = " ".join(str(error).split())[:300]
+    # A library that has no room is "failed to map", not a lack of memory, to whoever imports it.
+    if isinstance(error, MemoryError) or any(words in reason for words in _NO_MEMORY):
+        fix = "close other programs, lift the limit (ulimit -v), or use a machine with more memory"
+        return EnvironmentFault("system", f"no memory is left: {reason or 'nobody says for what'}", fix=fix)
+    if isinstance(error, ImportError):
+        fix = "make install in the checkout, or squeezebert-mobile doctor, which says what is missing"
+        return EnvironmentFault(error.name or "system", f"cannot be imported: {reason}", fix=fix)
+    if isinstance(error, OSError):
+        fix = "check the disk, the path and its permissions"
+        return EnvironmentFault(error.filename or "system", error.strerror or reason, fix=fix)
+    raise error
 
 
 def _fail(message: str, code: int, error: BaseException) -> int:

@@ -1,5 +1,6 @@
 """The command as a user types it: output, exit codes, one line for every error."""
 
+import errno
 import io
 import json
 import os
@@ -203,14 +204,30 @@ def test_a_lack_of_memory_is_one_line(megabytes: int) -> None:
     )
     assert done.returncode in (0, 7), done.stderr
     if done.returncode or megabytes == 400:
-        assert_error(done, 7, "system: ", "ulimit -v")
+        assert_error(done, 7, "system: no memory is left", "ulimit -v")
+
+
+NO_MEMORY = "close other programs"
+PLACES = "check the disk"
+INSTALL = "make install in the checkout"
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), ImportError("libtorch.so: failed\nto map"), RuntimeError("not enough: can't allocate")]
+    ("error", "named", "fix"),
+    [
+        (MemoryError(), "system: no memory is left", NO_MEMORY),
+        (ImportError("libtorch.so: failed\nto map segment"), "system: no memory is left", NO_MEMORY),
+        (ImportError("libc10.so: Cannot allocate memory", name="torch._C"), "system: no memory is left", NO_MEMORY),
+        (RuntimeError("not enough: can't allocate"), "system: no memory is left", NO_MEMORY),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "system: no memory is left", NO_MEMORY),
+        (ModuleNotFoundError("No module named 'onnx'", name="onnx"), "onnx: cannot be imported", INSTALL),
+        (ImportError("libGL.so.1: cannot open shared object file"), "system: cannot be imported: libGL.so.1", INSTALL),
+        (OSError(errno.ENOSPC, "No space left on device", "/a/b"), "/a/b: No space left on device", PLACES),
+    ],
+    ids=repr,
 )
-def test_what_libraries_raise_without_memory(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+def test_what_libraries_raise_is_told_by_its_cause(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, named: str, fix: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -220,7 +237,7 @@ def test_what_libraries_raise_without_memory(
         shell.main()
     assert ended.value.code == 7
     said = capsys.readouterr().err
-    assert said.startswith("error: system: ") and said.count("\n") == 1 and "; fix: close other programs" in said
+    assert said.startswith(f"error: {named}") and said.count("\n") == 1 and f"; fix: {fix}" in said
 
 
 def test_debug_shows_the_traceback() -> None:

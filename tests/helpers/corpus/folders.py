@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 
+from checkout import ROOT
 from handmade_bundle import CONTENT, described
 
 from corpus.cases import ACCEPTED, INPUT, INTEGRITY, Case, Link, Pipe
@@ -50,6 +51,9 @@ def by_hand() -> Iterator[Case]:
         "manifest is a pipe": ("bundle.json", Pipe(), INTEGRITY),
     }  # fmt: skip
     yield Case("whole", whole, ACCEPTED)
+    for kept in sorted((ROOT / "tests/data").glob("bundle_v*")):
+        tree = {str(path.relative_to(kept)): path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+        yield Case(f"kept {kept.name}", tree, ACCEPTED)
     yield Case("nothing", {}, INPUT)
     for name, (node, verdict) in added.items():
         yield Case(f"with {name!r}"[:80], {**whole, name: node}, verdict)

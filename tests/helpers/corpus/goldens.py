@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import handmade_bundle
+from checkout import ROOT
 
 from corpus import manifests
 from corpus.cases import ACCEPTED, INPUT, INTEGRITY, Case
@@ -55,6 +56,8 @@ def _without(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def by_hand() -> Iterator[Case]:
+    for kept in sorted((ROOT / "tests/data").glob("bundle_v*")):
+        yield Case(kept.name, {name: (kept / name).read_bytes() for name in (MANIFEST_NAME, GOLDEN_NAME)}, ACCEPTED)
     yield _case("sound", whole(_CASE), ACCEPTED)
     yield _case("two", whole(_CASE, _CASE), ACCEPTED)
     yield _case("choices", whole(_CHOICES), ACCEPTED, choices=True)
