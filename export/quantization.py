@@ -31,7 +31,7 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Dynamic:
-    """int8 weights per output channel; activations quantized at run time: per tensor in ONNX, per token in a .pte.
+    """int8 weights per output channel; activations quantized at run time, all of a tensor in one range.
 
     ``keep_float`` names units that stay fp32: `embeddings`, `layers.3.attention`, `layers.3.feed_forward`, `head`.
     """

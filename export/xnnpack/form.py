@@ -33,13 +33,13 @@ from squeezebert_mobile.tasks import PoolingMode
 class Maps(nn.Module):
     """Linear maps that read one input, which an int8 form then quantizes once for all; one alone gives its tensor."""
 
-    def __init__(self, maps: Iterable[nn.Linear]) -> None:
+    def __init__(self, maps: Iterable["nn.Linear | GroupConv"]) -> None:
         super().__init__()
         self.maps = nn.ModuleList(maps)
 
-    def linears(self) -> list[nn.Linear]:
+    def layers(self) -> list["nn.Linear | GroupConv"]:
         """The maps."""
-        return [layer for layer in self.maps if isinstance(layer, nn.Linear)]
+        return [layer for layer in self.maps if isinstance(layer, nn.Linear | GroupConv)]
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         return one_or_all([layer(x) for layer in self.maps])
@@ -255,15 +255,15 @@ def _shared(source: nn.Module) -> Maps:
     return Maps([share_linear(source)])
 
 
-@torch.library.custom_op("squeezebert_mobile::grouped_conv", mutates_args=())
-def grouped_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+@torch.library.custom_op("squeezebert_mobile::grouped_convolution", mutates_args=())
+def grouped_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A 1x1 convolution of [1, 1, W, in] with [out, 1, 1, in / groups] and [out], to [1, 1, W, out]."""
     first, last = (0, 3, 1, 2), (0, 2, 3, 1)
     groups = x.shape[-1] // weight.shape[-1]
     return F.conv2d(x.permute(first), weight.permute(first), bias, groups=groups).permute(last).contiguous()
 
 
-@grouped_conv.register_fake
+@grouped_convolution.register_fake
 def _(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ARG001  a fake has the operator's signature
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
 
@@ -277,8 +277,13 @@ class GroupConv(nn.Module):
         self.bias = nn.Parameter(weights.bias.flatten(), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = grouped_conv(x, self.weight, self.bias)
+        y: Tensor = grouped_convolution(x, self.weight, self.bias)
         return y
+
+
+def convolved(*weights: mobile.Grouped) -> Maps:
+    """Grouped maps of one input as convolutions."""
+    return Maps(map(GroupConv, weights))
 
 
 class ConvAttention(nn.Module):
@@ -286,12 +291,12 @@ class ConvAttention(nn.Module):
 
     def __init__(self, weights: mobile.AttentionWeights, config: SqueezeBertConfig) -> None:
         super().__init__()
-        self.heads = config.num_attention_heads
-        parts = (weights.query, weights.key, weights.value, weights.output)
-        self.query, self.key, self.value, self.output = map(GroupConv, parts)
+        self.products: nn.Module = Products(config.num_attention_heads)
+        self.qkv = convolved(weights.query, weights.key, weights.value)
+        self.output = convolved(weights.output)
 
     def forward(self, x: Tensor, rows: OneText) -> Tensor:  # noqa: ARG002
-        context = attend(self.query(x), self.key(x), self.value(x), self.heads)
+        context = self.products(*self.qkv(x))
         y: Tensor = self.output(context.view(1, 1, -1, context.shape[-1]))
         return y
 
@@ -301,7 +306,7 @@ class ConvFeedForward(nn.Module):
 
     def __init__(self, weights: mobile.FeedForwardWeights, activation: Activation) -> None:
         super().__init__()
-        self.wide, self.narrow = GroupConv(weights.wide), GroupConv(weights.narrow)
+        self.wide, self.narrow = convolved(weights.wide), convolved(weights.narrow)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:

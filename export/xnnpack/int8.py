@@ -1,4 +1,4 @@
-"""int8 for the ExecuTorch form: weights per output channel, activations per token while the model runs, table per row.
+"""int8 for the ExecuTorch form: weights per output channel, activations while the model runs, table per row.
 
 The operators that XNNPACK knows as quantization are written out here, so that no annotating tool stands
 between the form and the delegate. Source: the node patterns of executorch.backends.xnnpack.utils.quant_utils.
@@ -22,7 +22,15 @@ from squeezebert_mobile.export.quantization import (
     quantize_per_channel,
 )
 from squeezebert_mobile.export.subject import require_units
-from squeezebert_mobile.export.xnnpack.form import FirstRows, Maps, Products, XnnpackModel, one_or_all
+from squeezebert_mobile.export.xnnpack.form import (
+    FirstRows,
+    GroupConv,
+    Maps,
+    Products,
+    XnnpackModel,
+    grouped_convolution,
+    one_or_all,
+)
 
 _OPS = torch.ops.quantized_decomposed
 _LOW, _HIGH = -128, 127
@@ -31,34 +39,52 @@ BLOCK = 32
 
 
 class IntWeight(nn.Module):
-    """A linear map's weight as int8 [out, in] with a scale per output channel, and its float bias."""
+    """The weight of a linear map or a grouped convolution in int8, a scale per output channel, and its float bias."""
 
-    def __init__(self, source: nn.Linear) -> None:
+    def __init__(self, source: nn.Linear | GroupConv) -> None:
         super().__init__()
-        weight, scale = quantize_per_channel(source.weight.detach())
-        self.weight, self.scale = nn.Buffer(weight), nn.Buffer(scale)
+        weight, scale = quantize_per_channel(source.weight.detach().flatten(1))
+        self.weight, self.scale = nn.Buffer(weight.view(source.weight.shape)), nn.Buffer(scale)
         self.zero = nn.Buffer(torch.zeros(len(scale), dtype=torch.int64))
         self.bias = source.bias
+        self._map = grouped_convolution if isinstance(source, GroupConv) else F.linear
 
     def forward(self, x: Tensor) -> Tensor:
         """The map on dequantized ``x``; the delegate multiplies the integers themselves."""
         dequantize = _OPS.dequantize_per_channel.default
-        weight = dequantize(self.weight, self.scale, self.zero, 0, -_HIGH, _HIGH, torch.int8)
-        return F.linear(x, weight, self.bias)
+        y: Tensor = self._map(
+            x, dequantize(self.weight, self.scale, self.zero, 0, -_HIGH, _HIGH, torch.int8), self.bias
+        )
+        return y
 
 
 class DynamicMaps(nn.Module):
-    """`Maps` in int8, whose input [W, in] is quantized once, each token with the scale and zero point of its range."""
+    """`Maps` in int8, whose input is quantized once: as XNNPACK does it, each token of [W, in] with a scale and zero
+    point of its own for linear maps, all of [1, 1, W, in] with the same ones for convolutions.
+    """
 
     def __init__(self, source: Maps) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(IntWeight(layer) for layer in source.linears())
+        self.maps = nn.ModuleList(map(IntWeight, source.layers()))
+        self._rounded = _per_text if isinstance(source.layers()[0], GroupConv) else _per_token
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        scale, zero = _OPS.choose_qparams_per_token_asymmetric.default(x, torch.int8)
-        integers = _OPS.quantize_per_token.default(x, scale, zero, _LOW, _HIGH, torch.int8)
-        x = _OPS.dequantize_per_token.default(integers, scale, zero, _LOW, _HIGH, torch.int8, torch.float32)
+        x = self._rounded(x)
         return one_or_all([layer(x) for layer in self.maps])
+
+
+def _per_token(x: Tensor) -> Tensor:
+    scale, zero = _OPS.choose_qparams_per_token_asymmetric.default(x, torch.int8)
+    integers = _OPS.quantize_per_token.default(x, scale, zero, _LOW, _HIGH, torch.int8)
+    y: Tensor = _OPS.dequantize_per_token.default(integers, scale, zero, _LOW, _HIGH, torch.int8, torch.float32)
+    return y
+
+
+def _per_text(x: Tensor) -> Tensor:
+    scale, zero = _OPS.choose_qparams.tensor(x, _LOW, _HIGH, SMALLEST_SCALE, torch.int8)
+    integers = _OPS.quantize_per_tensor.tensor(x, scale, zero, _LOW, _HIGH, torch.int8)
+    y: Tensor = _OPS.dequantize_per_tensor.tensor(integers, scale, zero, _LOW, _HIGH, torch.int8)
+    return y
 
 
 class StaticProducts(nn.Module):
@@ -162,8 +188,9 @@ def _table_part(form: XnnpackModel, reason: str | None) -> Part:
 
 def _map_parts(form: XnnpackModel, name: str, rows: int, reason: str | None) -> Iterator[Part]:
     """The account of the linear maps at ``name``, which see so many rows."""
-    for n, layer in enumerate(_maps(form, name).linears()):
-        parameters = sum(parameter.numel() for parameter in layer.parameters())
+    for n, layer in enumerate(_maps(form, name).layers()):
+        # A grouped convolution has a bias even where that is all zero.
+        parameters = sum(parameter.numel() for parameter in layer.parameters() if parameter.any())
         yield Part(f"{name}.maps.{n}", parameters, 2 * rows * layer.weight.numel(), reason)
 
 
@@ -180,7 +207,7 @@ def _rows(form: XnnpackModel) -> dict[str, int]:
 
     def watch(name: str, module: Maps) -> torch.utils.hooks.RemovableHandle:
         def note(_maps: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            rows[name] = 1 if len(inputs[0]) == 1 else TOKENS
+            rows[name] = 1 if inputs[0].shape[-2] == 1 else TOKENS
 
         return module.register_forward_pre_hook(note)
 
@@ -205,7 +232,7 @@ def quantize(form: XnnpackModel, scheme: Dynamic | Static) -> tuple[Part, ...]:
     parts = [_embeddings(form, scheme)]
     for name, count in rows.items():
         maps = _maps(form, name)
-        reason = inventory.float_reason(name, sum(layer.weight.numel() for layer in maps.linears()), scheme.keep_float)
+        reason = inventory.float_reason(name, sum(layer.weight.numel() for layer in maps.layers()), scheme.keep_float)
         parts += _map_parts(form, name, count, reason)
         if reason is None:
             form.set_submodule(name, DynamicMaps(maps))

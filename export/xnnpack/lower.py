@@ -150,13 +150,13 @@ def _in_precision(
     """The form of ``model`` in a precision, and its account."""
     match scheme:
         case None:
-            parts = float_parts(form, "fp32 was asked for")
             convolve(form, model)
-            return form, parts
+            return form, float_parts(form, "fp32 was asked for")
         case Half():
             parts = float_parts(form, "fp16 was asked for")
             return copy.deepcopy(form).half(), parts  # the form shares tensors with the reference
         case Dynamic() | Static():
+            convolve(form, model)
             return form, quantize(form, scheme)
 
 

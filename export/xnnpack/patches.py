@@ -11,37 +11,40 @@ from unittest.mock import patch
 
 import torch
 from executorch.backends.xnnpack.operators.node_visitor import NodeVisitor
-from executorch.backends.xnnpack.partition.config.generic_node_configs import GenericNodePartitionerConfig
+from executorch.backends.xnnpack.operators.quant_params import QuantParams
+from executorch.backends.xnnpack.partition.config.gemm_configs import GEMMConfig
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNConv2d, XNNGraph, XNode
-from torch.export import ExportedProgram
 
 
-class GroupedConvConfig(GenericNodePartitionerConfig):  # type: ignore[misc]  # ExecuTorch has no types
-    """Lets the operator into the delegate, with its filter and bias."""
+class GroupedConvolutionConfig(GEMMConfig):  # type: ignore[misc]  # ExecuTorch has no types
+    """Lets the operator into the delegate, with its filter and bias and, in int8, with what quantizes its input."""
 
-    target_name = "grouped_conv.default"
+    target_name = "grouped_convolution.default"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(weight_idx=1, bias_idx=2, act_idx=0, fused_acts=[], **kwargs)
 
     def supported_precision_types(self) -> list[ConfigPrecisionType]:
-        """Float alone."""
-        return [ConfigPrecisionType.FP32]
-
-    def get_node_and_deps(self, node: torch.fx.Node, ep: ExportedProgram) -> list[torch.fx.Node]:  # noqa: ARG002
-        """The operator and its constants; without these they would be inputs of the delegate."""
-        return [node, *node.all_input_nodes[1:]]
+        """Float, and int8 with ranges that are found while the model runs."""
+        return [ConfigPrecisionType.FP32, ConfigPrecisionType.DYNAMIC_QUANT]
 
 
-class GroupedConvVisitor(NodeVisitor):  # type: ignore[misc]
+class GroupedConvolutionVisitor(NodeVisitor):  # type: ignore[misc]
     """Writes the operator as XNNPACK's convolution."""
 
-    target = "squeezebert_mobile.grouped_conv.default"
+    # The name has to have "convolution" in it: so ExecuTorch knows that XNNPACK wants one range for all tokens.
+    target = "squeezebert_mobile.grouped_convolution.default"
 
     def define_node(
         self, node: torch.fx.Node, xnn_graph: XNNGraph, vals_to_ids: dict[torch.fx.Node, int], debug_handle: int
     ) -> None:
         """Append the convolution to ``xnn_graph``, and its tensors where they are new."""
         x, weight, bias = node.all_input_nodes
-        for tensor in (x, weight, bias, node):
+        program = self.exported_program
+        self.define_tensor(x, xnn_graph, vals_to_ids, quant_params=QuantParams.from_inputs(x, program))
+        self.define_tensor(weight, xnn_graph, vals_to_ids, quant_params=QuantParams.from_weights(weight, program))
+        for tensor in (bias, node):
             self.define_tensor(tensor, xnn_graph, vals_to_ids)
         out, _, _, inside = weight.meta["val"].shape
         groups = x.meta["val"].shape[-1] // inside
@@ -107,8 +110,8 @@ def grouped_convolutions() -> Iterator[list[Any]]:
     from executorch.backends.xnnpack.operators import node_visitor
     from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 
-    with patch.dict(node_visitor._node_visitor_dict, {GroupedConvVisitor.target: GroupedConvVisitor}):
-        yield [*ALL_PARTITIONER_CONFIGS, GroupedConvConfig]
+    with patch.dict(node_visitor._node_visitor_dict, {GroupedConvolutionVisitor.target: GroupedConvolutionVisitor}):
+        yield [*ALL_PARTITIONER_CONFIGS, GroupedConvolutionConfig]
 
 
 @contextmanager

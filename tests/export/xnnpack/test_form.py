@@ -8,7 +8,7 @@ from pte_models import LENGTH, Program, make, reference, text, worst
 
 from squeezebert_mobile.config import ACTIVATIONS
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
-from squeezebert_mobile.export.quantization import Dynamic
+from squeezebert_mobile.export.quantization import Dynamic, Half
 from squeezebert_mobile.export.xnnpack import patches as pte_xnnpack
 from squeezebert_mobile.export.xnnpack import release
 from squeezebert_mobile.export.xnnpack.form import XnnpackModel, convolve
@@ -101,10 +101,11 @@ def test_a_tied_table_is_written_once_and_the_bytes_are_the_same_each_time():
 
 def test_a_fallback_is_in_the_inventory():
     model = make(Task.TEXT_CLASSIFICATION, num_attention_heads=2)
-    integers, floats = lower_pte(model, scheme=Dynamic()).inventory, lower_pte(model).inventory
-    assert [kept.name for kept in integers.fallbacks] == ["layers.0.attention", "layers.1.attention"]
+    halves, integers, floats = (lower_pte(model, scheme=scheme).inventory for scheme in (Half(), Dynamic(), None))
+    assert [kept.name for kept in halves.fallbacks] == ["layers.0.attention", "layers.1.attention"]
     # A grouped convolution has no need of one; the layer of token 0 has none.
     assert [kept.name for kept in floats.fallbacks] == ["layers.1.attention"]
+    assert (integers.fallbacks, integers.fast) == (floats.fallbacks, floats.fast)
     assert set(floats.fast) == {"layers.0.feed_forward", "layers.1.feed_forward", "layers.0.attention"}
 
 

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from pte_models import LENGTH, VOCAB, Program, make, reference, text, worst
+from pte_models import VOCAB, Program, make, reference, text, worst
+from torch import nn
 
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.export.calibration import calibrate
 from squeezebert_mobile.export.quantization import Dynamic, Half, Ranges, Static, quantize_per_channel
-from squeezebert_mobile.export.xnnpack.form import Products, XnnpackModel
-from squeezebert_mobile.export.xnnpack.int8 import quantize
+from squeezebert_mobile.export.xnnpack.form import Maps, Products, XnnpackModel, convolve
+from squeezebert_mobile.export.xnnpack.int8 import DynamicMaps, quantize
 from squeezebert_mobile.export.xnnpack.lower import lower_pte
 from squeezebert_mobile.tasks import Task
 
@@ -24,8 +25,14 @@ WIDE = {
 
 
 def int8_form(model, scheme: Dynamic | Static) -> XnnpackModel:
-    form = XnnpackModel(model, model.config.max_position_embeddings).eval()
+    form = convolved_form(model)
     quantize(form, scheme)
+    return form
+
+
+def convolved_form(model) -> XnnpackModel:
+    form = XnnpackModel(model, model.config.max_position_embeddings).eval()
+    convolve(form, model)
     return form
 
 
@@ -45,10 +52,10 @@ def test_int8_stays_close_to_the_reference(task):
             assert float((found - expected).abs().mean()) < 0.1 * float(expected.abs().max())
 
 
-def test_a_token_gets_the_same_answer_whatever_the_others_are():
-    """Per-token scales: another sentence's large values may not move this one's."""
-    model = make(Task.TOKEN_CLASSIFICATION, **WIDE)
-    maps = int8_form(model, Dynamic()).get_submodule("layers.0.feed_forward.wide.groups.0")
+def test_a_linear_map_gives_a_token_the_same_answer_whatever_the_others_are():
+    """Per-token scales: another token's large values may not move this one's."""
+    torch.manual_seed(0)
+    maps = DynamicMaps(Maps([nn.Linear(16, 8)]))
     x = torch.randn(5, 16)
     with torch.inference_mode():
         alone, together = maps(x[:1]), maps(torch.cat([x, 100 * x]))
@@ -63,7 +70,8 @@ def test_the_runtime_computes_what_the_form_says(bits):
     form, program = int8_form(model, scheme), Program(lower_pte(model, scheme=scheme).data)
     for tokens in (1, 2, 31, 40):
         ids, types = text(tokens)
-        assert worst(program.forward([ids, types]), run(form, ids, types)) < 1e-3, tokens
+        # A value that rounds the other way moves by a 255th of its text's range.
+        assert worst(program.forward([ids, types]), run(form, ids, types)) < 1e-2, tokens
 
 
 def test_a_tied_int8_table_is_written_once():
@@ -75,7 +83,7 @@ def test_a_tied_int8_table_is_written_once():
 
 def test_every_parameter_is_accounted_for():
     model = make(Task.TEXT_CLASSIFICATION, **WIDE)
-    form = XnnpackModel(model, 40)
+    form = convolved_form(model)
     dropped = sum(
         layer.attention.key.bias.numel() + layer.attention.value.bias.numel()
         for layer in model.transformer.encoder.layers
@@ -93,22 +101,22 @@ def test_every_parameter_is_accounted_for():
 
 def test_units_that_are_kept_stay_float_and_are_named():
     model = make(Task.TEXT_CLASSIFICATION, **WIDE)
-    form = XnnpackModel(model, 40).eval()
+    form = convolved_form(model)
     parts = quantize(form, Dynamic(keep_float=frozenset(form.units()) - {"layers.1.feed_forward"}))
-    quantized = {part.name.split(".groups")[0] for part in parts if part.reason is None}
+    quantized = {part.name.split(".maps")[0] for part in parts if part.reason is None}
     assert quantized == {"layers.1.feed_forward.wide", "layers.1.feed_forward.narrow"}
 
 
 @pytest.mark.parametrize(("kept", "message"), [({"layers.7.attention"}, "names no unit"), (None, "leaves nothing")])
 def test_units_that_cannot_be_kept_are_refused(kept, message):
-    form = XnnpackModel(make(Task.FILL_MASK, **WIDE), 40).eval()
+    form = convolved_form(make(Task.FILL_MASK, **WIDE))
     with pytest.raises(UsageError, match=message):
         quantize(form, Dynamic(keep_float=frozenset(form.units() if kept is None else kept)))
 
 
 def test_four_bits_need_a_width_that_they_divide():
     with pytest.raises(UnsupportedModelError, match="found 48, expected a multiple of 64"):
-        quantize(XnnpackModel(make(Task.FILL_MASK), 40).eval(), Dynamic(embedding_bits=4))
+        quantize(convolved_form(make(Task.FILL_MASK)), Dynamic(embedding_bits=4))
 
 
 def test_a_zero_row_does_not_divide_by_zero():
@@ -127,7 +135,7 @@ def ranges(model) -> Ranges:
 @pytest.mark.parametrize("task", [Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION])
 def test_static_products_stay_close_and_are_accounted_for(task):
     model = make(task, **WIDE)
-    form = XnnpackModel(model, LENGTH).eval()
+    form = convolved_form(model)
     parts = {part.name: part for part in quantize(form, Static(ranges(model)))}
     reads_first = task is Task.TEXT_CLASSIFICATION
     assert parts["layers.0.attention.products"].reason is None
@@ -140,7 +148,7 @@ def test_static_products_stay_close_and_are_accounted_for(task):
 
 def test_an_attention_that_is_kept_has_float_products():
     model = make(Task.TOKEN_CLASSIFICATION, **WIDE)
-    form = XnnpackModel(model, LENGTH).eval()
+    form = convolved_form(model)
     parts = quantize(form, Static(ranges(model), keep_float=frozenset({"layers.0.attention"})))
     (reason,) = {part.reason for part in parts if part.name.startswith("layers.0.attention")}
     assert reason == "kept float as asked"
@@ -151,7 +159,7 @@ def test_ranges_of_another_model_are_refused():
     model = make(Task.TOKEN_CLASSIFICATION, **WIDE)
     other = make(Task.TOKEN_CLASSIFICATION, **WIDE, num_hidden_layers=1)
     with pytest.raises(UnsupportedModelError, match=r"layers\.1\.attention"):
-        quantize(XnnpackModel(model, LENGTH).eval(), Static(ranges(other)))
+        quantize(convolved_form(model), Static(ranges(other)))
 
 
 def test_static_products_multiply_integers(monkeypatch):

@@ -21,10 +21,12 @@ from squeezebert_mobile.export.xnnpack.form import (
     ConvAttention,
     ConvFeedForward,
     GroupConv,
+    Maps,
     XnnpackModel,
     convolve,
-    grouped_conv,
+    grouped_convolution,
 )
+from squeezebert_mobile.export.xnnpack.int8 import DynamicMaps
 from squeezebert_mobile.export.xnnpack.lower import deduplicate_constants
 from squeezebert_mobile.tasks import Task
 
@@ -198,13 +200,13 @@ class Convolution(nn.Module):
         self.weight, self.bias = nn.Buffer(torch.randn(12, 1, 1, 4)), nn.Buffer(torch.randn(12))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = grouped_conv(x, self.weight, self.bias)
+        y: Tensor = grouped_convolution(x, self.weight, self.bias)
         return y
 
 
 def test_a_grouped_convolution_becomes_one_of_xnnpack() -> None:
     module, example = Convolution(), torch.ones(1, 1, TOKENS, 8)
-    with pytest.raises(RuntimeError, match="grouped_conv"):
+    with pytest.raises(RuntimeError, match="grouped_convolution"):
         lower(module, example, axes=[2])
     after = lower(module, example, axes=[2], teachings=[patches.grouped_convolutions])
     assert after.outside() == {}
@@ -221,6 +223,21 @@ def test_a_grouped_convolution_is_the_maps_of_its_groups() -> None:
     x = torch.randn(7, 8)
     expected = [F.linear(part, w, b) for part, w, b in zip(x.chunk(2, -1), weights.weight, weights.bias, strict=True)]
     torch.testing.assert_close(GroupConv(weights)(x[None, None]), torch.cat(expected, -1)[None, None])
+
+
+def test_an_int8_map_is_one_convolution_of_integers_with_one_range_for_all_tokens() -> None:
+    torch.manual_seed(0)
+    module = DynamicMaps(Maps([GroupConv(Grouped(torch.randn(2, 6, 4), torch.randn(2, 6)))]))
+    after = lower(module, torch.ones(1, 1, TOKENS, 8), axes=[2], teachings=[patches.grouped_convolutions])
+    assert after.outside() == {}
+    assert after.kinds() == {"XNNConvert": 1, "XNNConv2d": 1}
+    (graph,) = after.graphs
+    quantized = [value.xvalue_union for value in graph.xvalues if hasattr(value.xvalue_union, "quant_params")]
+    # XNNPACK's convolution reads the range of the first row alone, so all of its rows have to be in that one.
+    assert [getattr(value.quant_params, "num_nonbatch_dims", None) for value in quantized] == [3, None]
+    for tokens in (1, 7, TOKENS):
+        x = torch.randn(1, 1, tokens, 8) * torch.arange(1, tokens + 1)[:, None]
+        torch.testing.assert_close(answer(after.data, x)[0], module(x), rtol=0, atol=float(x.abs().max()) / 50)
 
 
 def test_grouped_maps_are_convolved_and_nothing_else() -> None:
