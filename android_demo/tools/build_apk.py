@@ -121,7 +121,7 @@ def _pack(linked: Path, target: Path, dex: Path, flavour: Flavour) -> None:
     entries.append(("classes.dex", dex.read_bytes(), zipfile.ZIP_STORED))
     for folder in ("core", flavour.engine):
         resources = DEMO / folder / "src/main/resources"
-        for path in sorted(path for path in resources.rglob("*") if path.is_file()):
+        for path in sorted(path for path in resources.rglob("*") if path.is_file() and path.suffix != ".pro"):
             entries.append((path.relative_to(resources).as_posix(), path.read_bytes(), zipfile.ZIP_DEFLATED))
     entries += [(f"lib/arm64-v8a/{path.name}", path.read_bytes(), zipfile.ZIP_STORED) for path in flavour.libraries]
     with target.open("wb") as file, zipfile.ZipFile(file, "w") as packed:

@@ -1,7 +1,6 @@
 """The Android demo: its tables and vectors are current, its three builds agree, and its JVM tests pass."""
 
 import dataclasses
-import fcntl
 import json
 import math
 import random
@@ -12,13 +11,12 @@ import sys
 import tomllib
 import xml.etree.ElementTree as ET
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import tiny
-from android_tools import DEMO, TOOLS, load
+from android_tools import DEMO, JVM, TOOLS, building, load, require
 from checkout import ROOT
 from corpus import manifests, readers
 from tiny import SAMPLES, SMALL
@@ -92,23 +90,7 @@ def test_nothing_in_the_app_may_reach_the_network() -> None:
     assert not re.search(r"java\.net\.|HttpURLConnection|android\.net\.(?!Uri)", sources)
 
 
-def require(**packages: str) -> None:
-    """Skip where a program is missing; each by its name, with the Debian package that has it."""
-    for program, package in packages.items():
-        if shutil.which(program) is None:
-            pytest.skip(f"needs {program}: install Debian's package {package}")
-
-
-JVM = {"java": "openjdk-17-jdk-headless", "mvn": "maven", "aapt2": "aapt"}
 APK = {"npm": "npm", "aapt": "aapt", "dexdump": "dexdump", "readelf": "binutils"}
-
-
-@contextmanager
-def building() -> Iterator[None]:
-    """One Maven at a time, and none while its classes are in use: two would compile into the same folders."""
-    with (DEMO / "pom.xml").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def maven(*arguments: str) -> None:

@@ -15,6 +15,8 @@ import java.util.Map;
  * <p>The platform's own are not used: Unicode's version differs between Android releases, and token ids must not.
  */
 final class CharacterTables {
+    /** From the root: a minifier renames this package, and leaves its files where they are. */
+    private static final String TABLES = "/org/squeezebert/demo/core/wordpiece_tables.txt";
     static final CharacterTables INSTANCE = load();
 
     /** Removed by text cleaning: control, format and private-use characters. */
@@ -63,7 +65,7 @@ final class CharacterTables {
     private static CharacterTables load() {
         Map<String, Ranges> sets = new HashMap<>();
         Map<String, Map<Integer, int[]>> maps = new HashMap<>();
-        try (InputStream in = CharacterTables.class.getResourceAsStream("wordpiece_tables.txt");
+        try (InputStream in = CharacterTables.class.getResourceAsStream(TABLES);
              BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.US_ASCII))) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 String[] words = line.split(" ");
