@@ -18,7 +18,7 @@ from squeezebert_mobile.bundle.manifest import TensorSpec
 from squeezebert_mobile.run.engines import load_engine
 from squeezebert_mobile.tasks import Runtime
 
-# What the counting plugin waits for; see icount.c.
+# What the counting plugin waits for; see trace.c.
 _MARK = 0x5351
 COUNTED = "counted"
 

@@ -80,10 +80,11 @@ def _link(path: Path, versioned: set[str], version: str, common: set[str], call:
 
 @dataclass(frozen=True)
 class Cpu:
-    """A core by QEMU's name, and its MIDR_EL1 (Arm's id of it), from which the runtimes choose kernels."""
+    """A core by QEMU's name, its MIDR_EL1 (Arm's id, by which runtimes choose kernels), and LLVM's model of it."""
 
     name: str
     midr: int
+    model: str
 
     @property
     def folder(self) -> str:
@@ -103,9 +104,15 @@ class Cpu:
         return "".join(f"{name}\t: {value}\n" for name, value in fields.items()) + "\n"
 
 
-# An old core without dot product, one with it, and all that QEMU knows. Its SME gave ONNX Runtime 1.24 and newer wrong
-# int8 products (0.97 relative error), so that one extension is off.
-CPUS = (Cpu("cortex-a57", 0x411FD070), Cpu("cortex-a76", 0x414FD0B1), Cpu("max,sme=off", 0x000F0510))
+# An old core without dot product, such as the Cortex-A75 of a Pixel 3 (both schedule 3 instructions and one 128-bit
+# multiply-add a cycle); one with it, whose twin the Neoverse N1 is; and all that QEMU knows, matrix products among it,
+# with vectors of 128 bits as in phones (QEMU's own have 512), scheduled as a Neoverse N2, the Cortex-A710's twin.
+# QEMU's SME gave ONNX Runtime 1.24 and newer wrong int8 products (0.97 relative error), so that one extension is off.
+CPUS = (
+    Cpu("cortex-a57", 0x411FD070, "cortex-a57"),
+    Cpu("cortex-a76", 0x414FD0B1, "neoverse-n1"),
+    Cpu("max,sme=off,sve-max-vq=1", 0x000F0510, "neoverse-n2"),
+)
 
 
 def cpu_named(name: str) -> Cpu:
@@ -125,16 +132,20 @@ def counts(said: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that is set up. ``plugin`` counts instructions; None without a C compiler."""
+    """A machine that is set up. ``plugin`` counts and traces instructions; None without a C compiler."""
 
     folder: Path
     plugin: Path | None
 
-    def run(self, cpu: Cpu, runtime: Runtime, program: Path, *arguments: str | Path) -> str:
-        """What a Python program in the machine writes to stderr. Raises EnvironmentFault where it fails."""
+    def run(self, cpu: Cpu, runtime: Runtime, program: Path, *arguments: str | Path, trace: Path | None = None) -> str:
+        """What a Python program in the machine writes to stderr; ``trace`` gets what ran between its marks.
+
+        Raises EnvironmentFault where the program fails.
+        """
         python = self.folder / "system/usr"
         packages = self.folder / _packages(runtime)
-        counting = [] if self.plugin is None else ["-plugin", str(self.plugin)]
+        traced = "" if trace is None else f",out={trace}"
+        counting = [] if self.plugin is None else ["-plugin", f"{self.plugin}{traced}"]
         emulator = ["qemu-aarch64", "-L", str(self.folder / cpu.folder), "-cpu", cpu.name, *counting]
         with tempfile.TemporaryDirectory() as ours:
             (Path(ours) / "squeezebert_mobile").symlink_to(Path(squeezebert_mobile.__file__).parent)
@@ -256,11 +267,11 @@ def _install(stage: Path, *names: str) -> None:
 
 
 def _plugin(folder: Path) -> Path | None:
-    """The compiled counter; None without a C compiler."""
+    """The compiled plugin; None without a C compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc")
-    built = folder / "icount.so"
+    built = folder / "trace.so"
     if not built.is_file() and compiler is not None:
-        source = Path(__file__).with_name("icount.c")
+        source = Path(__file__).with_name("trace.c")
         _call([compiler, "-O1", "-shared", "-fPIC", "-o", str(built), str(source)])
     return built if built.is_file() else None
 

@@ -54,8 +54,11 @@ def test_an_operation_takes_the_larger_of_compute_and_memory() -> None:
     assert ideal_ms(moving, CHIP, int8=True) == pytest.approx(1)
 
 
-def test_the_chips_file_is_well_formed() -> None:
-    assert any("Pixel 3" in chip.name for chip in chips())
+def test_the_chip_of_the_paper_has_no_dot_product() -> None:
+    (pixel,) = (chip for chip in chips() if "Pixel 3" in chip.name)
+    # As measured on it: one 128-bit multiply-add a cycle, and three instructions for 16 of int8.
+    assert pixel.fp32_ops_per_cycle == 8
+    assert pixel.int8_ops_per_cycle == pytest.approx(2 * 16 / 3, abs=0.05)
 
 
 def test_the_stages_are_the_papers_and_make_a_whole() -> None:

@@ -24,8 +24,7 @@ HOSTS = {
     "maven.apache.org",  # the XML name space of every pom.xml
     "schema.gradle.org",
     "schemas.android.com",
-    "static.docs.arm.com",  # where the chips' figures come from, as the next two
-    "wccftech.com",
+    "wccftech.com",  # where the chips' figures come from, as the next one
     "www.anandtech.com",
     "www.apache.org",  # the licence
     "www.w3.org",

@@ -35,3 +35,8 @@ RUN = ArmRun(bundle_sha256="0" * 64, qemu="7.2", versions=(), answers=(ANSWER, W
 def require_qemu() -> None:
     if shutil.which("qemu-aarch64") is None:
         pytest.skip("needs QEMU: apt-get install qemu-user")
+
+
+def require_llvm() -> None:
+    if shutil.which("llvm-mca-19") is None:
+        pytest.skip("needs LLVM 19: apt-get install llvm-19")

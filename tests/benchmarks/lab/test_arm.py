@@ -37,7 +37,7 @@ def test_what_is_kept_is_read(tmp_path: Path) -> None:
 def test_a_run_in_parts_is_kept_as_one(tmp_path: Path) -> None:
     path = tmp_path / "arm.json"
     again = ANSWER.model_copy(update={"texts": 35})
-    last = WRONG.model_copy(update={"cpu": "max,sme=off"})
+    last = WRONG.model_copy(update={"cpu": CPUS[2].name})
     for answers in ((PEER, ANSWER), (last, again)):
         arm.write(path, RUN.model_copy(update={"answers": answers}))
     assert arm.read(path).answers == (again, last, PEER)
@@ -46,10 +46,14 @@ def test_a_run_in_parts_is_kept_as_one(tmp_path: Path) -> None:
 
 
 def test_a_core_is_shown_as_linux_shows_it() -> None:
-    shown = Cpu("cortex-a76", 0x414FD0B1).cpuinfo()
+    shown = Cpu("cortex-a76", 0x414FD0B1, "neoverse-n1").cpuinfo()
     assert "CPU implementer\t: 0x41\n" in shown
     assert "CPU part\t: 0xd0b\n" in shown
     assert shown.endswith("CPU revision\t: 1\n\n")
+
+
+def test_no_core_has_vectors_that_no_phone_has() -> None:
+    assert all("sve-max-vq=1" in cpu.name for cpu in CPUS if cpu.name.startswith("max"))
 
 
 def test_a_stub_has_the_names_and_versions_that_are_asked_for(tmp_path: Path) -> None:

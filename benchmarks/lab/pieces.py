@@ -1,94 +1,42 @@
-"""Where an ONNX file executes its instructions on emulated 64-bit ARM: a count for each kind of operator.
-
-`python -m squeezebert_mobile.benchmarks.lab.arm_operators FILE.onnx [--tokens N] [--cpu NAME]`
-
-The file is optimized as ONNX Runtime optimizes it, and every distinct node (operator, attributes, shapes) becomes a
-model of its own, with the values that it sees in an inference, which is counted alone.
-"""
+"""An ONNX file in pieces: of the graph that ONNX Runtime executes each distinct node, with the values that it sees."""
 
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from squeezebert_mobile import console
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.benchmarks.lab import arm_machine, arm_operators_guest
-from squeezebert_mobile.benchmarks.lab.arm import PEER_CPU
-from squeezebert_mobile.benchmarks.lab.arm_machine import CPUS, Cpu
-from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.errors import EnvironmentFault, InputFileError
+from squeezebert_mobile.errors import InputFileError
 
 Values = dict[str, NDArray[np.generic]]
+# They move nothing: the runtime gives their output the memory of their input.
+_VIEWS = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 _IDS = 100  # All below are in any vocabulary worth counting.
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One node as a model, the values of its inputs, how to name it, and how often the file has it."""
+    """One node as a model, the values of its inputs, how to name it, how often the file has it, the bytes it moves."""
 
     model: bytes
     feeds: Values
     name: str
-    shapes: str
     times: int
+    moved: int
 
 
-@dataclass(frozen=True)
-class OperatorCount:
-    """Instructions of one node of a kind, and how many such nodes an inference executes."""
-
-    operator: str
-    shapes: str
-    times: int
-    instructions: int
-
-    @property
-    def total(self) -> int:
-        """Instructions of all of them."""
-        return self.times * self.instructions
-
-
-def measure(
-    path: Path, *, tokens: int = 128, cpu: Cpu = PEER_CPU, report: Report = lambda _: None
-) -> list[OperatorCount]:
-    """The counts of a file's operators for one text of ``tokens`` tokens, the largest total first.
-
-    Raises EnvironmentFault where the machine cannot be set up or count, InputFileError for a file that is no model.
-    """
-    report("split the file")
-    found = pieces(path, tokens)
-    report("set up the machine")
-    machine = arm_machine.set_up(("onnx",))
-    if machine.plugin is None:
-        raise EnvironmentFault("a C compiler", "is not installed, and counts need one", fix="apt-get install gcc")
-    report(f"count {len(found)} operators")
-    with tempfile.TemporaryDirectory() as scratch:
-        for number, piece in enumerate([_nothing(), *found]):
-            (Path(scratch) / f"{number}.onnx").write_bytes(piece.model)
-            np.savez(Path(scratch) / f"{number}.npz", **piece.feeds)  # type: ignore[arg-type]  # see arm_guest
-        said = machine.run(cpu, "onnx", Path(arm_operators_guest.__file__), scratch, str(1 + len(found)))
-    call, *counts = arm_machine.counts(said)
-    measured = [
-        OperatorCount(piece.name, piece.shapes, piece.times, max(count - call, 0))
-        for piece, count in zip(found, counts, strict=True)
-    ]
-    return sorted(measured, key=lambda each: -each.total)
-
-
-def _nothing() -> Piece:
+def nothing() -> Piece:
     """A model that does nothing, for what a call itself takes."""
     given, made = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1,)) for name in "xy")
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "nothing", [given], [made])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    return Piece(model.SerializeToString(), {"x": np.zeros(1, np.float32)}, "Identity", "", 0)
+    return Piece(model.SerializeToString(), {"x": np.zeros(1, np.float32)}, "Identity", 0, 0)
 
 
 def pieces(path: Path, tokens: int) -> list[Piece]:
@@ -116,8 +64,9 @@ def _piece(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], values: Valu
     names = list(_reads(node))
     held = {name: values[name] for name in names}
     feeds = {name: value for name, value in held.items() if name not in constants}
-    shapes = ", ".join(_shape(values[name]) for name in names)
-    return Piece(_alone(model, node, held, feeds), feeds, node.op_type, shapes, len(nodes))
+    touched = [] if node.op_type in _VIEWS else [*names, *filter(None, node.output)]
+    moved = sum(values[name].nbytes for name in touched)
+    return Piece(_alone(model, node, held, feeds), feeds, node.op_type, len(nodes), moved)
 
 
 def _optimized(path: Path) -> onnx.ModelProto:
@@ -183,44 +132,3 @@ def _alone(model: onnx.ModelProto, node: onnx.NodeProto, held: Values, feeds: Va
     graph = helper.make_graph([node], "alone", given, outputs, constants)
     alone = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     return bytes(alone.SerializeToString())
-
-
-def text(counts: Sequence[OperatorCount]) -> str:
-    """The counts as a table, a line for each kind, and their sum."""
-    whole = sum(each.total for each in counts)
-    rows = [
-        (
-            each.operator,
-            each.shapes[:60],
-            str(each.times),
-            f"{each.instructions / 1e6:.3f}",
-            f"{each.total / whole:.1%}",
-        )
-        for each in counts
-        if each.total >= 0.001 * whole
-    ]
-    heads = ("operator", "inputs", "nodes", "million instructions each", "share")
-    return console.table(heads, rows) + f"\nall operators: {whole / 1e6:.1f} million instructions"
-
-
-def main() -> None:
-    """Count and print."""
-    import typer
-
-    def command(
-        file: Path,
-        tokens: Annotated[int, typer.Option(min=1, max=512)] = 128,
-        cpu: Annotated[str, typer.Option(help=f"of {', '.join(each.name for each in CPUS)}")] = PEER_CPU.name,
-        as_json: Annotated[bool, typer.Option("--json")] = False,
-    ) -> None:
-        core = arm_machine.cpu_named(cpu)
-        screen = console.Screen(as_json=as_json)
-        with screen.progress("emulating") as step:
-            found = measure(file, tokens=tokens, cpu=core, report=step)
-        screen.show(found, text)
-
-    console.run(command)
-
-
-if __name__ == "__main__":
-    main()

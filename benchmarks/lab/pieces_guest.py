@@ -1,4 +1,4 @@
-"""The program of `arm_operators` inside the emulated ARM machine: `python arm_operators_guest.py FOLDER COUNT`.
+"""The program of `pieces` inside the emulated ARM machine: `python pieces_guest.py FOLDER COUNT`.
 
 FOLDER holds COUNT models and their inputs, 0.onnx, 0.npz and so on. Each runs a second time between two marks.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-# What the counting plugin waits for; see icount.c.
+# What the counting plugin waits for; see trace.c.
 _MARK = 0x5351
 
 
