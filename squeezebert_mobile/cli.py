@@ -18,6 +18,7 @@ from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.console import Screen
 from squeezebert_mobile.export.options import ExportCommandOptions
 from squeezebert_mobile.options import Options
+from squeezebert_mobile.release.options import PackOptions
 from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.shell import app, command, main
 from squeezebert_mobile.tables import examples
@@ -51,6 +52,14 @@ def verify(options: VerifyOptions, screen: Screen) -> None:
 
     result = library.verify(options.bundle, run=options.run, public_key=options.public_key)
     screen.show(result, render.verification, render.verified)
+
+
+@command(PackOptions)
+def pack(options: PackOptions, screen: Screen) -> None:
+    """Make what an app ships of a bundle: one file with its proof."""
+    from squeezebert_mobile.release import pack as library
+
+    screen.show(library.pack(options), render.packed, render.pack_verdict)
 
 
 @command(PredictOptions)

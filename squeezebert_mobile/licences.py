@@ -81,6 +81,13 @@ def front_matter(licence: str) -> list[str]:
     return ["license: other", f'license_name: "{licence.removeprefix(_NAMED)}"']
 
 
+def cyclonedx(licence: str) -> list[dict[str, object]]:
+    """The ``licenses`` of a component in a CycloneDX document, which does not know the names of the hub."""
+    if licence == UNKNOWN:
+        return []
+    return [{"license": {"name": licence}} if licence in _OF_THE_HUB else {"expression": licence}]
+
+
 def _value(key: str, matter: str) -> str:
     found = re.search(rf"^{key}:[ \t]*(['\"]?)([^'\"#\n]*?)\1[ \t\r]*(?:#.*)?$", matter, re.MULTILINE)
     return found[2].strip() if found else ""

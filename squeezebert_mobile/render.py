@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from squeezebert_mobile.console import Verdict, table
 from squeezebert_mobile.errors import visible
+from squeezebert_mobile.licences import UNKNOWN
 from squeezebert_mobile.tasks import Task
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from squeezebert_mobile.bundle.manifest import Manifest
     from squeezebert_mobile.doctor import Check, Diagnosis
     from squeezebert_mobile.info import Information
+    from squeezebert_mobile.release.pack import Pack
     from squeezebert_mobile.run.output import Written
     from squeezebert_mobile.run.predict import Prediction
     from squeezebert_mobile.run.verify import Verification
@@ -32,6 +34,19 @@ def exported(result: "Bundle") -> Verdict:
     files = "1 file answers" if count == 1 else f"{count} files answer"
     take = f"take {chosen.path}, {chosen.bytes / 1e6:.1f} MB"
     return Verdict(True, f"{result.folder}: {files} as the checkpoint does, within the gates; {take}")
+
+
+def packed(result: "Pack") -> str:
+    """What went into a pack."""
+    rows = [("artifacts", ", ".join(result.artifacts)), ("licence", result.license), ("files", str(result.files))]
+    return "\n".join(f"{name}: {value}" for name, value in rows)
+
+
+def pack_verdict(result: "Pack") -> Verdict:
+    """How large a pack is, and where it lies."""
+    unknown = "; its licence is unknown, pass --license" if result.license == UNKNOWN else ""
+    size = f"{result.bytes / 1e6:.2f} MB"
+    return Verdict(True, f"{result.path}: {result.name} {result.version}, {size}{unknown}")
 
 
 def manifest(result: "Manifest") -> str:

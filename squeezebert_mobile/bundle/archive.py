@@ -49,11 +49,11 @@ _ZIP_ERRORS = (
 )  # fmt: skip
 
 
-def pack(folder: Path, archive: Path, *, force: bool = False) -> None:
+def pack(folder: Path, archive: Path, *, force: bool = False, deflated: bool = False) -> None:
     """Write the bundle in ``folder`` to the zip file ``archive``; the same bundle gives the same bytes.
 
-    Entries are sorted and stored: deflated bytes depend on the version of zlib. Raises as `bundle.read` and
-    `require_free`, and UsageError for a bundle of over 2 GB.
+    Entries are sorted and stored, unless ``deflated``: those bytes depend on the version of zlib. Raises as
+    `bundle.read` and `require_free`, and UsageError for a bundle of over 2 GB.
     """
     bundle = bundles.read(folder)
     require_free(archive, force=force)
@@ -65,6 +65,7 @@ def pack(folder: Path, archive: Path, *, force: bool = False) -> None:
         for name in sorted(names):
             info = zipfile.ZipInfo(name)  # dated 1980
             info.create_system = _UNIX
+            info.compress_type = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             out.writestr(info, _content(bundle, name, entries.get(name)))
 

@@ -29,6 +29,7 @@ def card(manifest: Manifest) -> str:
         *_front_matter(manifest),
         f"# SqueezeBERT for {manifest.task}",
         "",
+        *_release(manifest),
         f"Exported from `{source.name}`{revision} by squeezebert-mobile {manifest.producer.squeezebert_mobile}.",
         "`bundle.json` describes every file; check all of it with `squeezebert-mobile verify FOLDER`.",
         f"The licence of the model is {manifest.license}."
@@ -65,6 +66,17 @@ def _front_matter(manifest: Manifest) -> list[str]:
         "tags:",
         *(f"- {tag}" for tag in tags),
         "---",
+        "",
+    ]
+
+
+def _release(manifest: Manifest) -> list[str]:
+    release = manifest.release
+    if release is None:
+        return []
+    return [
+        f"Pack `{release.name}` {release.version}. An app takes the newest version by semantic versioning whose bytes",
+        "and self-test (golden.json) are sound; where it fails, the last one that passed stays.",
         "",
     ]
 

@@ -188,6 +188,7 @@ def staged(target: Path, *, force: bool) -> Iterator[Path]:
 
 def fill(stage: Path, content: Mapping[str, bytes], described: Manifest) -> None:
     """Write every file of a bundle; ``content`` maps each path but bundle.json to its bytes."""
+    stage.mkdir(parents=True, exist_ok=True)
     for path, data in sorted({**content, MANIFEST_NAME: manifest.dump(described)}.items()):
         (stage / path).parent.mkdir(parents=True, exist_ok=True)
         (stage / path).write_bytes(data)

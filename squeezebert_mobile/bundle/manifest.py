@@ -25,6 +25,7 @@ _ALLOWED = 1e-4
 # What schema 2 added, as pydantic's ``exclude``. Each of these fields has the default that schema 1 meant.
 _SINCE_2: dict[str, Any] = {
     "license": True,
+    "release": True,
     "artifacts": {"__all__": {"accuracy"}},
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
     "postprocessing": {"pooling", "null_threshold"},
@@ -51,6 +52,12 @@ Index = Annotated[int, Field(ge=0, lt=_INT)]
 Length = Annotated[int, Field(ge=1, lt=_INT)]
 # What identifiers and expressions are made of, and nothing that means something to YAML.
 Licence = Annotated[str, Field(pattern=r"^[A-Za-z0-9(][A-Za-z0-9.+() -]*$", max_length=MAX_LENGTH)]
+# Google's AI packs allow no more in a name.
+_NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
+# Semantic Versioning without builds, which have no order; numbers fit 32 bits.
+_NUMBER, _LONGEST_VERSION = "(0|[1-9][0-9]{0,8})", 64
+_IDENTIFIER = f"({_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_VERSION = rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_IDENTIFIER}(\.{_IDENTIFIER})*)?$"
 
 
 class Record(BaseModel):
@@ -318,8 +325,33 @@ class Producer(Record):
     executorch: str
 
 
+class Release(Record):
+    """What makes a bundle a pack: by ``name`` an app finds its versions, which are ordered as on semver.org.
+
+    ``update`` is the rule by which it takes one: the newest version whose bytes and self-test are sound, so that a
+    newer one that fails leaves the last one that passed in its place.
+    """
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    version: Annotated[str, Field(pattern=_VERSION, max_length=_LONGEST_VERSION)]
+    update: Literal["newest-that-passes"] = "newest-that-passes"
+
+    @staticmethod
+    def is_name(text: str) -> bool:
+        """Whether a pack can have this name."""
+        return re.fullmatch(_NAME, text) is not None
+
+    @staticmethod
+    def is_version(text: str) -> bool:
+        """Whether a pack can have this version."""
+        return len(text) <= _LONGEST_VERSION and re.fullmatch(_VERSION, text) is not None
+
+
 class Manifest(Record):
-    """The whole of bundle.json; ``license`` is the model's, as in `licences.known`."""
+    """The whole of bundle.json; ``license`` is the model's, as in `licences.known`.
+
+    ``release`` is null where the bundle is no pack.
+    """
 
     schema_version: Literal[1, 2]
     task: Task = Field(strict=False)
@@ -332,6 +364,7 @@ class Manifest(Record):
     producer: Producer
     source: Source
     license: Licence = UNKNOWN
+    release: Release | None = None
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
@@ -424,9 +457,13 @@ def schema() -> bytes:
 
 
 def _values(manifest: Manifest) -> dict[str, object]:
-    """What the file of a manifest holds: only what its schema version knows, so that its digest stays."""
+    """What the file of a manifest holds: only what its schema version knows, so that its digest stays.
+
+    Nor what came late into schema 2 and says nothing: bundles were kept without it.
+    """
     if manifest.schema_version == 2:
-        return manifest.model_dump()
+        silent = {"license": manifest.license == UNKNOWN, "release": manifest.release is None}
+        return manifest.model_dump(exclude={name for name, says_nothing in silent.items() if says_nothing})
     return manifest.model_dump(exclude=_SINCE_2) | {"postprocessing": manifest.postprocessing.kind}
 
 

@@ -36,6 +36,7 @@ ORDER = (
     ("checkpoint",),
     ("bundle",),
     ("run",),
+    ("release",),
     ("training",),
     ("export",),
     ("benchmarks",),

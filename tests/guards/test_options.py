@@ -20,6 +20,7 @@ from squeezebert_mobile.cli import InfoOptions, app
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportCommandOptions, ExportOptions
 from squeezebert_mobile.options import Exclusive, Options
+from squeezebert_mobile.release.options import PackOptions
 from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
@@ -29,6 +30,11 @@ TRAIN = {"task": Task.FILL_MASK, "data": "d", "output_dir": Path("x"), "model": 
 COMMANDS: dict[str, tuple[type[Options], list[str], dict[str, Any]]] = {
     "export": (ExportCommandOptions, ["-o", "x"], {"output_dir": Path("x")}),
     "verify": (VerifyOptions, ["x"], {"bundle": Path("x")}),
+    "pack": (
+        PackOptions,
+        ["x", "-o", "y", "--name", "n", "--version", "1.0.0"],
+        {"bundle": Path("x"), "output_dir": Path("y"), "name": "n", "version": "1.0.0"},
+    ),
     "predict": (PredictOptions, ["x"], {"bundle": Path("x")}),
     "merge": (MergeOptions, ["a", "b"], {"parts": (Path("a"), Path("b"))}),
     "finetune": (FinetuneOptions, ["--task", "fill-mask", "--data", "d", "-o", "x", "-m", "m"], TRAIN),
@@ -94,6 +100,7 @@ MEANINGS = {
     "--accumulation": "parts of a training batch",
     "--approximate-gelu": "what stands for Gelu",
     "--archive": "the zip that is also written",
+    "--artifact": "a file of a bundle",
     "--atol": "the largest difference from the reference",
     "--average": "decay of averaged weights",
     "--batch-size": "rows that are computed together",
@@ -112,6 +119,7 @@ MEANINGS = {
     "--eval-data": "labelled rows to measure on while training",
     "--file": "texts to run a model on",
     "--force": "replace what is at the target",
+    "--format": "the platform that a pack is for",
     "--from-scratch": "a config of a new model",
     "--golden": "answers to be met",
     "--html": "a page to write",
@@ -136,6 +144,7 @@ MEANINGS = {
     "--min-seconds": "the shortest time",
     "--mixed-precision": "arithmetic of training",
     "--model": "a checkpoint",
+    "--name": "what a pack is called",
     "--noise": "the change that is none",
     "--normalize": "vectors of length 1",
     "--null-threshold": "lead of no answer",
@@ -182,6 +191,7 @@ MEANINGS = {
     "--tokens": "length of an input that is made up",
     "--top-k": "answers for a mask",
     "--trim-vocab": "texts whose pieces are kept",
+    "--version": "which one of its packs",
     "--vocab-size": "pieces of a new vocabulary",
     "--warmup": "runs that do not count",
     "--warmup-ratio": "share of the steps in which the rate rises",

@@ -20,6 +20,7 @@ PUBLISHED = ROOT / "squeezebert_mobile/schemas"
 RESULTS: dict[str, tuple[str, ...]] = {
     "export": ("bundle.folder:Bundle", "export.preview:Preview"),
     "verify": ("run.verify:Verification",),
+    "pack": ("release.pack:Pack",),
     "predict": ("run.predict:Prediction", "run.output:Written"),
     "merge": ("run.predict:Prediction",),
     "finetune": ("training.finetune:FinetuneResult",),

@@ -39,6 +39,8 @@ public final class Manifest {
     public final String sourceName;
     /** Of the model: an SPDX expression or an id of the hub, "unknown" where nobody said. */
     public final String license;
+    /** Of a pack: its name and version; null where the bundle is none. */
+    public final Release release;
     /** SHA-256 of the manifest's bytes: the identity of the bundle, since it holds every other digest. */
     public final String digest;
 
@@ -78,7 +80,7 @@ public final class Manifest {
 
     /** What schema 2 added, which a reader of schema 1 would not know. */
     private static void refuseLaterMembers(JsonValue json) throws JsonException {
-        json.refuse("license");
+        json.refuse("license", "release");
         json.get("tokenizer").refuse("added_tokens", "single", "pair", "truncation_side");
         for (JsonValue artifact : json.get("artifacts").items()) artifact.refuse("accuracy");
     }
@@ -94,7 +96,8 @@ public final class Manifest {
 
     private Manifest(JsonValue json, String digest) throws JsonException, DemoException {
         this.digest = digest;
-        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source", "license");
+        json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source", "license",
+            "release");
         String[] tasks = new String[TaskKind.values().length];
         for (TaskKind kind : TaskKind.values()) tasks[kind.ordinal()] = kind.id;
         task = TaskKind.values()[indexOf(tasks, json.get("task"))];
@@ -119,6 +122,7 @@ public final class Manifest {
         recommendedThreads = recommended(json.get("recommended_call"));
         producer = producer(json.get("producer"));
         sourceName = source(json.get("source"));
+        release = json.has("release") && !json.get("release").isNull() ? new Release(json.get("release")) : null;
         license = json.has("license") ? matching(json.get("license"), LICENCE) : "unknown";
         List<String> paths = new ArrayList<>(Arrays.asList(NAME, Bundle.SIGNATURE_NAME));
         for (FileEntry entry : everyFile()) paths.add(entry.path);
@@ -186,7 +190,7 @@ public final class Manifest {
         return at;
     }
 
-    private static String matching(JsonValue json, String pattern) throws JsonException {
+    static String matching(JsonValue json, String pattern) throws JsonException {
         String value = json.string();
         if (!value.matches(pattern)) throw new JsonException(json.path() + " does not match " + pattern);
         return value;

@@ -1,0 +1,1 @@
+"""From a bundle to what an app or the hub gets."""
