@@ -63,7 +63,7 @@ def _card(manifest: Manifest) -> Json:
 
 def _metrics(artifact: Artifact) -> list[Json]:
     """What was measured of an artifact, as text, which is how CycloneDX holds numbers."""
-    found = [
+    found: list[Json] = [
         {"type": f"largest difference of {parity.output}", "value": f"{parity.max_abs:g}", "slice": artifact.path}
         for parity in artifact.parity
     ]
