@@ -115,6 +115,12 @@ class Columns:
         """True where the role's cells stand in several columns."""
         return len(self.names.get(role, ())) > 1
 
+    @property
+    def are_lettered(self) -> bool:
+        """True where each choice has a column that is called by its letter, answerA or B."""
+        found = [_CHOICE.fullmatch(name) for name in self.names.get("choices", ())]
+        return bool(found) and all(match is not None and (match[2] or match[4]).isalpha() for match in found)
+
     def text(self, row: Row, role: str) -> str:
         """The text of a role. Raises CellError where the cell holds none."""
         cell = self.get(row, role)

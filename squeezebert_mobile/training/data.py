@@ -108,7 +108,7 @@ def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple
         case Task.QUESTION_ANSWERING:
             return table.map(lambda row: _question_example(row, columns))
         case Task.MULTIPLE_CHOICE:
-            choices = table.map(lambda row: _choice_example(row, columns))
+            choices = _choice_examples(table, columns)
             _require_equal_counts(table, "choices", [len(example.choices) for example in choices])
             return choices
         case Task.FEATURE_EXTRACTION:
@@ -125,7 +125,8 @@ def _require_equal_counts(table: Table, kind: str, counts: Sequence[int]) -> Non
     """A batch is one array: raise InputFileError for the first row with another number of choices or negatives."""
     for index, count in enumerate(counts, 1):
         if count != counts[0]:
-            what, fix = f"has another number of {kind} than row 1", "give all rows as many"
+            what = f"has another number of {kind} than row 1"
+            fix = f"give all rows as many, or leave those without {counts[0]} out"
             raise InputFileError(f"{table.name} row {index}", what, found=count, expected=counts[0], fix=fix)
 
 
@@ -269,23 +270,48 @@ def _negatives(cell: object) -> tuple[str, ...]:
     return tuple(map(str, texts))
 
 
-def _choice_example(row: Row, columns: Columns) -> ChoiceExample:
-    choices = choices_of(row, columns)
-    return ChoiceExample(columns.text(row, "text"), choices.continued, _right(columns.get(row, "label"), choices))
+def _choice_examples(table: Table, columns: Columns) -> tuple[ChoiceExample, ...]:
+    asked = table.map(lambda row: (columns.text(row, "text"), choices_of(row, columns), columns.get(row, "label")))
+    first, rows = _first_place([(cell, choices) for _, choices, cell in asked], columns), iter(asked)
+
+    def example(_: Row) -> ChoiceExample:
+        text, choices, cell = next(rows)
+        return ChoiceExample(text, choices.continued, _right(cell, choices, first))
+
+    return table.map(example)
 
 
-def _right(cell: object, choices: Choices) -> int:
-    """The place of the right choice: by its own name, as a number from 0, by its letter, or by its text."""
-    written = str(cell).strip()
-    if written in choices.names:
-        return choices.names.index(written)
+def _first_place(answers: Sequence[tuple[object, Choices]], columns: Columns) -> int:
+    """What numbers count the first choice as: 0, unless no row has a 0 and one has the number of its choices.
+
+    Of lettered choices, as those of SocialIQA, it is 1 unless a row has a 0.
+    """
+    counted = [(value_of(cell), len(choices.texts)) for cell, choices in answers if _named(cell, choices) is None]
+    if any(value == 0 for value, _ in counted):
+        return 0
+    return int(columns.are_lettered or any(value == count for value, count in counted))
+
+
+def _named(cell: object, choices: Choices) -> int | None:
+    """The place of the choice that an answer calls by its own name, 1 and 1.0 and "1" being one."""
+    return Labels(choices.names).named(cell)
+
+
+def _right(cell: object, choices: Choices, first: int) -> int:
+    """The place of the right choice: by its own name, by its number from ``first``, by its letter, or by its text."""
+    if (named := _named(cell, choices)) is not None:
+        return named
+    written, places = str(cell).strip(), range(len(choices.texts))
     if not isinstance(value := value_of(cell), str):
-        if value is None or value not in range(len(choices.texts)):
-            raise CellError(f"has the answer {shown(cell)}, where a place from 0 to {len(choices.texts) - 1} belongs")
-        return int(value)
+        if any(isinstance(value_of(name), float) for name in choices.names):
+            raise CellError(f"has the answer {shown(cell)}, which is none of {', '.join(choices.names)}")
+        if value is None or value - first not in places:
+            last = first + places[-1]
+            raise CellError(f"has the answer {shown(cell)}, where a place from {first} to {last} belongs")
+        return int(value - first)
     letter = re.fullmatch(r"\(?([A-Za-z])[.)]?", written)
     at = ord(letter[1].upper()) - ord("A") if letter else -1
-    found = {at} & set(range(len(choices.texts))) if not choices.names else set()
+    found = {at} & set(places) if not choices.names else set()
     found |= {place for place, text in enumerate(choices.texts) if text.strip() == written}
     if len(found) != 1:
         what = "is more than one of the choices" if found else "is none of the choices, nor a place among them"

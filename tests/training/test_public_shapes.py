@@ -104,6 +104,51 @@ def test_choices_mean_the_same_in_what_pandas_writes(name: str, tmp_path: Path) 
     assert examples(table, find_columns(table, CHOICE), YES) == (expected,)
 
 
+SOCIAL = {"context": "Ada fell.", "question": "Why?", "answerA": "a", "answerB": "b", "answerC": "c"}
+NUMBERED = {"text": "q", "choices": ["a", "b", "c"]}
+ARC = {"question": "q", "choices": {"text": ["a", "b", "c"], "label": ["1", "2", "3"]}}
+LETTERS = {"question": "q", "choices": {"text": ["a", "b", "c"], "label": ["A", "B", "C"]}}
+
+
+@pytest.mark.parametrize("form", [str, int, float])
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+@pytest.mark.parametrize(
+    ("row", "key", "labels", "places"),
+    [
+        (SOCIAL, "label", [1, 2, 3], [0, 1, 2]),
+        (SOCIAL, "label", [1], [0]),
+        (SOCIAL, "label", [2, 1, 1], [1, 0, 0]),
+        (SOCIAL, "label", [0, 2, 1], [0, 2, 1]),
+        (NUMBERED, "label", [1, 3, 2], [0, 2, 1]),
+        (NUMBERED, "answer", [3, 3], [2, 2]),
+        (NUMBERED, "label", [0, 2, 1], [0, 2, 1]),
+        (NUMBERED, "label", [1, 2], [1, 2]),
+        (ARC, "answerKey", [1, 3], [0, 2]),
+    ],
+)
+def test_answers_are_counted_from_the_number_that_the_table_shows(
+    row: dict[str, object], key: str, labels: list[int], places: list[int], form: type, suffix: str, tmp_path: Path
+) -> None:
+    rows, path = pd.DataFrame([row | {key: form(label)} for label in labels]), tmp_path / f"a{suffix}"
+    rows.to_csv(path, index=False) if suffix == ".csv" else rows.to_json(path, orient="records", lines=True)
+    table = read_table(path, CHOICE)
+    found = examples(table, find_columns(table, CHOICE), YES)
+    assert [example.target for example in found if isinstance(example, ChoiceExample)] == places
+
+
+@pytest.mark.parametrize("labels", [[0, 3], [1, 4], [1, 3, 0]])
+def test_numbers_that_no_first_one_explains_are_refused(labels: list[int]) -> None:
+    table = Table("data", tuple(NUMBERED | {"label": label} for label in labels))
+    with pytest.raises(InputFileError, match=r"where a place from \d to \d belongs"):
+        examples(table, find_columns(table, CHOICE), YES)
+
+
+def test_each_row_of_arc_has_its_own_names() -> None:
+    table = Table("data", (ARC | {"answerKey": "2"}, LETTERS | {"answerKey": "B"}, ARC | {"answerKey": "1"}))
+    found = examples(table, find_columns(table, CHOICE), YES)
+    assert [example.target for example in found if isinstance(example, ChoiceExample)] == [1, 1, 0]
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_two_texts_of_a_public_data_set_are_a_pair(name: str, tmp_path: Path) -> None:
     assert read(tmp_path / "a.jsonl", PAIRS[name], TEXT) == TextExample("a", "b", 1)
@@ -132,7 +177,9 @@ def test_a_column_that_is_chosen_for_the_label_is_no_second_text(tmp_path: Path)
         ({"choices": {"text": ["x", "y"], "label": ["P", "Q"]}, "answerKey": "A"}, "'A', which is none of the choices"),
         ({"choices": {"text": ["x", "y"], "label": ["P"]}, "answerKey": "P"}, "2 choices and 1 names of them"),
         ({"choices": [{"text": "x", "label": "P"}, "y"], "answerKey": "P"}, "has the choice 'y', which has no"),
-        ({"answerA": "x", "answerB": "y", "label": "2"}, "'2', where a place from 0 to 1 belongs"),
+        ({"answerA": "x", "answerB": "y", "label": "3"}, "'3', where a place from 1 to 2 belongs"),
+        ({"answer0": "x", "answer1": "y", "label": "3"}, "'3', where a place from 0 to 1 belongs"),
+        ({"choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": 0}, "'0', which is none of 1, 2"),
         ({"options": ["x", "y"], "answer": None}, "'None', where a place from 0 to 1 belongs"),
     ],
 )
