@@ -13,6 +13,7 @@ from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.files import sha256_file
 from squeezebert_mobile.tasks import Backend, Task
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _AS_SAVED = ReadOptions()
 _SHOWN = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
@@ -136,7 +137,8 @@ def from_bundles(
 
 
 def from_peer(model: PeerModel, runtime: Backend, form: Form, *, tokens: int, tokenizer: Path | None) -> Candidate:
-    """A peer, exported where its file is not in the cache. ``tokens`` is the length of a .pte."""
+    """A peer, exported where its file is not in the cache. ``tokens`` is the length of a .pte that takes as many."""
+    tokens = min(tokens, model.max_length)
     fixed = tokens if runtime == "executorch" else None
     candidate = Candidate(
         model=str(model.peer),
@@ -183,7 +185,7 @@ def from_checkpoint(folder: Path, how: ReadOptions) -> Candidate:
 
 
 def from_peers(
-    peers: Mapping[Peer, Path | None],
+    asked: Mapping[Peer, Path | None],
     runtimes: Sequence[str] = (),
     precisions: Sequence[str] = (),
     *,
@@ -201,10 +203,18 @@ def from_peers(
     wanted += [("onnx", Form.DYNAMIC), ("onnx", Form.DYNAMIC_UNSIGNED)]
     treated: list[tuple[Backend, Form]] = [("onnx", Form.BEST), ("onnx", Form.BEST_INT8)] if best else []
     found = []
-    for peer, weights in peers.items():
+    for peer, weights in asked.items():
         model = replace(shrink or PeerModel(peer), peer=peer, weights=weights)
+        if weights is not None:
+            model = replace(model, max_length=peers.size_of(weights, "max_position_embeddings"))
         for runtime, form in wanted + (treated if peer in TREATED else []):
             if (not runtimes or runtime in runtimes) and (not precisions or form.precision in precisions):
                 report(f"export {peer}, {runtime}, {form}")
-                found.append(from_peer(model, runtime, form, tokens=tokens, tokenizer=tokenizer))
+                words = tokenizer if _reads(model, tokenizer) else None
+                found.append(from_peer(model, runtime, form, tokens=tokens, tokenizer=words))
     return found
+
+
+def _reads(model: PeerModel, tokenizer: Path | None) -> bool:
+    """False for a tokenizer with more words than the model; ids alone are measured then."""
+    return tokenizer is not None and len(SqueezeBertTokenizerFast.from_pretrained(tokenizer)) <= model.vocab_size

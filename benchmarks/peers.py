@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from squeezebert_mobile import extras
 from squeezebert_mobile.atomic import staged_file
 from squeezebert_mobile.benchmarks.environment import versions
+from squeezebert_mobile.config import CONFIG_NAME
 from squeezebert_mobile.console import quiet
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.files import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -120,7 +122,9 @@ class PeerModel:
 
     @property
     def vocab_size(self) -> int:
-        """Rows of the embedding of a model with random weights; a checkpoint's own are not fewer."""
+        """Rows of the table of words."""
+        if self.weights is not None:
+            return size_of(self.weights, "vocab_size")
         return 30522 if self.hidden is None else 1000
 
 
@@ -178,11 +182,20 @@ def _transformers() -> Any:
     return transformers
 
 
-def _load(folder: Path) -> "nn.Module":
-    """A local safetensors checkpoint; nothing is fetched and no code of it is run."""
-    if not (folder / "config.json").is_file():
+def size_of(folder: Path, key: str) -> int:
+    """A size that a local checkpoint's config.json names. Raises UsageError where the folder is no checkpoint."""
+    if not (folder / CONFIG_NAME).is_file() or not any(folder.glob("*.safetensors")):
         fix = "give a folder with config.json and model.safetensors"
         raise UsageError(folder, "is not a checkpoint folder", fix=fix)
+    size = read_json(folder / CONFIG_NAME).get(key)
+    if type(size) is not int or size < 1:
+        fix = "give a checkpoint of the kind that the peer is"
+        raise UsageError(folder / CONFIG_NAME, f"has no size as {key}", found=repr(size)[:40], fix=fix)
+    return size
+
+
+def _load(folder: Path) -> "nn.Module":
+    """A local safetensors checkpoint; nothing is fetched and no code of it is run."""
     model: nn.Module = _transformers().AutoModelForSequenceClassification.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
     )
@@ -218,7 +231,7 @@ def export_onnx(model: PeerModel, form: Form) -> Path:
     """The ONNX file of a peer, any batch and length. Raises EnvironmentFault without transformers or disk."""
     match form:
         case Form.PLAIN:
-            return _cached(model, form, ".onnx", lambda path: _onnx(logits_of(model.build()), path, model.max_length))
+            return _cached(model, form, ".onnx", lambda path: _onnx(model, logits_of(model.build()), path))
         case Form.DYNAMIC:
             plain = export_onnx(model, Form.PLAIN)
             return _cached(model, form, ".onnx", lambda path: _quantize(plain, path))
@@ -234,7 +247,7 @@ def export_onnx(model: PeerModel, form: Form) -> Path:
 
 def export_pte(model: PeerModel, tokens: int) -> Path:
     """The XNNPACK .pte of a peer, fp32, batch 1 and exactly ``tokens`` tokens, as ExecuTorch's guide makes it."""
-    return _cached(model, f"{Form.PLAIN} {tokens}", ".pte", lambda path: _pte(logits_of(model.build()), path, tokens))
+    return _cached(model, f"{Form.PLAIN} {tokens}", ".pte", lambda path: _pte(model, path, tokens))
 
 
 def _cached(model: PeerModel, form: str, suffix: str, make: Callable[[Path], None]) -> Path:
@@ -254,18 +267,18 @@ def _stamp(weights: Path | None) -> str:
     return str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
 
 
-def _example(tokens: int) -> "tuple[Tensor, Tensor, Tensor]":
+def _example(model: PeerModel, tokens: int) -> "tuple[Tensor, Tensor, Tensor]":
     import torch
 
-    ids = torch.arange(1, tokens + 1)[None] % 900
+    ids = torch.arange(1, tokens + 1)[None] % min(900, model.vocab_size)
     return ids, torch.ones_like(ids), torch.zeros_like(ids)
 
 
-def _onnx(module: "nn.Module", path: Path, max_length: int) -> None:
+def _onnx(model: PeerModel, module: "nn.Module", path: Path) -> None:
     import torch
 
-    axes = {0: torch.export.Dim("batch_size", max=64), 1: torch.export.Dim("sequence_length", max=max_length)}
-    ids, mask, types = _example(16)
+    axes = {0: torch.export.Dim("batch_size", max=64), 1: torch.export.Dim("sequence_length", max=model.max_length)}
+    ids, mask, types = _example(model, min(16, model.max_length))
     program = torch.onnx.export(
         module,
         (ids.repeat(2, 1), mask.repeat(2, 1), types.repeat(2, 1)),
@@ -290,7 +303,7 @@ def _quantize(source: Path, path: Path, *, unsigned: bool = False, per_channel: 
 
 def _best(model: PeerModel, path: Path) -> None:
     module = first_token_form(model.build(), model.peer)
-    _onnx(module, path, model.max_length)
+    _onnx(model, module, path)
     # MobileBERT's layers are none of those that the optimizer knows: it finds nothing to fuse there.
     if model.peer is not Peer.MOBILEBERT:
         _fuse(path)
@@ -304,12 +317,12 @@ def _fuse(path: Path) -> None:
     optimized.save_model_to_file(str(path))
 
 
-def _pte(module: "nn.Module", path: Path, tokens: int) -> None:
+def _pte(model: PeerModel, path: Path, tokens: int) -> None:
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    program = torch.export.export(module, _example(tokens))
+    program = torch.export.export(logits_of(model.build()), _example(model, tokens))
     lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     path.write_bytes(lowered.to_executorch().buffer)
 

@@ -309,16 +309,15 @@ def require_valid(found: Sequence[RunSummary]) -> None:
             raise UndecidedError("benchmark", what, fix="measure again on a quiet machine")
 
 
-def text(runs: Sequence[BenchmarkResult]) -> str:
+def text(runs: Sequence[BenchmarkResult], summaries: Sequence[RunSummary]) -> str:
     """The runs one after the other, as many as there were machines; then the machines beside each other. For people."""
-    blocks = [_text(found) for found in runs]
+    blocks = [_text(found, summary) for found, summary in zip(runs, summaries, strict=True)]
     if compared := side_by_side([found.result for found in runs]):
         blocks.append(console.table(compared[0], compared[1:]))
     return "\n\n".join(blocks)
 
 
-def _text(found: BenchmarkResult) -> str:
-    summary = summarize_run(found)
+def _text(found: BenchmarkResult, summary: RunSummary) -> str:
     shared, names = told_apart([_in_words(row.case) for row in summary.rows])
     header = ("case", "p50 ms", "speed-up", "p90 ms", "p99 ms", "runs")
     out = [where(found.result), *([f"all: {shared}"] if shared else []), ""]

@@ -51,6 +51,10 @@ _TEXT, _GOLDEN = 0.003, 40
 _ROWS = 1000
 # Texts that a ranking looks at; its order settles with fewer than a range does.
 RANKED_ROWS = 32
+# Bytes of a weight; the scales of an int8 channel are a hundredth of its weights.
+_WEIGHT: dict[Precision, float] = {"fp32": 4.0, "fp16": 2.0, "int8": 1.01, "int8-static": 1.01}
+# Of a file's graph, by layer, as measured.
+_GRAPH_BYTES = 20_000
 # What an artifact's process needs beside the parent's memory: its own objects, and copies of the weights.
 _PROCESS_BYTES, _COPIES = 700_000_000, 5
 
@@ -172,3 +176,13 @@ def _artifact(
 def _encoder_millions(config: SqueezeBertConfig) -> float:
     """The parameters that every token meets, in millions."""
     return (config.body_parameters - config.vocab_size * config.embedding_size) / 1e6
+
+
+def file_bytes(options: ExportOptions, config: SqueezeBertConfig, precision: Precision) -> int:
+    """How large an artifact is likely to be."""
+    words = config.vocab_size * config.embedding_size
+    weights = _WEIGHT[precision] * config.body_parameters
+    if precision.startswith("int8"):
+        weights -= words / 2 if options.embeddings == "int4" else 0
+        weights += 3 * words if "embeddings" in options.keep_float else 0
+    return round(weights) + _GRAPH_BYTES * config.num_hidden_layers

@@ -7,17 +7,12 @@ from pathlib import Path
 
 from squeezebert_mobile import console
 from squeezebert_mobile.checkpoint.described import look
-from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export import plan, subject
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.steps import Steps
 from squeezebert_mobile.tasks import Precision, Runtime, Task
 
-# Bytes of a weight; the scales of an int8 channel are a hundredth of its weights.
-_WEIGHT: dict[Precision, float] = {"fp32": 4.0, "fp16": 2.0, "int8": 1.01, "int8-static": 1.01}
-# Of a file's graph, by layer, as measured.
-_GRAPH_BYTES = 20_000
 # What no scheme changes: normalizations and token types.
 _ALWAYS_FLOAT = "normalizations"
 
@@ -68,7 +63,7 @@ def preview(options: ExportOptions) -> Preview:
             path=plan.PATHS[runtime, precision],
             runtime=runtime,
             precision=precision,
-            megabytes=_bytes(options, config, precision) / 1e6,
+            megabytes=plan.file_bytes(options, config, precision) / 1e6,
             seconds=by_lane[plan.lane(runtime, precision)],
             stays_float=_stays_float(options, precision),
         )
@@ -86,15 +81,6 @@ def preview(options: ExportOptions) -> Preview:
         files=files,
         steps=tuple(step.name for step in planned),
     )
-
-
-def _bytes(options: ExportOptions, config: SqueezeBertConfig, precision: Precision) -> float:
-    words = config.vocab_size * config.embedding_size
-    weights = _WEIGHT[precision] * config.body_parameters
-    if precision.startswith("int8"):
-        weights -= words / 2 if options.embeddings == "int4" else 0
-        weights += 3 * words if "embeddings" in options.keep_float else 0
-    return weights + _GRAPH_BYTES * config.num_hidden_layers
 
 
 def _stays_float(options: ExportOptions, precision: Precision) -> tuple[str, ...]:

@@ -140,7 +140,7 @@ def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
         device = options.device
         found = phones.benchmark(device, options, step) if device else (library.benchmark(options, step),)
     summaries = [tables.summarize_run(run) for run in found]
-    screen.show(summaries, lambda _: tables.text(found), tables.verdicts)
+    screen.show(summaries, lambda said: tables.text(found, said), tables.verdicts)
     page.write([run.result for run in found], outputs)
     if options.require_valid:
         tables.require_valid(summaries)
@@ -167,7 +167,8 @@ def report(options: ReportOptions, screen: Screen) -> None:
     from squeezebert_mobile.benchmarks import page, results, tables
 
     found = [library.BenchmarkResult(results.read(path), path, ()) for path in options.runs]
-    screen.show([tables.summarize_run(run) for run in found], lambda _: tables.text(found), tables.verdicts)
+    summaries = [tables.summarize_run(run) for run in found]
+    screen.show(summaries, lambda said: tables.text(found, said), tables.verdicts)
     page.write([run.result for run in found], page.Outputs(options.markdown, options.html, options.png))
 
 

@@ -17,7 +17,7 @@ from squeezebert_mobile.checkpoint.described import look
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError
-from squeezebert_mobile.export import subject, texts
+from squeezebert_mobile.export import plan, subject, texts
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.xnnpack.release import require_release
 from squeezebert_mobile.tables.columns import find_columns, has_targets, require_scores
@@ -26,8 +26,6 @@ from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training import chosen
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions, about_teacher, is_finetuned
 
-# Bytes of a file by bytes of the fp32 weights.
-_SHARES = {"fp32": 1.0, "fp16": 0.5, "int8": 0.3, "int8-static": 0.3}
 # What training keeps beside the weights: gradients' two moments and the best weights, each twice while it is saved.
 _TRAINING = 8
 Asked = Sequence[tuple[str, str]]
@@ -59,8 +57,9 @@ def export(options: ExportOptions) -> None:
     _require_columns(options.data, asked.task, options.columns, described.config.labels, scores=True)
     if options.sign_key is not None:
         signing.require_private_key(options.sign_key)
-    shares = [_SHARES[precision] for precision in options.precisions for _ in options.runtimes]
-    _require_room(options.output_dir, described.config, sum(shares) * (1 if options.archive is None else 2))
+    sizes = [plan.file_bytes(options, described.config, precision) for precision in options.precisions]
+    copies = len(options.runtimes) * (1 if options.archive is None else 2)
+    atomic.require_room(options.output_dir, sum(sizes) * copies)
 
 
 def finetune(options: FinetuneOptions) -> None:
@@ -87,7 +86,7 @@ def finetune(options: FinetuneOptions) -> None:
     _require_columns(options.data, options.task, options.columns, labels)
     _require_columns(options.eval_data, options.task, options.columns, labels, scores=True)
     options.row_length(config.max_position_embeddings)
-    _require_room(options.output_dir, config, _TRAINING)
+    atomic.require_room(options.output_dir, 4 * config.body_parameters * _TRAINING)
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -118,8 +117,10 @@ def benchmark(options: BenchmarkOptions) -> None:
     """Raise for an option, a package, a bundle or a checkpoint that `benchmark.benchmark` would refuse."""
     require_consistent(options)
     _require_files(options.texts)
-    if peers.parse(options.peers):
+    if found := peers.parse(options.peers):
         extras.require("benchmark")
+        for weights in filter(None, found.values()):
+            peers.size_of(weights, "vocab_size")
     with ExitStack() as stack:
         for path in options.bundles:
             opened = stack.enter_context(archive.opened(path))
@@ -177,7 +178,3 @@ def _table(data: str | None, task: Task) -> Table | None:
     if data is None or Path(data).suffix.lower() not in TABLE_SUFFIXES:
         return None
     return read_table(data, task, limit=_ROWS)
-
-
-def _require_room(target: Path, config: SqueezeBertConfig, share: float) -> None:
-    atomic.require_room(target, round(4 * config.body_parameters * share))

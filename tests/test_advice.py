@@ -891,6 +891,7 @@ EXCUSED = {
     "squeezebert-mobile --help": "the same",
     "make install in the checkout, or squeezebert-mobile doctor, which says what is missing": "a package has to break",
     "give a folder with config.json and model.safetensors": "transformers reads the folder then",
+    "give a checkpoint of the kind that the peer is": "the same",
     "try --precision int8, --embeddings int4 or --trim-vocab": "tiny files are all of one size",
     "make room there, or set TMPDIR to a folder with room": "the disk has to be full",
     "read it with the version of squeezebert-mobile that wrote it, or export again": "another has to have written it",

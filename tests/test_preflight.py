@@ -51,6 +51,7 @@ MISTAKES: tuple[tuple[str, int, str], ...] = (
     ("evaluate body --data data.tsv", 2, "has no task with labels"),
     ("benchmark bundle --precision fp16", 2, "has no such artifact"),
     ("benchmark --peer albert", 2, "--peer: "),
+    ("benchmark --peer bert-base=there", 2, "there: is not a checkpoint folder"),
     ("benchmark bundle --file data.tsv", 2, "--file: is read by one scenario only"),
     ("predict bundle", 2, "TEXT: is missing"),
     ("predict bundle good --runtime executorch", 2, "has no such artifact"),

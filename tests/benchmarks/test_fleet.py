@@ -23,7 +23,8 @@ def test_phones_stand_side_by_side() -> None:
     header, row = tables.side_by_side(runs)
     assert header == ("p50 ms", "Fast 1", "Slow 2")
     assert row[1:] == ("10.0", "40.0 (invalid)")
-    shown = tables.text([BenchmarkResult(run, None, ()) for run in runs])
+    kept = [BenchmarkResult(run, None, ()) for run in runs]
+    shown = tables.text(kept, [tables.summarize_run(run) for run in kept])
     assert "invalid: screen off" in shown and "Fast 1" in shown.rpartition("\n\n")[2]
     assert page.page(runs).count("<section>") == 2
 
