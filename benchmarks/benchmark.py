@@ -18,6 +18,7 @@ from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.checkpoint.source import DEMO_SENTENCES
 from squeezebert_mobile.config import CONFIG_NAME
 from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.steps import Steps
 
 SWEEP_TOKENS = (1, 8, 16, 32, 64, 128, 256, 384, 512)
 # MLPerf Inference's single stream: at least 1,024 queries and 60 seconds.
@@ -51,22 +52,25 @@ class Plan:
     skipped: tuple[Skipped, ...]
 
 
-def benchmark(options: BenchmarkOptions, report: Report = lambda _: None) -> BenchmarkResult:
-    """Measure and, with ``output``, keep the samples.
+def benchmark(options: BenchmarkOptions, steps: Steps | None = None) -> BenchmarkResult:
+    """Measure and, with ``output``, keep the samples; ``steps`` are planned and followed.
 
     Raises UsageError where nothing is left to measure, as `archive.opened` for a bundle, EnvironmentFault where a
     measuring process dies or the file cannot be written.
     """
+    steps = steps or Steps()
     with ExitStack() as stack:
         folders = tuple(
             stack.enter_context(archive.opened(path)).folder if path.is_file() else path for path in options.bundles
         )
-        return execute(plan(replace(options, bundles=folders), report), options.output, report)
+        return execute(plan(replace(options, bundles=folders), steps.begin), options.output, steps)
 
 
-def execute(chosen: Plan, output: Path | None, report: Report = lambda _: None) -> BenchmarkResult:
+def execute(chosen: Plan, output: Path | None, steps: Steps | None = None) -> BenchmarkResult:
     """Measure a plan."""
-    result = measure.run(chosen.jobs, report)
+    steps = steps or Steps()
+    result = measure.run(chosen.jobs, steps)
+    steps.end()
     if output is not None:
         results.write(output, result)
     return BenchmarkResult(result, output, chosen.skipped)

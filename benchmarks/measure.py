@@ -21,8 +21,11 @@ from squeezebert_mobile.benchmarks.peers import PeerModel
 from squeezebert_mobile.benchmarks.protocol import ALONE, Conditions, Protocol
 from squeezebert_mobile.benchmarks.results import Case, Cold, Pace, Result, Run, Sample
 from squeezebert_mobile.run.timing import order
+from squeezebert_mobile.steps import Step, Steps
 
 Report = Callable[[str], None]
+# Before anything was measured: a process that starts and loads a file, and one run.
+_LOAD_SECONDS, _RUN_SECONDS = 3.0, 0.05
 # Runs that settle a freshly loaded model's memory before its peak is read.
 _COLD_RUNS = 3
 # Long enough that going from case to case does not count, short enough that all see the same machine. Turns are longer
@@ -43,35 +46,60 @@ class Job:
         """Its line in the result file."""
         return self.candidate.case(self.protocol)
 
+    def seconds(self, run: float) -> float:
+        """What its turns take where a run takes so many seconds."""
+        protocol = self.protocol
+        recorded = max(protocol.min_seconds, protocol.min_runs * run)
+        return recorded * (1 + protocol.turn_warmup * run / max(_TURN_SECONDS, protocol.turn_runs * run))
 
-def run(jobs: Sequence[Job], report: Report, *, cold: bool = True) -> Result:
-    """Measure all jobs in one run.
+
+def run(jobs: Sequence[Job], steps: Steps, *, cold: bool = True) -> Result:
+    """Measure all jobs in one run, whose steps are planned as far as they are known, and again after the warm-ups.
 
     Each kind of process (runtime and threads) is started once and holds all of its candidates; sustained and
     single-stream jobs go one after the other, all others interleaved. Raises EnvironmentFault where a process dies.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    cold_figures = [_cold(job, report) if cold else None for job in jobs]
+    steps.plan(planned(jobs, cold=cold))
+    cold_figures = [_cold(job, steps.begin) if cold else None for job in jobs]
     with ExitStack() as stack:
         children: dict[tuple[str, int], MeasuringProcess] = {}
         measurers: list[MeasuringProcess] = []
         for number, job in enumerate(jobs):
-            report(f"load {job.candidate.label}")
+            steps.begin(f"load {job.case().name}")
             key = job.candidate.runtime, job.protocol.threads
             if key not in children:
                 children[key] = stack.enter_context(MeasuringProcess(job.protocol.threads))
             children[key].load(number, job.candidate, job.items)
             measurers.append(children[key])
         pids = [child.pid for child in children.values()]
-        measured = measure(jobs, measurers, lambda: Watch(lambda: pids), report)
+        measured = measure(jobs, measurers, lambda: Watch(lambda: pids), steps)
     cases = [job.case().model_copy(update={"cold": figure}) for job, figure in zip(jobs, cold_figures, strict=True)]
     identity = Run(run_id=uuid.uuid4().hex, started=started, environment=environment.describe())
     return Result(identity, tuple(cases), measured.samples, measured.conditions, measured.paces)
 
 
+def planned(jobs: Sequence[Job], *, cold: bool) -> tuple[Step, ...]:
+    """The steps of a run, with what they take where a run takes `_RUN_SECONDS`."""
+    names = [job.case().name for job in jobs]
+    return (
+        *(Step(f"load cold {name}", _LOAD_SECONDS) for name in names if cold),
+        *(Step(f"load {name}", _LOAD_SECONDS) for name in names),
+        *(Step(f"warm up {name}", _RUN_SECONDS) for name in names),
+        *(Step(name, sum(jobs[n].seconds(_RUN_SECONDS) for n in group)) for name, group in _groups(jobs).items()),
+    )
+
+
+def _groups(jobs: Sequence[Job]) -> dict[str, list[int]]:
+    """What is measured one after the other, by name: single jobs by index, and those that take turns together."""
+    shared = [n for n, job in enumerate(jobs) if job.protocol.scenario not in ALONE]
+    groups = {f"measure {job.case().name}": [n] for n, job in enumerate(jobs) if n not in shared}
+    return groups | ({f"measure {len(shared)} in turns": shared} if shared else {})
+
+
 def _cold(job: Job, report: Report) -> Cold:
     """A job's candidate alone in a fresh process."""
-    report(f"load cold {job.candidate.label}")
+    report(f"load cold {job.case().name}")
     with MeasuringProcess(job.protocol.threads) as child:
         loaded = child.load(0, job.candidate, job.items)
         first, *_ = child.measure(0, (0,) * _COLD_RUNS)
@@ -96,30 +124,30 @@ class Measured:
 
 
 def measure(
-    jobs: Sequence[Job], children: Sequence[MeasuringProcess], watch: Callable[[], Watch], report: Report
+    jobs: Sequence[Job], children: Sequence[MeasuringProcess], watch: Callable[[], Watch], steps: Steps
 ) -> Measured:
     """Measure loaded jobs."""
     start = time.perf_counter_ns()
     pairs = zip(jobs, children, strict=True)
     turns = [_Turns(number, job, child, start) for number, (job, child) in enumerate(pairs)]
     for turn in turns:
-        report(f"warm up {turn.job.candidate.label}")
+        steps.begin(f"warm up {turn.job.case().name}")
         turn.warm_up()
+    groups = {name: [turns[n] for n in group] for name, group in _groups(jobs).items()}
+    steps.plan(Step(name, sum(turn.seconds for turn in group)) for name, group in groups.items())
     machine = watch()
-    alone = [turn for turn in turns if turn.job.protocol.scenario in ALONE]
-    shared = [turn for turn in turns if turn not in alone]
-    for group in [*([turn] for turn in alone), shared]:
-        _rotate(group, machine, report)
+    for name, group in groups.items():
+        steps.begin(name)
+        _rotate(group, machine)
     samples = tuple(sample for turn in turns for sample in turn.samples)
     return Measured(samples, machine.finish(), tuple(pace for turn in turns for pace in turn.paces))
 
 
-def _rotate(group: Sequence["_Turns"], machine: Watch, report: Report) -> None:
+def _rotate(group: Sequence["_Turns"], machine: Watch) -> None:
     """Rounds over the group until each of it has its minima, in the order of `run.timing`."""
     number, rounds = 0, min((turn.rounds for turn in group), default=0)
     while any(not turn.done for turn in group):
         for turn in (group[index] for index in order(len(group), number)):
-            report(f"round {number + 1}: {turn.job.candidate.label}")
             machine.look()
             turn.take(number, max(rounds - number, 1))
         number += 1
@@ -147,6 +175,11 @@ class _Turns:
         timings = self._child.measure(self._number, self._next(max(1, self.job.protocol.warmup)))
         self._run_ns = max(min(timing.infer_ns for timing in timings), 1)
         self._taken = 0
+
+    @property
+    def seconds(self) -> float:
+        """What its turns take, at the pace of its fastest run so far."""
+        return self.job.seconds(self._run_ns / 1e9)
 
     @property
     def rounds(self) -> int:

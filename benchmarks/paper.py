@@ -19,7 +19,6 @@ from squeezebert_mobile import atomic, console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import page, published, tables
-from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceCommandOptions, ReproduceOptions
 from squeezebert_mobile.benchmarks.peers import PAPER, Peer, PeerModel, logits_of
 from squeezebert_mobile.benchmarks.protocol import Record
@@ -27,6 +26,7 @@ from squeezebert_mobile.benchmarks.published import BEST, FP32, INDEPENDENT, PUB
 from squeezebert_mobile.benchmarks.results import Result, Run
 from squeezebert_mobile.reports import document
 from squeezebert_mobile.reports.document import NONE, Headline, Table
+from squeezebert_mobile.steps import Step, Steps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +38,9 @@ _FLOAT_BYTES = 4
 _MATRIX = 1024
 _COPIED_BYTES = 256 * 2**20
 _RUNS = 7
+_COUNT, _STAGES, _RUN = "count operations", "stages of BERT", "measure all files in turn"
+# The peers' files in the forms that are tried, and what each takes beside its measured seconds.
+_CASES, _CASE_SECONDS = 3 * len(PAPER), 6.0
 CHIPS = Path(__file__).with_name("chips.json")
 Positive = Annotated[float, Field(gt=0)]
 
@@ -282,15 +285,23 @@ class Reproduction:
     result: Result
 
 
-def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> Reproduction:
-    """Count, measure in one interleaved run, and say what came out.
+def _seconds(options: ReproduceOptions) -> float:
+    """What the interleaved run takes, before it is known what there is to measure."""
+    (protocol,) = library.protocols(BenchmarkOptions(tokens=(options.tokens,), quick=options.quick))
+    return _CASES * (_CASE_SECONDS + protocol.min_seconds)
+
+
+def reproduce(options: ReproduceOptions, steps: Steps | None = None) -> Reproduction:
+    """Count, measure in one interleaved run, and say what came out; ``steps`` are planned and followed.
 
     Raises EnvironmentFault without the benchmark extra, IntegrityError for a changed bundle.
     """
-    progress("count operations")
+    steps = steps or Steps()
+    steps.plan((Step(_COUNT, 10.0), Step(_STAGES, 10.0 if options.quick else 30.0), Step(_RUN, _seconds(options))))
+    steps.begin(_COUNT)
     models = {peer: PeerModel(peer) for peer in PAPER}
     costs = {peer: count(model, options.tokens) for peer, model in models.items()}
-    progress("stages of BERT")
+    steps.begin(_STAGES)
     stages = bert_stages(options.tokens, runs=3 if options.quick else 10, model=models[Peer.BERT_BASE])
     measured = library.benchmark(
         BenchmarkOptions(
@@ -303,10 +314,9 @@ def reproduce(options: ReproduceOptions, progress: Report = lambda _: None) -> R
             quick=options.quick,
             output=options.output,
         ),
-        progress,
+        steps,
     ).result
     lines = published.paper_lines(measured)
-    progress("device model")
     machine = this_machine()
     return Reproduction(
         costs=tuple((str(peer), cost) for peer, cost in costs.items()),

@@ -39,8 +39,8 @@ _LOWERING: dict[tuple[Runtime, Precision], tuple[float, float]] = {
     ("onnx", "int8-static"): (3.0, 0.05),
     ("executorch", "fp32"): (1.5, 0.05),
     ("executorch", "fp16"): (3.0, 0.05),
-    ("executorch", "int8"): (4.0, 0.05),
-    ("executorch", "int8-static"): (4.5, 0.05),
+    ("executorch", "int8"): (2.0, 0.05),
+    ("executorch", "int8-static"): (2.5, 0.05),
 }
 # Starting a process for the proof, and all golden texts for each million parameters of the encoder.
 _PROVING: dict[Runtime, tuple[float, float]] = {"onnx": (0.8, 0.25), "executorch": (3.0, 0.25)}

@@ -136,9 +136,12 @@ def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
     outputs = page.Outputs(options.markdown, options.html, options.png)
     page.require_writable(outputs, options.output)
     preflight.benchmark(options)
-    with screen.progress("measuring") as step:
-        device = options.device
-        found = phones.benchmark(device, options, step) if device else (library.benchmark(options, step),)
+    if options.device:
+        with screen.progress("measuring") as step:
+            found = phones.benchmark(options.device, options, step)
+    else:
+        with screen.steps("measuring") as steps:
+            found = (library.benchmark(options, steps),)
     summaries = [tables.summarize_run(run) for run in found]
     screen.show(summaries, lambda said: tables.text(found, said), tables.verdicts)
     page.write([run.result for run in found], outputs)
@@ -154,8 +157,8 @@ def reproduce(options: ReproduceCommandOptions, screen: Screen) -> None:
 
     paper.require_writable(options)
     preflight.reproduce(options)
-    with screen.progress("reproducing") as step:
-        found = paper.reproduce(options, step)
+    with screen.steps("reproducing") as steps:
+        found = paper.reproduce(options, steps)
     screen.show(paper.summarize_reproduction(found), lambda _: paper.text(found))
     paper.write(found, markdown=options.markdown, html=options.html)
 

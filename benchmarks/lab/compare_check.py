@@ -23,6 +23,7 @@ from squeezebert_mobile.benchmarks.measure import Job, Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, CompareOptions
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio
+from squeezebert_mobile.steps import Steps
 
 _PRECISION = "fp32"
 _SIDE = 64
@@ -122,7 +123,7 @@ def _slower(job: Job, path: Path, products: int) -> Job:
 def _in_turns(job: Job, slower: Job) -> Ratio:
     """How many times as long the slower job takes, from one run of both."""
     named = replace(slower, candidate=replace(slower.candidate, form="slower"))
-    found = measure.run([job, named], lambda _: None, cold=False)
+    found = measure.run([job, named], Steps(), cold=False)
     return ratio(found.by_case[named.case().name], found.by_case[job.case().name])
 
 

@@ -20,6 +20,7 @@ from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.peers import PAPER
 from squeezebert_mobile.benchmarks.results import Case, Result
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
+from squeezebert_mobile.steps import Steps
 
 _LONG, _SHORT = 128, 20
 _INT8 = ("int8", "int8-static")
@@ -129,7 +130,7 @@ def measure(
     plans = [library.plan(options, report) for options in chosen]
     jobs = tuple(job for plan in plans for job in plan.jobs)
     skipped = tuple(left for plan in plans for left in plan.skipped)
-    return library.execute(Plan(jobs, skipped), output, report)
+    return library.execute(Plan(jobs, skipped), output, Steps(lambda _, step: report(step.name)))
 
 
 def markdown(found: Sequence[Figure]) -> str:

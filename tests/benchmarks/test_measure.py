@@ -12,6 +12,7 @@ from squeezebert_mobile.benchmarks.candidates import Candidate, PlainFile
 from squeezebert_mobile.benchmarks.children import Timing
 from squeezebert_mobile.benchmarks.measure import Job
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
+from squeezebert_mobile.steps import Steps
 
 ONE = np.ones((1, 8), np.int64)
 ITEM = Batch(ONE, ONE, ONE)
@@ -50,7 +51,7 @@ def job(name: str, **changes: object) -> Job:
 def run(jobs: list[Job], *milliseconds: int) -> tuple[measure.Measured, list[tuple[int, int]]]:
     log: list[tuple[int, int]] = []
     recorders = [Recorder(log, each) for each in milliseconds or [10] * len(jobs)]
-    found = measure.measure(jobs, recorders, Clock, lambda _: None)
+    found = measure.measure(jobs, recorders, Clock, Steps())
     return found, log[len(jobs) :]
 
 

@@ -16,6 +16,7 @@ from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, Scenario
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.run.predict import Sample
+from squeezebert_mobile.steps import Steps
 
 MS = 1_000_000
 BUNDLE = Path(__file__).parent / "data" / "bundle_v1"
@@ -77,9 +78,8 @@ class Machine:
         return [len(items) - warmup for asked, items, warmup in self.calls if asked == number][1:]
 
 
-def play(machine: Machine, jobs: list[Job], said: list[str] | None = None) -> measure.Measured:
-    report = (said if said is not None else []).append
-    return measure.measure(jobs, [machine] * len(jobs), machine.watch, report)
+def play(machine: Machine, jobs: list[Job], steps: Steps | None = None) -> measure.Measured:
+    return measure.measure(jobs, [machine] * len(jobs), machine.watch, steps or Steps())
 
 
 def test_every_sample_has_its_own_nanoseconds_and_starts_on_the_runs_clock(clock: Clock) -> None:
@@ -120,8 +120,8 @@ def test_without_a_warm_up_one_run_still_says_how_long_a_run_takes(clock: Clock)
 
 
 def test_the_watch_begins_after_the_warm_ups_looks_before_each_turn_and_ends_last(clock: Clock) -> None:
-    machine, said = Machine(clock, {0: [20], 1: [20]}), list[str]()
-    play(machine, [job("a", min_runs=4), job("b", min_runs=4)], said)
+    machine = Machine(clock, {0: [20], 1: [20]})
+    play(machine, [job("a", min_runs=4), job("b", min_runs=4)])
     turn = ["look", "pace"]
     assert machine.events == [
         *("measure 0", "measure 1", "watch"),
@@ -129,11 +129,19 @@ def test_the_watch_begins_after_the_warm_ups_looks_before_each_turn_and_ends_las
         *(*turn, "measure 1"),
         "finish",
     ]
-    label = "PyTorch"
-    assert [line.replace("ONNX Runtime", label) for line in said] == [
-        *(f"warm up {name}, {label}, fp32, plain" for name in "ab"),
-        *(f"round 1: {name}, {label}, fp32, plain" for name in "ab"),
-    ]
+
+
+def test_a_run_says_beforehand_how_long_it_takes_and_again_by_the_warm_ups(clock: Clock) -> None:
+    machine, told = Machine(clock, {0: [20], 1: [400]}, text=False), list[tuple[str, float | None]]()
+    steps = Steps(lambda steps, step: told.append((step.name.split(",")[0], steps.remaining)), lambda: clock.now / 1e9)
+    jobs = [job(name, min_runs=10, min_seconds=1, turn_warmup=0) for name in "ab"]
+    steps.plan(measure.planned(jobs, cold=False))
+    assert steps.remaining == pytest.approx(2 * 3.0 + 2 * 0.05 + 2 * 1.0)
+    play(machine, jobs, steps)
+    assert [name for name, _ in told] == ["warm up a", "warm up b", "measure 2 in turns"]
+    # The slower case takes ten runs of 0.4 s, not one second.
+    last = told[-1][1]
+    assert last is not None and last > 4
 
 
 def test_rounds_begin_with_each_case_in_turn_and_every_second_one_runs_backwards(clock: Clock) -> None:
@@ -240,7 +248,7 @@ class Process:
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, machine: Machine, jobs: list[Job], said: list[str], *, cold: bool
+    monkeypatch: pytest.MonkeyPatch, machine: Machine, jobs: list[Job], steps: Steps, *, cold: bool
 ) -> tuple[Result, list[Process]]:
     """What the jobs give, and the processes that it took."""
     made: list[Process] = []
@@ -255,14 +263,14 @@ def run(
 
     monkeypatch.setattr(measure, "MeasuringProcess", child)
     monkeypatch.setattr(measure, "Watch", watch)
-    return measure.run(jobs, said.append, cold=cold), made
+    return measure.run(jobs, steps, cold=cold), made
 
 
 def test_the_first_call_of_a_cold_process_is_end_to_end_and_its_peak_is_read_after_the_last(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = Machine(clock, {0: [90, 40, 30, 20]})
-    result, processes = run(monkeypatch, machine, [job("a")], [], cold=True)
+    result, processes = run(monkeypatch, machine, [job("a")], Steps(), cold=True)
     cold = result.cases[0].cold
     assert cold is not None
     assert (cold.load_ns, cold.first_ns) == (77, 95 * MS)
@@ -273,7 +281,7 @@ def test_the_first_call_of_a_cold_process_is_end_to_end_and_its_peak_is_read_aft
 
 def test_the_first_call_on_ids_is_the_inference_alone(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(clock, {0: [90]}, text=False)
-    result, _ = run(monkeypatch, machine, [job("a")], [], cold=True)
+    result, _ = run(monkeypatch, machine, [job("a")], Steps(), cold=True)
     cold = result.cases[0].cold
     assert cold is not None
     assert cold.first_ns == 90 * MS
@@ -284,7 +292,7 @@ def test_weights_that_were_made_were_not_loaded(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, weights: Path | None, load_ns: int | None
 ) -> None:
     chosen = job("a", source=PeerModel(Peer.BERT_BASE, weights))
-    result, _ = run(monkeypatch, Machine(clock, {0: [20]}), [chosen], [], cold=True)
+    result, _ = run(monkeypatch, Machine(clock, {0: [20]}), [chosen], Steps(), cold=True)
     cold = result.cases[0].cold
     assert cold is not None
     assert cold.load_ns == load_ns
@@ -295,7 +303,7 @@ def test_a_process_for_each_runtime_and_threads_and_a_fresh_one_for_each_cold_ru
 ) -> None:
     jobs = [job("a"), job("b"), job("c", threads=2)]
     machine = Machine(clock, {0: [20], 1: [20], 2: [20]})
-    result, processes = run(monkeypatch, machine, jobs, [], cold=True)
+    result, processes = run(monkeypatch, machine, jobs, Steps(), cold=True)
     assert [(each.threads, each.loaded) for each in processes] == [
         *((1, ["a", "ended"]), (1, ["b", "ended"]), (2, ["c", "ended"])),
         *((1, ["a", "b", "ended"]), (2, ["c", "ended"])),
@@ -308,6 +316,6 @@ def test_a_process_for_each_runtime_and_threads_and_a_fresh_one_for_each_cold_ru
 
 def test_cold_runs_may_be_left_out(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(clock, {0: [20], 1: [20]})
-    result, processes = run(monkeypatch, machine, [job("a"), job("b")], [], cold=False)
+    result, processes = run(monkeypatch, machine, [job("a"), job("b")], Steps(), cold=False)
     assert [case.cold for case in result.cases] == [None, None]
     assert len(processes) == 1
