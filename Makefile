@@ -18,7 +18,7 @@ PACKAGE := --no-deps --no-build-isolation
 pinned = /^($(1))==/,/[^\\]$$/
 CUDA := torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+
 
-.PHONY: install demo test lint docs sbom audit lock runtimes clean mutation fuzz android-test android-test-sdks test-all android-apk web-demo
+.PHONY: install demo test lint docs sbom audit lock runtimes clean mutation fuzz android-test android-test-sdks test-all android-apk android-bundles web-demo
 
 install: $(STAMP)
 
@@ -90,6 +90,10 @@ android-test-sdks: demo
 	  (cd android_demo && mvn -q -B -ntp test -Dbundle.dir=$(CURDIR)/build/demo -Dandroid.sdk=$${sdk%%=*} \
 	    -Dandroid-runtime.version=$${sdk#*=}) && echo "Android API $${sdk%%=*}: passed" || exit 1; \
 	done
+
+# The built-in bundle of each flavour of Gradle's.
+android-bundles: demo
+	for runtime in onnx executorch; do $(BIN)/python android_demo/tools/one_runtime.py build/demo $$runtime build/demo-$$runtime || exit 1; done
 
 # Also npm, zipalign, apksigner, dexdump and binutils. The phone build is Gradle's, see android_demo/README.md.
 android-apk: demo

@@ -81,7 +81,7 @@ def _manifest(apk: Path) -> str:
 def _dex(apk: Path) -> str:
     classes = set(re.findall(r"Class descriptor\s+: 'L([^;]+);'", run("dexdump", "-f", apk)))
     tree = run("aapt", "dump", "xmltree", apk, "AndroidManifest.xml")
-    named = re.findall(r'E: (?:application|activity).*?A: android:name\(0x01010003\)="([^"]+)"', tree, re.DOTALL)
+    named = re.findall(r'E: (?:application|activity) .*?A: android:name\(0x01010003\)="([^"]+)"', tree, re.DOTALL)
     _require(len(named) >= 2, "names no application or no activity")
     for name in named:
         full = f"org.squeezebert.demo.app{name}" if name.startswith(".") else name

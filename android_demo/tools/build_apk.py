@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import apk_checks
 import dexed_core
+import one_runtime
 from apk_inputs import CACHE, MIN_SDK, maven, npm, run, unpack
 
 DEMO = Path(__file__).parents[1]
@@ -60,6 +61,7 @@ def build(name: str, bundle: Path | None, out: Path) -> Path:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     flavour = {"onnx": onnx, "executorch": executorch}[name](work)
+    bundle = bundle and one_runtime.write(bundle, name, work / "bundle")
     android = maven("org.robolectric:android-all:14-robolectric-10818077")
     run(DEMO / "link_resources.sh", android, work, *([bundle] if bundle else []))
     classes = _compile(flavour, android, work)

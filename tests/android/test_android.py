@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 import xml.etree.ElementTree as ET
 import zipfile
 from contextlib import nullcontext
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from android_tools import DEMO, JVM, TOOLS, building, load, require
+from android_tools import DEMO, JVM, TOOLS, building, load, maven_properties, require
 from checkout import ROOT
 from corpus import manifests, readers
 from tiny import SAMPLES, SMALL
@@ -56,29 +55,6 @@ def test_the_readmes_java_compiles(tmp_path: Path) -> None:
     command = ["javac", "-d", tmp_path, "-sourcepath", DEMO / "core/src/main/java", source]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def properties() -> dict[str, str]:
-    namespace = "{http://maven.apache.org/POM/4.0.0}"
-    found = ET.parse(DEMO / "pom.xml").getroot().find(f"{namespace}properties")
-    assert found is not None
-    return {element.tag.removeprefix(namespace): element.text or "" for element in found}
-
-
-def test_the_three_builds_name_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    gradle = tomllib.loads((DEMO / "gradle/libs.versions.toml").read_text())["versions"]
-    link = (DEMO / "link_resources.sh").read_text()
-    monkeypatch.syspath_prepend(TOOLS)
-    inputs, dexed = load("apk_inputs"), load("dexed_core")
-    assert properties()["onnxruntime.version"] == gradle["onnxruntime"] == inputs.ONNXRUNTIME_VERSION
-    assert gradle["minSdk"] == inputs.MIN_SDK
-    # JUnit's platform counts from 1 where Jupiter counts from 5.
-    assert properties()["junit-jupiter.version"].removeprefix("5.") == dexed.JUNIT.rpartition(":1.")[2]
-    assert f"--min-sdk-version {gradle['minSdk']} --target-sdk-version {gradle['targetSdk']}" in link
-    version = re.search(r"versionName = '(.+)'", (DEMO / "app/build.gradle").read_text())
-    assert version is not None and f"--version-name {version.group(1)} " in link
-    # Android 14 is API level 34.
-    assert properties()["android-all.version"].startswith("14-") and gradle["compileSdk"] == "34"
 
 
 def test_nothing_in_the_app_may_reach_the_network() -> None:
@@ -267,7 +243,11 @@ def test_an_apk_of_each_runtime_is_built_and_holds(tiny_bundle: Path, tmp_path: 
             "core",
         ]
         assert (tmp_path / f"squeezebert-demo-{name}.apk").stat().st_size > 10_000_000, said
+        runtime = {"onnx": ".onnx", "executorch": ".pte"}[name]
+        with zipfile.ZipFile(tmp_path / f"squeezebert-demo-{name}.apk") as apk:
+            models = {Path(entry).suffix for entry in apk.namelist() if Path(entry).suffix in {".onnx", ".pte"}}
+        assert models == {runtime}
     with zipfile.ZipFile(tmp_path / "squeezebert-demo-onnx.apk") as apk:
         library = apk.read("lib/arm64-v8a/libonnxruntime.so")
-    assert f"VERS_{properties()['onnxruntime.version']}".encode() in library
+    assert f"VERS_{maven_properties()['onnxruntime.version']}".encode() in library
     assert b"ORT_DISABLE_TELEMETRY" in library, "the switch that the app sets is the one that the library reads"

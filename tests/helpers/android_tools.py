@@ -3,6 +3,7 @@
 import fcntl
 import importlib.util
 import shutil
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -36,3 +37,11 @@ def building() -> Iterator[None]:
     with (DEMO / "pom.xml").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def maven_properties() -> dict[str, str]:
+    """What the Maven build's parent POM states."""
+    namespace = "{http://maven.apache.org/POM/4.0.0}"
+    found = ET.parse(DEMO / "pom.xml").getroot().find(f"{namespace}properties")
+    assert found is not None
+    return {element.tag.removeprefix(namespace): element.text or "" for element in found}
