@@ -90,7 +90,7 @@ def plan(options: BenchmarkOptions, report: Report = lambda _: None) -> Plan:
             skipped.append(Skipped(candidate.label, reason))
     if not jobs:
         reason = skipped[0].reason if skipped else "no bundle, checkpoint or peer"
-        fix = "give a bundle, --model CHECKPOINT or --peer all"
+        fix = "choose what one of them takes" if skipped else "give a bundle, --model CHECKPOINT or --peer all"
         raise UsageError("benchmark", f"has nothing to measure: {reason}", fix=fix)
     return Plan(tuple(jobs), tuple(skipped))
 

@@ -194,8 +194,8 @@ def open_app(adb: Adb) -> App:
     """
     require_fitting(adb)
     require_awake(adb)
-    user = adb.ask("am", "get-current-user").text
-    user = user if user.isdecimal() else "0"
+    current = adb.ask("am", "get-current-user").text
+    user = current if current.isdecimal() else "0"
     if adb.ask("pm", "path", "--user", user, PACKAGE).status:
         fix = "build android_demo and adb install its APK" + (f", for user {user} too" if user != "0" else "")
         raise fault(adb.serial, f"lacks the app {PACKAGE}", fix=fix)

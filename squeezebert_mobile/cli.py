@@ -169,10 +169,12 @@ def report(options: ReportOptions, screen: Screen) -> None:
     from squeezebert_mobile.benchmarks import benchmark as library
     from squeezebert_mobile.benchmarks import page, results, tables
 
+    outputs = page.Outputs(options.markdown, options.html, options.png)
+    page.require_writable(outputs, None)
     found = [library.BenchmarkResult(results.read(path), path, ()) for path in options.runs]
     summaries = [tables.summarize_run(run) for run in found]
     screen.show(summaries, lambda said: tables.text(found, said), tables.verdicts)
-    page.write([run.result for run in found], page.Outputs(options.markdown, options.html, options.png))
+    page.write([run.result for run in found], outputs)
 
 
 @command(CompareOptions)

@@ -269,7 +269,7 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int |
     """Columns of text, as wide as they need to be; numbers stand on the right, and a cell is one line.
 
     What is wider than ``width``, by default the terminal, gets names of several lines, then several blocks: each has
-    the names again. No word is broken.
+    the names again. No word is broken, where rich's Table breaks names and cuts figures or leaves them out.
     """
     width = screen_width() if width is None else width
     cells = [tuple(map(visible, row)) for row in (header, *rows)]

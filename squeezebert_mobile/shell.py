@@ -141,8 +141,11 @@ def main() -> None:
 
 
 def _command(error: typer.TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return context.command_path if context else PROGRAM
+    if context := getattr(error, "ctx", None):
+        return str(context.command_path)
+    # The parser of a command does not say whose it is.
+    typed = [name for name in sys.argv[1:] if name in {command.name for command in app.registered_commands}]
+    return " ".join([PROGRAM, *typed[:1]])
 
 
 def _of_machine(error: Exception) -> EnvironmentFault:

@@ -13,6 +13,7 @@ import forked
 import handmade
 import pytest
 import tiny
+from checkout import ROOT
 
 from squeezebert_mobile.tasks import Task
 
@@ -34,6 +35,13 @@ MISTAKES: tuple[tuple[str, int, str], ...] = (
     ("benchmark bundle --html there", 2, "there: is a folder"),
     ("benchmark bundle -o /proc/a.jsonl", 7, "/proc/a.jsonl"),
     ("reproduce bundle --markdown there", 2, "there: is a folder"),
+    ("report run.jsonl --html there", 2, "there: is a folder"),
+    ("report run.jsonl --markdown /proc/a.md", 7, "/proc/a.md"),
+    (
+        "export -o",
+        2,
+        "squeezebert-mobile export: Option '-o' requires an argument; fix: squeezebert-mobile export --help",
+    ),
     # Options that do not fit the model.
     ("export -o new -m model --max-length 400", 2, "--max-length: does not fit the model"),
     ("export -o new -m model --pooling mean", 2, "--pooling: has no meaning"),
@@ -202,6 +210,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "there" / "thesis.doc").write_text("mine")
     (place / "begun.training" / "step-000000003").mkdir(parents=True)
     (place / "data.tsv").write_text(ROWS)
+    shutil.copy(ROOT / "benchmarks/results/reproduce.jsonl", place / "run.jsonl")
     (place / "texts.csv").write_text("text\na fine film\n")
     (place / "torn.jsonl").write_text('{"text": "a", \n')
     (place / "void.txt").write_text("\n")

@@ -126,7 +126,7 @@ def _require_equal_counts(table: Table, kind: str, counts: Sequence[int]) -> Non
     for index, count in enumerate(counts, 1):
         if count != counts[0]:
             what = f"has another number of {kind} than row 1"
-            fix = f"give all rows as many, or leave those without {counts[0]} out"
+            fix = "give all rows as many, or leave the others out"
             raise InputFileError(f"{table.name} row {index}", what, found=count, expected=counts[0], fix=fix)
 
 
