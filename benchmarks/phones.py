@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import accumulate
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import results
@@ -25,12 +24,11 @@ from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
-from squeezebert_mobile.benchmarks.results import Case, Cold, Environment, Result, Run, Sample, Version
+from squeezebert_mobile.benchmarks.results import Case, Cold, Environment, Phone, Result, Run, Sample, Version
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
-from squeezebert_mobile.tasks import Runtime
 
 PACKAGE = "org.squeezebert.demo.app"
 ACTIVITY = f"{PACKAGE}/.MainActivity"
@@ -38,7 +36,7 @@ ACTIVITY = f"{PACKAGE}/.MainActivity"
 STAGE = "/data/local/tmp/squeezebert"
 RUNS, PUSHED = "runs", "pushed"
 # What app and host agree on (android_demo/README.md).
-CONTRACT = 2
+CONTRACT = 3
 MIN_API_LEVEL = 26
 ABIS = ("arm64-v8a", "x86_64")
 
@@ -48,6 +46,8 @@ _OPEN_SECONDS, _OPEN_POLL_SECONDS = 30.0, 0.5
 # A slow phone reads and digests 200 MB before its first word, and may then be as silent as this.
 _START_SECONDS, _SILENT_SECONDS, _SILENT_RUNS = 120.0, 60.0, 20
 _LOG_LINES = 40
+# Between loading, which heats a phone, and measuring.
+_COOL_DOWN_SECONDS = 30.0
 # What USB 2 carries at least.
 _PUSH_BYTES_PER_SECOND = 10e6
 
@@ -71,14 +71,29 @@ class _Status(_Reply):
 
 class _State(_Reply):
     thermal_status: int | None
+    thermal_headroom: float | None
     battery_percent: int | None
+    battery_celsius: float | None
     charging: bool
     screen_on: bool
+    in_front: bool
+    locked: bool
+    power_save: bool
+    emulator: bool
+    clocks_known: bool
+    cpuset: str | None
 
 
 class _File(_Reply):
     path: str
     sha256: str
+
+
+class _Clocks(_Reply):
+    cores: tuple[int, ...]
+    governor: str | None
+    min_khz: int | None
+    max_khz: int | None
 
 
 class _Device(_Reply):
@@ -87,29 +102,52 @@ class _Device(_Reply):
     soc: str = "unknown"
     android: str = "unknown"
     abi: str = "unknown"
-    max_core_clocks_khz: tuple[int, ...] = ()
+    cores: int = 1
+    fingerprint: str | None = None
+    security_patch: str | None = None
+    kernel: str | None = None
+    api_level: int | None = None
+    page_bytes: int | None = None
+    emulator: bool | None = None
+    app_version: str | None = None
+    debuggable: bool | None = None
+    affinity: str | None = None
+    sustained_performance: bool | None = None
+    memory_bytes: int | None = None
+    clocks: tuple[_Clocks, ...] = ()
 
 
 class Facts(_Reply):
-    """What a run's validity is judged by: raw nanoseconds, the clock, and the phone before and after."""
+    """What a run's validity is judged by beside its latencies: the clock, and the phone before, during and after."""
 
-    latencies_ns: tuple[int, ...]
     seconds: float
     clock_jump_ms: int
     cancelled: bool
-    before: _State
-    after: _State
+    states: Annotated[tuple[_State, ...], Field(min_length=1)]
+
+
+_NO_CONDITION = {"battery_celsius", "cpuset"}
+
+
+class _Case(_Reply):
+    artifact: _File
+    runtime_version: str
+    cold_load_ns: int
+    first_ns: int
+    latencies_ns: tuple[int, ...]
+    at_ns: tuple[int, ...]
+    turns: tuple[int, ...]
 
 
 class _Measured(Facts):
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     run_id: str
     bundle_digest: str
-    artifact: _File
-    runtime_version: str
     device: _Device
-    cold_load_ns: int
-    first_ns: int
+    cases: tuple[_Case, ...]
+    cores_used: tuple[int, ...]
+    priority: int | None
+    cool_down_seconds: float
 
 
 @dataclass(frozen=True)
@@ -232,9 +270,9 @@ def _require_contract(adb: Adb, said: Answer) -> None:
 
 
 def measure(
-    adb: Adb, bundle: Bundle, artifact: Artifact, protocol: Protocol, report: Report = lambda _: None
+    adb: Adb, bundle: Bundle, artifacts: Sequence[Artifact], protocol: Protocol, report: Report = lambda _: None
 ) -> Result:
-    """Push the bundle where it is not there yet, run the app's benchmark, and return its raw samples.
+    """Push the bundle where it is not there yet, let the app measure its artifacts in turns, and return raw samples.
 
     Raises UsageError for a protocol that a phone does not run, EnvironmentFault for whatever goes wrong on the device,
     IntegrityError where the reply is not the answer to this request.
@@ -247,16 +285,17 @@ def measure(
     runs = f"{app.folder}/{RUNS}"
     app.remove(runs)  # of a run whose host or cable went away; starting the app again ends it
     try:
-        app.start(*_extras(app, run_id, bundle, artifact, protocol, tokens))
-        what = f"{adb.serial}: {artifact.runtime} {artifact.precision}"
-        _wait(app, run_id, protocol, lambda done: report(f"{what} {done:.0%}"))
-        measured = _pull(app, run_id, bundle, artifact)
+        app.start(*_extras(app, run_id, bundle, artifacts, protocol, tokens))
+        what = f"{adb.serial}: {', '.join(f'{artifact.runtime} {artifact.precision}' for artifact in artifacts)}"
+        runs_expected = protocol.min_runs * len(artifacts)
+        _wait(app, run_id, runs_expected, lambda done: report(f"{what} {done:.0%}"))
+        measured = _pull(app, run_id, bundle, artifacts)
     except BaseException:  # Ctrl-C too: a phone that nobody waits for stops measuring
         app.stop()
         raise
     finally:
         app.remove(runs)
-    return _result(measured, started, bundle, artifact, protocol, tokens)
+    return _result(measured, started, bundle, artifacts, protocol, tokens)
 
 
 def _require_supported(protocol: Protocol) -> int:
@@ -334,16 +373,20 @@ def _require_time(adb: Adb, size: int) -> None:
 
 
 def _extras(
-    app: App, run_id: str, bundle: Bundle, artifact: Artifact, protocol: Protocol, tokens: int
+    app: App, run_id: str, bundle: Bundle, artifacts: Sequence[Artifact], protocol: Protocol, tokens: int
 ) -> tuple[str, ...]:
-    texts = {"run_id": run_id, "bundle": bundle.digest, "artifact": artifact.path}
+    texts = {"run_id": run_id, "bundle": bundle.digest}
+    texts["artifacts"] = ",".join(artifact.path for artifact in artifacts)
     texts |= {"folder": "private"} if app.is_private else {}
     numbers = {
         "threads": protocol.threads,
         "tokens": tokens,
         "warmup": protocol.warmup,
+        "turn_warmup": protocol.turn_warmup,
+        "turn_runs": protocol.turn_runs,
         "min_runs": protocol.min_runs,
         "min_seconds": round(protocol.min_seconds),
+        "cool_down": round(_COOL_DOWN_SECONDS),
     }
     return tuple(
         word
@@ -353,13 +396,13 @@ def _extras(
     )
 
 
-def _wait(app: App, run_id: str, protocol: Protocol, progress: Callable[[float], None]) -> None:
+def _wait(app: App, run_id: str, runs: int, progress: Callable[[float], None]) -> None:
     """Return when the app is done. Raises EnvironmentFault where it failed, died or fell silent.
 
     The phone is asked when the run should have ended, and every ten seconds to a minute before.
     """
     begin = moved = time.monotonic()
-    fraction, pause, silent, process = 0.0, _POLL_SECONDS, _START_SECONDS, ""
+    fraction, pause, silent, process = 0.0, _POLL_SECONDS, _START_SECONDS + _COOL_DOWN_SECONDS, ""
     while True:
         time.sleep(pause)
         status, now = _status(app, run_id), time.monotonic()
@@ -371,7 +414,7 @@ def _wait(app: App, run_id: str, protocol: Protocol, progress: Callable[[float],
         if status is not None and status.fraction > fraction:
             fraction, moved = status.fraction, now
             whole = (now - begin) / fraction
-            silent = max(_SILENT_SECONDS, _SILENT_RUNS * whole / protocol.min_runs)
+            silent = max(_SILENT_SECONDS, _SILENT_RUNS * whole / runs)
             pause = min(max(_POLL_SECONDS, whole * (1 - fraction)), _LONGEST_POLL_SECONDS)
             progress(fraction)
             continue
@@ -405,7 +448,7 @@ def _last_words(adb: Adb, process: str) -> str:
     return log.words or "the log is empty"
 
 
-def _pull(app: App, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measured:
+def _pull(app: App, run_id: str, bundle: Bundle, artifacts: Sequence[Artifact]) -> _Measured:
     name = f"{app.folder}/{RUNS}/{run_id}.json"
     data = app.ask("cat", name).output
     try:
@@ -417,7 +460,11 @@ def _pull(app: App, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measure
     for what, found, expected in (
         ("another run", measured.run_id, run_id),
         ("another bundle", measured.bundle_digest, bundle.digest),
-        ("another file", measured.artifact.sha256, artifact.sha256),
+        (
+            "other files",
+            " ".join(case.artifact.sha256 for case in measured.cases),
+            " ".join(artifact.sha256 for artifact in artifacts),
+        ),
     ):
         if found != expected:
             raise IntegrityError(name, f"is of {what}", found=found, expected=expected, fix="measure again")
@@ -425,49 +472,72 @@ def _pull(app: App, run_id: str, bundle: Bundle, artifact: Artifact) -> _Measure
 
 
 def _result(
-    measured: _Measured, started: str, bundle: Bundle, artifact: Artifact, protocol: Protocol, tokens: int
+    measured: _Measured,
+    started: str,
+    bundle: Bundle,
+    artifacts: Sequence[Artifact],
+    protocol: Protocol,
+    tokens: int,
 ) -> Result:
+    cases, samples = [], []
+    for told, artifact in zip(measured.cases, artifacts, strict=True):
+        name = f"{artifact.runtime} {artifact.precision}, {protocol.threads} threads, {tokens} tokens"
+        cases.append(
+            Case(
+                name=name,
+                model="SqueezeBERT",
+                form="bundle",
+                runtime=artifact.runtime,
+                runtime_version=told.runtime_version,
+                precision=artifact.precision,
+                protocol=protocol,
+                file_sha256=artifact.sha256,
+                file_bytes=artifact.bytes,
+                bundle_sha256=bundle.digest,
+                cold=Cold(load_ns=told.cold_load_ns, first_ns=told.first_ns),
+            )
+        )
+        samples += [
+            Sample(case=name, turn=turn, at_ns=at, tokens=tokens, infer_ns=latency)
+            for turn, at, latency in zip(told.turns, told.at_ns, told.latencies_ns, strict=True)
+        ]
+    run = Run(run_id=measured.run_id, started=started, environment=_environment(measured, artifacts))
+    return Result(run=run, cases=tuple(cases), samples=tuple(samples), conditions=conditions(measured))
+
+
+def _environment(measured: _Measured, artifacts: Sequence[Artifact]) -> Environment:
     device = measured.device
-    environment = Environment(
-        cpu=f"{device.soc}, cores up to {', '.join(str(khz // 1000) for khz in device.max_core_clocks_khz) or '?'} MHz",
+    versions = {a.runtime: case.runtime_version for a, case in zip(artifacts, measured.cases, strict=True)}
+    clocks = [f"{len(c.cores)} up to {c.max_khz // 1000} MHz" for c in device.clocks if c.max_khz]
+    governors = sorted({c.governor for c in device.clocks if c.governor})
+    own = {name: value for name, value in device.model_dump().items() if name in Phone.model_fields}
+    phone = Phone(
+        **own,
+        priority=measured.priority,
+        cool_down_seconds=measured.cool_down_seconds,
+        cores_used=measured.cores_used,
+        cpusets=(measured.states[0].cpuset, measured.states[-1].cpuset),
+        battery_celsius=(measured.states[0].battery_celsius, measured.states[-1].battery_celsius),
+    )
+    return Environment(
+        cpu=f"{device.soc}, cores: {', '.join(clocks) or 'clocks unknown'}",
         architecture=device.abi,
-        cores=max(1, len(device.max_core_clocks_khz)),
+        cores=max(1, device.cores),
+        memory_bytes=device.memory_bytes,
         system=f"Android {device.android}",
+        governor=", ".join(governors) or None,
         features=(),
-        versions=(Version(name=artifact.runtime, version=measured.runtime_version),),
+        versions=tuple(Version(name=name, version=version) for name, version in versions.items()),
         device=f"{device.manufacturer} {device.model}",
+        phone=phone,
     )
-    runtime: Runtime = artifact.runtime
-    name = f"{runtime} {artifact.precision}, {protocol.threads} threads, {tokens} tokens"
-    case = Case(
-        name=name,
-        model="SqueezeBERT",
-        form="bundle",
-        runtime=runtime,
-        runtime_version=measured.runtime_version,
-        precision=artifact.precision,
-        protocol=protocol,
-        file_sha256=artifact.sha256,
-        file_bytes=artifact.bytes,
-        bundle_sha256=bundle.digest,
-        cold=Cold(load_ns=measured.cold_load_ns, first_ns=measured.first_ns),
-    )
-    # The app runs back to back and keeps durations only, so each start is the sum of those before. Runs in a row share
-    # the phone's state, as those of a turn do on a host.
-    starts = (0, *accumulate(measured.latencies_ns))  # one more than there are samples
-    samples = tuple(
-        Sample(case=name, turn=number // protocol.turn_runs, at_ns=start, tokens=tokens, infer_ns=latency)
-        for number, (start, latency) in enumerate(zip(starts, measured.latencies_ns, strict=False))
-    )
-    run = Run(run_id=measured.run_id, started=started, environment=environment)
-    return Result(run=run, cases=(case,), samples=samples, conditions=conditions(measured))
 
 
 def conditions(measured: Facts) -> Conditions:
-    """The worse of before and after."""
-    jump = measured.clock_jump_ms / 1000
-    before = Conditions(seconds=measured.seconds, clock_jump_seconds=jump, **measured.before.model_dump())
-    return _worst([before, Conditions(seconds=0.0, cancelled=measured.cancelled, **measured.after.model_dump())])
+    """The worst of all states that the phone told."""
+    said = [Conditions(seconds=0.0, **state.model_dump(exclude=_NO_CONDITION)) for state in measured.states]
+    whole = {"seconds": measured.seconds, "clock_jump_seconds": measured.clock_jump_ms / 1000}
+    return _worst([said[0].model_copy(update=whole | {"cancelled": measured.cancelled}), *said[1:]])
 
 
 def connect(device: str) -> list[Adb]:
@@ -510,31 +580,46 @@ def _require_bundle(options: BenchmarkOptions) -> Bundle:
 def _measure(
     adb: Adb, bundle: Bundle, artifacts: Sequence[Artifact], protocols: Sequence[Protocol], report: Report
 ) -> Result:
-    """One device's result. The app runs one case at a time, so nothing is interleaved there."""
-    return join([measure(adb, bundle, artifact, protocol, report) for protocol in protocols for artifact in artifacts])
+    """One device's result: the files take turns under each protocol, and the phone cools down before the next."""
+    return join([measure(adb, bundle, artifacts, protocol, report) for protocol in protocols])
 
 
 def join(found: Sequence[Result]) -> Result:
-    """The runs of one device as one: its cases side by side, under the worst conditions that any of them saw."""
-    first = found[0]
+    """The runs of one device as one: its cases side by side, under the worst conditions that any of them saw.
+
+    Cases of two runs shared no turn, so the turns of each are counted on from those of the one before.
+    """
+    samples: list[Sample] = []
+    for result in found:
+        turns = max((sample.turn for sample in samples), default=-1) + 1
+        samples += [sample.model_copy(update={"turn": sample.turn + turns}) for sample in result.samples]
     return replace(
-        first,
+        found[0],
         cases=tuple(case for result in found for case in result.cases),
-        samples=tuple(sample for result in found for sample in result.samples),
+        samples=tuple(samples),
         conditions=_worst([result.conditions for result in found]),
     )
 
 
 def _worst(found: Sequence[Conditions]) -> Conditions:
-    thermal = [c.thermal_status for c in found if c.thermal_status is not None]
-    battery = [c.battery_percent for c in found if c.battery_percent is not None]
+
+    def worst(choose: Callable[[list[float]], float], name: str) -> Any:
+        known = [value for c in found if (value := getattr(c, name)) is not None]
+        return choose(known) if known else None
+
     return Conditions(
         seconds=sum(c.seconds for c in found),
         clock_jump_seconds=max((c.clock_jump_seconds for c in found), key=abs),
-        thermal_status=max(thermal, default=None),
-        battery_percent=min(battery, default=None),
-        charging=any(c.charging for c in found),
-        screen_on=all(c.screen_on for c in found),
+        thermal_status=worst(max, "thermal_status"),
+        thermal_headroom=worst(max, "thermal_headroom"),
+        battery_percent=worst(min, "battery_percent"),
+        charging=worst(max, "charging"),
+        screen_on=worst(min, "screen_on"),
+        in_front=worst(min, "in_front"),
+        locked=worst(max, "locked"),
+        power_save=worst(max, "power_save"),
+        emulator=worst(max, "emulator"),
+        clocks_known=worst(min, "clocks_known"),
         cancelled=any(c.cancelled for c in found),
     )
 

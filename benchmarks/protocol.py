@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from squeezebert_mobile.benchmarks.options import Scenario
@@ -17,6 +18,10 @@ MAX_CLOCK_JUMP_SECONDS = 1.0
 MIN_BATTERY_PERCENT = 20
 # Android's PowerManager: 0 none, 1 light, 2 moderate, from which on the clocks are lowered.
 THERMAL_MODERATE = 2
+# PowerManager.getThermalHeadroom: 1 is where severe throttling begins.
+MAX_THERMAL_HEADROOM = 1.0
+# p90 over p50 on a phone, where no other clock than the calls' own tells that it changed its cores or clocks meanwhile.
+MAX_SPREAD = 1.3
 # Measured one after the other; all other scenarios' cases take turns.
 ALONE: tuple[Scenario, ...] = ("sustained", "single-stream")
 # The sustained scenario exists to show the drift, and texts of different lengths differ by themselves.
@@ -69,7 +74,8 @@ class Conditions(Record):
 
     ``other_load`` and ``stolen`` (by the host of a virtual machine) are in cores, ``throttle_events`` counts the
     kernel's thermal interventions, ``slowest_mhz`` and ``fastest_mhz`` are the core clocks' extremes as seen before
-    each turn. From ``thermal_status`` to ``screen_on`` the fields are a phone's.
+    each turn. From ``thermal_status`` to ``clocks_known`` the fields are a phone's, the worst of what it said before,
+    during and after the run; ``in_front`` is of the app that measured.
     """
 
     record: Literal["conditions"] = "conditions"
@@ -81,9 +87,15 @@ class Conditions(Record):
     slowest_mhz: float | None = None
     fastest_mhz: float | None = None
     thermal_status: int | None = None
+    thermal_headroom: float | None = None
     battery_percent: int | None = None
     charging: bool | None = None
     screen_on: bool | None = None
+    in_front: bool | None = None
+    locked: bool | None = None
+    power_save: bool | None = None
+    emulator: bool | None = None
+    clocks_known: bool | None = None
     cancelled: bool = False
 
 
@@ -105,6 +117,14 @@ def case_faults(protocol: Protocol, latencies: Sequence[int], drift: Drift | Non
     return tuple(faults)
 
 
+def spread_faults(latencies: Sequence[int]) -> tuple[str, ...]:
+    """Why a phone's latencies (ns) lie too far apart to be of one state; empty where they do not."""
+    p50, p90 = np.percentile(latencies, (50, 90)) if latencies else (0, 0)
+    if p50 <= 0 or p90 / p50 <= MAX_SPREAD:
+        return ()
+    return (f"p90 is {p90 / p50:.2f} times p50, at most {MAX_SPREAD:g} times is one state of the phone",)
+
+
 def machine_faults(conditions: Conditions) -> tuple[str, ...]:
     """Why nothing measured under these conditions counts; empty where it does."""
     c = conditions
@@ -116,9 +136,18 @@ def machine_faults(conditions: Conditions) -> tuple[str, ...]:
         ((c.throttle_events or 0) > 0, f"the processor throttled {c.throttle_events} times"),
         ((c.thermal_status or 0) >= THERMAL_MODERATE, f"thermal status {c.thermal_status}, moderate or worse"),
         (
+            (c.thermal_headroom or 0) >= MAX_THERMAL_HEADROOM,
+            f"thermal headroom {c.thermal_headroom or 0:.2f}, throttling from {MAX_THERMAL_HEADROOM:g}",
+        ),
+        (
             c.battery_percent is not None and c.battery_percent < MIN_BATTERY_PERCENT,
             f"battery at {c.battery_percent} %, at least {MIN_BATTERY_PERCENT} % needed",
         ),
         (c.screen_on is False, "screen off"),
+        (c.in_front is False, "the app was not in front for the whole run"),
+        (c.locked is True, "the phone was locked"),
+        (c.power_save is True, "battery saver"),
+        (c.emulator is True, "an emulator, not a phone"),
+        (c.clocks_known is False, "cores and clocks are unknown"),
     )
     return tuple(reason for broken, reason in rules if broken)

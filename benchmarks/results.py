@@ -25,6 +25,7 @@ from squeezebert_mobile.benchmarks.protocol import (
     Record,
     case_faults,
     machine_faults,
+    spread_faults,
 )
 from squeezebert_mobile.benchmarks.statistics import Drift, Turns, case_drift, machine_drift
 from squeezebert_mobile.bundle.manifest import Sha256
@@ -41,6 +42,40 @@ class Version(Record):
     version: str
 
 
+class Clocks(Record):
+    """The cores that share a clock, in kHz, and who sets it."""
+
+    cores: tuple[int, ...]
+    governor: str | None = None
+    min_khz: int | None = None
+    max_khz: int | None = None
+
+
+class Phone(Record):
+    """What a phone's figure needs to be published: its build, its clocks, and where the app ran; null where unknown.
+
+    ``cores_used`` are those that the measuring thread was seen on, ``cpusets`` and ``battery_celsius`` what they were
+    before and after, ``priority`` is the thread's nice value.
+    """
+
+    fingerprint: str | None = None
+    security_patch: str | None = None
+    kernel: str | None = None
+    api_level: int | None = None
+    page_bytes: int | None = None
+    emulator: bool | None = None
+    app_version: str | None = None
+    debuggable: bool | None = None
+    affinity: str | None = None
+    sustained_performance: bool | None = None
+    priority: int | None = None
+    cool_down_seconds: float = 0.0
+    clocks: tuple[Clocks, ...] = ()
+    cores_used: tuple[int, ...] = ()
+    cpusets: tuple[str | None, ...] = ()
+    battery_celsius: tuple[float | None, ...] = ()
+
+
 class Environment(Record):
     """The machine and the software that a run was made with; null where unknown."""
 
@@ -55,6 +90,7 @@ class Environment(Record):
     versions: tuple[Version, ...]
     commit: str | None = None
     device: str | None = None
+    phone: Phone | None = None
 
 
 class Run(Record):
@@ -172,7 +208,9 @@ class Result:
     def faults(self, name: str) -> tuple[str, ...]:
         """Why a case's figures do not count; empty where they do."""
         protocol = self.case(name).protocol
-        return machine_faults(self.conditions) + case_faults(protocol, self.latencies(name), self._drifts[name])
+        latencies = self.latencies(name)
+        found = machine_faults(self.conditions) + case_faults(protocol, latencies, self._drifts[name])
+        return found + (spread_faults(latencies) if self.run.environment.phone is not None else ())
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -198,8 +236,8 @@ class Result:
 
     @cached_property
     def _shared(self) -> Mapping[str, Turns]:
-        """The turns of the cases that were measured in the same rounds: none on a phone, which has no rounds."""
-        if self.run.environment.device is not None:
+        """The turns of the cases that were measured in the same rounds, which phones' first results lack."""
+        if self.run.environment.device is not None and self.run.environment.phone is None:
             return {}
         return {case.name: self._turns(case.name) for case in self.cases if case.protocol.scenario not in ALONE}
 

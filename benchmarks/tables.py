@@ -9,7 +9,7 @@ import numpy as np
 
 from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Skipped
-from squeezebert_mobile.benchmarks.results import Case, Result, Run, Sample
+from squeezebert_mobile.benchmarks.results import Case, Phone, Result, Run, Sample
 from squeezebert_mobile.benchmarks.statistics import Ratio, Summary, ratio, summarize
 from squeezebert_mobile.errors import UndecidedError
 
@@ -225,7 +225,40 @@ def where(result: Result) -> str:
     facts += [e.device] if e.device else []
     software = ", ".join(f"{version.name} {version.version}" for version in e.versions)
     commit = f", commit {e.commit[:12]}{'+'[: e.commit.endswith('+')]}" if e.commit else ""
-    return f"Measured on {', '.join(facts)}; {software}{commit}; started {result.run.started}."
+    of_phone = f"; {_phone(e.phone)}" if e.phone else ""
+    return f"Measured on {', '.join(facts)}; {software}{commit}{of_phone}; started {result.run.started}."
+
+
+def _phone(phone: Phone) -> str:
+    """What a phone's figure needs to be published, as far as it was told."""
+    clocks = [
+        f"cores {_listed(c.cores)} from {(c.min_khz or 0) // 1000 or '?'} to {(c.max_khz or 0) // 1000 or '?'} MHz"
+        f" ({c.governor or 'governor unknown'})"
+        for c in phone.clocks
+    ]
+    build = "debuggable" if phone.debuggable else "release"
+    degrees = [f"{value:.1f}" for value in phone.battery_celsius if value is not None]
+    told = (
+        (phone.fingerprint, f"build {phone.fingerprint}"),
+        (phone.security_patch, f"patches of {phone.security_patch}"),
+        (phone.kernel, f"kernel {phone.kernel}"),
+        (phone.api_level, f"API {phone.api_level}"),
+        (phone.emulator, "an emulator"),
+        (phone.page_bytes, f"pages of {(phone.page_bytes or 0) / 1024:g} KiB"),
+        (phone.app_version, f"app {phone.app_version} ({build})"),
+        (clocks, "; ".join(clocks)),
+        (phone.cores_used, f"ran on cores {_listed(phone.cores_used)}"),
+        (any(phone.cpusets), f"of cpuset {' then '.join(dict.fromkeys(str(name) for name in phone.cpusets))}"),
+        (phone.priority is not None, f"nice {phone.priority}"),
+        (phone.sustained_performance, "sustained performance mode"),
+        (phone.cool_down_seconds, f"cooled down for {phone.cool_down_seconds:g} s"),
+        (degrees, f"battery {' to '.join(degrees)} °C"),
+    )
+    return ", ".join(words for is_told, words in told if is_told).replace(", of cpuset", " of cpuset")
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def faults(found: Sequence[Row]) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ def test_the_cases_of_a_phone_join_under_their_worst_conditions() -> None:
     cool = make_result({"a": [1]}, thermal_status=0, battery_percent=80, charging=False, screen_on=True)
     hot = make_result({"b": [2]}, thermal_status=2, battery_percent=79, charging=False, screen_on=True)
     joined = join([cool, hot])
-    assert [case.name for case in joined.cases] == ["a", "b"] and len(joined.samples) == 2
+    assert [case.name for case in joined.cases] == ["a", "b"]
+    assert [(sample.case, sample.turn) for sample in joined.samples] == [("a", 0), ("b", 1)], "they shared no turn"
     assert (joined.conditions.thermal_status, joined.conditions.battery_percent) == (2, 79)
     assert joined.faults("a") == ("thermal status 2, moderate or worse",)
 

@@ -13,9 +13,10 @@ from clock import Clock
 from results import make_result
 
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.benchmarks import environment, tables, worker
+from squeezebert_mobile.benchmarks import environment, results, tables, worker
 from squeezebert_mobile.benchmarks.candidates import Candidate, PlainFile
 from squeezebert_mobile.benchmarks.children import Item, Loaded, MeasuringProcess, Timing
+from squeezebert_mobile.benchmarks.page import page
 from squeezebert_mobile.benchmarks.phones import _Measured, _result
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Cold, Pace, Result
@@ -171,55 +172,104 @@ def test_the_reference_kernel_is_two_products_with_weights_that_no_cache_kept(
     assert read[5:] == read[:5]
 
 
-def of_phone(before: dict[str, object], after: dict[str, object], latencies_ns: Sequence[int] = (30, 50, 40)) -> Result:
-    """What a phone's reply becomes; a state that is not given is that of a good one."""
+GOOD = {
+    **dict.fromkeys(("thermal_status", "thermal_headroom", "battery_celsius", "cpuset")),
+    **dict.fromkeys(("charging", "locked", "power_save", "emulator"), False),
+    **dict.fromkeys(("screen_on", "in_front", "clocks_known"), True),
+    "thermal_status": 0,
+    "battery_percent": 80,
+}
+
+
+def of_phone(*states: dict[str, object], latencies_ns: Sequence[int] = (30, 50, 40)) -> Result:
+    """What a phone's reply becomes; what a state does not give is that of a good one."""
     opened = bundles.read(BUNDLE)
     artifact = opened.artifact("onnx", "fp32")
-    good = {"thermal_status": 0, "battery_percent": 80, "charging": False, "screen_on": True}
-    reply = {
-        "schema_version": 1,
-        "run_id": "r",
-        "bundle_digest": opened.digest,
+    case = {
         "artifact": {"path": artifact.path, "sha256": artifact.sha256},
         "runtime_version": "1.29.0",
-        "device": {"max_core_clocks_khz": [1_800_000, 2_400_000]},
         "cold_load_ns": 111,
         "first_ns": 222,
         "latencies_ns": list(latencies_ns),
+        "at_ns": [5 + 100 * number for number in range(len(latencies_ns))],
+        "turns": [number // 2 for number in range(len(latencies_ns))],
+    }
+    clocks = [
+        {"cores": [0, 1, 2, 3], "governor": "schedutil", "min_khz": 300_000, "max_khz": 1_800_000},
+        {"cores": [4, 5], "governor": None, "min_khz": None, "max_khz": 2_400_000},
+    ]
+    device = {"soc": "Fast 1", "cores": 6, "clocks": clocks, "fingerprint": "maker/model:16/x", "page_bytes": 16384}
+    reply = {
+        "schema_version": 2,
+        "run_id": "r",
+        "bundle_digest": opened.digest,
+        "device": device,
+        "cases": [case],
+        "cores_used": [4, 5],
+        "priority": -4,
+        "cool_down_seconds": 30.0,
         "seconds": 2.5,
         "clock_jump_ms": -250,
         "cancelled": False,
-        "before": good | before,
-        "after": good | after,
+        "states": [GOOD | state for state in states],
     }
     measured = _Measured.model_validate_json(json.dumps(reply))
-    return _result(measured, "2026-01-01T00:00:00+00:00", opened, artifact, Protocol(tokens=8), 8)
+    return _result(measured, "2026-01-01T00:00:00+00:00", opened, [artifact], Protocol(tokens=8, min_runs=3), 8)
 
 
-def test_a_phones_nanoseconds_become_samples_end_to_end() -> None:
-    result = of_phone({}, {})
+def test_a_phones_nanoseconds_become_samples_with_the_turns_and_starts_that_it_told() -> None:
+    result = of_phone({})
     (case,) = result.cases
     assert case.cold == Cold(load_ns=111, first_ns=222)
     assert [(s.case, s.turn, s.at_ns, s.infer_ns, s.tokenize_ns, s.tokens) for s in result.samples] == [
-        (case.name, 0, 0, 30, None, 8),
-        (case.name, 0, 30, 50, None, 8),
-        (case.name, 0, 80, 40, None, 8),
+        (case.name, 0, 5, 30, None, 8),
+        (case.name, 0, 105, 50, None, 8),
+        (case.name, 1, 205, 40, None, 8),
     ]
+
+
+def test_a_phones_facts_are_kept_and_shown() -> None:
+    result = of_phone({"battery_celsius": 30.5, "cpuset": "/top-app"}, {"battery_celsius": 33.0, "cpuset": "/top-app"})
+    environment = results.parse(results.dump(result), "phone.jsonl").run.environment
+    assert environment.cpu == "Fast 1, cores: 4 up to 1800 MHz, 2 up to 2400 MHz" and environment.cores == 6
+    phone = environment.phone
+    assert phone is not None and (phone.page_bytes, phone.priority, phone.cool_down_seconds) == (16384, -4, 30.0)
+    assert (phone.cores_used, phone.battery_celsius) == ((4, 5), (30.5, 33.0))
+    for shown in (tables.where(result), page([result])):
+        for words in (
+            "maker/model:16/x",
+            "ran on cores 4, 5 of cpuset /top-app",
+            "battery 30.5 to 33.0 °C",
+            "cores 0, 1, 2, 3 from 300 to 1800 MHz (schedutil)",
+            "pages of 16 KiB",
+            "nice -4",
+            "cooled down for 30 s",
+            "onnx 1.29.0",
+        ):
+            assert words in shown
 
 
 @pytest.mark.parametrize(("last", "faults"), [(10, 0), (11, 1), (9, 1)])
 def test_the_host_judges_a_phones_drift(last: int, faults: int) -> None:
-    result = of_phone({}, {}, [10**7] * 80 + [last * 10**6] * 40)
+    result = of_phone({}, latencies_ns=[10**7] * 80 + [last * 10**6] * 40)
     assert len(result.faults(result.cases[0].name)) == faults
     assert result.notes == ()
 
 
-def test_a_phones_conditions_are_the_worse_of_before_and_after() -> None:
-    bad = {"thermal_status": 1, "battery_percent": 79, "charging": True, "screen_on": False}
-    for result in (of_phone(bad, {}), of_phone({}, bad)):
+def test_a_phones_spread_is_a_fault_and_a_desktops_is_none() -> None:
+    latencies = [10**7, 10**7, 10**7, 15 * 10**6] * 30
+    result = of_phone({}, latencies_ns=latencies)
+    assert result.faults(result.cases[0].name)[0].startswith("p90 is 1.50 times p50")
+    assert make_result({"a": latencies}).faults("a") == ()
+
+
+def test_a_phones_conditions_are_the_worst_of_all_that_it_told() -> None:
+    bad = {"thermal_status": 1, "thermal_headroom": 0.9, "battery_percent": 79, "charging": True, "screen_on": False}
+    bad |= {"in_front": False, "locked": True, "power_save": True, "emulator": True, "clocks_known": False}
+    for result in (of_phone(bad, {}, {}), of_phone({}, bad, {}), of_phone({}, {}, bad)):
         found = result.conditions
         assert (found.seconds, found.clock_jump_seconds, found.cancelled) == (2.5, -0.25, False)
-        assert (found.thermal_status, found.battery_percent, found.charging, found.screen_on) == (1, 79, True, False)
+        assert {name: getattr(found, name) for name in bad} == bad
 
 
 def test_what_a_phone_cannot_say_stays_unknown() -> None:

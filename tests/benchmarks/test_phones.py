@@ -50,7 +50,7 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePhone
         port = free.getsockname()[1]
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name, seconds in (("POLL", 0.1), ("LONGEST_POLL", 0.1), ("OPEN_POLL", 0.05), ("OPEN", 1.0)):
+    for name, seconds in (("POLL", 0.1), ("LONGEST_POLL", 0.1), ("OPEN_POLL", 0.05), ("OPEN", 1.0), ("COOL_DOWN", 0.0)):
         monkeypatch.setattr(phones, f"_{name}_SECONDS", seconds)
     with adb_server(tmp_path / "home", port), plugged(tmp_path / "phone") as made:
         yield made
@@ -94,14 +94,14 @@ def says(state: str, fraction: float, error: str | None = None) -> Run:
 
 
 def measure(phone: FakePhone, bundle: Bundle) -> Result:
-    return phones.measure(Adb.connect(phone.serial), bundle, bundle.artifact("onnx", "fp32"), PROTOCOL)
+    return phones.measure(Adb.connect(phone.serial), bundle, [bundle.artifact("onnx", "fp32")], PROTOCOL)
 
 
 def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opened: Bundle, java: Run) -> None:
     phone.android.app = java
     told: list[str] = []
     artifact = opened.artifact("onnx", "fp32")
-    result = phones.measure(Adb.connect(phone.serial), opened, artifact, PROTOCOL, told.append)
+    result = phones.measure(Adb.connect(phone.serial), opened, [artifact], PROTOCOL, told.append)
     case = result.cases[0]
     assert (case.runtime, case.precision, case.file_sha256) == ("onnx", "fp32", artifact.sha256)
     assert case.runtime_version == "1.29.0" and case.cold is not None and case.cold.first_ns > 0
@@ -111,6 +111,20 @@ def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opene
     assert result.conditions.battery_percent == 80 and result.conditions.charging is False
     assert not (phone.android.root / SHARED / "runs").exists(), "the phone is left clean"
     assert not phone.android.place(phones.STAGE).exists()
+
+
+def test_the_files_of_a_bundle_take_turns_on_a_phone(phone: FakePhone, adb: Adb, opened: Bundle, java: Run) -> None:
+    phone.android.app = java
+    artifacts = opened.artifacts(("onnx",), ())
+    result = phones.measure(adb, opened, artifacts, PROTOCOL)
+    assert [case.precision for case in result.cases] == [artifact.precision for artifact in artifacts]
+    assert len(artifacts) > 1
+    began = sorted(result.samples, key=lambda sample: sample.at_ns)
+    taken = list(dict.fromkeys((sample.turn, sample.case) for sample in began))
+    names = [case.name for case in result.cases]
+    assert taken[: len(names)] == [(0, name) for name in names]
+    assert taken[len(names) : 2 * len(names)] == [(1, name) for name in (*names[1:], names[0])], "the order rotates"
+    assert result.run.environment.phone is not None
 
 
 def test_the_command_measures_a_phone_and_prints_its_table(
@@ -305,7 +319,7 @@ def test_an_app_that_does_not_start_is_told(phone: FakePhone, adb: Adb, said: by
 
 
 def test_an_app_of_another_version_is_told(phone: FakePhone, adb: Adb) -> None:
-    phone.android.contract = 3
+    phone.android.contract = 2
     with pytest.raises(IntegrityError, match=r"has another app .*; fix: install the app that belongs to this version"):
         phones.open_app(adb)
     for begin in ("cat", "run-as"):
@@ -355,7 +369,7 @@ def test_an_interrupted_measurement_ends_the_app_and_cleans_the_phone(
 
     phone.android.app = says("running", 0.5)
     with pytest.raises(KeyboardInterrupt):
-        phones.measure(adb, opened, opened.artifact("onnx", "fp32"), PROTOCOL, interrupt)
+        phones.measure(adb, opened, [opened.artifact("onnx", "fp32")], PROTOCOL, interrupt)
     assert phone.android.process is None
     assert not (phone.android.root / SHARED / "runs").exists()
 
@@ -388,7 +402,7 @@ def test_a_phone_that_is_unplugged_while_it_measures_is_cleaned_at_the_next_run(
 
     phone.android.app = says("running", 0.5)
     with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
-        phones.measure(adb, opened, opened.artifact("onnx", "fp32"), PROTOCOL, unplug)
+        phones.measure(adb, opened, [opened.artifact("onnx", "fp32")], PROTOCOL, unplug)
     (left,) = (phone.android.root / SHARED / "runs").iterdir()
     with plugged(phone.android.root) as again:
         again.android.app = java
@@ -414,7 +428,7 @@ def test_a_protocol_that_a_phone_does_not_run_is_refused(phone: FakePhone, opene
     artifact = opened.artifact("onnx", "fp32")
     for protocol in (Protocol(batch=2), Protocol(tokens=None, scenario="natural-length")):
         with pytest.raises(UsageError, match="--device: measures single texts"):
-            phones.measure(Adb.connect(phone.serial), opened, artifact, protocol)
+            phones.measure(Adb.connect(phone.serial), opened, [artifact], protocol)
 
 
 def fake_client(folder: Path, monkeypatch: pytest.MonkeyPatch, listing: str) -> None:

@@ -47,7 +47,7 @@ class Android:
     saver: bool = False
     doze: str = "ACTIVE"
     timeout_ms: int = 120_000
-    contract: int = 2
+    contract: int = 3
     log: str = "FATAL EXCEPTION: pool-1-thread-1\njava.lang.OutOfMemoryError"
     process: str | None = None
     app: Callable[["Android", Extras], None] = idle

@@ -2,6 +2,7 @@ package org.squeezebert.demo.app;
 
 import android.app.Activity;
 import android.content.Intent;
+import android.os.PowerManager;
 import android.view.View;
 import android.view.WindowManager;
 import android.widget.EditText;
@@ -74,11 +75,12 @@ final class BenchmarkScreen {
         LatencyChart chart = activity.findViewById(R.id.benchmark_chart);
         chart.setVisibility(state.latencies.length == 0 ? View.GONE : View.VISIBLE);
         chart.show(state.latencies);
-        keepScreenOn(state.busy);
+        keepAwake(state.busy);
     }
 
-    /** A phone that goes to sleep lowers its clocks. */
-    private void keepScreenOn(boolean on) {
+    /** A phone that goes to sleep lowers its clocks; one with a sustained mode then keeps those that it can hold. */
+    private void keepAwake(boolean on) {
+        if (activity.getSystemService(PowerManager.class).isSustainedPerformanceModeSupported()) activity.getWindow().setSustainedPerformanceMode(on);
         if (on) {
             activity.getWindow().addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);
         } else {

@@ -23,6 +23,7 @@ import org.squeezebert.demo.core.Session;
 public class DemoApplication extends Application {
     /** One worker: two inferences at once would measure each other. */
     final ExecutorService worker = Executors.newSingleThreadExecutor();
+    AndroidDevice device;
     Session session;
     ClassifyPresenter classify;
     SelfTestPresenter selfTest;
@@ -45,7 +46,8 @@ public class DemoApplication extends Application {
     public void onCreate() {
         super.onCreate();
         Handler main = new Handler(Looper.getMainLooper());
-        session = new Session(openStore(), EngineProvider.installed(), clock(), new AndroidDevice(this), new ActiveBundle(this),
+        device = new AndroidDevice(this);
+        session = new Session(openStore(), EngineProvider.installed(), clock(), device, new ActiveBundle(this),
             () -> AssetSource.builtIn(getAssets()), worker, main::post);
         classify = new ClassifyPresenter(session);
         selfTest = new SelfTestPresenter(session);

@@ -73,8 +73,9 @@ public final class MainActivity extends Activity {
         this.<RadioGroup>findViewById(R.id.tabs).check(R.id.tab_benchmark);
         try {
             BenchmarkProtocol protocol = new BenchmarkProtocol(intent.getIntExtra("threads", 1), intent.getIntExtra("tokens", 128),
-                intent.getIntExtra("warmup", 10), intent.getIntExtra("min_runs", 100), intent.getIntExtra("min_seconds", 0));
-            RunRequest request = new RunRequest(runId, intent.getStringExtra("bundle"), intent.getStringExtra("artifact"), protocol);
+                intent.getIntExtra("warmup", 10), intent.getIntExtra("min_runs", 100), intent.getIntExtra("min_seconds", 0),
+                intent.getIntExtra("turn_warmup", 1), intent.getIntExtra("turn_runs", 4), intent.getIntExtra("cool_down", 0));
+            RunRequest request = new RunRequest(runId, intent.getStringExtra("bundle"), intent.getStringExtra("artifacts"), protocol);
             Path copies = getCacheDir().toPath().resolve("measured");
             demo.benchmark.run(new RemoteRun(folder.toPath(), copies, EngineProvider.installed(), demo.clock(), demo.session.device()), request);
         } catch (DemoException | IllegalArgumentException e) {
@@ -85,6 +86,7 @@ public final class MainActivity extends Activity {
     @Override
     protected void onStart() {
         super.onStart();
+        demo.device.setInFront(true);
         classify.start();
         selfTest.start();
         benchmark.start();
@@ -94,6 +96,11 @@ public final class MainActivity extends Activity {
 
     @Override
     protected void onStop() {
+        if (!isChangingConfigurations()) {
+            // Behind another app it has the slow cores, or none.
+            demo.device.setInFront(false);
+            demo.benchmark.cancel();
+        }
         classify.stop();
         selfTest.stop();
         benchmark.stop();

@@ -138,9 +138,10 @@ public class RealBundleTest extends ScreenTest {
         click(R.id.benchmark_share);
         Intent chooser = Shadows.shadowOf(activity).getNextStartedActivity();
         JsonValue json = Json.parse(chooser.<Intent>getParcelableExtra(Intent.EXTRA_INTENT).getStringExtra(Intent.EXTRA_TEXT));
-        assertEquals(12, json.get("latencies_ns").items().size());
+        assertEquals(12, json.get("cases").items().get(0).get("latencies_ns").items().size());
         assertEquals(session().bundle().manifest.digest, json.get("bundle_digest").string());
-        assertTrue(json.get("device").has("model") && json.get("before").has("thermal_status"));
+        assertTrue(json.get("device").has("fingerprint") && json.get("states").items().get(0).has("thermal_status"));
+        assertTrue("the measuring thread was seen on a core", json.get("cores_used").items().size() > 0);
     }
 
     private void measure(String runs) throws Exception {
@@ -240,6 +241,33 @@ public class RealBundleTest extends ScreenTest {
     }
 
     @Test
+    public void leavingTheAppCancelsAMeasurementAndMarksIt() throws Exception {
+        tab(R.id.tab_benchmark);
+        type(R.id.benchmark_tokens, "8");
+        type(R.id.benchmark_runs, "999999");
+        activity.findViewById(R.id.benchmark_run).performClick();
+        Shadows.shadowOf(Looper.getMainLooper()).idle();
+        while (demo.benchmark.state().fraction == 0) Thread.sleep(10);
+        controller.pause().stop();
+        settle();
+        controller.start().resume();
+        settle();
+        String validity = text(R.id.benchmark_validity);
+        assertTrue(validity, validity.contains("cancelled") && validity.contains("the app was not in front for the whole run"));
+        tab(R.id.tab_benchmark);
+        measure("12");
+        assertFalse(text(R.id.benchmark_validity), text(R.id.benchmark_validity).contains("in front"));
+    }
+
+    @Test
+    public void aHostIsToldThatTheFoldersAreTheApps() throws Exception {
+        for (File folder : new File[] {activity.getExternalFilesDir(null), activity.getFilesDir()}) {
+            JsonValue ready = Json.parse(new String(Files.readAllBytes(new File(folder, "ready.json").toPath()), "UTF-8"));
+            assertEquals(3, ready.get("contract").whole());
+        }
+    }
+
+    @Test
     public void cancelEndsAMeasurement() throws Exception {
         tab(R.id.tab_benchmark);
         type(R.id.benchmark_tokens, "8");
@@ -309,7 +337,7 @@ public class RealBundleTest extends ScreenTest {
     public void aHostMeasuresWithARunId() throws Exception {
         String digest = push(bundle());
         String artifact = session().artifacts().get(0).path;
-        Intent intent = new Intent(activity, MainActivity.class).putExtra("run_id", "run-1").putExtra("bundle", digest).putExtra("artifact", artifact)
+        Intent intent = new Intent(activity, MainActivity.class).putExtra("run_id", "run-1").putExtra("bundle", digest).putExtra("artifacts", artifact)
             .putExtra("threads", 1).putExtra("tokens", 8).putExtra("warmup", 1).putExtra("min_runs", 5);
         controller.newIntent(intent);
         settle();
@@ -318,8 +346,8 @@ public class RealBundleTest extends ScreenTest {
         assertEquals("done", status.get("state").string());
         JsonValue result = Json.parse(new String(Files.readAllBytes(runs.resolve("run-1.json")), "UTF-8"));
         assertEquals("run-1", result.get("run_id").string());
-        assertEquals(5, result.get("latencies_ns").items().size());
-        controller.newIntent(new Intent(intent).putExtra("run_id", "run-2").putExtra("artifact", "none.onnx"));
+        assertEquals("two turns of four", 8, result.get("cases").items().get(0).get("latencies_ns").items().size());
+        controller.newIntent(new Intent(intent).putExtra("run_id", "run-2").putExtra("artifacts", "none.onnx"));
         settle();
         status = Json.parse(new String(Files.readAllBytes(runs.resolve("run-2.status.json")), "UTF-8"));
         assertEquals("failed", status.get("state").string());

@@ -1,13 +1,28 @@
 package org.squeezebert.demo.core;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
-/** The members that every result has, shared from the screen or pulled over adb. */
+/** The members that every result file has, shared from the screen or pulled over adb. */
 final class BenchmarkReport {
     private BenchmarkReport() { }
 
-    static Map<String, Object> members(Artifact artifact, Map<String, EngineProvider> providers, DeviceProbe device, BenchmarkResult result) {
+    /** {@code results} are those of {@code artifacts}, in their order. */
+    static Map<String, Object> members(List<Artifact> artifacts, Map<String, EngineProvider> providers, DeviceProbe device, List<BenchmarkResult> results) {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("device", device.facts());
+        json.put("protocol", results.get(0).protocol.toJson());
+        json.put("cool_down_seconds", results.get(0).protocol.coolDownSeconds);
+        json.putAll(results.get(0).conditions.toJson());
+        List<Object> cases = new ArrayList<>();
+        for (int i = 0; i < artifacts.size(); i++) cases.add(oneCase(artifacts.get(i), providers, results.get(i)));
+        json.put("cases", cases);
+        return json;
+    }
+
+    private static Map<String, Object> oneCase(Artifact artifact, Map<String, EngineProvider> providers, BenchmarkResult result) {
         Map<String, Object> json = new LinkedHashMap<>();
         Map<String, Object> file = new LinkedHashMap<>();
         file.put("path", artifact.path);
@@ -16,7 +31,6 @@ final class BenchmarkReport {
         file.put("precision", artifact.precision);
         json.put("artifact", file);
         json.put("runtime_version", providers.get(artifact.runtime).version());
-        json.put("device", device.facts());
         json.putAll(result.toJson());
         return json;
     }

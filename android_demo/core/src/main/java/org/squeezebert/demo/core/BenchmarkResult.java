@@ -9,40 +9,55 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
+import java.util.function.Predicate;
+import java.util.function.ToDoubleFunction;
 
-/** Raw nanoseconds of one measurement and what makes them unfit for a claim. */
+/** Raw nanoseconds of one case and what makes them unfit for a claim. */
 public final class BenchmarkResult {
     /** Below this, phones lower their clocks to save power. */
     private static final int LEAST_BATTERY = 20;
     private static final int THERMAL_MODERATE = 2;
+    private static final double MOST_HEADROOM = 1;
+    private static final double MOST_SPREAD = 1.3;
     private static final long CLOCK_TOLERANCE_MS = 1000;
     private static final int SIGNIFICANT_DIGITS = 6;
+
+    /** What was timed of one case: raw nanoseconds with the round of each run and when it began. */
+    static final class Timed {
+        final long coldLoad;
+        final long first;
+        final long[] latencies;
+        final long[] starts;
+        final long[] rounds;
+
+        Timed(long coldLoad, long first, long[] latencies, long[] starts, long[] rounds) {
+            this.coldLoad = coldLoad;
+            this.first = first;
+            this.latencies = latencies;
+            this.starts = starts;
+            this.rounds = rounds;
+        }
+    }
 
     public final BenchmarkProtocol protocol;
     public final long coldLoadNanos;
     /** The first inference after loading, which the latencies leave out. */
     public final long firstNanos;
     public final long[] latenciesNanos;
-    public final double seconds;
-    public final DeviceState before;
-    public final DeviceState after;
     public final boolean cancelled;
-    public final long clockJumpMillis;
     /** The host's rules (benchmarks/protocol.py) in its words, empty where none is broken; drift is judged by the host alone, which draws resamples. */
     public final List<String> invalid;
+    final RunConditions conditions;
+    private final Timed timed;
 
-    BenchmarkResult(BenchmarkProtocol protocol, long coldLoadNanos, long firstNanos, long[] latenciesNanos, double seconds, long clockJumpMillis,
-                    DeviceState before, DeviceState after, boolean cancelled) {
+    BenchmarkResult(BenchmarkProtocol protocol, Timed timed, RunConditions conditions) {
         this.protocol = protocol;
-        this.coldLoadNanos = coldLoadNanos;
-        this.firstNanos = firstNanos;
-        this.latenciesNanos = latenciesNanos;
-        this.seconds = seconds;
-        this.before = before;
-        this.after = after;
-        this.cancelled = cancelled;
-        this.clockJumpMillis = clockJumpMillis;
+        this.timed = timed;
+        this.conditions = conditions;
+        coldLoadNanos = timed.coldLoad;
+        firstNanos = timed.first;
+        latenciesNanos = timed.latencies;
+        cancelled = conditions.cancelled;
         invalid = Collections.unmodifiableList(reasons());
     }
 
@@ -53,23 +68,46 @@ public final class BenchmarkResult {
 
     private List<String> reasons() {
         List<String> reasons = new ArrayList<>();
+        long jump = conditions.clockJumpMillis;
         if (cancelled) reasons.add("cancelled");
-        if (Math.abs(clockJumpMillis) > CLOCK_TOLERANCE_MS) reasons.add("the clock jumped by " + fixed(clockJumpMillis / 1e3, 1) + " s");
-        addState(reasons);
+        if (Math.abs(jump) > CLOCK_TOLERANCE_MS) reasons.add("the clock jumped by " + fixed(jump / 1e3, 1) + " s");
+        addStates(reasons);
         double inferring = Arrays.stream(latenciesNanos).sum() / 1e9;
         if (latenciesNanos.length < protocol.minRuns) reasons.add(latenciesNanos.length + " runs of at least " + protocol.minRuns);
         if (inferring < protocol.minSeconds) reasons.add(fixed(inferring, 2) + " s of at least " + shortest(protocol.minSeconds) + " s");
         if (Arrays.stream(latenciesNanos).anyMatch(sample -> sample <= 0)) reasons.add("a latency is not above zero");
+        if (latenciesNanos.length > 0) addSpread(reasons, Percentiles.of(latenciesNanos, 50), Percentiles.of(latenciesNanos, 90));
         return reasons;
     }
 
-    /** The worse of before and after. */
-    private void addState(List<String> reasons) {
-        int thermal = Math.max(before.thermalStatus, after.thermalStatus);
-        int battery = IntStream.of(before.batteryPercent, after.batteryPercent).filter(percent -> percent != DeviceState.UNKNOWN).min().orElse(LEAST_BATTERY);
+    private static void addSpread(List<String> reasons, double p50, double p90) {
+        if (p50 > 0 && p90 / p50 > MOST_SPREAD) {
+            reasons.add("p90 is " + fixed(p90 / p50, 2) + " times p50, at most " + shortest(MOST_SPREAD) + " times is one state of the phone");
+        }
+    }
+
+    /** The worst of all that the device said. */
+    private void addStates(List<String> reasons) {
+        int thermal = (int) most(state -> state.thermalStatus);
+        double headroom = most(state -> Double.isNaN(state.thermalHeadroom) ? 0 : state.thermalHeadroom);
+        int battery = (int) -most(state -> state.batteryPercent == DeviceState.UNKNOWN ? -LEAST_BATTERY : -state.batteryPercent);
         if (thermal >= THERMAL_MODERATE) reasons.add("thermal status " + thermal + ", moderate or worse");
+        if (headroom >= MOST_HEADROOM) reasons.add("thermal headroom " + fixed(headroom, 2) + ", throttling from " + shortest(MOST_HEADROOM));
         if (battery < LEAST_BATTERY) reasons.add("battery at " + battery + " %, at least " + LEAST_BATTERY + " % needed");
-        if (!before.screenOn || !after.screenOn) reasons.add("screen off");
+        if (ever(state -> !state.screenOn)) reasons.add("screen off");
+        if (ever(state -> !state.inFront)) reasons.add("the app was not in front for the whole run");
+        if (ever(state -> state.locked)) reasons.add("the phone was locked");
+        if (ever(state -> state.powerSave)) reasons.add("battery saver");
+        if (ever(state -> state.emulator)) reasons.add("an emulator, not a phone");
+        if (ever(state -> !state.clocksKnown)) reasons.add("cores and clocks are unknown");
+    }
+
+    private double most(ToDoubleFunction<DeviceState> value) {
+        return conditions.states.stream().mapToDouble(value).max().orElse(0);
+    }
+
+    private boolean ever(Predicate<DeviceState> broken) {
+        return conditions.states.stream().anyMatch(broken);
     }
 
     /** As Python's {@code :.Nf}: of the exact value, halves to even. */
@@ -82,18 +120,14 @@ public final class BenchmarkResult {
         return new BigDecimal(value).round(new MathContext(SIGNIFICANT_DIGITS)).stripTrailingZeros().toPlainString();
     }
 
-    /** The members that a result file has besides run, bundle and device. */
+    /** The members that this case has in a result file. */
     Map<String, Object> toJson() {
         Map<String, Object> json = new LinkedHashMap<>();
-        json.put("protocol", protocol.toJson());
         json.put("cold_load_ns", coldLoadNanos);
         json.put("first_ns", firstNanos);
         json.put("latencies_ns", latenciesNanos);
-        json.put("seconds", seconds);
-        json.put("clock_jump_ms", clockJumpMillis);
-        json.put("cancelled", cancelled);
-        json.put("before", before.toJson());
-        json.put("after", after.toJson());
+        json.put("at_ns", timed.starts);
+        json.put("turns", timed.rounds);
         json.put("invalid", invalid);
         return json;
     }

@@ -1,14 +1,41 @@
 package org.squeezebert.demo.core;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.SortedSet;
+import java.util.TreeSet;
 
-/** Measures a loaded artifact: warm-up, then runs until both minima are met. */
+/**
+ * Measures artifacts in turns: all are loaded and warmed up, then rounds of short runs go over all of them until each has its minima.
+ *
+ * <p>Whatever the phone does meanwhile it does to all of them, so that their ratios hold.
+ */
 public final class BenchmarkRunner {
     /** Called after every run from the measuring thread. */
     public interface Progress {
         /** Returns false to cancel. {@code latest} is the last latency in ns, 0 during warm-up. */
         boolean update(double fraction, long latest);
     }
+
+    /** Loads one artifact, on the measuring thread. */
+    public interface Loader {
+        Loaded load() throws DemoException;
+    }
+
+    /** An engine and what its loading took, in ns. */
+    public static final class Loaded {
+        final InferenceEngine engine;
+        final long coldLoadNanos;
+
+        public Loaded(InferenceEngine engine, long coldLoadNanos) {
+            this.engine = engine;
+            this.coldLoadNanos = coldLoadNanos;
+        }
+    }
+
+    /** Asking the system takes time from the measurement, and its thermal headroom is new once a second at most. */
+    private static final long STATE_EVERY_NANOS = 2_000_000_000L;
 
     private final NanoClock clock;
     private final DeviceProbe device;
@@ -18,47 +45,19 @@ public final class BenchmarkRunner {
         this.device = device;
     }
 
-    /** Raw latencies with the device's state before and after. Closes the engine; {@code coldLoad} is what its loading took, in ns. */
-    public BenchmarkResult run(BenchmarkProtocol protocol, TokenizerSpec tokenizer, InferenceEngine engine, long coldLoad, Progress progress)
-            throws DemoException {
-        try (InferenceEngine closed = engine) {
-            long[] ids = syntheticIds(protocol.tokens, tokenizer);
-            long[] types = new long[ids.length];
-            DeviceState before = device.state();
-            long begin = clock.nanos();
-            closed.run(ids, types);
-            long first = clock.nanos() - begin;
-            boolean going = progress.update(0, 0);
-            for (int i = 0; going && i < protocol.warmup; i++) {
-                closed.run(ids, types);
-                going = progress.update(0, 0);
-            }
-            return measure(protocol, closed, ids, types, new long[] {coldLoad, first}, before, going ? progress : null);
+    /** One result for each artifact, with the device's states before, during and after. Closes the engines. */
+    public List<BenchmarkResult> run(BenchmarkProtocol protocol, TokenizerSpec tokenizer, List<Loader> loaders, Progress progress) throws DemoException {
+        long[] ids = syntheticIds(protocol.tokens, tokenizer);
+        int priority = device.begin();
+        List<Turns> cases = new ArrayList<>();
+        try {
+            Rounds rounds = new Rounds(protocol, cases, progress, priority);
+            for (Loader loader : loaders) cases.add(new Turns(protocol, loader.load(), ids));
+            return rounds.run();
+        } finally {
+            for (Turns one : cases) one.engine.close();
+            device.end();
         }
-    }
-
-    /** {@code progress} is null where the warm-up was cancelled; {@code cold} holds the nanoseconds of loading and of the first inference. */
-    private BenchmarkResult measure(BenchmarkProtocol protocol, InferenceEngine engine, long[] ids, long[] types, long[] cold,
-                                    DeviceState before, Progress progress) throws DemoException {
-        long[] samples = new long[Math.min(protocol.minRuns, 1 << 16)];
-        int count = 0;
-        long wallStart = clock.wallMillis();
-        long start = clock.nanos();
-        long inferring = 0;
-        boolean cancelled = progress == null;
-        while (!cancelled && (count < protocol.minRuns || inferring / 1e9 < protocol.minSeconds)) {
-            long begin = clock.nanos();
-            engine.run(ids, types);
-            long end = clock.nanos();
-            if (count == samples.length) samples = Arrays.copyOf(samples, 2 * count);
-            samples[count++] = end - begin;
-            inferring += end - begin;
-            double bySeconds = protocol.minSeconds == 0 ? 1 : inferring / 1e9 / protocol.minSeconds;
-            cancelled = !progress.update(Math.min(1, Math.min((double) count / protocol.minRuns, bySeconds)), end - begin);
-        }
-        long spent = clock.nanos() - start;
-        long jump = clock.wallMillis() - wallStart - spent / 1_000_000;
-        return new BenchmarkResult(protocol, cold[0], cold[1], Arrays.copyOf(samples, count), spent / 1e9, jump, before, device.state(), cancelled);
     }
 
     /** [CLS], then ids spread over the vocabulary, then [SEP], where there are such tokens: embedding rows are read from all over the table, as with real text. */
@@ -71,5 +70,147 @@ public final class BenchmarkRunner {
         if (tokenizer.cls != TokenizerSpec.NONE) ids[0] = tokenizer.cls;
         if (tokenizer.sep != TokenizerSpec.NONE) ids[tokens - 1] = tokenizer.sep;
         return ids;
+    }
+
+    /** The rounds over all cases, and what the device said meanwhile. */
+    private final class Rounds {
+        private final BenchmarkProtocol protocol;
+        private final List<Turns> cases;
+        private final Progress progress;
+        private final int priority;
+        private final List<DeviceState> states = new ArrayList<>();
+        private final SortedSet<Integer> cores = new TreeSet<>();
+        private long asked;
+        private boolean going = true;
+
+        Rounds(BenchmarkProtocol protocol, List<Turns> cases, Progress progress, int priority) {
+            this.protocol = protocol;
+            this.cases = cases;
+            this.progress = progress;
+            this.priority = priority;
+            look();
+        }
+
+        List<BenchmarkResult> run() throws DemoException {
+            for (Turns one : cases) warmUp(one);
+            coolDown();
+            long wallStart = clock.wallMillis();
+            long start = clock.nanos();
+            int number = 0;
+            int planned = (protocol.minRuns + protocol.turnRuns - 1) / protocol.turnRuns;
+            while (going && cases.stream().anyMatch(one -> !one.done())) {
+                for (int i = 0; going && i < cases.size(); i++) {
+                    turn(cases.get((i + number) % cases.size()), number, Math.max(planned - number, 1), start);
+                }
+                number++;
+                if (clock.nanos() - asked > STATE_EVERY_NANOS) look();
+            }
+            long spent = clock.nanos() - start;
+            long jump = clock.wallMillis() - wallStart - spent / 1_000_000;
+            look();
+            RunConditions conditions = new RunConditions(spent / 1e9, jump, !going, states, cores, priority);
+            List<BenchmarkResult> results = new ArrayList<>();
+            for (Turns one : cases) results.add(new BenchmarkResult(protocol, one.timed(), conditions));
+            return results;
+        }
+
+        private void warmUp(Turns one) throws DemoException {
+            one.first = one.infer(clock);
+            going = going && progress.update(0, 0);
+            for (int i = 0; going && i < protocol.warmup; i++) {
+                one.infer(clock);
+                going = progress.update(0, 0);
+            }
+        }
+
+        /** Loading and warming up heat a phone. */
+        private void coolDown() {
+            for (int second = 0; going && second < protocol.coolDownSeconds; second++) {
+                clock.sleep(1000);
+                going = progress.update(0, 0);
+            }
+        }
+
+        private void turn(Turns one, int number, int roundsLeft, long start) throws DemoException {
+            for (int i = 0; i < protocol.turnWarmup; i++) one.infer(clock);
+            int runs = one.runs(roundsLeft);
+            for (int i = 0; going && i < runs; i++) {
+                long begin = clock.nanos();
+                long latency = one.infer(clock);
+                one.add(number, begin - start, latency);
+                going = progress.update(cases.stream().mapToDouble(Turns::fraction).average().orElse(0), latency);
+            }
+            int core = device.core();
+            if (core != DeviceProbe.UNKNOWN) cores.add(core);
+        }
+
+        private void look() {
+            states.add(device.state());
+            asked = clock.nanos();
+        }
+    }
+
+    /** One case: its engine and its runs so far. */
+    private static final class Turns {
+        private final BenchmarkProtocol protocol;
+        private final InferenceEngine engine;
+        private final long coldLoad;
+        private final long[] ids;
+        private final long[] types;
+        private long first;
+        private long[] latencies;
+        private long[] starts;
+        private long[] rounds;
+        private int count;
+        private long elapsed;
+
+        Turns(BenchmarkProtocol protocol, Loaded loaded, long[] ids) {
+            this.protocol = protocol;
+            engine = loaded.engine;
+            coldLoad = loaded.coldLoadNanos;
+            this.ids = ids;
+            types = new long[ids.length];
+            latencies = new long[Math.min(protocol.minRuns, 1 << 16)];
+            starts = new long[latencies.length];
+            rounds = new long[latencies.length];
+        }
+
+        long infer(NanoClock clock) throws DemoException {
+            long begin = clock.nanos();
+            engine.run(ids, types);
+            return clock.nanos() - begin;
+        }
+
+        void add(int round, long start, long latency) {
+            if (count == latencies.length) {
+                latencies = Arrays.copyOf(latencies, 2 * count);
+                starts = Arrays.copyOf(starts, 2 * count);
+                rounds = Arrays.copyOf(rounds, 2 * count);
+            }
+            latencies[count] = latency;
+            starts[count] = start;
+            rounds[count++] = round;
+            elapsed += latency;
+        }
+
+        boolean done() {
+            return count >= protocol.minRuns && elapsed >= protocol.minSeconds * 1e9;
+        }
+
+        double fraction() {
+            double bySeconds = protocol.minSeconds == 0 ? 1 : elapsed / 1e9 / protocol.minSeconds;
+            return Math.min(1, Math.min((double) count / protocol.minRuns, bySeconds));
+        }
+
+        /** The runs of a turn, so that the minima are met in the rounds that are left. */
+        int runs(int roundsLeft) {
+            double usual = count == 0 ? Math.max(first, 1) : Math.max((double) elapsed / count, 1);
+            double missing = Math.max(protocol.minRuns - count, (protocol.minSeconds * 1e9 - elapsed) / usual);
+            return (int) Math.min(Math.max(protocol.turnRuns, Math.ceil(missing / roundsLeft)), BenchmarkProtocol.MOST_TURN_RUNS);
+        }
+
+        BenchmarkResult.Timed timed() {
+            return new BenchmarkResult.Timed(coldLoad, first, Arrays.copyOf(latencies, count), Arrays.copyOf(starts, count), Arrays.copyOf(rounds, count));
+        }
     }
 }

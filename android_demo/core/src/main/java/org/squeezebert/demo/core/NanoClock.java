@@ -8,6 +8,15 @@ public interface NanoClock {
     /** Wall-clock milliseconds, only to notice that one of the two jumped. */
     long wallMillis();
 
+    /** Waits. An interrupt ends the wait, and is left for whoever asks. */
+    default void sleep(long millis) {
+        try {
+            Thread.sleep(millis);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     NanoClock SYSTEM = new NanoClock() {
         @Override
         public long nanos() {

@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -17,8 +19,8 @@ public final class RemoteRun {
     public static final String PUSHED = "pushed";
     public static final String RUNS = "runs";
     /** What host and app agree on: this class's files and the extras of {@link RunRequest}. */
-    private static final int CONTRACT = 2;
-    private static final int SCHEMA_VERSION = 1;
+    private static final int CONTRACT = 3;
+    private static final int SCHEMA_VERSION = 2;
     /** The host asks every ten seconds at most; the measurement should not write more often. */
     private static final long STATUS_EVERY_NANOS = 5_000_000_000L;
 
@@ -45,7 +47,7 @@ public final class RemoteRun {
     }
 
     /** Measures and writes the result; whatever goes wrong ends up in the status file as well. */
-    public BenchmarkResult execute(RunRequest request, BenchmarkRunner.Progress progress) throws DemoException {
+    public List<BenchmarkResult> execute(RunRequest request, BenchmarkRunner.Progress progress) throws DemoException {
         try {
             status(request, "running", 0, null);
             BundleStore store = new BundleStore(copies);
@@ -69,33 +71,41 @@ public final class RemoteRun {
         }
     }
 
-    private BenchmarkResult measure(RunRequest request, Bundle bundle, BenchmarkRunner.Progress progress) throws DemoException {
-        Artifact artifact = artifact(bundle, request.artifactPath);
-        BenchmarkResult result = measure(request, bundle, artifact, progress);
-        write(root.resolve(RUNS), request.runId + ".json", describe(request, artifact, result));
-        status(request, "done", 1, null);
-        return result;
-    }
-
-    private BenchmarkResult measure(RunRequest request, Bundle bundle, Artifact artifact, BenchmarkRunner.Progress progress) throws DemoException {
+    private List<BenchmarkResult> measure(RunRequest request, Bundle bundle, BenchmarkRunner.Progress progress) throws DemoException {
+        List<Artifact> artifacts = new ArrayList<>();
+        for (String path : request.artifactPaths) artifacts.add(artifact(bundle, path));
         long[] lastStatus = {clock.nanos()};
-        // Loading verifies the file first, which is not part of the cold load: only Model's own figure is.
-        Model model = Model.load(bundle, artifact, providers, request.protocol.threads, clock);
-        return new BenchmarkRunner(clock, device).run(request.protocol, bundle.manifest.tokenizer, model, model.coldLoadNanos, (fraction, latest) -> {
-            if (clock.nanos() - lastStatus[0] > STATUS_EVERY_NANOS) {
-                statusQuietly(request, fraction);
-                lastStatus[0] = clock.nanos();
-            }
-            return progress.update(fraction, latest);
-        });
+        List<BenchmarkResult> results = new BenchmarkRunner(clock, device).run(request.protocol, bundle.manifest.tokenizer,
+            loaders(bundle, artifacts, providers, request.protocol.threads, clock), (fraction, latest) -> {
+                if (clock.nanos() - lastStatus[0] > STATUS_EVERY_NANOS) {
+                    statusQuietly(request, fraction);
+                    lastStatus[0] = clock.nanos();
+                }
+                return progress.update(fraction, latest);
+            });
+        write(root.resolve(RUNS), request.runId + ".json", describe(request, artifacts, results));
+        status(request, "done", 1, null);
+        return results;
     }
 
-    private Map<String, Object> describe(RunRequest request, Artifact artifact, BenchmarkResult result) {
+    /** Loading verifies the file first, which is not part of the cold load: only Model's own figure is. */
+    static List<BenchmarkRunner.Loader> loaders(Bundle bundle, List<Artifact> artifacts, Map<String, EngineProvider> providers, int threads, NanoClock clock) {
+        List<BenchmarkRunner.Loader> loaders = new ArrayList<>();
+        for (Artifact artifact : artifacts) {
+            loaders.add(() -> {
+                Model model = Model.load(bundle, artifact, providers, threads, clock);
+                return new BenchmarkRunner.Loaded(model, model.coldLoadNanos);
+            });
+        }
+        return loaders;
+    }
+
+    private Map<String, Object> describe(RunRequest request, List<Artifact> artifacts, List<BenchmarkResult> results) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema_version", SCHEMA_VERSION);
         json.put("run_id", request.runId);
         json.put("bundle_digest", request.bundleDigest);
-        json.putAll(BenchmarkReport.members(artifact, providers, device, result));
+        json.putAll(BenchmarkReport.members(artifacts, providers, device, results));
         return json;
     }
 

@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.function.IntToLongFunction;
 import org.junit.jupiter.api.BeforeEach;
@@ -14,7 +17,8 @@ import org.junit.jupiter.api.Test;
 class BenchmarkRunnerTest {
     private static final long MS = 1_000_000;
     private final long[] now = new long[2]; // monotonic ns, extra wall ms
-    private DeviceState state = new DeviceState(0, 80, false, true);
+    private final DeviceState.Builder state = new DeviceState.Builder();
+    private final List<String> ran = new ArrayList<>();
     private TokenizerSpec tokenizer;
     private int runs;
 
@@ -28,6 +32,12 @@ class BenchmarkRunnerTest {
         public long wallMillis() {
             return now[0] / MS + now[1];
         }
+
+        @Override
+        public void sleep(long millis) {
+            now[0] += millis * MS;
+            ran.add("sleep " + millis);
+        }
     };
     private final DeviceProbe device = new DeviceProbe() {
         @Override
@@ -37,7 +47,23 @@ class BenchmarkRunnerTest {
 
         @Override
         public DeviceState state() {
-            return state;
+            return state.build();
+        }
+
+        @Override
+        public int begin() {
+            ran.add("begin");
+            return -4;
+        }
+
+        @Override
+        public int core() {
+            return 4 + runs % 2;
+        }
+
+        @Override
+        public void end() {
+            ran.add("end");
         }
     };
 
@@ -61,7 +87,31 @@ class BenchmarkRunnerTest {
     }
 
     private BenchmarkResult run(BenchmarkProtocol protocol, IntToLongFunction nanos, BenchmarkRunner.Progress progress) throws DemoException {
-        return new BenchmarkRunner(clock, device).run(protocol, tokenizer, engine(nanos), 70 * MS, progress);
+        return runAll(protocol, progress, engine(nanos)).get(0);
+    }
+
+    private List<BenchmarkResult> runAll(BenchmarkProtocol protocol, BenchmarkRunner.Progress progress, InferenceEngine... engines) throws DemoException {
+        List<BenchmarkRunner.Loader> loaders = new ArrayList<>();
+        for (InferenceEngine engine : engines) loaders.add(() -> new BenchmarkRunner.Loaded(engine, 70 * MS));
+        return new BenchmarkRunner(clock, device).run(protocol, tokenizer, loaders, progress);
+    }
+
+    /** An engine that writes its name down at each run and takes 10 ms. */
+    private InferenceEngine named(String name) {
+        return new InferenceEngine() {
+            @Override
+            public Map<String, Tensor> run(long[] ids, long[] typeIds) {
+                ran.add(name);
+                runs++;
+                now[0] += 10 * MS;
+                return Collections.emptyMap();
+            }
+
+            @Override
+            public void close() {
+                ran.add("close " + name);
+            }
+        };
     }
 
     @Test
@@ -78,6 +128,37 @@ class BenchmarkRunnerTest {
     void goesOnUntilTheSecondsAreThere() throws Exception {
         BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 2, 0.05), n -> 10 * MS, (fraction, latest) -> true);
         assertEquals(5, result.latenciesNanos.length);
+    }
+
+    @Test
+    void casesTakeTurnsInAnOrderThatRotatesAfterLoadingWarmUpAndCoolDown() throws Exception {
+        List<BenchmarkResult> results = runAll(new BenchmarkProtocol(1, 8, 1, 4, 0, 1, 2, 2), (fraction, latest) -> true, named("a"), named("b"));
+        assertEquals("begin a a b b sleep 1000 sleep 1000 a a a b b b b b b a a a close a close b end", String.join(" ", ran));
+        for (BenchmarkResult result : results) {
+            assertArrayEquals(new long[] {10 * MS, 10 * MS, 10 * MS, 10 * MS}, result.latenciesNanos);
+            Map<String, Object> json = result.toJson();
+            assertArrayEquals(new long[] {0, 0, 1, 1}, (long[]) json.get("turns"));
+        }
+        assertArrayEquals(new long[] {10 * MS, 20 * MS, 100 * MS, 110 * MS}, (long[]) results.get(0).toJson().get("at_ns"));
+        assertEquals(Arrays.asList(4, 5), new ArrayList<>(results.get(0).conditions.cores));
+        assertEquals(-4, results.get(1).conditions.priority);
+    }
+
+    @Test
+    void whatThePhoneDoesDuringTheRunIsSeenEvenWhereItIsOverAtTheEnd() throws Exception {
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 12, 0), n -> 1000 * MS, (fraction, latest) -> {
+            state.thermalStatus = fraction > 0.2 && fraction < 0.8 ? 3 : 0;
+            state.powerSave = state.thermalStatus == 3;
+            return true;
+        });
+        assertEquals(Arrays.asList("thermal status 3, moderate or worse", "battery saver"), result.invalid);
+        assertTrue(result.conditions.states.size() > 3);
+    }
+
+    @Test
+    void spikesAreNotOneStateOfThePhone() throws Exception {
+        BenchmarkResult result = run(new BenchmarkProtocol(1, 8, 0, 200, 0), n -> n % 5 == 3 ? 16 * MS : MS, (fraction, latest) -> true);
+        assertEquals(Collections.singletonList("p90 is 16.00 times p50, at most 1.3 times is one state of the phone"), result.invalid);
     }
 
     @Test

@@ -294,7 +294,7 @@ class BundleTest {
 
             @Override
             public DeviceState state() {
-                return new DeviceState(0, 80, false, true);
+                return new DeviceState.Builder().build();
             }
         };
         RemoteRun run = new RemoteRun(temporary.resolve("external"), root, Collections.singletonMap("onnx", remembers(paths)), NanoClock.SYSTEM, device);

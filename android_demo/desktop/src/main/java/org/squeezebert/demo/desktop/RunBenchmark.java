@@ -28,8 +28,9 @@ public final class RunBenchmark {
             if (equals > 0) extras.put(argument.substring(0, equals), argument.substring(equals + 1));
         }
         BenchmarkProtocol protocol = new BenchmarkProtocol(number(extras, "threads"), number(extras, "tokens"), number(extras, "warmup"),
-            number(extras, "min_runs"), number(extras, "min_seconds"));
-        RunRequest request = new RunRequest(extras.get("run_id"), extras.get("bundle"), extras.get("artifact"), protocol);
+            number(extras, "min_runs"), number(extras, "min_seconds"),
+            number(extras, "turn_warmup"), number(extras, "turn_runs"), number(extras, "cool_down"));
+        RunRequest request = new RunRequest(extras.get("run_id"), extras.get("bundle"), extras.get("artifacts"), protocol);
         DeviceProbe device = new DeviceProbe() {
             @Override
             public Map<String, Object> facts() {
@@ -38,7 +39,10 @@ public final class RunBenchmark {
 
             @Override
             public DeviceState state() {
-                return new DeviceState(0, 80, false, true);
+                DeviceState.Builder state = new DeviceState.Builder();
+                state.thermalStatus = 0;
+                state.batteryPercent = 80;
+                return state.build();
             }
         };
         Path copies = Files.createTempDirectory("measured");

@@ -27,7 +27,9 @@ public final class EtProvider implements EngineProvider {
     @Override
     public InferenceEngine open(String path, Artifact artifact, int threads) throws DemoException {
         try {
-            return new EtEngine(Module.load(path, Module.LOAD_MODE_MMAP, threads), artifact);
+            Module module = Module.load(path, Module.LOAD_MODE_MMAP, threads);
+            module.loadMethod("forward"); // load only opens the file: here the backend packs the weights
+            return new EtEngine(module, artifact);
         } catch (RuntimeException | LinkageError e) {
             throw failed(artifact, "ExecuTorch does not load it", e);
         }
