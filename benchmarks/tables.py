@@ -225,11 +225,11 @@ def where(result: Result) -> str:
     facts += [e.device] if e.device else []
     software = ", ".join(f"{version.name} {version.version}" for version in e.versions)
     commit = f", commit {e.commit[:12]}{'+'[: e.commit.endswith('+')]}" if e.commit else ""
-    of_phone = f"; {_phone(e.phone)}" if e.phone else ""
+    of_phone = f"; {_phone(e.phone, charging=result.conditions.charging is True)}" if e.phone else ""
     return f"Measured on {', '.join(facts)}; {software}{commit}{of_phone}; started {result.run.started}."
 
 
-def _phone(phone: Phone) -> str:
+def _phone(phone: Phone, *, charging: bool) -> str:
     """What a phone's figure needs to be published, as far as it was told."""
     clocks = [
         f"cores {_listed(c.cores)} from {(c.min_khz or 0) // 1000 or '?'} to {(c.max_khz or 0) // 1000 or '?'} MHz"
@@ -253,6 +253,7 @@ def _phone(phone: Phone) -> str:
         (phone.sustained_performance, "sustained performance mode"),
         (phone.cool_down_seconds, f"cooled down for {phone.cool_down_seconds:g} s"),
         (degrees, f"battery {' to '.join(degrees)} °C"),
+        (charging, "charging"),
     )
     return ", ".join(words for is_told, words in told if is_told).replace(", of cpuset", " of cpuset")
 

@@ -229,7 +229,8 @@ def test_a_phones_nanoseconds_become_samples_with_the_turns_and_starts_that_it_t
 
 
 def test_a_phones_facts_are_kept_and_shown() -> None:
-    result = of_phone({"battery_celsius": 30.5, "cpuset": "/top-app"}, {"battery_celsius": 33.0, "cpuset": "/top-app"})
+    before = {"battery_celsius": 30.5, "cpuset": "/top-app", "charging": True}
+    result = of_phone(before, before | {"battery_celsius": 33.0})
     environment = results.parse(results.dump(result), "phone.jsonl").run.environment
     assert environment.cpu == "Fast 1, cores: 4 up to 1800 MHz, 2 up to 2400 MHz" and environment.cores == 6
     phone = environment.phone
@@ -239,7 +240,7 @@ def test_a_phones_facts_are_kept_and_shown() -> None:
         for words in (
             "maker/model:16/x",
             "ran on cores 4, 5 of cpuset /top-app",
-            "battery 30.5 to 33.0 °C",
+            "battery 30.5 to 33.0 °C, charging",
             "cores 0, 1, 2, 3 from 300 to 1800 MHz (schedutil)",
             "pages of 16 KiB",
             "nice -4",
