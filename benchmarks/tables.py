@@ -225,7 +225,8 @@ def where(result: Result) -> str:
     facts += [e.device] if e.device else []
     software = ", ".join(f"{version.name} {version.version}" for version in e.versions)
     commit = f", commit {e.commit[:12]}{'+'[: e.commit.endswith('+')]}" if e.commit else ""
-    of_phone = f"; {_phone(e.phone, charging=result.conditions.charging is True)}" if e.phone else ""
+    told = _phone(e.phone, charging=result.conditions.charging is True) if e.phone else ""
+    of_phone = f"; {told}" if told else ""
     return f"Measured on {', '.join(facts)}; {software}{commit}{of_phone}; started {result.run.started}."
 
 

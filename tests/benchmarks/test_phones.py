@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 from android_tools import load
+from checkout import ROOT
 from command import run
 from fake_adbd import FakePhone, adb_server
 from fake_android import APP, Android, Extras, Reply
 
 from squeezebert_mobile.benchmarks import adb as adbs
-from squeezebert_mobile.benchmarks import phones, results
+from squeezebert_mobile.benchmarks import phones, results, tables
 from squeezebert_mobile.benchmarks.adb import Adb
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.bundle import folder as bundles
@@ -70,8 +72,9 @@ def class_path() -> str:
 
 
 @pytest.fixture
-def opened(tiny_bundle: Path) -> Bundle:
-    return bundles.read(tiny_bundle)
+def opened() -> Bundle:
+    """A tiny one with fp32 and int8, which is kept."""
+    return bundles.read(ROOT / "tests/data/bundle_v2")
 
 
 @pytest.fixture
@@ -144,22 +147,24 @@ def test_the_command_measures_a_phone_and_prints_its_table(
     assert found.run.environment.device == "unknown JVM"  # a desktop stands in for the phone
 
 
-def test_all_phones_stand_in_one_table(
-    phone: FakePhone, opened: Bundle, java: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # At 80 columns a table of two phones is two blocks.
-    monkeypatch.setenv("COLUMNS", "120")
+def test_all_phones_stand_in_one_table(phone: FakePhone, opened: Bundle, java: Run, tmp_path: Path) -> None:
     phone.android.app = java
-    protocol = ("--tokens", "8", "--warmup", "1", "--min-runs", "12", "--min-seconds", "0")
+    options = BenchmarkOptions(
+        bundles=(opened.folder,),
+        runtimes=("onnx",),
+        tokens=(8,),
+        warmup=1,
+        min_runs=12,
+        min_seconds=0.0,
+        output=tmp_path / "r.jsonl",
+    )
     with plugged(tmp_path / "other") as second:
         second.android.app = java
-        measure_all = ("--runtime", "onnx", "--device", "adb:all", *protocol, "-o", tmp_path / "r.jsonl")
-        done = run("benchmark", opened.folder, *measure_all)
+        done = phones.benchmark("adb:all", options)
         listed = run("devices")
         assert phone.serial in listed.stdout and second.serial in listed.stdout
-    assert done.returncode == 0, done.stderr
-    header = next(line for line in done.stdout.splitlines() if line.startswith("p50 ms"))
-    assert header.count("unknown JVM") == 2, done.stdout
+    header, *rows = tables.side_by_side([one.result for one in done])
+    assert " ".join(header).count("unknown JVM") == 2 and len(rows) == len(opened.artifacts(("onnx",)))
     assert len(list(tmp_path.glob("r-*.jsonl"))) == 2
 
 
