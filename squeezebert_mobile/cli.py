@@ -18,7 +18,7 @@ from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.console import Screen
 from squeezebert_mobile.export.options import ExportCommandOptions
 from squeezebert_mobile.options import Options
-from squeezebert_mobile.release.options import PackOptions
+from squeezebert_mobile.release.options import PackOptions, PushOptions
 from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.shell import app, command, main
 from squeezebert_mobile.tables import examples
@@ -60,6 +60,14 @@ def pack(options: PackOptions, screen: Screen) -> None:
     from squeezebert_mobile.release import pack as library
 
     screen.show(library.pack(options), render.packed, render.pack_verdict)
+
+
+@command(PushOptions)
+def push(options: PushOptions, screen: Screen) -> None:
+    """Verify a bundle and upload it to the Hugging Face hub."""
+    from squeezebert_mobile.release import push as library
+
+    screen.show(library.push(options), render.pushed, render.push_verdict)
 
 
 @command(PredictOptions)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from squeezebert_mobile.doctor import Check, Diagnosis
     from squeezebert_mobile.info import Information
     from squeezebert_mobile.release.pack import Pack
+    from squeezebert_mobile.release.push import Push
     from squeezebert_mobile.run.output import Written
     from squeezebert_mobile.run.predict import Prediction
     from squeezebert_mobile.run.verify import Verification
@@ -47,6 +48,20 @@ def pack_verdict(result: "Pack") -> Verdict:
     unknown = "; its licence is unknown, pass --license" if result.license == UNKNOWN else ""
     size = f"{result.bytes / 1e6:.2f} MB"
     return Verdict(True, f"{result.path}: {result.name} {result.version}, {size}{unknown}")
+
+
+def pushed(result: "Push") -> str:
+    """The files that went to the hub, or would."""
+    return table(("file", "MB"), [(file.path, f"{file.bytes / 1e6:.3f}") for file in result.files])
+
+
+def push_verdict(result: "Push") -> Verdict:
+    """Where they went."""
+    what = f"{len(result.files)} files, {result.bytes / 1e6:.2f} MB, licence {result.license}"
+    if result.url is None:
+        new = "private" if result.private else "public"
+        return Verdict(None, f"would go to {result.repository}, {new} where it is new: {what}")
+    return Verdict(True, f"{result.url}: {result.repository} has {what}")
 
 
 def manifest(result: "Manifest") -> str:

@@ -1,5 +1,6 @@
 """The README.md of a bundle, generated from its manifest."""
 
+import json
 import re
 
 from squeezebert_mobile import licences
@@ -65,9 +66,26 @@ def _front_matter(manifest: Manifest) -> list[str]:
         *known,
         "tags:",
         *(f"- {tag}" for tag in tags),
+        f"library_name: {'transformers.js' if 'onnx' in tags else 'executorch'}",
+        *_model_index(manifest),
         "---",
         "",
     ]
+
+
+def _model_index(manifest: Manifest) -> list[str]:
+    """What the hub shows as evaluation results: the figures of the accuracy gate, as JSON, which YAML contains."""
+    results = [
+        {
+            "task": {"type": str(manifest.task)},
+            "dataset": {"name": own.data, "type": own.data},
+            "metrics": [{"type": own.metric, "value": own.value, "name": f"{own.metric} of {artifact.path}"}],
+        }
+        for artifact in manifest.artifacts
+        if (own := artifact.accuracy) is not None
+    ]
+    name = manifest.source.name if manifest.release is None else manifest.release.name
+    return [f"model-index: {json.dumps([{'name': name, 'results': results}])}"] if results else []
 
 
 def _release(manifest: Manifest) -> list[str]:

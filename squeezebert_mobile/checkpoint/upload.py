@@ -1,7 +1,8 @@
 """Files to a repository of the Hugging Face hub, in one commit."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi, ModelCard
 
 _UNITS = "KMGT"
+# What the hub makes itself, and a first card.
+_OF_EVERY_REPOSITORY = frozenset({".gitattributes", "README.md"})
 
 
 @dataclass(frozen=True)
@@ -37,24 +40,58 @@ def push(
     Raises UsageError for a name that the hub cannot have and for a larger model than ``max_shard_size``, bytes or
     "5GB"; EnvironmentFault where the hub refuses or cannot be reached.
     """
-    from squeezebert_mobile.checkpoint import answers  # first: it sets how the library is imported
+    from squeezebert_mobile.checkpoint import answers
+
+    limit = None if max_shard_size is None else _bytes(max_shard_size)
+    with _asking(repo, commit) as api, TemporaryDirectory() as name:
+        folder = Path(name)
+        save(folder)
+        _require_whole(folder, limit)
+        repo = api.create_repo(repo, private=commit.private, exist_ok=True).repo_id
+        with answers.guarded():
+            card = _card(repo, commit)
+        card.save(folder / "README.md")
+        return _commit(api, repo, folder, commit)
+
+
+def push_folder(repo: str, folder: Path, commit: Commit, *, marker: str) -> "CommitInfo":
+    """Upload the files of ``folder``, and delete all others of the repository, in one commit.
+
+    That is a repository that holds a file ``marker`` or next to nothing: UsageError is raised for another. Raises as
+    `push` besides.
+    """
+    from squeezebert_mobile.checkpoint import answers
+
+    with _asking(repo, commit) as api:
+        repo = api.create_repo(repo, private=commit.private, exist_ok=True).repo_id
+        with answers.guarded():
+            present = {*api.list_repo_files(repo)} - _OF_EVERY_REPOSITORY
+        if present and marker not in present:
+            fix = "name another repository, or a new one"
+            raise UsageError(repo, "holds something else than a bundle", found=min(present), fix=fix)
+        ours = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        return _commit(api, repo, folder, commit, stale=sorted(present - ours))
+
+
+def require_name(repo: str) -> None:
+    """Raise UsageError for a name that the hub cannot have."""
+    with _asking(repo, Commit("")):
+        from huggingface_hub.utils import validate_repo_id
+
+        validate_repo_id(repo)
+
+
+@contextmanager
+def _asking(repo: str, commit: Commit) -> Iterator["HfApi"]:
+    """The hub's client. Raises UsageError and EnvironmentFault, as `push` says, for whatever it raises."""
+    from squeezebert_mobile.checkpoint import answers  # noqa: F401 - first: it sets how the library is imported
 
     import httpx2  # isort: skip
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
 
-    api = HfApi(library_name="squeezebert-mobile", token=commit.token)
-    limit = None if max_shard_size is None else _bytes(max_shard_size)
     try:
-        with TemporaryDirectory() as name:
-            folder = Path(name)
-            save(folder)
-            _require_whole(folder, limit)
-            repo = api.create_repo(repo, private=commit.private, exist_ok=True).repo_id
-            with answers.guarded():
-                card = _card(repo, commit)
-            card.save(folder / "README.md")
-            return _commit(api, repo, folder, commit)
+        yield HfApi(library_name="squeezebert-mobile", token=commit.token)
     except HFValidationError:
         fix = "name it NAME or OWNER/NAME, of letters, digits, '-', '_' and '.'"
         raise UsageError("repo_id", "is no name of a hub repository", found=repo, fix=fix) from None
@@ -62,14 +99,18 @@ def push(
         _refuse(repo, error)
 
 
-def _commit(api: "HfApi", repo: str, folder: Path, commit: Commit) -> "CommitInfo":
-    from huggingface_hub import CommitOperationAdd
+def _commit(api: "HfApi", repo: str, folder: Path, commit: Commit, *, stale: Sequence[str] = ()) -> "CommitInfo":
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
     if commit.revision is not None and not commit.revision.startswith("refs/pr"):
         api.create_branch(repo, branch=commit.revision, exist_ok=True)
     return api.create_commit(
         repo,
-        [CommitOperationAdd(path.name, path) for path in sorted(folder.iterdir())],
+        [
+            *(CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in paths),
+            *(CommitOperationDelete(path) for path in stale),
+        ],
         commit_message=commit.message,
         commit_description=commit.description,
         revision=commit.revision,

@@ -1,4 +1,4 @@
-"""What `pack` can be told."""
+"""What `pack` and `push` can be told."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,3 +61,22 @@ class PackOptions(Options):
     def is_zip(self) -> bool:
         """Whether the target is a zip file."""
         return self.output_dir.suffix == ".zip"
+
+
+@dataclass(frozen=True)
+class PushOptions(Options):
+    """A bundle, and the repository of the hub that it goes to; ``revision`` is a branch, made where it is missing."""
+
+    EXAMPLES: ClassVar = (
+        "my-bundle me/my-bundle --dry-run",
+        "my-bundle me/my-bundle",
+        "sentiment.zip my-company/sentiment --public --revision next",
+    )
+
+    bundle: BundlePath
+    repository: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME; made where it is missing")]
+    public: Annotated[bool, typer.Option("--public", help="let a new repository be seen by everybody")] = False
+    revision: Annotated[str | None, typer.Option(help="branch of the repository; default: main")] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="verify, and say what would go; ask the hub nothing")] = (
+        False
+    )

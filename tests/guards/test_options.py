@@ -20,7 +20,7 @@ from squeezebert_mobile.cli import InfoOptions, app
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportCommandOptions, ExportOptions
 from squeezebert_mobile.options import Exclusive, Options
-from squeezebert_mobile.release.options import PackOptions
+from squeezebert_mobile.release.options import PackOptions, PushOptions
 from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[type[Options], list[str], dict[str, Any]]] = {
         ["x", "-o", "y", "--name", "n", "--version", "1.0.0"],
         {"bundle": Path("x"), "output_dir": Path("y"), "name": "n", "version": "1.0.0"},
     ),
+    "push": (PushOptions, ["x", "me/y"], {"bundle": Path("x"), "repository": "me/y"}),
     "predict": (PredictOptions, ["x"], {"bundle": Path("x")}),
     "merge": (MergeOptions, ["a", "b"], {"parts": (Path("a"), Path("b"))}),
     "finetune": (FinetuneOptions, ["--task", "fill-mask", "--data", "d", "-o", "x", "-m", "m"], TRAIN),
@@ -160,6 +161,7 @@ MEANINGS = {
     "--pooling": "how a text's vector is made",
     "--precision": "precision of files",
     "--problem-type": "what labels are",
+    "--public": "who sees a new repository",
     "--public-key": "whose signature is required",
     "--quick": "few runs",
     "--quiet": "no progress",

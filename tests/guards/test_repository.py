@@ -15,12 +15,15 @@ HOSTS = {
     "example.com",
     "example.org",
     "git-lfs",  # how a pointer file begins
+    "developer.android.com",
+    "developer.apple.com",
     "git-lfs.github.com",
     "github.com",
     "huggingface.co",
     "json-schema.org",
     "localhost",
     "opencollective.com",  # in package-lock.json, who may be paid
+    "onnxruntime.ai",
     "maven.apache.org",  # the XML name space of every pom.xml
     "schema.gradle.org",
     "schemas.android.com",

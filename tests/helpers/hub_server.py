@@ -163,6 +163,8 @@ def accept(
         found = {"files": [{"path": file, "uploadMode": "regular", "shouldIgnore": False} for file in files]}
     elif "/commit/" in path:
         for entry in given:
+            if entry["key"] == "deletedFile":
+                del repository.files[entry["value"]["path"]]
             if entry["key"] == "file":
                 repository.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
         home = f"{endpoint}/{repository.name}"

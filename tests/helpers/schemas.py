@@ -21,6 +21,7 @@ RESULTS: dict[str, tuple[str, ...]] = {
     "export": ("bundle.folder:Bundle", "export.preview:Preview"),
     "verify": ("run.verify:Verification",),
     "pack": ("release.pack:Pack",),
+    "push": ("release.push:Push",),
     "predict": ("run.predict:Prediction", "run.output:Written"),
     "merge": ("run.predict:Prediction",),
     "finetune": ("training.finetune:FinetuneResult",),
