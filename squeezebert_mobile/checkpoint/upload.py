@@ -76,7 +76,7 @@ def push_folder(repo: str, folder: Path, commit: Commit, *, marker: str) -> "Com
 def require_name(repo: str) -> None:
     """Raise UsageError for a name that the hub cannot have."""
     with _asking(repo, Commit("")):
-        from huggingface_hub.utils import validate_repo_id
+        from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # documented there
 
         validate_repo_id(repo)
 
