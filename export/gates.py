@@ -31,7 +31,7 @@ from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.evaluate import Predict, score, torch_predict
 from squeezebert_mobile.training.features import Feature, encode, hide_each
-from squeezebert_mobile.training.metrics import Float64, Metric, drop, replicates
+from squeezebert_mobile.training.metrics import Float64, Measure, Metric, drop, replicates
 
 # Draws of the bootstrap, as `evaluate` has them; digits that no machine's order of sums changes.
 _RESAMPLES, _DIGITS = 1000, 6
@@ -123,10 +123,8 @@ class AccuracyGate:
         return scheme.keep_float | frozenset(order[:high])
 
     def _metric(self, predict: Predict) -> Metric:
-        scored = score(
-            self._model.task, self._model.config, predict, self._examples, self._features, pad_token_id=self._pad
-        )
-        return scored.metrics[0]
+        measure = Measure.of(self._model.task, self._model.config, self._model.activation)
+        return score(measure, predict, self._examples, self._features, pad_token_id=self._pad).metrics[0]
 
 
 def _range(drawn: Float64) -> Range:

@@ -36,6 +36,7 @@ def load_reference(options: ExportOptions) -> Reference:
     loaded = checkpoint.read(options.source, options)
     subject = describe(options, loaded)
     fitted = checkpoint.load_model(loaded, subject.task, pooling=subject.pooling)
+    fitted.model.activation = subject.activation
     if options.null_threshold is not None:
         fitted.model.config = replace(fitted.model.config, null_threshold=options.null_threshold)
     given, folder = options.license, loaded.declared.folder

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -23,6 +23,9 @@ from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyO
 from squeezebert_mobile.shell import app, command, main
 from squeezebert_mobile.tables import examples
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
+
+if TYPE_CHECKING:
+    from squeezebert_mobile.training.comparison import EvaluateResult
 
 __all__ = ["InfoOptions", "app", "main"]
 
@@ -99,11 +102,17 @@ def predict(options: PredictOptions, screen: Screen) -> None:
 
 @command(MergeOptions)
 def merge(options: MergeOptions, screen: Screen) -> None:
-    """Put the shards of predict -o together, in the order of the texts."""
+    """Put the shards of predict or evaluate -o together, in the order of the rows."""
     from squeezebert_mobile import parts
     from squeezebert_mobile.run import output
 
-    output.merge(parts.merged(options.parts), options.output, screen.note)
+    shards = parts.merged(options.parts)
+    if options.is_of_answers(shards.about["command"]):
+        output.merge(shards, options.output, screen.note)
+        return
+    from squeezebert_mobile.training import comparison
+
+    _judge(comparison.merged(shards), options.max_accuracy_drop, screen)
 
 
 @command(FinetuneOptions, epilog=examples.shown())
@@ -125,13 +134,23 @@ def evaluate(options: EvaluateOptions, screen: Screen) -> None:
     from squeezebert_mobile import preflight
 
     preflight.evaluate(options)
+    from squeezebert_mobile.run import output
     from squeezebert_mobile.training import evaluate as library
 
-    result = library.evaluate(options)
+    if options.output is not None:
+        screen.show(library.write(options, output.shard_of(options.shard, screen.note)), render.written)
+        return
+    _judge(library.evaluate(options), options.max_accuracy_drop, screen)
+
+
+def _judge(result: "EvaluateResult", largest: float | None, screen: Screen) -> None:
+    """Show an evaluation, and hold its drops against the largest that is allowed."""
+    from squeezebert_mobile.training import comparison
+
     screen.show(result, render.evaluation)
-    library.require_drop(result, options.max_accuracy_drop)
-    if options.max_accuracy_drop is not None:
-        screen.judge(render.held(result, options.max_accuracy_drop))
+    comparison.require_drop(result, largest)
+    if largest is not None:
+        screen.judge(render.held(result, largest))
 
 
 @command(BenchmarkCommandOptions, quiet=True)

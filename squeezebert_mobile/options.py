@@ -48,6 +48,9 @@ ShardOption = Annotated[
 PartOutput = Annotated[
     Path | None, typer.Option("-o", "--output", help="write JSON lines to this file, which --resume goes on with")
 ]
+ReplacePart = Annotated[bool, typer.Option("--force", help="replace the lines of another run at the target")]
+Workers = Annotated[int, typer.Option(min=1, help="processes that run an artifact, each with its own copy")]
+MaxAccuracyDrop = Annotated[float | None, typer.Option(min=0, help="exit 6 where a drop is larger")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress", rich_help_panel="Output")]
 Columns = Annotated[

@@ -91,6 +91,11 @@ class Counted(Generic[Item]):
             self.taken += 1
             yield item
 
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What else is known of all items once they are taken."""
+        return {}
+
 
 @dataclass
 class Part:
@@ -114,12 +119,12 @@ class Part:
                 self._synced = monotonic()
         self.lines += 1
 
-    def finish(self, rows: int) -> None:
-        """Say that these are all lines of the share of ``rows`` rows."""
+    def finish(self, items: Counted[Any]) -> None:
+        """Say that these are all lines of the share of rows that were read to their end."""
         with atomic.naming(self.path):
             os.fsync(self._file.fileno())
-        self.rows = rows
-        _write_state(self.path, self.shard, self.about, rows)
+        self.rows = items.taken
+        _write_state(self.path, self.shard, {**self.about, **items.facts}, items.taken)
 
 
 @contextmanager
@@ -218,7 +223,7 @@ def _read_state(path: Path) -> dict[str, Any]:
     """Raises UsageError where nothing says what a file holds, InputFileError for what is no such file."""
     state = _state_path(path)
     if not state.exists():
-        raise UsageError(path, f"has no {state.name} beside it", fix="give the file that predict -o wrote")
+        raise UsageError(path, f"has no {state.name} beside it", fix="give the file that predict or evaluate -o wrote")
     found: dict[str, Any] = read_json(state)
     rows = found.get("rows")
     if found.get("schema_version") != _SCHEMA_VERSION or not (rows is None or (isinstance(rows, int) and rows >= 0)):
@@ -280,5 +285,5 @@ def merged(paths: Sequence[Path]) -> Merged:
 def _of_folder(folder: Path) -> list[Path]:
     found = sorted(folder.glob(f"*{_SUFFIX}"))
     if not found:
-        raise UsageError(folder, "holds no part of a run", fix="give the folder that predict -o wrote into")
+        raise UsageError(folder, "holds no part of a run", fix="give the folder that predict or evaluate -o wrote into")
     return [path.with_name(path.name.removesuffix(_SUFFIX)) for path in found]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from squeezebert_mobile.run.output import Written
     from squeezebert_mobile.run.predict import Prediction
     from squeezebert_mobile.run.verify import Verification
-    from squeezebert_mobile.training.evaluate import Evaluated, EvaluateResult
+    from squeezebert_mobile.training.comparison import Evaluated, EvaluateResult
     from squeezebert_mobile.training.finetune import FinetuneResult
 
 _BAR = 30
@@ -145,9 +145,9 @@ def prediction(result: "Prediction") -> str:
 
 
 def written(result: "Written") -> str:
-    """What `predict -o` wrote."""
+    """What `predict -o` or `evaluate -o` wrote."""
     before = f", {result.lines - result.written} of them by an earlier run" if result.written < result.lines else ""
-    return f"{result.output}: {result.lines} answers of shard {result.shard}{before}, {result.seconds:.1f} s"
+    return f"{result.output}: {result.lines} lines of shard {result.shard}{before}, {result.seconds:.1f} s"
 
 
 def _vector(values: "Sequence[float]") -> str:
@@ -219,7 +219,8 @@ def evaluation(result: "EvaluateResult") -> str:
     """Artifacts side by side, with 95 % intervals of the leading metric and of its drop."""
     names = _LEADING if result.task is Task.QUESTION_ANSWERING else tuple(result.rows[0].metrics)
     threads = "1 thread" if result.threads == 1 else f"{result.threads} threads"
-    calls = f"batch {result.batch_size}, {threads}, median of {result.tokens} tokens; ms: the median of a text"
+    size = f"up to {result.batch_size}" if result.batch_size else "as many as change no answer"
+    calls = f"rows of one length a call, {size}; {threads}, median of {result.tokens} tokens; ms: the median of a text"
     lines = [f"{result.data}: {result.examples} examples of {result.task}", calls, ""]
     rows = [_evaluated(row, names) for row in result.rows]
     lines.append(table(("file", names[0], "95 %", *names[1:], "ms"), rows))

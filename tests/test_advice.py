@@ -1013,6 +1013,7 @@ COMMANDS = {
     "squeezebert_mobile/checkpoint": READERS,
     "squeezebert_mobile/training": ("finetune",),
     "squeezebert_mobile/training/evaluate.py": ("evaluate",),
+    "squeezebert_mobile/training/comparison.py": ("evaluate",),
     "squeezebert_mobile/tables": LABELLED,
     "squeezebert_mobile/run": ("predict",),
     "squeezebert_mobile": ("export",),

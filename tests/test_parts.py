@@ -19,7 +19,7 @@ def written(path: Path, lines: list[int], shard: Shard = parts.Shard(), rows: in
         for line in lines:
             part.write(json.dumps(line))
         if rows is not None:
-            part.finish(rows)
+            part.finish(Counted((), rows))
     return path
 
 
@@ -78,7 +78,7 @@ def test_a_run_goes_on_behind_the_last_whole_line(tmp_path: Path, torn: bytes) -
     with parts.opened(path, Shard(), ABOUT, resume=True) as part:
         assert (part.lines, part.rows) == (3, None)
         part.write("4")
-        part.finish(4)
+        part.finish(Counted((), 4))
     assert path.read_text() == "1\n2\n3\n4\n"
     with parts.opened(path, Shard(), ABOUT, resume=True) as part:
         assert (part.lines, part.rows) == (4, 4)

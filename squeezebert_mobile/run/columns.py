@@ -44,8 +44,9 @@ class ColumnPredictor:
         self._source = Path(source).expanduser().absolute()
         self._names = (text, *((text_pair,) if text_pair else ()))
         self._answer = answer
-        self._artifact = runtime, precision
         self._how: dict[str, Any] = {
+            "runtime": runtime,
+            "precision": precision,
             "threads": threads,
             "top_k": top_k,
             "null_threshold": null_threshold,
@@ -70,10 +71,7 @@ class ColumnPredictor:
         if self._opened is None:
             with ExitStack() as opening:
                 bundle = opening.enter_context(archive.opened(self._source))
-                chosen = bundle.recommended(*self._artifact)
-                predictor = opening.enter_context(
-                    Predictor(bundle, runtime=chosen.runtime, precision=chosen.precision, **self._how)
-                )
+                predictor = opening.enter_context(Predictor(bundle, **self._how))
                 # Also when it is let go of, so that neither the process nor an unpacked archive outlives it.
                 self._opened = predictor, weakref.finalize(self, opening.pop_all().close)
         return self._opened[0]

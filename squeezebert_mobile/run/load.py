@@ -45,8 +45,8 @@ class BundleModel:
             self._open = partial(
                 Predictor,
                 self._bundle,
-                runtime=self._artifact.runtime,
-                precision=self._artifact.precision,
+                runtime=runtime,
+                precision=precision,
                 threads=threads,
                 top_k=top_k,
                 null_threshold=null_threshold,

@@ -10,12 +10,15 @@ from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.options import (
     BatchSize,
     Columns,
+    MaxAccuracyDrop,
     NullThreshold,
     Options,
     PartOutput,
+    ReplacePart,
     Resume,
     ShardOption,
     Threads,
+    Workers,
     require_output,
 )
 from squeezebert_mobile.tasks import Precision, Runtime
@@ -54,11 +57,11 @@ class PredictOptions(Options):
     top_k: Annotated[int, typer.Option(min=1, help="answers for each mask")] = 5
     null_threshold: NullThreshold = None
     batch_size: BatchSize = None
-    workers: Annotated[int, typer.Option(min=1, help="processes that run the artifact, each with its own copy")] = 1
+    workers: Workers = 1
     shard: ShardOption = None
     output: PartOutput = None
     resume: Resume = False
-    force: Annotated[bool, typer.Option("--force", help="replace the answers of another run at the target")] = False
+    force: ReplacePart = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,15 +81,26 @@ class MergeOptions(Options):
         "answers/ -o answers.jsonl",
         "part-1.jsonl part-2.jsonl part-3.jsonl",
         "answers/ > answers.jsonl",
+        "measured/ --max-accuracy-drop 0.01",
     )
 
     parts: Annotated[
         tuple[Path, ...],
-        typer.Argument(metavar="PART", help="files that predict wrote with -o, or folders of them"),
+        typer.Argument(metavar="PART", help="files that predict or evaluate wrote with -o, or folders of them"),
     ]
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="write the answers there, not to standard output")
     ] = None
+    max_accuracy_drop: MaxAccuracyDrop = None
+
+    def is_of_answers(self, command: object) -> bool:
+        """False for parts that ``evaluate`` wrote. Raises UsageError for options that are about the others."""
+        is_predict = command == "predict"
+        if not is_predict and self.output is not None:
+            raise UsageError("--output", "is for answers; figures are printed", fix="leave it out")
+        if is_predict and self.max_accuracy_drop is not None:
+            raise UsageError("--max-accuracy-drop", "is for what evaluate wrote", fix="leave it out")
+        return is_predict
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from squeezebert_mobile import __version__, atomic, parts
 from squeezebert_mobile.bundle import archive
@@ -46,29 +47,49 @@ def write(options: PredictOptions, shard: Shard) -> Written:
     Raises what reading the bundle and the texts raises, and as `parts.opened`.
     """
     assert options.file is not None and options.output is not None
-    started = perf_counter()
     gathered = gather(options)
     with archive.opened(options.bundle) as bundle:
-        artifact = bundle.recommended(options.runtime, options.precision)
-        about = _about(options, bundle, artifact)
-        with parts.opened(options.output, shard, about, resume=options.resume, force=options.force) as part:
-            before = part.lines
-            if part.rows is None:
-                samples = Counted(gathered(bundle.manifest))
-                with Predictor(
-                    bundle,
-                    runtime=artifact.runtime,
-                    precision=artifact.precision,
-                    threads=options.threads,
-                    top_k=options.top_k,
-                    null_threshold=options.null_threshold,
-                    batch_size=options.batch_size,
-                    workers=options.workers,
-                ) as predictor:
-                    for answer in predictor.stream(shard.of(samples), shard.row, before):
-                        part.write(to_json(answer))
-                part.finish(samples.taken)
-    return Written(str(options.output), str(shard), part.lines, part.lines - before, perf_counter() - started)
+        samples = Counted(gathered(bundle.manifest))
+
+        def answers(done: int) -> Iterator[str]:
+            with Predictor(
+                bundle,
+                runtime=options.runtime,
+                precision=options.precision,
+                threads=options.threads,
+                top_k=options.top_k,
+                null_threshold=options.null_threshold,
+                batch_size=options.batch_size,
+                workers=options.workers,
+            ) as predictor:
+                yield from map(to_json, predictor.stream(shard.of(samples), shard.row, done))
+
+        about = _about(options, bundle, bundle.recommended(options.runtime, options.precision))
+        return fill(options.output, shard, about, samples, answers, resume=options.resume, force=options.force)
+
+
+def fill(
+    output: Path,
+    shard: Shard,
+    about: Mapping[str, object],
+    items: Counted[Any],
+    lines: Callable[[int], Iterator[str]],
+    *,
+    resume: bool,
+    force: bool,
+) -> Written:
+    """Write the lines of a share of the items, which ``lines`` makes of those behind a number that is done already.
+
+    Raises as `parts.opened`, and what ``lines`` raises.
+    """
+    started = perf_counter()
+    with parts.opened(output, shard, about, resume=resume, force=force) as part:
+        before = part.lines
+        if part.rows is None:
+            for line in lines(before):
+                part.write(line)
+            part.finish(items)
+    return Written(str(output), str(shard), part.lines, part.lines - before, perf_counter() - started)
 
 
 def _about(options: PredictOptions, bundle: Bundle, artifact: Artifact) -> dict[str, object]:

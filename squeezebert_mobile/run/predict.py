@@ -1,14 +1,11 @@
 """Answers for texts from a bundle alone: tokenize, run, post-process."""
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from queue import Queue
 from time import perf_counter
 from typing import Self
 
@@ -20,13 +17,13 @@ from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest
-from squeezebert_mobile.errors import SqueezeBertMobileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError
 from squeezebert_mobile.parts import Shard
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.postprocess import Result, SpanLogits
-from squeezebert_mobile.run.session import Session
-from squeezebert_mobile.run.stream import ReadAhead, alike
+from squeezebert_mobile.run.session import Sessions
+from squeezebert_mobile.run.stream import BATCH, BLOCK, SMALL_BLOCK, Window, alike, answered, block_of, blocks
 from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import Encoded
 
@@ -34,10 +31,6 @@ from squeezebert_mobile.tokenizer.tokenizer import Encoded
 Outputs = Mapping[str, Float32]
 Run = Callable[[Batch], Outputs]
 
-# Rows that go to the runtime together.
-BATCH = 32
-# Texts that are sorted by length together: as many as give full batches, and few where an output is large.
-_WINDOW, _MASK_WINDOW = 1024, 128
 _ALL = Shard()
 
 
@@ -72,18 +65,15 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class _Window:
-    """Samples that are answered together, the rows of each, and the calls that answer them.
-
-    ``places`` are, of each sample, the call and the place in it of every answer; ``fault`` is what is wrong with the
-    sample after the last.
-    """
+class _Encoded:
+    """Samples that are answered together, the rows of each, and, of each, the call and the place of every answer."""
 
     samples: Sequence[Sample]
     rows: Sequence[Encoded]
-    calls: Sequence[Batch]
     places: Sequence[Sequence[tuple[int, int]]]
-    fault: Exception | None
+
+
+_Window = Window[_Encoded, Batch]
 
 
 def depends_on_neighbours(artifact: Artifact) -> bool:
@@ -94,6 +84,7 @@ def depends_on_neighbours(artifact: Artifact) -> bool:
 class Predictor:
     """A bundle's artifact and tokenizer, ready for texts; use it as a context manager.
 
+    ``artifact`` is the one that the bundle recommends, of ``runtime`` and ``precision`` where they are given.
     ``null_threshold`` replaces the manifest's; ``run`` replaces the ``workers`` processes that run the artifact
     otherwise. A ``batch_size`` counts rows of a call; None means as many as change no answer. Raises UsageError where
     the bundle lacks the artifact, or a sample does not fit the task.
@@ -117,30 +108,25 @@ class Predictor:
         require_question_answering(bundle.manifest.task, null_threshold)
         declared = bundle.manifest.postprocessing.null_threshold
         self._null_threshold = declared if null_threshold is None else null_threshold
-        self._artifact = bundle.artifact(runtime, precision)
+        self.artifact = bundle.recommended(runtime, precision)
         self._config = bundle.config()
         self._tokenizer = bundle.tokenizer()
         self._top_k = top_k
-        self._sessions = ExitStack()
         # A function that is given answers one row a call, as the bundle recommends.
         self._size = 1 if run else batch_size or BATCH
-        at_once = 1 if batch_size is None and depends_on_neighbours(self._artifact) else None
-        runs = [run] if run else []
-        with ExitStack() as opening:
-            for _ in range(0 if run else workers):
-                session = opening.enter_context(Session(bundle.folder, self._artifact, threads=threads))
-                runs.append(partial(session.answer, at_once=at_once))
-            self._sessions = opening.pop_all()
-        self._workers = len(runs)
-        self._idle: Queue[Run] = Queue()
-        for each in runs:
-            self._idle.put(each)
+        self._workers = 1 if run else workers
+        self._closing = ExitStack()
+        if run is None:
+            at_once = 1 if batch_size is None and depends_on_neighbours(self.artifact) else None
+            sessions = Sessions(bundle.folder, self.artifact, workers, threads=threads, at_once=at_once)
+            run = self._closing.enter_context(sessions).answer
+        self._run = run
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._sessions.close()
+        self._closing.close()
 
     def __call__(self, sample: Sample) -> Prediction:
         """The answer for one sample, and how long it took."""
@@ -149,8 +135,7 @@ class Predictor:
         window = self._window([sample])
         if window.fault is not None:
             raise window.fault
-        answers = [self._ask(call) for call in window.calls]
-        found = self._prediction(window, 0, [answers[call][place] for call, place in window.places[0]])
+        (found,) = self._finished(window.own, [self._ask(call) for call in window.calls])
         return replace(found, milliseconds=1000 * (perf_counter() - started))
 
     def stream(
@@ -162,55 +147,29 @@ class Predictor:
         UsageError, with what ``row_of`` makes of the sample's index, for one that does not fit the task, after the
         answers before it.
         """
-        largest = _MASK_WINDOW if self._manifest.task is Task.FILL_MASK else _WINDOW
-        start, size = 0, 1
-        while start + size <= done:
-            start, size = start + size, min(2 * size, largest)
+        largest = SMALL_BLOCK if self._manifest.task is Task.FILL_MASK else BLOCK
+        start, size = block_of(done, largest)
         windows = self._windows(islice(samples, start, None), lambda index: row_of(start + index), size, largest)
-        with closing(self._answers(windows)) as answers:
-            yield from islice(answers, done - start, None)
-
-    def _answers(self, windows: Iterator[_Window]) -> Generator[Prediction]:
-        running: deque[tuple[_Window, list[Future[list[Outputs]]]]] = deque()
-        pool = ThreadPoolExecutor(self._workers)
-        try:
-            with ReadAhead(windows) as ahead:
-                while True:
-                    while running and (len(running) > 1 or ahead.is_waiting):
-                        yield from self._finished(*running.popleft())
-                    window = ahead.next()
-                    if window is None:
-                        break
-                    running.append((window, [pool.submit(self._ask, call) for call in window.calls]))
-                while running:
-                    yield from self._finished(*running.popleft())
-        finally:
-            pool.shutdown(cancel_futures=True)
+        with closing(answered(windows, self._ask, self._workers)) as found:
+            predictions = (each for own, outputs in found for each in self._finished(own, outputs))
+            yield from islice(predictions, done - start, None)
 
     def _windows(
         self, samples: Iterator[Sample], row_of: Callable[[int], int], size: int, largest: int
     ) -> Iterator[_Window]:
-        """Samples in windows that double, so that the first answers come at once; none after one with a fault."""
+        """Samples in windows; none after one with a fault."""
         done = 0
-        fault: Exception | None = None
-        while fault is None:
-            found: list[Sample] = []
-            try:
-                for sample in islice(samples, size):
-                    _require_fitting(self._manifest.task, sample)
-                    found.append(sample)
-            except (SqueezeBertMobileError, OSError) as error:
-                fault = error
+        for found, fault in blocks(map(self._fitting, samples), size, largest):
             window = self._window(found)
-            fault = window.fault or fault
-            done += len(window.samples)
-            if fault is not None:
-                yield replace(window, fault=_counted(fault, row_of(done)))
-            elif found:
-                yield window
-            if len(found) < size:
+            wrong = window.fault or fault
+            done += len(window.own.samples)
+            yield replace(window, fault=None if wrong is None else _counted(wrong, row_of(done)))
+            if wrong is not None:
                 return
-            size = min(2 * size, largest)
+
+    def _fitting(self, sample: Sample) -> Sample:
+        _require_fitting(self._manifest.task, sample)
+        return sample
 
     def _window(self, samples: Sequence[Sample]) -> _Window:
         """The samples up to the first that has nothing to ask the model, with their calls."""
@@ -221,18 +180,18 @@ class Predictor:
             except UsageError as error:
                 return replace(self._window(samples[:number]), fault=error)
         items = [(number, item) for number, own in enumerate(rows) for item in self._items(own)]
-        groups = list(alike([item for _, item in items], self._size))
+        groups = list(alike((item.input_ids.shape for _, item in items), self._size))
         calls = [self._checked(Batch.joined([items[number][1] for number in numbers])) for numbers in groups]
         at = {number: (call, place) for call, numbers in enumerate(groups) for place, number in enumerate(numbers)}
         places: list[list[tuple[int, int]]] = [[] for _ in samples]
         for number, (owner, _) in enumerate(items):
             places[owner].append(at[number])
-        return _Window(samples, rows, calls, places, None)
+        return Window(_Encoded(samples, rows, places), calls, None)
 
     def _encode(self, samples: Sequence[Sample]) -> list[Encoded]:
         """Each sample's rows of tokens: one for each option, and for each window of a context that is too long."""
         windows = self._manifest.task is Task.QUESTION_ANSWERING
-        length = self._artifact.max_length
+        length = self.artifact.max_length
         encoded: dict[int, Encoded] = {}
         for paired in (False, True):
             numbers, texts, pairs = [], [], []
@@ -283,17 +242,13 @@ class Predictor:
             rank=self._manifest.task.rank,
             vocab_size=self._config.vocab_size,
             type_vocab_size=self._config.type_vocab_size,
-            max_length=self._artifact.max_length,
+            max_length=self.artifact.max_length,
         )
         return batch
 
     def _ask(self, batch: Batch) -> list[Outputs]:
         """What is needed of the outputs of each item of a batch, without the batch's axis."""
-        run = self._idle.get()
-        try:
-            outputs = run(batch)
-        finally:
-            self._idle.put(run)
+        outputs = self._run(batch)
         match self._manifest.task:
             case Task.FILL_MASK:
                 masks = batch.input_ids == self._tokenizer.mask_token_id
@@ -303,14 +258,11 @@ class Predictor:
                 return [{name: vector} for vector in outputs[name]]
         return [{name: values[n] for name, values in outputs.items()} for n in range(len(batch.input_ids))]
 
-    def _finished(self, window: _Window, asked: Sequence[Future[list[Outputs]]]) -> Iterator[Prediction]:
-        for number, places in enumerate(window.places):
-            yield self._prediction(window, number, [asked[call].result()[place] for call, place in places])
-        if window.fault is not None:
-            raise window.fault
+    def _finished(self, own: _Encoded, answers: Sequence[Sequence[Outputs]]) -> Iterator[Prediction]:
+        for sample, rows, places in zip(own.samples, own.rows, own.places, strict=True):
+            yield self._prediction(sample, rows, [answers[call][place] for call, place in places])
 
-    def _prediction(self, window: _Window, number: int, outputs: Sequence[Outputs]) -> Prediction:
-        sample, rows = window.samples[number], window.rows[number]
+    def _prediction(self, sample: Sample, rows: Encoded, outputs: Sequence[Outputs]) -> Prediction:
         truncated = bool(rows.truncated.any()) and self._manifest.task is not Task.QUESTION_ANSWERING
         return Prediction(
             sample=sample,
@@ -318,7 +270,7 @@ class Predictor:
             tokens=int(rows.attention_mask.sum()),
             unknown=int(rows.unknown.sum()),
             truncated=truncated,
-            artifact=self._artifact.path,
+            artifact=self.artifact.path,
             milliseconds=None,
         )
 
@@ -368,7 +320,7 @@ class Predictor:
             return
         mask, text = self._tokenizer.settings.special_tokens["mask_token"], f"{sample.text} {sample.text_pair or ''}"
         if mask in text:
-            limit, fix = f"within {self._artifact.max_length} tokens", "shorten the text"
+            limit, fix = f"within {self.artifact.max_length} tokens", "shorten the text"
             raise UsageError("TEXT", f"has its {mask} where the text is cut off", expected=limit, fix=fix)
         # The names that other models have for it.
         found = next((name for name in ("[MASK]", "<mask>") if name in text), None)
@@ -381,7 +333,7 @@ class Predictor:
         if name not in outputs:
             what = "has no pooler and no pooling: no output is the vector of a text"
             fix = "export again with --pooling mean"
-            raise UnsupportedModelError(self._artifact.path, what, found=", ".join(outputs), fix=fix)
+            raise UnsupportedModelError(self.artifact.path, what, found=", ".join(outputs), fix=fix)
         return name
 
 
@@ -435,21 +387,22 @@ def predict(
     Without ``runtime`` and ``precision`` the bundle's recommended artifact answers. A sequence is answered text by
     text, with the time of each; anything else, and a ``shard`` of the samples, by `Predictor.stream`.
     """
-    with archive.opened(source) as bundle:
-        chosen = bundle.recommended(runtime, precision)
-        with Predictor(
+    with (
+        archive.opened(source) as bundle,
+        Predictor(
             bundle,
-            runtime=chosen.runtime,
-            precision=chosen.precision,
+            runtime=runtime,
+            precision=precision,
             threads=threads,
             top_k=top_k,
             null_threshold=null_threshold,
             batch_size=batch_size,
             workers=workers,
-        ) as predictor:
-            many = samples(bundle.manifest) if callable(samples) else samples
-            if isinstance(many, Sequence) and shard is None:
-                yield from map(predictor, many)
-            else:
-                share = shard or _ALL
-                yield from predictor.stream(share.of(many), share.row)
+        ) as predictor,
+    ):
+        many = samples(bundle.manifest) if callable(samples) else samples
+        if isinstance(many, Sequence) and shard is None:
+            yield from map(predictor, many)
+        else:
+            share = shard or _ALL
+            yield from predictor.stream(share.of(many), share.row)

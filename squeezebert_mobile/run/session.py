@@ -2,7 +2,10 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from queue import Queue
+from typing import Self
 
 import numpy as np
 
@@ -52,6 +55,37 @@ class Session(Child):
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise InputFileError(self._path, "answers with what is no number", fix="export the model again, in fp32")
         return outputs
+
+
+class Sessions:
+    """As many sessions with one artifact as ``workers``, each call on one that is idle; a context manager.
+
+    ``at_once`` rows of a call go to the runtime together (None: all).
+    """
+
+    def __init__(
+        self, root: Path, artifact: Artifact, workers: int, *, threads: int = 1, at_once: int | None = None
+    ) -> None:
+        self._at_once = at_once
+        self._idle: Queue[Session] = Queue()
+        with ExitStack() as opening:
+            for _ in range(workers):
+                self._idle.put(opening.enter_context(Session(root, artifact, threads=threads)))
+            self._sessions = opening.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sessions.close()
+
+    def answer(self, batch: Batch) -> dict[str, Float32]:
+        """`Session.answer`; waits where all are busy."""
+        session = self._idle.get()
+        try:
+            return session.answer(batch, at_once=self._at_once)
+        finally:
+            self._idle.put(session)
 
 
 class _Model:

@@ -1,17 +1,29 @@
-"""What a stream of many texts is made of: reading ahead, and rows of one shape together.
+"""What a stream of many texts is made of: blocks of them, reading ahead, and rows of one shape together.
 
 Only rows of as many tokens go into one call: none is padded, so that each gets the answer that it gets alone, to the
 last bit on the machines where that was tried, and nothing depends on who its neighbours are.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from queue import Queue
 from typing import Generic, Self, TypeVar
 
-from squeezebert_mobile.batch import Batch
+from squeezebert_mobile.errors import SqueezeBertMobileError
 
 Item = TypeVar("Item")
+Own = TypeVar("Own")
+Call = TypeVar("Call")
+Answer = TypeVar("Answer")
+
+# Rows that go to a runtime together; texts that are sorted by length together: as many as give full batches, and few
+# where what is kept of one is large.
+BATCH = 32
+BLOCK, SMALL_BLOCK = 1024, 128
 
 
 class ReadAhead(Generic[Item]):
@@ -58,11 +70,76 @@ class ReadAhead(Generic[Item]):
             self._made.get()
 
 
-def alike(items: Sequence[Batch], size: int) -> Iterator[list[int]]:
+def alike(shapes: Iterable[tuple[int, ...]], size: int) -> Iterator[list[int]]:
     """The numbers of items of one shape, ``size`` or fewer at a time, short ones first."""
-    shapes: dict[tuple[int, ...], list[int]] = {}
-    for number, item in enumerate(items):
-        shapes.setdefault(item.input_ids.shape, []).append(number)
-    for _, numbers in sorted(shapes.items()):
+    found: dict[tuple[int, ...], list[int]] = {}
+    for number, shape in enumerate(shapes):
+        found.setdefault(shape, []).append(number)
+    for _, numbers in sorted(found.items()):
         for first in range(0, len(numbers), size):
             yield numbers[first : first + size]
+
+
+@dataclass(frozen=True)
+class Window(Generic[Own, Call]):
+    """Items that are answered together, the calls that answer them, and what is wrong with the item after the last."""
+
+    own: Own
+    calls: Sequence[Call]
+    fault: Exception | None
+
+
+def block_of(item: int, largest: int) -> tuple[int, int]:
+    """Where the block of an item begins, and its size."""
+    start, size = 0, 1
+    while start + size <= item:
+        start, size = start + size, min(2 * size, largest)
+    return start, size
+
+
+def blocks(items: Iterator[Item], size: int, largest: int) -> Iterator[tuple[list[Item], Exception | None]]:
+    """Items in blocks that double, so that the first answers come at once; the last with the error that ended them."""
+    fault: Exception | None = None
+    while fault is None:
+        found: list[Item] = []
+        try:
+            for item in islice(items, size):
+                found.append(item)  # noqa: PERF402 - what came before an error is kept
+        except (SqueezeBertMobileError, OSError) as error:
+            fault = error
+        if found or fault:
+            yield found, fault
+        if len(found) < size:
+            return
+        size = min(2 * size, largest)
+
+
+def answered(
+    windows: Iterator[Window[Own, Call]], ask: Callable[[Call], Answer], workers: int
+) -> Generator[tuple[Own, list[Answer]]]:
+    """What windows own, with the answers of their calls, in order, while later windows are still read.
+
+    Raises what ``ask`` raises, and a window's fault after its answers.
+    """
+    running: deque[tuple[Window[Own, Call], Iterator[Answer]]] = deque()
+    pool = ThreadPoolExecutor(workers)
+
+    def finished() -> Iterator[tuple[Own, list[Answer]]]:
+        window, answers = running.popleft()
+        yield window.own, list(answers)
+        if window.fault is not None:
+            raise window.fault
+
+    try:
+        with ReadAhead(windows) as ahead:
+            while True:
+                while running and (len(running) > 1 or ahead.is_waiting):
+                    yield from finished()
+                window = ahead.next()
+                if window is None:
+                    break
+                running.append((window, pool.map(ask, window.calls)))
+            while running:
+                yield from finished()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,14 +1,16 @@
 """Labelled rows as typed examples of a task."""
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import to_json
 from squeezebert_mobile.errors import InputFileError, UsageError
-from squeezebert_mobile.files import sha256
+from squeezebert_mobile.parts import Counted
 from squeezebert_mobile.tables.cells import CellError, as_list, as_words, is_bracketed, literal, number, shown
 from squeezebert_mobile.tables.columns import Choices, Columns, choices_of
 from squeezebert_mobile.tables.files import Row, Table
@@ -91,43 +93,89 @@ class PairExample:
 Example = TextExample | TaggedExample | QuestionExample | ChoiceExample | PairExample
 
 
+class Digested(Counted[Example]):
+    """Examples as they are read, with their number and their digest so far."""
+
+    def __init__(self, items: Iterable[Example]) -> None:
+        super().__init__(items)
+        self._digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[Example]:
+        for example in super().__iter__():
+            self._digest.update(f"{to_json(example)}\n".encode())
+            yield example
+
+    def hexdigest(self) -> str:
+        """SHA-256 of the examples as JSON lines: that of the data, whatever format or column names hold them."""
+        return self._digest.hexdigest()
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What is known of all examples once they are read."""
+        return {"data_sha256": self.hexdigest()}
+
+
 def digest(examples: Sequence[Example]) -> str:
-    """SHA-256 over the examples as JSON lines: that of the data, whatever file format or column names hold them."""
-    return sha256("".join(f"{to_json(example)}\n" for example in examples).encode())
+    """The digest of examples that are there."""
+    read = Digested(examples)
+    deque(read, maxlen=0)
+    return read.hexdigest()
 
 
 def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple[Example, ...]:
+    """All of `stream`."""
+    return tuple(stream(table, columns, config))
+
+
+def stream(table: Table, columns: Columns, config: SqueezeBertConfig) -> Iterator[Example]:
     """Every row as an example of the task, labels by the names or ids that ``config`` has.
 
     Raises InputFileError with the row's number for a cell that does not fit.
     """
+    read = _reader(table, columns, config)
+
+    def known(row: Row) -> Example:
+        columns.require_known(row)
+        return read(row)
+
+    found = table.stream(known)
+    match columns.task:
+        case Task.MULTIPLE_CHOICE:
+            return _alike(table, "choices", found, lambda example: len(example.choices))  # type: ignore[union-attr]
+        case Task.FEATURE_EXTRACTION:
+            return _alike(table, "negatives", found, lambda example: len(example.negatives))  # type: ignore[union-attr]
+    return found
+
+
+def _reader(table: Table, columns: Columns, config: SqueezeBertConfig) -> Callable[[Row], Example]:
     match columns.task:
         case Task.TOKEN_CLASSIFICATION:
             labels = _labels(table, columns, "tags", config)
-            return table.map(lambda row: _tagged_example(row, columns, labels))
+            return lambda row: _tagged_example(row, columns, labels)
         case Task.QUESTION_ANSWERING:
-            return table.map(lambda row: _question_example(row, columns))
+            return lambda row: _question_example(row, columns)
         case Task.MULTIPLE_CHOICE:
-            choices = _choice_examples(table, columns)
-            _require_equal_counts(table, "choices", [len(example.choices) for example in choices])
-            return choices
+            first = _first_place(table, columns)
+            return lambda row: _choice_example(row, columns, first)
         case Task.FEATURE_EXTRACTION:
-            pairs = table.map(lambda row: _pair_example(row, columns))
-            _require_equal_counts(table, "negatives", [len(example.negatives) for example in pairs])
-            return pairs
+            return lambda row: _pair_example(row, columns)
         case Task.FILL_MASK:
-            return table.map(lambda row: TextExample(columns.text(row, "text")))
-    targets = iter(_targets(table, columns, config))
-    return table.map(lambda row: _text_example(row, columns, config, next(targets)))
+            return lambda row: TextExample(columns.text(row, "text"))
+    target = _target(table, columns, config)
+    return lambda row: _text_example(row, columns, config, target(row))
 
 
-def _require_equal_counts(table: Table, kind: str, counts: Sequence[int]) -> None:
+def _alike(table: Table, kind: str, found: Iterator[Example], count: Callable[[Example], int]) -> Iterator[Example]:
     """A batch is one array: raise InputFileError for the first row with another number of choices or negatives."""
-    for index, count in enumerate(counts, 1):
-        if count != counts[0]:
+    first = None
+    for index, example in enumerate(found, 1):
+        own = count(example)
+        first = own if first is None else first
+        if own != first:
             what = f"has another number of {kind} than row 1"
             fix = "give all rows as many, or leave the others out"
-            raise InputFileError(f"{table.name} row {index}", what, found=count, expected=counts[0], fix=fix)
+            raise InputFileError(f"{table.name} row {index}", what, found=own, expected=first, fix=fix)
+        yield example
 
 
 def _labels(table: Table, columns: Columns, role: str, config: SqueezeBertConfig) -> Labels:
@@ -143,16 +191,16 @@ def _text_example(
     return TextExample(columns.text(row, "text"), columns.text_pair(row), target, soft)
 
 
-def _targets(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple[int | tuple[float, ...], ...]:
-    """The target of each row, as the problem type has it."""
+def _target(table: Table, columns: Columns, config: SqueezeBertConfig) -> Callable[[Row], int | tuple[float, ...]]:
+    """What reads the target of a row, as the problem type has it."""
     labels = _labels(table, columns, "label", config)
     if config.is_regression:
-        return table.map(lambda row: _values(columns.get(row, "label"), config.num_labels))
+        return lambda row: _values(columns.get(row, "label"), config.num_labels)
     if config.problem_type == "multi_label_classification":
         if set(columns.names["label"]) & set(config.labels) or columns.shared("label"):
-            return _marked(table, columns, labels)
+            return _marked(columns, labels)
         return _several(table, columns, labels)
-    return table.map(lambda row: _one(labels.listed(columns.get(row, "label")), labels))
+    return lambda row: _one(labels.listed(columns.get(row, "label")), labels)
 
 
 def _values(cell: object, count: int) -> tuple[float, ...]:
@@ -168,15 +216,21 @@ def _one(cell: object, labels: Labels) -> int:
     return labels.id(cell)
 
 
-def _several(table: Table, columns: Columns, labels: Labels) -> tuple[tuple[float, ...], ...]:
+def _several(table: Table, columns: Columns, labels: Labels) -> Callable[[Row], tuple[float, ...]]:
     """Lists of labels; or lists of 0 and 1 for each label, where every row has such a list."""
-    lists = table.map(lambda row: labels.items(columns.get(row, "label")))
-    if are_vectors(lists, len(labels.names)):
-        return tuple(tuple(float(value_of(item) or 0) for item in items) for items in lists)
-    rows = iter(lists)
+    count = len(labels.names)
+    vectors = binary = True
+    for items in table.stream(lambda row: labels.items(columns.get(row, "label"))):
+        vectors = vectors and are_vectors([items], count)
+        binary = binary and all(map(is_binary, items))
     # Where nothing but 0 and 1 occurs, two of them may be ids or a vector that is too short.
-    unclear = labels.has_ids and all(is_binary(item) for items in lists for item in items)
-    return table.map(lambda _: _vector(next(rows), labels, most=1 if unclear else len(labels.names)))
+    most = 1 if labels.has_ids and binary else count
+
+    def read(row: Row) -> tuple[float, ...]:
+        items = labels.items(columns.get(row, "label"))
+        return tuple(float(value_of(item) or 0) for item in items) if vectors else _vector(items, labels, most)
+
+    return read
 
 
 def _vector(items: list[object], labels: Labels, most: int) -> tuple[float, ...]:
@@ -187,14 +241,14 @@ def _vector(items: list[object], labels: Labels, most: int) -> tuple[float, ...]
     return tuple(float(index in ids) for index in range(len(labels.names)))
 
 
-def _marked(table: Table, columns: Columns, labels: Labels) -> tuple[tuple[float, ...], ...]:
+def _marked(columns: Columns, labels: Labels) -> Callable[[Row], tuple[float, ...]]:
     """0 or 1 in a column of each label."""
     names = columns.names["label"]
     if sorted(names) != sorted(labels.names):
         found, expected = ", ".join(names), ", ".join(labels.names)
         fix = f"pass --column label={','.join(labels.names)}"
         raise UsageError("--column", "needs a column for each label", found=found, expected=expected, fix=fix)
-    return table.map(lambda row: tuple(_mark(row[name], name) for name in labels.names))
+    return lambda row: tuple(_mark(row.get(name), name) for name in labels.names)
 
 
 def _mark(cell: object, name: str) -> float:
@@ -270,26 +324,24 @@ def _negatives(cell: object) -> tuple[str, ...]:
     return tuple(map(str, texts))
 
 
-def _choice_examples(table: Table, columns: Columns) -> tuple[ChoiceExample, ...]:
-    asked = table.map(lambda row: (columns.text(row, "text"), choices_of(row, columns), columns.get(row, "label")))
-    first, rows = _first_place([(cell, choices) for _, choices, cell in asked], columns), iter(asked)
-
-    def example(_: Row) -> ChoiceExample:
-        text, choices, cell = next(rows)
-        return ChoiceExample(text, choices.continued, _right(cell, choices, first))
-
-    return table.map(example)
+def _choice_example(row: Row, columns: Columns, first: int) -> ChoiceExample:
+    choices = choices_of(row, columns)
+    right = _right(columns.get(row, "label"), choices, first)
+    return ChoiceExample(columns.text(row, "text"), choices.continued, right)
 
 
-def _first_place(answers: Sequence[tuple[object, Choices]], columns: Columns) -> int:
+def _first_place(table: Table, columns: Columns) -> int:
     """What numbers count the first choice as: 0, unless no row has a 0 and one has the number of its choices.
 
     Of lettered choices, as those of SocialIQA, it is 1 unless a row has a 0.
     """
-    counted = [(value_of(cell), len(choices.texts)) for cell, choices in answers if _named(cell, choices) is None]
-    if any(value == 0 for value, _ in counted):
-        return 0
-    return int(columns.are_lettered or any(value == count for value, count in counted))
+    from_one = columns.are_lettered
+    for cell, choices in table.stream(lambda row: (columns.get(row, "label"), choices_of(row, columns))):
+        value = value_of(cell) if _named(cell, choices) is None else None
+        if value == 0:
+            return 0
+        from_one = from_one or value == len(choices.texts)
+    return int(from_one)
 
 
 def _named(cell: object, choices: Choices) -> int | None:

@@ -1,34 +1,42 @@
 """Every artifact of a bundle on labelled data: the task's metrics, how far they fall below fp32, and the time."""
 
+import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
 
 import numpy as np
 import torch
 
+from squeezebert_mobile import __version__
 from squeezebert_mobile.batch import Batch, Float32
-from squeezebert_mobile.bootstrap import Interval, interval
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle import folder as bundle
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.console import Advance, progress_bar
-from squeezebert_mobile.errors import GateError, InputFileError, UsageError
+from squeezebert_mobile.console import progress_bar, to_json
+from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.model import PreTrained, run_module
-from squeezebert_mobile.run.session import Session
+from squeezebert_mobile.parts import Shard
+from squeezebert_mobile.run.output import Written, digest_of, fill
+from squeezebert_mobile.run.predict import depends_on_neighbours
+from squeezebert_mobile.run.session import Sessions
+from squeezebert_mobile.run.stream import BATCH, BLOCK, SMALL_BLOCK, Window, alike, answered, block_of, blocks
 from squeezebert_mobile.tables.columns import find_columns, require_scores
-from squeezebert_mobile.tables.files import read_table
+from squeezebert_mobile.tables.files import open_table
 from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, PoolingMode, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import chosen
 from squeezebert_mobile.training import data as dataset
-from squeezebert_mobile.training.data import Example
+from squeezebert_mobile.training.comparison import About, EvaluateResult, Line, Named, Scored, require_baseline
+from squeezebert_mobile.training.data import Digested, Example
 from squeezebert_mobile.training.features import Feature, collate, encode, hide_each
-from squeezebert_mobile.training.metrics import Float64, Metric, drop, metrics, null_threshold, observe, replicates
+from squeezebert_mobile.training.metrics import Float64, Measure, metrics, observe, of_examples, statistics
 from squeezebert_mobile.training.options import EvaluateOptions
 
 # A model's call: a batch to its outputs by name, such as logits [N, labels].
@@ -81,82 +89,145 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """One artifact, or the checkpoint in PyTorch, on the data.
-
-    ``interval`` and ``drop`` are of the leading metric; ``drop`` is against ``baseline``, positive where this one is
-    worse, and its interval is of the paired bootstrap.
-    """
-
-    name: str
-    runtime: str
-    precision: str
-    metrics: dict[str, float]
-    interval: Interval
-    milliseconds: float  # median per snippet
-    baseline: str | None = None
-    drop: float | None = None
-    drop_interval: Interval | None = None
-
-
-@dataclass(frozen=True)
-class NullRule:
-    """By how many logits "no answer" had to lead to be the answer, and who said so.
-
-    With the source "data" unanswerable questions alone did: the model declares no threshold, and `predict` answers all.
-    """
-
-    threshold: float
-    source: Literal["option", "model", "data"]
-
-
-@dataclass(frozen=True)
-class EvaluateResult:
-    """All artifacts side by side; ``metric`` is the leading one.
-
-    ``milliseconds`` of a row hold for its runtime with ``threads``, batches of ``batch_size`` and texts of ``tokens``
-    (median). ``null_rule`` is None where every question was answered.
-    """
-
-    source: str
-    data: str
-    task: Task
-    examples: int
-    metric: str
-    tokens: int
-    batch_size: int
-    threads: int
-    rows: tuple[Evaluated, ...]
-    null_rule: NullRule | None
-
-
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Named):
     """Something that answers batches."""
 
-    name: str
-    runtime: str
-    precision: str
     predict: Predict
 
 
-@dataclass(frozen=True)
-class Scored:
-    """The metrics of one candidate, and the seconds of each feature's call."""
+def score(
+    measure: Measure,
+    predict: Predict,
+    examples: Sequence[Example],
+    features: Sequence[Feature],
+    *,
+    batch_size: int = 1,
+    pad_token_id: int = 0,
+) -> Scored:
+    """The metrics of ``predict`` on encoded examples; a pure function of both but for the seconds of each feature."""
+    observed: list[Float64] = [np.empty(0)] * len(features)
+    seconds = np.zeros(len(features))
+    found = observations(measure.task, predict, features, batch_size=batch_size, pad_token_id=pad_token_id)
+    for number, observation, duration in found:
+        observed[number], seconds[number] = observation, duration
+    return Scored(metrics(measure, of_examples(measure, examples, features, observed)), seconds)
 
-    metrics: tuple[Metric, ...]
-    seconds: Float64
+
+@dataclass(frozen=True)
+class _Call:
+    """Features of one shape for one of the candidates."""
+
+    candidate: int
+    features: Sequence[Feature]
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Examples that are answered together, their features, and which of these go into each call of a candidate."""
+
+    examples: Sequence[Example]
+    features: Sequence[Feature]
+    groups: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is evaluated: candidates with what they have in common."""
+    """What is evaluated: candidates with what they have in common; ``digests`` are of the files behind them."""
 
-    task: Task
+    measure: Measure
     config: SqueezeBertConfig
     tokenizer: SqueezeBertTokenizerFast
     max_length: int
     candidates: tuple[Candidate, ...]
+    digests: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        """The task of them all."""
+        return self.measure.task
+
+    def examples(self, options: EvaluateOptions) -> Digested:
+        """The rows of the data, read as they are taken."""
+        table = open_table(options.data, self.task, limit=options.max_samples)
+        columns = find_columns(table, self.task, options.columns, labels=self.config.labels)
+        require_scores(table, columns)
+        return Digested(dataset.stream(table, columns, self.config))
+
+    def about(self, options: EvaluateOptions) -> About:
+        """What the lines are of."""
+        return About(
+            source=str(options.source),
+            data=options.data,
+            measure=self.measure,
+            is_asked=options.null_threshold is not None,
+            candidates=tuple(Named(each.name, each.runtime, each.precision) for each in self.candidates),
+            batch_size=options.batch_size,
+            threads=options.threads,
+            resamples=options.resamples,
+            seed=options.seed,
+        )
+
+    def lines(self, options: EvaluateOptions, examples: Iterator[Example], done: int = 0) -> Iterator[Line]:
+        """What is kept of each example, in order, but of the first ``done``."""
+        largest = SMALL_BLOCK if self.task in (Task.FILL_MASK, Task.QUESTION_ANSWERING) else BLOCK
+        start, size = block_of(done, largest)
+        found = blocks(islice(examples, start, None), size, largest)
+        windows = (self._window(options, each, fault) for each, fault in found)
+        with closing(answered(windows, self._ask, options.workers)) as answers:
+            lines = (line for own, observed in answers for line in self._lines(own, observed))
+            yield from islice(lines, done - start, None)
+
+    def _window(
+        self, options: EvaluateOptions, examples: Sequence[Example], fault: Exception | None
+    ) -> Window[_Encoded, _Call]:
+        stride = window_stride(self.max_length) if options.stride is None else options.stride
+        features = encode(examples, self.tokenizer, max_length=self.max_length, stride=stride)
+        if self.task is Task.FILL_MASK:
+            features = [row for feature in features for row in hide_each(feature, self.tokenizer.mask_token_id)]
+        # What a masked language model says of 32 rows is as large as a whole vocabulary for each of their tokens.
+        size = options.batch_size or (1 if self.task is Task.FILL_MASK else BATCH)
+        groups = list(alike((feature.input_ids.shape for feature in features), size))
+        calls = [
+            _Call(number, [features[n] for n in group]) for number in range(len(self.candidates)) for group in groups
+        ]
+        return Window(_Encoded(examples, features, groups), calls, fault)
+
+    def _ask(self, call: _Call) -> list[tuple[int, Float64, float]]:
+        predict, size = self.candidates[call.candidate].predict, len(call.features)
+        pad = self.tokenizer.pad_token_id
+        return list(observations(self.task, predict, call.features, batch_size=size, pad_token_id=pad))
+
+    def _lines(self, own: _Encoded, answers: Sequence[list[tuple[int, Float64, float]]]) -> Iterator[Line]:
+        features: list[list[int]] = [[] for _ in own.examples]
+        for number, feature in enumerate(own.features):
+            features[feature.example].append(number)
+        count = len(own.groups)
+        observed = [
+            {
+                group[place]: (observation, seconds)
+                for group, rows in zip(own.groups, answers[first : first + count], strict=True)
+                for place, observation, seconds in rows
+            }
+            for first in range(0, count * len(self.candidates), count or 1)
+        ] or [{}] * len(self.candidates)
+        for example, numbers in zip(own.examples, features, strict=True):
+            rows = [own.features[n] for n in numbers]
+            yield Line(
+                tokens=max((row.length for row in rows), default=0),
+                milliseconds=tuple(1000 * sum(each[n][1] for n in numbers) / max(1, len(rows)) for each in observed),
+                statistics=tuple(
+                    self._statistics(candidate, example, rows, [each[n][0] for n in numbers])
+                    for candidate, each in zip(self.candidates, observed, strict=True)
+                ),
+            )
+
+    def _statistics(
+        self, candidate: Named, example: Example, rows: Sequence[Feature], observed: Sequence[Float64]
+    ) -> tuple[float | None, ...]:
+        values = statistics(self.measure, example, rows, observed).tolist()
+        if any(map(math.isnan, values)):
+            raise InputFileError(candidate.name, "answers with what is no number", fix="export or train it again")
+        return tuple(None if math.isinf(value) else value for value in values)
 
 
 def evaluate(options: EvaluateOptions) -> EvaluateResult:
@@ -164,192 +235,105 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
 
     The baseline is the checkpoint in PyTorch where it takes part, else the fp32 artifact of the same runtime. Raises
     what reading bundle, checkpoint and data raises, and UsageError where nothing is left to run, or nothing to hold
-    ``max_accuracy_drop`` against; `require_drop` is that gate.
+    ``max_accuracy_drop`` against; `comparison.require_drop` is that gate.
     """
-    with _open(options) as opened, torch_threads(options.threads):
-        chosen.require_task(options, opened.task)
-        subject = _with_null_threshold(opened, options.null_threshold)
-        _require_baseline(options, subject.candidates)
-        table = read_table(options.data, subject.task, limit=options.max_samples)
-        columns = find_columns(table, subject.task, options.columns, labels=subject.config.labels)
-        require_scores(table, columns)
-        examples = dataset.examples(table, columns, subject.config)
-        rule = _null_rule(options, subject.config, examples)
-        features = _features(options, subject, table.name, examples)
-        total = len(features) * len(subject.candidates)
-        with progress_bar("evaluating", total, quiet=options.quiet) as advance:
-            scored = [
-                (each, _score(subject, each, examples, features, options, advance)) for each in subject.candidates
-            ]
-    return EvaluateResult(
-        source=str(options.source),
-        data=options.data,
-        task=subject.task,
-        examples=len(examples),
-        metric=scored[0][1].metrics[0].name,
-        tokens=int(np.median([feature.length for feature in features])),
-        batch_size=options.batch_size,
-        threads=options.threads,
-        rows=compare(scored, resamples=options.resamples, seed=options.seed),
-        null_rule=rule,
-    )
+    with _open(options) as subject, progress_bar("evaluating", None, quiet=options.quiet) as advance:
+        require_baseline(options.max_accuracy_drop, subject.candidates)
+        examples = subject.examples(options)
+
+        def lines() -> Iterator[Line]:
+            for line in subject.lines(options, iter(examples)):
+                yield line
+                advance(1, "")
+
+        return subject.about(options).result(lines(), examples.hexdigest)
 
 
-def _with_null_threshold(subject: _Subject, asked: float | None) -> _Subject:
-    return subject if asked is None else replace(subject, config=replace(subject.config, null_threshold=asked))
-
-
-def _null_rule(options: EvaluateOptions, config: SqueezeBertConfig, examples: Sequence[Example]) -> NullRule | None:
-    threshold = null_threshold(config, examples)
-    if threshold is None:
-        return None
-    if options.null_threshold is not None:
-        return NullRule(threshold, "option")
-    return NullRule(threshold, "data" if config.null_threshold is None else "model")
-
-
-def _features(options: EvaluateOptions, subject: _Subject, name: str, examples: Sequence[Example]) -> Sequence[Feature]:
-    stride = window_stride(subject.max_length) if options.stride is None else options.stride
-    features = encode(examples, subject.tokenizer, max_length=subject.max_length, stride=stride)
-    if subject.task is not Task.FILL_MASK:
-        return features
-    hidden = [row for feature in features for row in hide_each(feature, subject.tokenizer.mask_token_id)]
-    if not hidden:
-        raise InputFileError(name, "holds no token to hide", fix="give texts that are not empty")
-    return hidden
-
-
-def _score(
-    subject: _Subject,
-    candidate: Candidate,
-    examples: Sequence[Example],
-    features: Sequence[Feature],
-    options: EvaluateOptions,
-    advance: Advance,
-) -> Scored:
-    return score(
-        subject.task,
-        subject.config,
-        candidate.predict,
-        examples,
-        features,
-        batch_size=options.batch_size,
-        pad_token_id=subject.tokenizer.pad_token_id,
-        advance=advance,
-    )
-
-
-def score(
-    task: Task,
-    config: SqueezeBertConfig,
-    predict: Predict,
-    examples: Sequence[Example],
-    features: Sequence[Feature],
-    *,
-    batch_size: int = 1,
-    pad_token_id: int = 0,
-    advance: Advance = lambda _steps, _status: None,
-) -> Scored:
-    """The metrics of ``predict`` on encoded examples; a pure function of both but for the seconds."""
-    observed: list[Float64] = [np.empty(0)] * len(features)
-    seconds = np.zeros(len(features))
-    found = observations(task, predict, features, batch_size=batch_size, pad_token_id=pad_token_id)
-    for number, observation, duration in found:
-        observed[number], seconds[number] = observation, duration
-        advance(1, "")
-    return Scored(metrics(task, config, examples, features, observed), seconds)
-
-
-def compare(scored: Sequence[tuple[Candidate, Scored]], *, resamples: int, seed: int) -> tuple[Evaluated, ...]:
-    """Rows with intervals, and with the drop against the baseline of each candidate that has one."""
-    drawn = [replicates(own.metrics[0], resamples, seed) for _, own in scored]
-    rows = []
-    for number, (candidate, own) in enumerate(scored):
-        row = Evaluated(
-            name=candidate.name,
-            runtime=candidate.runtime,
-            precision=candidate.precision,
-            metrics={metric.name: metric.value for metric in own.metrics},
-            interval=interval(drawn[number]),
-            milliseconds=float(np.median(own.seconds)) * 1000,
+def write(options: EvaluateOptions, shard: Shard) -> Written:
+    """Keep the lines of a share of the rows in a file. Raises as `evaluate`, and as `parts.opened`."""
+    assert options.output is not None
+    with _open(options) as subject:
+        examples = subject.examples(options)
+        about = {
+            "command": "evaluate",
+            "squeezebert_mobile": __version__,
+            "models": subject.digests,
+            "file": digest_of(options.data),
+            "columns": options.columns,
+            "max_samples": options.max_samples,
+            "stride": options.stride,
+            "about": subject.about(options),
+        }
+        return fill(
+            options.output,
+            shard,
+            json.loads(to_json(about)),
+            examples,
+            lambda done: map(to_json, subject.lines(options, shard.of(examples), done)),
+            resume=options.resume,
+            force=options.force,
         )
-        base = _baseline([other for other, _ in scored], candidate)
-        if base is not None:
-            first, better = own.metrics[0], own.metrics[0].higher_is_better
-            fall = scored[base][1].metrics[0].value - first.value
-            paired = drop(drawn[base], drawn[number], higher_is_better=better)
-            row = replace(
-                row,
-                baseline=scored[base][0].name,
-                drop=fall if better else -fall,
-                drop_interval=interval(paired),
-            )
-        rows.append(row)
-    return tuple(rows)
-
-
-def _baseline(candidates: Sequence[Candidate], own: Candidate) -> int | None:
-    """PyTorch for all others, else the fp32 artifact of the same runtime for its lower precisions."""
-    for number, other in enumerate(candidates):
-        same = other.runtime == own.runtime and other.precision == "fp32"
-        if other is not own and (other.runtime == "torch" or (same and candidates[0].runtime != "torch")):
-            return number
-    return None
-
-
-def _require_baseline(options: EvaluateOptions, candidates: Sequence[Candidate]) -> None:
-    if options.max_accuracy_drop is None or any(_baseline(candidates, each) is not None for each in candidates):
-        return
-    fix = "evaluate an fp32 artifact too, or give the checkpoint with --model"
-    raise UsageError("--max-accuracy-drop", "has no baseline to compare with", fix=fix)
-
-
-def require_drop(result: EvaluateResult, largest: float | None) -> None:
-    """Raise GateError for the artifact that falls furthest below its baseline, where that is more than ``largest``."""
-    drops = [(row.drop, row) for row in result.rows if row.drop is not None]
-    if largest is None or not drops:
-        return
-    worst, row = max(drops, key=lambda pair: pair[0])
-    if worst > largest:
-        what = f"{result.metric} is too far below that of {row.baseline}"
-        fix = "ship the fp32 artifact, or export int8-static, or fine-tune longer"
-        raise GateError(row.name, what, found=f"a drop of {worst:.4f}", expected=f"at most {largest:g}", fix=fix)
 
 
 @contextmanager
 def _open(options: EvaluateOptions) -> Iterator[_Subject]:
     source = Path(options.source)
-    if archive.is_bundle(source):
-        with archive.opened(source) as opened, ExitStack() as sessions:
-            yield _bundle_subject(opened, options, sessions)
-    else:
-        chosen.require_torch_alone(options)
-        yield _checkpoint_subject(str(source), checkpoint.read(source, options), options.task, options.pooling)
+    with ExitStack() as opening:
+        opening.enter_context(torch_threads(options.threads))
+        if archive.is_bundle(source):
+            subject = _bundle_subject(opening.enter_context(archive.opened(source)), options, opening)
+        else:
+            chosen.require_torch_alone(options)
+            loaded = checkpoint.read(str(source), options)
+            subject = _checkpoint_subject(str(source), loaded, options, options.task, options.pooling)
+        chosen.require_task(options, subject.task)
+        if options.null_threshold is not None:
+            subject = replace(subject, measure=replace(subject.measure, null_threshold=options.null_threshold))
+        yield subject
 
 
-def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, sessions: ExitStack) -> _Subject:
+def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, opening: ExitStack) -> _Subject:
     manifest = opened.manifest
     files = chosen.artifacts(options, opened)
     candidates: list[Candidate] = []
+    digests = [opened.digest]
     if options.model is not None:
         loaded = checkpoint.read(options.model, options)
         chosen.require_same_model(loaded, opened, options.model)
         pooled = manifest.postprocessing.pooling
         mode = None if pooled is None else pooled.mode
-        candidates += _checkpoint_subject(options.model, loaded, manifest.task, mode).candidates
+        beside = _checkpoint_subject(options.model, loaded, options, manifest.task, mode)
+        candidates += beside.candidates
+        digests += beside.digests
     for artifact in files:
-        session = sessions.enter_context(Session(opened.folder, artifact, threads=options.threads))
-        candidates.append(Candidate(artifact.path, artifact.runtime, artifact.precision, session.answer))
+        at_once = 1 if options.batch_size is None and depends_on_neighbours(artifact) else None
+        sessions = Sessions(opened.folder, artifact, options.workers, threads=options.threads, at_once=at_once)
+        answer = opening.enter_context(sessions).answer
+        candidates.append(Candidate(artifact.path, artifact.runtime, artifact.precision, answer))
     length = min(artifact.max_length for artifact in manifest.artifacts)
     config = replace(opened.config(), null_threshold=manifest.postprocessing.null_threshold)
-    return _Subject(manifest.task, config, opened.tokenizer(), length, tuple(candidates))
+    measure = Measure.of(manifest.task, config, "sigmoid" if manifest.postprocessing.kind == "sigmoid" else None)
+    return _Subject(measure, config, opened.tokenizer(), length, tuple(candidates), tuple(digests))
 
 
 def _checkpoint_subject(
-    source: str, loaded: checkpoint.Checkpoint, asked: Task | None, mode: PoolingMode | None
+    source: str,
+    loaded: checkpoint.Checkpoint,
+    options: EvaluateOptions,
+    asked: Task | None,
+    mode: PoolingMode | None,
 ) -> _Subject:
     task, pooling = chosen.task_of(source, loaded, asked, mode)
     model, tokenizer = checkpoint.load_model(loaded, task, pooling=pooling).model, loaded.tokenizer()
     length = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
-    candidate = Candidate(source, "torch", "fp32", torch_predict(model))
-    return _Subject(task, loaded.config, tokenizer, length, (candidate,))
+    predict = torch_predict(model)
+    candidate = Candidate(source, "torch", "fp32", partial(_alone, predict) if options.batch_size is None else predict)
+    scores = task is Task.TEXT_CLASSIFICATION and loaded.config.num_labels == 1
+    measure = Measure.of(task, loaded.config, loaded.declared.activation() if scores else None)
+    return _Subject(measure, loaded.config, tokenizer, length, (candidate,), (loaded.source.digest,))
+
+
+def _alone(predict: Predict, batch: Batch) -> dict[str, Float32]:
+    """Row by row: in PyTorch the number of rows decides how sums are rounded."""
+    rows = [predict(row) for row in batch.parts(1)]
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}

@@ -23,7 +23,7 @@ from squeezebert_mobile.tasks import Activation, Pooling, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training import heads, report
-from squeezebert_mobile.training.data import Example
+from squeezebert_mobile.training.data import Example, QuestionExample
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.labels import numbered
 from squeezebert_mobile.training.metrics import null_threshold
@@ -237,7 +237,9 @@ def _null_threshold(config: SqueezeBertConfig, examples: Sequence[Example], best
 
     None where the model saw no unanswerable question, neither here nor before.
     """
-    declared = null_threshold(config, examples)
+    questions = [example for example in examples if isinstance(example, QuestionExample)]
+    has_answer = [bool(question.answers) for question in questions]
+    declared = null_threshold(config.null_threshold, has_answer) if questions else None
     if declared is None or best is None or not {"HasAns_f1", "NoAns_f1"} <= best.metrics.keys():
         return declared
     return best.metrics["best_f1_thresh"]

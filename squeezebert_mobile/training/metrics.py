@@ -5,8 +5,9 @@ Every metric is a function of per-example statistics, so that a bootstrap can dr
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from squeezebert_mobile import bootstrap
 from squeezebert_mobile.batch import Float32
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.run import postprocess
-from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, Task
+from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, Activation, Task
 from squeezebert_mobile.training import squad
 from squeezebert_mobile.training.data import Example, QuestionExample, TaggedExample
 from squeezebert_mobile.training.features import IGNORED, Feature
@@ -39,6 +40,47 @@ class Metric:
     def value(self) -> float:
         """The metric over all examples."""
         return self.reduce(self.statistics)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What of a model says how its outputs are measured.
+
+    ``null_threshold`` is declared for questions without an answer, ``activation`` for a reranker's one logit.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    problem_type: str | None
+    null_threshold: float | None
+    activation: Activation | None
+
+    @classmethod
+    def of(cls, task: Task, config: SqueezeBertConfig, activation: Activation | None = None) -> Self:
+        """Of a model with this config."""
+        kind = "regression" if config.is_regression else config.problem_type
+        return cls(task, config.labels, kind, config.null_threshold, activation)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of what JSON makes of it."""
+        return cls(**{**values, "task": Task(values["task"]), "labels": tuple(values["labels"])})
+
+    @property
+    def is_regression(self) -> bool:
+        """True where a text has values for labels."""
+        return self.task is Task.TEXT_CLASSIFICATION and self.problem_type == "regression"
+
+    @property
+    def is_multi_label(self) -> bool:
+        """True where a text has any number of labels."""
+        return self.task is Task.TEXT_CLASSIFICATION and self.problem_type == "multi_label_classification"
+
+    def threshold(self, found: Float64) -> float | None:
+        """`null_threshold` for statistics [examples, K]; None for a task without questions."""
+        if self.task is not Task.QUESTION_ANSWERING:
+            return None
+        return null_threshold(self.null_threshold, (found[:, 3] > 0).tolist())
 
 
 def observe(task: Task, feature: Feature, outputs: Mapping[str, Float32]) -> Float64:
@@ -69,51 +111,75 @@ def _mask_statistics(logits: Float32, labels: NDArray[np.int64]) -> Float64:
     return np.array([nll.sum(), (rank < 1).sum(), (rank < TOP_K).sum(), len(labels)], np.float64)
 
 
-def metrics(
-    task: Task,
-    config: SqueezeBertConfig,
-    examples: Sequence[Example],
-    features: Sequence[Feature],
-    observed: Sequence[Float64],
-) -> tuple[Metric, ...]:
-    """The metrics of a task, the leading one first; ``observed`` is `observe` of each feature, in order."""
-    match task:
+def statistics(measure: Measure, example: Example, features: Sequence[Feature], observed: Sequence[Float64]) -> Float64:
+    """What the metrics need of one example, [K]: as many numbers for each; ``observed`` is `observe` of each feature.
+
+    Predicted and true class; values or choices, then labels; agreeing, predicted and true entities, right words and
+    words; lead of "no answer", F1, exact match and whether there is an answer; the sums of a mask's statistics; whether
+    the second text is the nearest, or cosine and score.
+    """
+    match measure.task:
         case Task.TOKEN_CLASSIFICATION:
-            return _tag_metrics(config, examples, features, observed)
+            return _tag_statistics(measure.labels, example, features[0], observed[0])
         case Task.QUESTION_ANSWERING:
-            return _question_metrics(config, examples, features, observed)
+            return _question_statistics(example, features, observed)
         case Task.FILL_MASK:
-            return _mask_metrics(len(examples), features, observed)
+            return sum(observed, np.zeros(4))  # an example without a token to hide adds nothing
         case Task.FEATURE_EXTRACTION:
-            cosines = np.stack(observed)
-            if cosines.shape[1] > 1:  # the second text, and hard negatives
-                nearest = cosines[:, :1] > cosines[:, 1:].max(1, keepdims=True)
-                return (Metric("cosine_accuracy", nearest.astype(np.float64), _mean),)
-            scores = np.array([feature.labels for feature in features], np.float64)
-            both = np.stack([cosines[:, 0], scores], axis=1)
-            return Metric("spearman", both, _spearman), Metric("pearson", both, _pearson)
-        case _:
-            logits = np.stack(observed)
-            labels = np.stack([feature.labels for feature in features]).astype(np.float64)
-            return _text_metrics(task, config, logits, labels)
+            ((cosine, *others),) = observed
+            if others:  # hard negatives
+                return np.array([cosine > max(others)], np.float64)
+            return np.array([cosine, features[0].labels], np.float64)
+    (logits,), label = observed, features[0].labels
+    if measure.is_regression:
+        return np.concatenate([postprocess.sigmoid(logits) if measure.activation == "sigmoid" else logits, label])
+    if measure.is_multi_label:
+        return np.concatenate([logits > 0, label], dtype=np.float64)
+    return np.array([logits.argmax(), label], np.float64)
 
 
-def _text_metrics(task: Task, config: SqueezeBertConfig, logits: Float64, labels: Float64) -> tuple[Metric, ...]:
-    if task is Task.TEXT_CLASSIFICATION and config.is_regression:
-        both = np.concatenate([logits, labels], axis=1)
-        return Metric("pearson", both, _pearson), Metric("spearman", both, _spearman)
-    if task is Task.TEXT_CLASSIFICATION and config.problem_type == "multi_label_classification":
-        chosen = (logits > 0).astype(np.float64)
-        both = np.concatenate([chosen, labels], axis=1)
+def of_examples(
+    measure: Measure, examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
+) -> Float64:
+    """The statistics [examples, K] of examples whose features stand in any order."""
+    own: list[list[int]] = [[] for _ in examples]
+    for number, feature in enumerate(features):
+        own[feature.example].append(number)
+    rows = [
+        statistics(measure, example, [features[n] for n in numbers], [observed[n] for n in numbers])
+        for example, numbers in zip(examples, own, strict=True)
+    ]
+    return np.stack(rows)
+
+
+def metrics(measure: Measure, found: Float64) -> tuple[Metric, ...]:
+    """The metrics of a task, the leading one first, of the statistics [examples, K] of its examples."""
+    match measure.task:
+        case Task.TOKEN_CLASSIFICATION:
+            return _tag_metrics(found, has_outside="O" in measure.labels)
+        case Task.QUESTION_ANSWERING:
+            return _question_metrics(measure.threshold(found), found)
+        case Task.FILL_MASK:
+            return (
+                Metric("pseudo_perplexity", found[:, [0, 3]], _perplexity, higher_is_better=False),
+                Metric("top1_accuracy", found[:, [1, 3]], _ratio),
+                Metric(f"top{TOP_K}_accuracy", found[:, [2, 3]], _ratio),
+            )
+        case Task.FEATURE_EXTRACTION if found.shape[1] == 1:
+            return (Metric("cosine_accuracy", found, _mean),)
+        case Task.FEATURE_EXTRACTION:
+            return Metric("spearman", found, _spearman), Metric("pearson", found, _pearson)
+    if measure.is_regression:
+        return Metric("pearson", found, _pearson), Metric("spearman", found, _spearman)
+    if measure.is_multi_label:
+        chosen, labels = np.split(found, 2, axis=1)
         exact = (chosen == labels).all(1, keepdims=True).astype(np.float64)
-        return Metric("f1_micro", both, _f1_micro), Metric("accuracy", exact, _mean)
-    predicted = logits.argmax(-1).astype(np.float64)
-    accuracy = Metric("accuracy", (predicted == labels)[:, None].astype(np.float64), _mean)
-    if task is Task.MULTIPLE_CHOICE:
+        return Metric("f1_micro", found, _f1_micro), Metric("accuracy", exact, _mean)
+    accuracy = Metric("accuracy", (found[:, :1] == found[:, 1:]).astype(np.float64), _mean)
+    if measure.task is Task.MULTIPLE_CHOICE:
         return (accuracy,)
-    both = np.stack([predicted, labels], axis=1)
-    f1 = Metric("f1", both, _f1_binary) if config.num_labels == 2 else Metric("f1_macro", both, _f1_macro)
-    return accuracy, f1, Metric("matthews", both, _matthews)
+    f1 = Metric("f1", found, _f1_binary) if len(measure.labels) == 2 else Metric("f1_macro", found, _f1_macro)
+    return accuracy, f1, Metric("matthews", found, _matthews)
 
 
 def _mean(statistics: Float64) -> float:
@@ -169,22 +235,20 @@ def _correlation(function: Callable[..., tuple[float, float]], both: Float64) ->
     return float(np.nan_to_num(each).mean())
 
 
-def _tag_metrics(
-    config: SqueezeBertConfig, examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
-) -> tuple[Metric, ...]:
-    """Entity F1, precision and recall (CoNLL), and accuracy per word; a word cut off counts as outside, or wrong."""
-    outside = config.label2id.get("O", -1)
-    entity, word = [], []
-    for example, feature, tags in zip(examples, features, observed, strict=True):
-        assert isinstance(example, TaggedExample) and feature.words is not None
-        predicted = np.full(len(example.tags), outside)
-        first = feature.words >= 0
-        predicted[feature.words[first]] = tags[first].astype(np.int64)
-        entity.append(_entity_counts(predicted, example.tags, config.labels))
-        word.append([(predicted == np.array(example.tags)).sum(), len(example.tags)])
-    counts, words = np.array(entity, np.float64), np.array(word, np.float64)
-    accuracy = Metric("accuracy", words, _ratio)
-    if outside < 0:
+def _tag_statistics(labels: Sequence[str], example: Example, feature: Feature, tags: Float64) -> Float64:
+    """A word that is cut off counts as outside, or wrong."""
+    assert isinstance(example, TaggedExample) and feature.words is not None
+    predicted = np.full(len(example.tags), labels.index("O") if "O" in labels else -1)
+    first = feature.words >= 0
+    predicted[feature.words[first]] = tags[first].astype(np.int64)
+    right = (predicted == np.array(example.tags)).sum()
+    return np.array([*_entity_counts(predicted, example.tags, labels), right, len(example.tags)], np.float64)
+
+
+def _tag_metrics(found: Float64, *, has_outside: bool) -> tuple[Metric, ...]:
+    """Entity F1, precision and recall (CoNLL), and accuracy per word."""
+    counts, accuracy = found[:, :3], Metric("accuracy", found[:, 3:], _ratio)
+    if not has_outside:
         return (accuracy,)
     precision, recall = Metric("precision", counts[:, :2], _ratio), Metric("recall", counts[:, ::2], _ratio)
     return Metric("f1", counts, _f1_counts), precision, recall, accuracy
@@ -209,39 +273,32 @@ def _f1_counts(counts: Float64) -> float:
     return float(2 * agree / (predicted + there)) if predicted + there else 0.0
 
 
-def null_threshold(config: SqueezeBertConfig, examples: Sequence[Example]) -> float | None:
-    """The lead above which "no answer" is given: the model's own, or 0 where the data has unanswerable questions.
+def null_threshold(declared: float | None, has_answer: Iterable[bool]) -> float | None:
+    """The lead above which "no answer" is given: the model's own, or 0 where questions of the data have no answer.
 
-    None where every question is answered, and for other tasks. 0 is the default of transformers' run_qa.
+    None where every question is answered. 0 is the default of transformers' run_qa.
     """
-    questions = [example for example in examples if isinstance(example, QuestionExample)]
-    if config.null_threshold is None and any(not question.answers for question in questions):
-        return 0.0
-    return config.null_threshold if questions else None
+    return 0.0 if declared is None and not all(has_answer) else declared
 
 
-def _question_metrics(
-    config: SqueezeBertConfig, examples: Sequence[Example], features: Sequence[Feature], observed: Sequence[Float64]
-) -> tuple[Metric, ...]:
-    """SQuAD's F1 and exact match, and those of SQuAD 2 under its own names where questions are unanswerable."""
-    windows: list[list[postprocess.SpanLogits]] = [[] for _ in examples]
+def _question_statistics(example: Example, features: Sequence[Feature], observed: Sequence[Float64]) -> Float64:
+    assert isinstance(example, QuestionExample)
+    windows = []
     for feature, (start, end) in zip(features, observed, strict=True):
         assert feature.offsets is not None and feature.is_context is not None
-        window = postprocess.SpanLogits(
-            start.astype(np.float32), end.astype(np.float32), feature.offsets, feature.is_context
-        )
-        windows[feature.example].append(window)
-    rows = []
-    for example, own in zip(examples, windows, strict=True):
-        assert isinstance(example, QuestionExample)
-        found = postprocess.answer(own, example.context, math.inf)
-        golds = squad.accepted(example.answers)
-        margin = math.inf if found.null_margin is None else found.null_margin
-        f1 = max(squad.f1(found.text, gold) for gold in golds)
-        rows.append((margin, f1, max(squad.exact(found.text, gold) for gold in golds), bool(example.answers)))
-    margins, f1s, exacts, has = np.array(rows, np.float64).T
-    threshold, answerable = null_threshold(config, examples), has > 0
-    chosen = math.inf if threshold is None else threshold
+        logits = (start.astype(np.float32), end.astype(np.float32))
+        windows.append(postprocess.SpanLogits(*logits, feature.offsets, feature.is_context))
+    found = postprocess.answer(windows, example.context, math.inf)
+    golds = squad.accepted(example.answers)
+    margin = math.inf if found.null_margin is None else found.null_margin
+    f1, exact = (max(judge(found.text, gold) for gold in golds) for judge in (squad.f1, squad.exact))
+    return np.array([margin, f1, exact, bool(example.answers)], np.float64)
+
+
+def _question_metrics(threshold: float | None, found: Float64) -> tuple[Metric, ...]:
+    """SQuAD's F1 and exact match, and those of SQuAD 2 under its own names where questions are unanswerable."""
+    margins, f1s, exacts, has = found.T
+    chosen, answerable = math.inf if threshold is None else threshold, has > 0
     both = {
         name: squad.scores_at(chosen, margins, scores, answerable)[:, None]
         for name, scores in (("f1", f1s), ("exact_match", exacts))
@@ -269,18 +326,6 @@ def _best(statistics: Float64) -> float:
 def _best_thresh(statistics: Float64) -> float:
     margins, scores, has = statistics.T
     return squad.best_threshold(margins, scores, has > 0)[1]
-
-
-def _mask_metrics(count: int, features: Sequence[Feature], observed: Sequence[Float64]) -> tuple[Metric, ...]:
-    """Statistics of each example's features are added up; an example without a hidden token adds nothing."""
-    statistics = np.zeros((count, 4))
-    for feature, row in zip(features, observed, strict=True):
-        statistics[feature.example] += row
-    return (
-        Metric("pseudo_perplexity", statistics[:, [0, 3]], _perplexity, higher_is_better=False),
-        Metric("top1_accuracy", statistics[:, [1, 3]], _ratio),
-        Metric(f"top{TOP_K}_accuracy", statistics[:, [2, 3]], _ratio),
-    )
 
 
 def _perplexity(statistics: Float64) -> float:

@@ -11,7 +11,22 @@ import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import SqueezeBertMobileError, UsageError
-from squeezebert_mobile.options import Columns, Exclusive, Listed, NullThreshold, Quiet, Threads
+from squeezebert_mobile.options import (
+    BatchSize,
+    Columns,
+    Exclusive,
+    Listed,
+    MaxAccuracyDrop,
+    NullThreshold,
+    PartOutput,
+    Quiet,
+    ReplacePart,
+    Resume,
+    ShardOption,
+    Threads,
+    Workers,
+    require_output,
+)
 from squeezebert_mobile.tasks import Backend, PoolingMode, Precision, Task
 
 REPORT_NAME = "training_report.json"
@@ -64,7 +79,8 @@ class EvaluateOptions(ReadOptions):
     """
 
     GROUPS: ClassVar = {
-        "The artifacts": ("model", "task", "pooling", "runtimes", "precisions", "batch_size", "threads"),
+        "The artifacts": ("model", "task", "pooling", "runtimes", "precisions", "batch_size", "threads", "workers"),
+        "Many rows": ("shard", "output", "resume", "force"),
         "Output": ("quiet",),
     }
     EXAMPLES: ClassVar = (
@@ -90,12 +106,25 @@ class EvaluateOptions(ReadOptions):
     max_samples: MaxSamples = None
     stride: Stride = None
     null_threshold: NullThreshold = None
-    batch_size: Annotated[int, typer.Option(min=1, help="texts a call")] = 1
+    batch_size: BatchSize = None
     threads: Threads = 1
+    workers: Workers = 1
     resamples: Annotated[int, typer.Option(min=1, help="draws of the bootstrap")] = 1000
     seed: Seed = 0
-    max_accuracy_drop: Annotated[float | None, typer.Option(min=0, help="exit 6 where a drop is larger")] = None
+    max_accuracy_drop: MaxAccuracyDrop = None
+    shard: ShardOption = None
+    output: PartOutput = None
+    resume: Resume = False
+    force: ReplacePart = False
     quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_output(self.output, resume=self.resume, force=self.force)
+        if self.output is None and self.shard is not None:
+            raise UsageError("--shard", "makes lines that merge reduces", fix="name a file for them with -o")
+        if self.output is not None and self.max_accuracy_drop is not None:
+            raise UsageError("--max-accuracy-drop", "is judged of all shards", fix="give it to merge")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.evaluate import observations, torch_predict
 from squeezebert_mobile.training.features import Collated, Feature, collate, drop_words, hide_tokens
 from squeezebert_mobile.training.losses import Objective
-from squeezebert_mobile.training.metrics import metrics
+from squeezebert_mobile.training.metrics import Measure, metrics, of_examples
 from squeezebert_mobile.training.options import FinetuneOptions, unfinished
 
 # Batches are sorted by length within this many batches of shuffled rows: little padding, and still a random order.
@@ -337,7 +337,8 @@ class Trainer:
             )
             observed = [(own[n], observation) for n, observation, _ in found]
         everything = [row for _, row in sorted(gather_object(observed), key=lambda pair: pair[0])]
-        values = metrics(model.task, model.config, self._eval_set.examples, self._eval_set.features, everything)
+        measure = Measure.of(model.task, model.config, model.activation)
+        values = metrics(measure, of_examples(measure, self._eval_set.examples, self._eval_set.features, everything))
         since = self.state.evaluations[-1].step if self.state.evaluations else 0
         loss = float(np.mean(self.state.losses[since:]))
         self.state.evaluations.append(

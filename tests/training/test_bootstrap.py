@@ -6,7 +6,8 @@ import pytest
 from squeezebert_mobile import bootstrap
 from squeezebert_mobile.bootstrap import Interval
 from squeezebert_mobile.training import metrics
-from squeezebert_mobile.training.evaluate import Candidate, Scored, compare
+from squeezebert_mobile.training.comparison import Scored, compare
+from squeezebert_mobile.training.evaluate import Candidate
 from squeezebert_mobile.training.metrics import Float64, Metric
 
 

@@ -17,11 +17,12 @@ from squeezebert_mobile.model import run_module
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.training import metrics as scores
 from squeezebert_mobile.training import squad
-from squeezebert_mobile.training.data import QuestionExample, TaggedExample, TextExample
-from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate, require_drop
+from squeezebert_mobile.training.comparison import require_drop
+from squeezebert_mobile.training.data import Example, QuestionExample, TaggedExample, TextExample
+from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate
 from squeezebert_mobile.training.evaluate import score as score_predictions
 from squeezebert_mobile.training.features import Feature, encode, hide_each
-from squeezebert_mobile.training.metrics import drop, replicates
+from squeezebert_mobile.training.metrics import Measure, drop, replicates
 
 torch.set_num_threads(1)
 
@@ -33,6 +34,17 @@ def data(tmp_path: Path) -> Path:
     path = tmp_path / "data.tsv"
     path.write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in ROWS), encoding="utf-8")
     return path
+
+
+def measured(
+    task: Task,
+    config: SqueezeBertConfig,
+    examples: Sequence[Example],
+    features: Sequence[Feature],
+    observed: Sequence[np.ndarray],
+) -> tuple[scores.Metric, ...]:
+    measure = Measure.of(task, config)
+    return scores.metrics(measure, scores.of_examples(measure, examples, features, observed))
 
 
 def row(index: int, width: int, labels: np.ndarray, **more: object) -> Feature:
@@ -135,7 +147,7 @@ def test_entity_f1_is_seqevals() -> None:
     examples = [TaggedExample(tuple("abcde"[: len(tags)]), tuple(tags)) for tags in gold]
     features = [row(i, len(t), np.array(t), words=np.arange(len(t))) for i, t in enumerate(gold)]
     observed = [np.array(tags, float) for tags in found]
-    result = scores.metrics(Task.TOKEN_CLASSIFICATION, SqueezeBertConfig(id2label=labels), examples, features, observed)
+    result = measured(Task.TOKEN_CLASSIFICATION, SqueezeBertConfig(id2label=labels), examples, features, observed)
     names = [[[labels[tag] for tag in tags] for tags in rows] for rows in (gold, found)]
     assert result[0].value == pytest.approx(f1_score(*names))
 
@@ -169,7 +181,7 @@ def test_an_answer_in_a_later_window_is_found() -> None:
             start[0, feature.labels[0]] = end[0, feature.labels[1]] = 9
         return {"start_logits": start, "end_logits": end}
 
-    scored = score_predictions(Task.QUESTION_ANSWERING, SqueezeBertConfig(), predict, [example], features)
+    scored = score_predictions(Measure.of(Task.QUESTION_ANSWERING, SqueezeBertConfig()), predict, [example], features)
     assert [(m.name, m.value) for m in scored.metrics] == [("f1", 1), ("exact_match", 1)]
 
 
@@ -183,7 +195,7 @@ def test_pseudo_perplexity_of_a_uniform_guess_is_the_vocabularys_size() -> None:
 
     assert all((f.labels != -100).sum() == 1 and (f.input_ids == words.mask_token_id).sum() == 1 for f in features)
     features = [row(0, f.length, np.minimum(f.labels, 49)) for f in features]
-    scored = score_predictions(Task.FILL_MASK, SqueezeBertConfig(), predict, [example], features)
+    scored = score_predictions(Measure.of(Task.FILL_MASK, SqueezeBertConfig()), predict, [example], features)
     assert scored.metrics[0].value == pytest.approx(50)
 
 
@@ -193,7 +205,7 @@ def test_glue_metrics() -> None:
     examples = [TextExample("x", target=int(label)) for label in labels]
     observed = [np.array([1.0 - p, p]) for p in (0.1, 0.9, 0.2, 0.3, 0.8)]
     config = SqueezeBertConfig()
-    found = {m.name: m.value for m in scores.metrics(Task.TEXT_CLASSIFICATION, config, examples, features, observed)}
+    found = {m.name: m.value for m in measured(Task.TEXT_CLASSIFICATION, config, examples, features, observed)}
     assert found["accuracy"] == pytest.approx(0.8)
     assert found["f1"] == pytest.approx(0.8)
     assert found["matthews"] == pytest.approx(2 / 3)
@@ -205,7 +217,7 @@ def test_correlations_for_regression() -> None:
     examples = [TextExample("x", target=(v,)) for v in values]
     config = SqueezeBertConfig(problem_type="regression", id2label=("value",))
     observed = [np.array([2 * v + 1]) for v in values]
-    found = {m.name: m.value for m in scores.metrics(Task.TEXT_CLASSIFICATION, config, examples, features, observed)}
+    found = {m.name: m.value for m in measured(Task.TEXT_CLASSIFICATION, config, examples, features, observed)}
     assert found == {"pearson": pytest.approx(1), "spearman": pytest.approx(1)}
 
 

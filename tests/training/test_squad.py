@@ -15,9 +15,9 @@ from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.postprocess import SpanLogits
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training import squad
-from squeezebert_mobile.training.data import QuestionExample, TextExample
+from squeezebert_mobile.training.data import QuestionExample
 from squeezebert_mobile.training.features import Feature
-from squeezebert_mobile.training.metrics import metrics, null_threshold
+from squeezebert_mobile.training.metrics import Measure, Metric, metrics, null_threshold, of_examples
 
 CONTEXT = "The old town has a mill, an inn, and two wells by the river."
 
@@ -184,6 +184,14 @@ def questions(answered: list[tuple[float, str, tuple[str, ...]]]) -> tuple[list[
     return examples, features, observed
 
 
+Answered = tuple[list[QuestionExample], list[Feature], list]
+
+
+def measured(config: SqueezeBertConfig, answered: Answered) -> tuple[Metric, ...]:
+    measure = Measure.of(Task.QUESTION_ANSWERING, config)
+    return metrics(measure, of_examples(measure, *answered))
+
+
 BOTH = [
     (-9.0, "mill", ("mill",)),
     (-2.0, "inn", ("mill",)),
@@ -196,7 +204,7 @@ BOTH = [
 def test_squad_2_has_its_figures_by_kind_and_at_the_best_threshold() -> None:
     def figures(declared: float | None) -> dict[str, float]:
         config = SqueezeBertConfig(null_threshold=declared)
-        return {m.name: m.value for m in metrics(Task.QUESTION_ANSWERING, config, *questions(BOTH))}
+        return {m.name: m.value for m in measured(config, questions(BOTH))}
 
     split = {"HasAns_f1": 1 / 3, "HasAns_exact": 1 / 3, "NoAns_f1": 0.5, "NoAns_exact": 0.5}
     best = {"best_f1": 0.6, "best_exact": 0.6, "best_f1_thresh": -5.5, "always_answering_f1": 0.4}
@@ -209,17 +217,15 @@ def test_squad_2_has_its_figures_by_kind_and_at_the_best_threshold() -> None:
 
 def test_answerable_questions_alone_have_squad_1s_figures_and_are_always_answered() -> None:
     answered = questions([row for row in BOTH if row[2]])
-    found = metrics(Task.QUESTION_ANSWERING, SqueezeBertConfig(), *answered)
+    found = measured(SqueezeBertConfig(), answered)
     assert {metric.name: metric.value for metric in found} == pytest.approx({"f1": 2 / 3, "exact_match": 2 / 3})
-    declared = metrics(Task.QUESTION_ANSWERING, SqueezeBertConfig(null_threshold=0.5), *answered)
+    declared = measured(SqueezeBertConfig(null_threshold=0.5), answered)
     assert {metric.name: metric.value for metric in declared} == pytest.approx({"f1": 1 / 3, "exact_match": 1 / 3})
 
 
 def test_no_answer_is_judged_by_the_models_threshold_else_by_zero_where_the_data_asks_for_it() -> None:
-    answerable, unanswerable = (
-        QuestionExample("?", CONTEXT, golds, starts) for golds, starts in ((("mill",), (19,)), ((), ()))
-    )
-    assert null_threshold(SqueezeBertConfig(), [answerable]) is None
-    assert null_threshold(SqueezeBertConfig(), [answerable, unanswerable]) == 0.0
-    assert null_threshold(SqueezeBertConfig(null_threshold=2.5), [answerable]) == 2.5
-    assert null_threshold(SqueezeBertConfig(null_threshold=2.5), [TextExample("a film")]) is None
+    assert null_threshold(None, [True]) is None
+    assert null_threshold(None, [True, False]) == 0.0
+    assert null_threshold(2.5, [True]) == null_threshold(2.5, [False]) == 2.5
+    texts = Measure.of(Task.TEXT_CLASSIFICATION, SqueezeBertConfig(null_threshold=2.5))
+    assert texts.threshold(np.zeros((1, 4))) is None

@@ -21,8 +21,9 @@ from squeezebert_mobile.export.pipeline import export
 from squeezebert_mobile.run.predict import Sample, predict
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.settings import Slot, Template
+from squeezebert_mobile.training.comparison import NullRule
 from squeezebert_mobile.training.data import QuestionExample
-from squeezebert_mobile.training.evaluate import EvaluateOptions, NullRule, evaluate
+from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate
 from squeezebert_mobile.training.features import encode
 from squeezebert_mobile.training.finetune import FinetuneResult, finetune
 from squeezebert_mobile.training.options import FinetuneOptions
