@@ -12,8 +12,9 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import typer
 
@@ -151,10 +152,15 @@ def to_json(result: object) -> str:
 def plain(value: object) -> object:
     """A data class, a pydantic record or a path as what JSON knows, or what it asks for in turn."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {name: getattr(value, name) for name in _names(type(value))}
     if isinstance(value, Path):
         return str(value)
     return value.model_dump(mode="json")  # type: ignore[attr-defined]
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ over, and its overflow of a long pair holds every window of one text times every
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -63,7 +63,7 @@ class Encoded:
     def part(self, first: int, last: int) -> "Encoded":
         """Rows ``first`` to ``last``, less the padding on the right that all of them have."""
         width = int(self.attention_mask[first:last].sum(1).max(initial=0))
-        arrays = (getattr(self, field.name)[first:last] for field in fields(self))
+        arrays = (array[first:last] for array in vars(self).values())
         return Encoded(*(array[:, :width] if array.ndim > 1 else array for array in arrays))
 
 
