@@ -80,7 +80,6 @@ class MergeOptions(Options):
     EXAMPLES: ClassVar = (
         "answers/ -o answers.jsonl",
         "part-1.jsonl part-2.jsonl part-3.jsonl",
-        "answers/ > answers.jsonl",
         "measured/ --max-accuracy-drop 0.01",
     )
 
