@@ -112,7 +112,7 @@ def merge(options: MergeOptions, screen: Screen) -> None:
         return
     from squeezebert_mobile.training import comparison
 
-    _judge(comparison.merged(shards), options.max_accuracy_drop, screen)
+    _judge(comparison.merged(shards, options.max_accuracy_drop), options.max_accuracy_drop, screen)
 
 
 @command(FinetuneOptions, epilog=examples.shown())

@@ -165,12 +165,14 @@ class About:
         return NullRule(threshold, "data" if self.measure.null_threshold is None else "model")
 
 
-def merged(shards: Merged) -> EvaluateResult:
-    """What one run would have said of the rows of all shards. Raises InputFileError for a line that is none."""
-    values = {**shards.about}
-    digest = values.pop("data_sha256")
-    about = About.parse(values["about"])
-    return about.result(_read(shards), lambda: digest)
+def merged(shards: Merged, largest: float | None = None) -> EvaluateResult:
+    """What one run would have said of the rows of all shards.
+
+    Raises InputFileError for a line that is none, UsageError where no drop can be held against ``largest``.
+    """
+    about = About.parse(shards.about["about"])
+    require_baseline(largest, about.candidates)
+    return about.result(_read(shards), lambda: shards.about["data_sha256"])
 
 
 def _read(shards: Merged) -> Iterator[Line]:
