@@ -1,6 +1,6 @@
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from squeezebert_mobile.bootstrap import interval
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.model import run_module
-from squeezebert_mobile.tasks import Task, window_stride
+from squeezebert_mobile.tasks import Activation, Task, window_stride
 from squeezebert_mobile.training import metrics as scores
 from squeezebert_mobile.training import squad
 from squeezebert_mobile.training.comparison import require_drop
@@ -219,6 +219,19 @@ def test_correlations_for_regression() -> None:
     observed = [np.array([2 * v + 1]) for v in values]
     found = {m.name: m.value for m in measured(Task.TEXT_CLASSIFICATION, config, examples, features, observed)}
     assert found == {"pearson": pytest.approx(1), "spearman": pytest.approx(1)}
+
+
+@pytest.mark.parametrize(("activation", "judge"), [("sigmoid", torch.sigmoid), ("identity", torch.nn.Identity())])
+def test_the_correlation_of_a_reranker_is_of_its_scores_not_of_its_logits(
+    activation: Activation, judge: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    logits, labels = np.array([-4.0, 0.5, 3.0, 9.0]), [0.0, 0.3, 0.9, 1.0]
+    measure = Measure.of(Task.TEXT_CLASSIFICATION, SqueezeBertConfig(id2label=("score",)), activation)
+    features = [row(i, 3, np.array([v], np.float32)) for i, v in enumerate(labels)]
+    examples = [TextExample("x", target=(v,)) for v in labels]
+    found = scores.metrics(measure, scores.of_examples(measure, examples, features, list(logits[:, None])))
+    expected = np.corrcoef(judge(torch.from_numpy(logits)).numpy(), np.array(labels, np.float32))[0, 1]
+    assert found[0].value == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_long_context_is_cut_into_the_windows_that_predict_reads(
