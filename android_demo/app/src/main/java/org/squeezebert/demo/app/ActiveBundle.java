@@ -4,9 +4,10 @@ import android.content.Context;
 import android.content.SharedPreferences;
 import org.squeezebert.demo.core.Session;
 
-/** The digest of the bundle in use, kept in the app's preferences. */
+/** The digest of the bundle in use and the path of its artifact, kept in the app's preferences. */
 final class ActiveBundle implements Session.Memory {
     private static final String KEY = "active_bundle";
+    private static final String ARTIFACT = "artifact";
 
     private final SharedPreferences preferences;
 
@@ -22,5 +23,15 @@ final class ActiveBundle implements Session.Memory {
     @Override
     public void setActiveDigest(String digest) {
         preferences.edit().putString(KEY, digest).apply();
+    }
+
+    @Override
+    public String artifact() {
+        return preferences.getString(ARTIFACT, "");
+    }
+
+    @Override
+    public void setArtifact(String path) {
+        preferences.edit().putString(ARTIFACT, path).apply();
     }
 }

@@ -2,8 +2,10 @@ package org.squeezebert.demo.app;
 
 import android.app.Application;
 import android.content.Context;
+import android.content.pm.ApplicationInfo;
 import android.os.Handler;
 import android.os.Looper;
+import android.os.StrictMode;
 import android.system.ErrnoException;
 import android.system.Os;
 import java.util.concurrent.ExecutorService;
@@ -13,7 +15,6 @@ import org.squeezebert.demo.core.BenchmarkPresenter;
 import org.squeezebert.demo.core.BundleStore;
 import org.squeezebert.demo.core.BundlesPresenter;
 import org.squeezebert.demo.core.ClassifyPresenter;
-import org.squeezebert.demo.core.DemoException;
 import org.squeezebert.demo.core.EngineProvider;
 import org.squeezebert.demo.core.NanoClock;
 import org.squeezebert.demo.core.SelfTestPresenter;
@@ -45,9 +46,11 @@ public class DemoApplication extends Application {
     @Override
     public void onCreate() {
         super.onCreate();
+        if (isDebuggable(this)) StrictMode.setThreadPolicy(new StrictMode.ThreadPolicy.Builder().detectAll().penaltyLog().build());
         Handler main = new Handler(Looper.getMainLooper());
         device = new AndroidDevice(this);
-        session = new Session(openStore(), EngineProvider.installed(), clock(), device, new ActiveBundle(this),
+        BundleStore store = new BundleStore(getFilesDir().toPath().resolve("bundles"));
+        session = new Session(store, EngineProvider.installed(), clock(), device, new ActiveBundle(this),
             () -> AssetSource.builtIn(getAssets()), worker, main::post);
         classify = new ClassifyPresenter(session);
         selfTest = new SelfTestPresenter(session);
@@ -58,17 +61,19 @@ public class DemoApplication extends Application {
         bundles.refresh();
     }
 
+    /** A model in a process that nobody looks at is what the system kills first. */
+    @Override
+    public void onTrimMemory(int level) {
+        super.onTrimMemory(level);
+        if (level >= TRIM_MEMORY_BACKGROUND) worker.execute(session::unload);
+    }
+
+    static boolean isDebuggable(Context context) {
+        return (context.getApplicationInfo().flags & ApplicationInfo.FLAG_DEBUGGABLE) != 0;
+    }
+
     /** The clock of every measurement. */
     protected NanoClock clock() {
         return AndroidClock.INSTANCE;
-    }
-
-    private BundleStore openStore() {
-        try {
-            return new BundleStore(getFilesDir().toPath().resolve("bundles"));
-        } catch (DemoException e) {
-            // Without its private folder no app can do anything; the system shows this one's message.
-            throw new IllegalStateException(e.getMessage(), e);
-        }
     }
 }

@@ -10,7 +10,6 @@ import java.io.File;
 import java.nio.file.Path;
 import org.squeezebert.demo.core.BenchmarkProtocol;
 import org.squeezebert.demo.core.DemoException;
-import org.squeezebert.demo.core.EngineProvider;
 import org.squeezebert.demo.core.RemoteRun;
 import org.squeezebert.demo.core.RunRequest;
 
@@ -65,9 +64,14 @@ public final class MainActivity extends Activity {
         }
     }
 
+    /** Any app may start this one, and none may make it measure: a release build takes that from who may pass the entry for adb's shell. */
+    private boolean comesFromAHost(Intent intent) {
+        return DemoApplication.isDebuggable(this) || intent.getComponent() != null && intent.getComponent().getShortClassName().equals(".Measure");
+    }
+
     private void measureIfAsked(Intent intent) {
         String runId = intent.getStringExtra("run_id");
-        if (runId == null) return;
+        if (runId == null || !comesFromAHost(intent)) return;
         File folder = "private".equals(intent.getStringExtra("folder")) ? getFilesDir() : getExternalFilesDir(null);
         if (folder == null) return;
         this.<RadioGroup>findViewById(R.id.tabs).check(R.id.tab_benchmark);
@@ -77,7 +81,7 @@ public final class MainActivity extends Activity {
                 intent.getIntExtra("turn_warmup", 1), intent.getIntExtra("turn_runs", 4), intent.getIntExtra("cool_down", 0));
             RunRequest request = new RunRequest(runId, intent.getStringExtra("bundle"), intent.getStringExtra("artifacts"), protocol);
             Path copies = getCacheDir().toPath().resolve("measured");
-            demo.benchmark.run(new RemoteRun(folder.toPath(), copies, EngineProvider.installed(), demo.clock(), demo.session.device()), request);
+            demo.benchmark.run(new RemoteRun(folder.toPath(), copies, demo.session.providers(), demo.clock(), demo.session.device()), request);
         } catch (DemoException | IllegalArgumentException e) {
             Screens.text(findViewById(R.id.benchmark_error), String.valueOf(e.getMessage()));
         }

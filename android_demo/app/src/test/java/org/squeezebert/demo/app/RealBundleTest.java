@@ -6,9 +6,14 @@ import static org.junit.Assert.assertNotSame;
 import static org.junit.Assert.assertTrue;
 import static org.junit.Assume.assumeFalse;
 
+import android.Manifest;
 import android.app.Activity;
+import android.content.ComponentCallbacks2;
+import android.content.ComponentName;
 import android.content.DialogInterface;
 import android.content.Intent;
+import android.content.pm.ActivityInfo;
+import android.content.pm.ApplicationInfo;
 import android.graphics.Rect;
 import android.net.Uri;
 import android.os.BatteryManager;
@@ -352,6 +357,33 @@ public class RealBundleTest extends ScreenTest {
         status = Json.parse(new String(Files.readAllBytes(runs.resolve("run-2.status.json")), "UTF-8"));
         assertEquals("failed", status.get("state").string());
         assertTrue(text(R.id.benchmark_error), text(R.id.benchmark_error).startsWith("none.onnx: is not an artifact"));
+    }
+
+    @Test
+    public void aReleaseBuildMeasuresForTheShellAlone() throws Exception {
+        demo.getApplicationInfo().flags &= ~ApplicationInfo.FLAG_DEBUGGABLE;
+        Intent intent = new Intent(activity, MainActivity.class).putExtra("run_id", "asked").putExtra("bundle", push(bundle()))
+            .putExtra("artifacts", session().artifacts().get(0).path).putExtra("tokens", 8).putExtra("warmup", 1).putExtra("min_runs", 5);
+        Path status = new File(activity.getExternalFilesDir(null), "runs/asked.status.json").toPath();
+        controller.newIntent(intent);
+        settle();
+        assertFalse(Files.exists(status));
+        ActivityInfo entry = demo.getPackageManager().getActivityInfo(new ComponentName(demo, "org.squeezebert.demo.app.Measure"), 0);
+        assertEquals(Manifest.permission.DUMP, entry.permission);
+        controller.newIntent(new Intent(intent).setComponent(new ComponentName(demo, entry.name)));
+        settle();
+        assertTrue(Files.exists(status));
+    }
+
+    @Test
+    public void aModelInTheBackgroundIsUnloadedAndLoadedAgain() throws Exception {
+        classify("good");
+        demo.onTrimMemory(ComponentCallbacks2.TRIM_MEMORY_BACKGROUND);
+        settle();
+        assertFalse(session().isLoaded());
+        classify("good");
+        assertFalse(visible(R.id.classify_error));
+        assertTrue(session().isLoaded());
     }
 
     @Test

@@ -8,11 +8,13 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
-/** A bundle folder whose every byte was compared with the manifest's digests. */
+/** A bundle folder whose every byte was compared with the manifest's digests, now or since it was last written. */
 public final class Bundle {
     /** A signature over the whole folder, which its maker may add; checked on hosts (verify --public-key). */
     static final String SIGNATURE_NAME = "model.sig";
@@ -40,14 +42,36 @@ public final class Bundle {
 
     /** Opens {@code folder} after checking that it holds exactly what the manifest lists. */
     public static Bundle open(Path folder) throws DemoException {
+        Bundle bundle = listed(folder);
+        bundle.verify();
+        return bundle;
+    }
+
+    /** {@code folder} with the files and the sizes that the manifest lists; their bytes are compared by {@link #verify} or when they are used. */
+    static Bundle listed(Path folder) throws DemoException {
         try {
             Bundle bundle = new Bundle(folder, Manifest.read(new FolderSource(folder)));
             new FolderSource(folder).requireExactly(bundle.manifest);
-            for (FileEntry entry : bundle.manifest.everyFile()) bundle.copy(entry, NOWHERE);
             return bundle;
         } catch (IOException e) {
             throw new DemoException(DemoException.Kind.ENVIRONMENT, folder.toString(), "cannot be read (" + e.getMessage() + ")", FIX, e);
         }
+    }
+
+    /** Compares every byte with the manifest's digests. */
+    void verify() throws DemoException {
+        for (FileEntry entry : manifest.everyFile()) copy(entry, NOWHERE);
+    }
+
+    /** Another text where a file was written since, as far as the file system tells. */
+    String stamp() throws IOException {
+        StringBuilder stamp = new StringBuilder();
+        for (FileEntry entry : manifest.everyFile()) {
+            BasicFileAttributes now = Files.readAttributes(folder.resolve(entry.path), BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+            long written = now.lastModifiedTime().to(TimeUnit.NANOSECONDS);
+            stamp.append(entry.path).append(' ').append(now.size()).append(' ').append(written).append(' ').append(now.fileKey()).append('\n');
+        }
+        return stamp.toString();
     }
 
     /**

@@ -4,6 +4,7 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -11,6 +12,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** The app's private folder of bundles, one folder each, named by digest. A bundle is there whole or not at all. */
@@ -19,12 +21,20 @@ public final class BundleStore {
     private static final String UNFINISHED = ".unfinished-";
     /** Room that the system needs to stay usable while we copy. */
     private static final long SPARE_BYTES = 64L << 20;
+    /** With a digest: the file that says in which state of its files a bundle was last verified. */
+    private static final String VERIFIED = "verified-";
 
     private final Path root;
+    private boolean swept;
 
-    /** Opens the store and sweeps what a killed process left. */
-    public BundleStore(Path root) throws DemoException {
+    /** The store in {@code root}; nothing is read or written before its first use, which an app's main thread must not wait for. */
+    public BundleStore(Path root) {
         this.root = root;
+    }
+
+    /** The folder, without what a killed process left. */
+    private synchronized Path root() throws DemoException {
+        if (swept) return root;
         try {
             Files.createDirectories(root);
             for (Path folder : folders()) {
@@ -33,11 +43,14 @@ public final class BundleStore {
         } catch (IOException e) {
             throw environment("cannot be prepared", e);
         }
+        swept = true;
+        return root;
     }
 
     /** Installed bundles by digest, unverified: {@link #open} checks them. */
     public List<String> digests() throws DemoException {
         List<String> digests = new ArrayList<>();
+        root();
         try {
             for (Path folder : folders()) {
                 String name = folder.getFileName().toString();
@@ -50,16 +63,25 @@ public final class BundleStore {
         return digests;
     }
 
-    /** The installed bundle {@code digest}, every byte checked. */
+    /** The installed bundle {@code digest}; its bytes are compared again only where a file was written since the last time. */
     public Bundle open(String digest) throws DemoException {
-        Bundle bundle = Bundle.open(root.resolve(digest));
+        Bundle bundle = Bundle.listed(root().resolve(digest));
         requireDigest(bundle.manifest, digest);
+        Path known = root.resolve(VERIFIED + digest);
+        try {
+            byte[] stamp = bundle.stamp().getBytes(StandardCharsets.UTF_8);
+            if (Files.exists(known) && Arrays.equals(Files.readAllBytes(known), stamp)) return bundle;
+            bundle.verify();
+            Files.write(known, stamp);
+        } catch (IOException e) {
+            throw environment("cannot open the bundle", e);
+        }
         return bundle;
     }
 
     /** The manifest of an installed bundle, whose other files are not read. */
     Manifest manifest(String digest) throws DemoException {
-        return requireDigest(Manifest.read(new FolderSource(root.resolve(digest))), digest);
+        return requireDigest(Manifest.read(new FolderSource(root().resolve(digest))), digest);
     }
 
     private static Manifest requireDigest(Manifest manifest, String digest) throws DemoException {
@@ -73,7 +95,7 @@ public final class BundleStore {
     public String install(BundleSource source) throws DemoException {
         byte[] manifestBytes = Manifest.bytes(source);
         Manifest manifest = Manifest.parse(manifestBytes);
-        Path target = root.resolve(manifest.digest);
+        Path target = root().resolve(manifest.digest);
         try {
             source.requireExactly(manifest);
             requireRoom(manifest);
@@ -83,6 +105,7 @@ public final class BundleStore {
                 for (FileEntry entry : manifest.everyFile()) copy(source, entry, temporary.resolve(entry.path));
                 delete(target); // the same bundle, perhaps damaged since
                 Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+                Files.write(root.resolve(VERIFIED + manifest.digest), Bundle.listed(target).stamp().getBytes(StandardCharsets.UTF_8));
             } finally {
                 delete(temporary);
             }
@@ -95,7 +118,8 @@ public final class BundleStore {
     /** Removes an installed bundle. */
     public void delete(String digest) throws DemoException {
         try {
-            delete(root.resolve(digest));
+            delete(root().resolve(digest));
+            Files.deleteIfExists(root.resolve(VERIFIED + digest));
         } catch (IOException e) {
             throw environment("cannot delete the bundle", e);
         }

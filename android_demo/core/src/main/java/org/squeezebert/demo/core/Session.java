@@ -1,6 +1,7 @@
 package org.squeezebert.demo.core;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -8,17 +9,24 @@ import java.util.concurrent.Executor;
 
 /** The open bundle and the loaded model, shared by all screens. Everything but the getters runs on the worker. */
 public final class Session {
-    /** Remembers the chosen bundle between starts of the app. */
+    /** Remembers between starts of the app which bundle and which artifact of it were chosen. */
     public interface Memory {
         String activeDigest();
 
         void setActiveDigest(String digest);
+
+        String artifact();
+
+        void setArtifact(String path);
     }
 
     /** Finds the bundle that ships inside the app, null where none does. */
     public interface BuiltIn {
         BundleSource open();
     }
+
+    /** The fastest that answers alike first, as the host recommends them. */
+    private static final List<String> PRECISIONS = Arrays.asList("int8", "int8-static", "fp32");
 
     final Executor worker;
     final Executor main;
@@ -63,6 +71,11 @@ public final class Session {
         return number == 1 ? "1 thread" : number + " threads";
     }
 
+    /** The runtimes of this build by name. */
+    public Map<String, EngineProvider> providers() {
+        return providers;
+    }
+
     public DeviceProbe device() {
         return device;
     }
@@ -100,15 +113,29 @@ public final class Session {
             opened = store.open(digest);
         }
         bundle = opened;
-        artifact = artifacts().isEmpty() ? null : artifacts().get(0);
+        artifact = preferred(artifacts());
         threads = opened.manifest.recommendedThreads;
         memory.setActiveDigest(digest);
+    }
+
+    /** The one that was chosen the last time, else the first of the best precision, null where there is none. */
+    private Artifact preferred(List<Artifact> runnable) {
+        for (Artifact candidate : runnable) {
+            if (candidate.path.equals(memory.artifact())) return candidate;
+        }
+        for (String precision : PRECISIONS) {
+            for (Artifact candidate : runnable) {
+                if (candidate.precision.equals(precision)) return candidate;
+            }
+        }
+        return runnable.isEmpty() ? null : runnable.get(0);
     }
 
     void select(Artifact chosen, int newThreads) {
         if (chosen != artifact || newThreads != threads) unload();
         artifact = chosen;
         threads = newThreads;
+        memory.setArtifact(chosen.path);
     }
 
     /** The chosen artifact, loaded at the first call. */
@@ -131,7 +158,13 @@ public final class Session {
         artifact = null;
     }
 
-    void unload() {
+    /** True while a model takes memory. On the worker. */
+    public boolean isLoaded() {
+        return model != null;
+    }
+
+    /** Gives the model's memory back; it is loaded again at the next answer. On the worker. */
+    public void unload() {
         if (model != null) model.close();
         model = null;
     }

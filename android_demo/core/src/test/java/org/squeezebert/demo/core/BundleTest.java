@@ -14,6 +14,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -39,6 +40,7 @@ class BundleTest {
         made = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "bad", "good");
         root = temporary.resolve("store");
         store = new BundleStore(root);
+        store.digests(); // the first use makes its folder
     }
 
     private DemoException refusesFolder() throws Exception {
@@ -163,6 +165,35 @@ class BundleTest {
         assertSays(assertThrows(DemoException.class, () -> store.open(digest)), DemoException.Kind.INTEGRITY, "vocab.txt: is cut off");
         store.install(new FolderSource(folder));
         store.open(digest);
+    }
+
+    /** The first byte becomes another; size, time and place stay. */
+    private static void changeUnnoticed(Path file) throws IOException {
+        FileTime written = Files.getLastModifiedTime(file);
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[0] ^= 1;
+        Files.write(file, bytes);
+        Files.setLastModifiedTime(file, written);
+    }
+
+    @Test
+    void bytesAreComparedAgainWhereAFileWasWrittenOrIsUsedAndNotAtEachStart() throws Exception {
+        String digest = store.install(new FolderSource(made.write(temporary.resolve("bundle"))));
+        Path vocabulary = root.resolve(digest).resolve("vocab.txt");
+        changeUnnoticed(vocabulary);
+        Bundle opened = store.open(digest);
+        assertSays(assertThrows(DemoException.class, opened::tokenizer), DemoException.Kind.INTEGRITY, "vocab.txt: SHA-256 mismatch");
+        Files.setLastModifiedTime(vocabulary, FileTime.fromMillis(0));
+        assertSays(assertThrows(DemoException.class, () -> store.open(digest)), DemoException.Kind.INTEGRITY, "vocab.txt: SHA-256 mismatch");
+    }
+
+    @Test
+    void aStoreTouchesNoFileBeforeItIsUsed() throws Exception {
+        Path untouched = temporary.resolve("untouched");
+        BundleStore lazy = new BundleStore(untouched);
+        assertTrue(Files.notExists(untouched));
+        assertEquals(Collections.emptyList(), lazy.digests());
+        assertTrue(Files.isDirectory(untouched));
     }
 
     @Test

@@ -82,7 +82,7 @@ final class TestBundle {
         }
         Map<String, Object> count = object("parameters", 0, "flops", 0);
         List<Object> none = Collections.emptyList();
-        entry.putAll(object("runtime", "onnx", "precision", "fp32", "version", "opset 18", "batch", null, "max_length", 16, "inputs", inputs,
+        entry.putAll(object("runtime", "onnx", "precision", entry.get("path").toString().contains("quantized") ? "int8" : "fp32", "version", "opset 18", "batch", null, "max_length", 16, "inputs", inputs,
             "outputs", Collections.singletonList(object("name", "logits", "dtype", "float32", "axes", Arrays.asList("batch_size", classes()))),
             "inventory", object("fast", none, "fallbacks", none, "quantized", count, "floating", count, "kept_float", none, "ranges", none),
             "parity", Collections.singletonList(object("output", "logits", "atol", atol, "min_psnr_db", null, "max_abs", 1e-6, "psnr_db", 99.0,

@@ -5,6 +5,7 @@ import ai.onnxruntime.OnnxValue;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
+import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -66,8 +67,9 @@ final class OrtEngine implements InferenceEngine {
         Map<String, Tensor> outputs = new LinkedHashMap<>();
         for (Map.Entry<String, OnnxValue> output : result) {
             OnnxTensor tensor = (OnnxTensor) output.getValue();
-            float[] data = new float[tensor.getFloatBuffer().remaining()];
-            tensor.getFloatBuffer().get(data);
+            FloatBuffer values = tensor.getFloatBuffer(); // each call copies the whole output
+            float[] data = new float[values.remaining()];
+            values.get(data);
             outputs.put(output.getKey(), new Tensor(tensor.getInfo().getShape(), data));
         }
         return outputs;
