@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from squeezebert_mobile.benchmarks import environment, peers
 from squeezebert_mobile.benchmarks.peers import TREATED, Form, Peer, PeerModel
@@ -10,13 +11,15 @@ from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Case
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
+from squeezebert_mobile.bundle.manifest import Artifact
+from squeezebert_mobile.bundle.runtimes import NAMES
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.files import sha256_file
-from squeezebert_mobile.tasks import Backend, Task
+from squeezebert_mobile.tasks import Task, Timed
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _AS_SAVED = ReadOptions()
-_SHOWN = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
+_SHOWN = {"torch": "PyTorch", **NAMES}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Candidate:
 
     model: str
     form: str
-    runtime: Backend
+    runtime: Timed
     precision: str
     source: Source
     vocab_size: int
@@ -103,13 +106,13 @@ class Candidate:
 def from_bundle(
     bundle: Bundle, *, model: str = "SqueezeBERT", runtimes: Sequence[str] = (), precisions: Sequence[str] = ()
 ) -> list[Candidate]:
-    """The artifacts of a bundle; empty sequences mean all. Raises UsageError where none is left."""
+    """The artifacts of a bundle that are timed; empty sequences mean all. Raises UsageError where none is left."""
     config = bundle.config()
     return [
         Candidate(
             model=model,
             form="bundle",
-            runtime=a.runtime,
+            runtime=runtime,
             precision=a.precision,
             source=BundleFile(bundle.folder, a.path),
             vocab_size=config.vocab_size,
@@ -121,8 +124,14 @@ def from_bundle(
             bundle_sha256=bundle.digest,
             agreement=min((parity.argmax_agreement for parity in a.parity), default=None),
         )
-        for a in bundle.artifacts(runtimes, precisions)
+        for runtime, a in timed(bundle, runtimes, precisions)
     ]
+
+
+def timed(bundle: Bundle, runtimes: Sequence[str], precisions: Sequence[str]) -> list[tuple[Timed, Artifact]]:
+    """The artifacts that are timed, with their runtimes. Raises UsageError where there is none."""
+    asked = runtimes or get_args(Timed)
+    return [(a.runtime, a) for a in bundle.artifacts(asked, precisions) if a.runtime != "coreai"]
 
 
 def from_bundles(
@@ -136,7 +145,7 @@ def from_bundles(
     return found
 
 
-def from_peer(model: PeerModel, runtime: Backend, form: Form, *, tokens: int, tokenizer: Path | None) -> Candidate:
+def from_peer(model: PeerModel, runtime: Timed, form: Form, *, tokens: int, tokenizer: Path | None) -> Candidate:
     """A peer, exported where its file is not in the cache. ``tokens`` is the length of a .pte that takes as many."""
     tokens = min(tokens, model.max_length)
     fixed = tokens if runtime == "executorch" else None
@@ -199,9 +208,9 @@ def from_peers(
 
     ``best`` adds the forms with our treatment, ``shrink`` gives layers and hidden size to all of them, for tests.
     """
-    wanted: list[tuple[Backend, Form]] = [("torch", Form.PLAIN), ("executorch", Form.PLAIN), ("onnx", Form.PLAIN)]
+    wanted: list[tuple[Timed, Form]] = [("torch", Form.PLAIN), ("executorch", Form.PLAIN), ("onnx", Form.PLAIN)]
     wanted += [("onnx", Form.DYNAMIC), ("onnx", Form.DYNAMIC_UNSIGNED)]
-    treated: list[tuple[Backend, Form]] = [("onnx", Form.BEST), ("onnx", Form.BEST_INT8)] if best else []
+    treated: list[tuple[Timed, Form]] = [("onnx", Form.BEST), ("onnx", Form.BEST_INT8)] if best else []
     found = []
     for peer, weights in asked.items():
         model = replace(shrink or PeerModel(peer), peer=peer, weights=weights)

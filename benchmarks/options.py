@@ -8,7 +8,7 @@ import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.options import Listed, Options, Threads
-from squeezebert_mobile.tasks import Backend, Precision
+from squeezebert_mobile.tasks import Precision, Timed
 
 Scenario = Literal["fixed-length", "natural-length", "length-sweep", "thread-sweep", "sustained", "single-stream"]
 
@@ -65,7 +65,7 @@ class BenchmarkOptions(ReadOptions):
         Listed(),
     ] = ()
     best_peers: Annotated[bool, typer.Option("--best-peers", help="the peers with our treatment, too")] = False
-    runtimes: Annotated[tuple[Backend, ...], typer.Option("--runtime", help="default: all")] = ()
+    runtimes: Annotated[tuple[Timed, ...], typer.Option("--runtime", help="default: all")] = ()
     precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="default: all")] = ()
     scenario: Annotated[Scenario, typer.Option(help="what is varied")] = "fixed-length"
     threads: Annotated[tuple[int, ...], typer.Option(min=1, help="threads of the runtime; default: 1")] = ()

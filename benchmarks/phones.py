@@ -21,6 +21,7 @@ from squeezebert_mobile.benchmarks import benchmark as library
 from squeezebert_mobile.benchmarks import results
 from squeezebert_mobile.benchmarks.adb import PREFIX, Adb, Answer, fault, ready
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult
+from squeezebert_mobile.benchmarks.candidates import timed
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
@@ -481,6 +482,7 @@ def _result(
 ) -> Result:
     cases, samples = [], []
     for told, artifact in zip(measured.cases, artifacts, strict=True):
+        assert artifact.runtime != "coreai", "which no phone of adb runs"
         name = f"{artifact.runtime} {artifact.precision}, {protocol.threads} threads, {tokens} tokens"
         cases.append(
             Case(
@@ -559,7 +561,7 @@ def benchmark(device: str, options: BenchmarkOptions, report: Report = lambda _:
     the ending. Raises as `connect` and `measure`; UsageError for what a phone does not run.
     """
     bundle = _require_bundle(options)
-    artifacts = bundle.artifacts(options.runtimes, options.precisions)
+    artifacts = [artifact for _, artifact in timed(bundle, options.runtimes, options.precisions)]
     attached = connect(device)
     protocols = library.protocols(options)
     return tuple(

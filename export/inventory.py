@@ -31,9 +31,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Lowered:
-    """An artifact as bytes, what it is made of, and its format version (opset or schema)."""
+    """An artifact's bytes, or those of a folder's files by name; what it is made of, and its format version."""
 
-    data: bytes
+    data: bytes | Mapping[str, bytes]
     inventory: Inventory
     version: str
 

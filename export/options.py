@@ -56,7 +56,9 @@ class ExportOptions(ReadOptions):
         "onnx",
         "executorch",
     )
-    precisions: Annotated[tuple[Precision, ...], typer.Option("--precision", help="a file for each")] = ("fp32", "int8")
+    precisions: Annotated[
+        tuple[Precision, ...], typer.Option("--precision", help="a file for each (coreai: fp32, fp16)")
+    ] = ("fp32", "int8")
     pooling: Annotated[
         PoolingMode | None,
         typer.Option(help="how feature-extraction makes the vector of a text; default: what modules.json says"),
@@ -152,6 +154,8 @@ class ExportOptions(ReadOptions):
         for (option, given), (other, needed) in (gate, gate[::-1]):
             if given is not None and needed is None:
                 raise UsageError(option, f"needs {other}", fix=f"add {other}")
+        if "coreai" in self.runtimes:
+            self._check_coreai()
         if static and self.calibration is None:
             raise UsageError("--precision", "int8-static needs calibration", fix="pass --calibration FILE")
         if self.calibration is not None and not (static or self.sensitivity or self.data):
@@ -165,6 +169,14 @@ class ExportOptions(ReadOptions):
         if self.require_faster and (len(self.precisions) < 2 or "fp32" not in self.precisions):
             fix = "add --precision fp32 and the one that has to be faster"
             raise UsageError("--require-faster", "compares with fp32", found=chosen, fix=fix)
+
+    def _check_coreai(self) -> None:
+        floats = [precision for precision in self.precisions if precision in ("fp32", "fp16")]
+        if not floats or (self.runtimes == ("coreai",) and len(floats) < len(self.precisions)):
+            found, fix = ", ".join(self.precisions), "add --precision fp32,fp16"
+            raise UsageError("--precision", "Core AI has two of them", found=found, expected="fp32, fp16", fix=fix)
+        if self.require_faster:
+            raise UsageError("--require-faster", "cannot time Core AI here", fix="leave one of them out")
 
 
 @dataclass(frozen=True)

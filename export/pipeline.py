@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
-from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +15,7 @@ from squeezebert_mobile.bundle import archive, runtimes, signing
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.doubts import doubts
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.bundle.manifest import Artifact, Manifest
+from squeezebert_mobile.bundle.manifest import Artifact, Manifest, folder_digest
 from squeezebert_mobile.export import description, parity, schemes
 from squeezebert_mobile.export import plan as planned
 from squeezebert_mobile.export.gates import (
@@ -34,7 +33,6 @@ from squeezebert_mobile.export.processes import Work, run_each
 from squeezebert_mobile.export.quantization import Dynamic, Scheme, Static
 from squeezebert_mobile.export.reference import Reference, load_reference
 from squeezebert_mobile.export.signature import signature
-from squeezebert_mobile.files import sha256
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.steps import Steps
 from squeezebert_mobile.tasks import Precision, Runtime, Task
@@ -46,6 +44,7 @@ Note = Callable[[str], None]
 _LOWERINGS: dict[Runtime, str] = {
     "onnx": "squeezebert_mobile.export.ort.lower",
     "executorch": "squeezebert_mobile.export.xnnpack.lower",
+    "coreai": "squeezebert_mobile.export.coreai.lower",
 }
 
 
@@ -161,7 +160,7 @@ def _make_all(
 ) -> tuple[_Made, ...]:
     """All artifacts in the manifest's order, each made in a process of its own, those that take longest first."""
     seconds = planned.seconds_by_lane(steps.planned)
-    wanted = list(product(subject.options.runtimes, chosen))
+    wanted = planned.files(subject.options)
     longest_first = sorted(wanted, key=lambda one: -seconds[planned.lane(*one)])
     found = run_each(_works(subject, chosen, longest_first), jobs, steps)
     return tuple(found[planned.lane(*one)] for one in wanted)
@@ -184,12 +183,14 @@ def _make(
     options, reference = subject.options, subject.reference
     report(planned.exporting(runtime, precision))
     lowered = _lower(reference, runtime, scheme, options)
-    file = subject.stage / planned.PATHS[runtime, precision]
-    file.parent.mkdir(exist_ok=True)
-    file.write_bytes(lowered.data)
+    path = planned.PATHS[runtime, precision]
+    parts = {path: lowered.data} if isinstance(lowered.data, bytes) else _inside(path, lowered.data)
+    for name, data in parts.items():
+        (subject.stage / name).parent.mkdir(parents=True, exist_ok=True)
+        (subject.stage / name).write_bytes(data)
     report(planned.checking(runtime, precision))
     back = _returned(scheme, options)
-    artifact = _prove(subject, runtime, precision, lowered, back)
+    artifact = _prove(subject, runtime, precision, lowered, parts, back)
     if options.min_agreement is not None:
         require_agreement(artifact, options.min_agreement)
     if not back:
@@ -197,8 +198,14 @@ def _make(
     report(planned.costing(runtime, precision))
     assert isinstance(scheme, (Dynamic, Static))
     throughout = subject.scratch / f"{runtime} {precision}"
-    throughout.write_bytes(_lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options).data)
+    whole = _lower(reference, runtime, replace(scheme, keep_float=options.keep_float), options).data
+    assert isinstance(whole, bytes), "a folder has no int8"
+    throughout.write_bytes(whole)
     return _Made(artifact, len(back), throughout)
+
+
+def _inside(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{folder}/{name}": data for name, data in files.items()}
 
 
 def _returned(scheme: Scheme | None, options: ExportOptions) -> frozenset[str]:
@@ -211,22 +218,34 @@ def _lower(reference: Reference, runtime: Runtime, scheme: Scheme | None, option
         from squeezebert_mobile.export.ort.lower import lower_onnx
 
         return lower_onnx(reference.model, scheme=scheme, opset=options.opset, max_seq_len=reference.max_length)
+    if runtime == "coreai":
+        from squeezebert_mobile.export.coreai.lower import lower_coreai
+
+        assert not isinstance(scheme, (Dynamic, Static))
+        return lower_coreai(reference.model, scheme=scheme, max_seq_len=reference.max_length)
     from squeezebert_mobile.export.xnnpack.lower import lower_pte
 
     return lower_pte(reference.model, scheme=scheme, max_seq_len=reference.max_length)
 
 
 def _prove(
-    subject: _Subject, runtime: Runtime, precision: Precision, lowered: Lowered, back: frozenset[str]
+    subject: _Subject,
+    runtime: Runtime,
+    precision: Precision,
+    lowered: Lowered,
+    parts: Mapping[str, bytes],
+    back: frozenset[str],
 ) -> Artifact:
-    """The artifact's entry for the manifest, after its file answered every golden case in a child process."""
+    """The artifact's entry for the manifest, after its ``parts`` answered every golden case in a child process."""
     path = planned.PATHS[runtime, precision]
     model, length = subject.reference.model, subject.reference.max_length
     interface = signature(model.task, model.config, runtime, model.output_names)
+    files = tuple(bundles.entry(name, data) for name, data in sorted(parts.items()))
     artifact = Artifact(
         path=path,
-        sha256=sha256(lowered.data),
-        bytes=len(lowered.data),
+        sha256=folder_digest(files) if path not in parts else files[0].sha256,
+        bytes=sum(entry.bytes for entry in files),
+        files=files if path not in parts else (),
         runtime=runtime,
         precision=precision,
         version=lowered.version,

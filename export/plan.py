@@ -21,6 +21,8 @@ PATHS: dict[tuple[Runtime, Precision], str] = {
     ("executorch", "fp16"): "executorch/model_xnnpack_fp16.pte",
     ("executorch", "int8"): "executorch/model_xnnpack_int8.pte",
     ("executorch", "int8-static"): "executorch/model_xnnpack_int8_static.pte",
+    ("coreai", "fp32"): "coreai/model_fp32.aimodel",
+    ("coreai", "fp16"): "coreai/model_fp16.aimodel",
 }
 READ = "Reading the checkpoint"
 REFERENCE = "Running the reference on the golden texts"
@@ -41,10 +43,12 @@ _LOWERING: dict[tuple[Runtime, Precision], tuple[float, float]] = {
     ("executorch", "fp16"): (3.0, 0.05),
     ("executorch", "int8"): (2.0, 0.05),
     ("executorch", "int8-static"): (2.5, 0.05),
+    ("coreai", "fp32"): (1.5, 0.05),
+    ("coreai", "fp16"): (1.5, 0.05),
 }
 # Starting a process for the proof, and all golden texts for each million parameters of the encoder.
-_PROVING: dict[Runtime, tuple[float, float]] = {"onnx": (0.8, 0.25), "executorch": (3.0, 0.25)}
-_IMPORTS: dict[Runtime, float] = {"onnx": 2.5, "executorch": 5.0}
+_PROVING: dict[Runtime, tuple[float, float]] = {"onnx": (0.8, 0.25), "executorch": (3.0, 0.25), "coreai": (8.0, 4.0)}
+_IMPORTS: dict[Runtime, float] = {"onnx": 2.5, "executorch": 5.0, "coreai": 2.0}
 # One text of 128 tokens through PyTorch, for each million parameters of the encoder; the golden texts are as many.
 _TEXT, _GOLDEN = 0.003, 40
 # A labelled row, where the data was not counted.
@@ -97,9 +101,14 @@ def seconds_by_lane(steps: Iterable[Step]) -> dict[str, float]:
     return found
 
 
+def files(options: ExportOptions) -> list[tuple[Runtime, Precision]]:
+    """The artifacts that are asked for, in the manifest's order: each runtime has those precisions that it knows."""
+    return [one for one in product(options.runtimes, options.precisions) if one in PATHS]
+
+
 def jobs(options: ExportOptions, config: SqueezeBertConfig) -> int:
     """How many artifacts are made at once: as asked for, or as cores and memory allow."""
-    artifacts = len(options.runtimes) * len(options.precisions)
+    artifacts = len(files(options))
     if options.jobs is not None:
         return min(options.jobs, artifacts)
     memory = machine.available_memory()
@@ -125,7 +134,7 @@ def making(options: ExportOptions, config: SqueezeBertConfig, returned: Sequence
     """The steps from the first artifact on; of the ``returned`` precisions units went back to float."""
     weights = config.body_parameters / 1e6
     steps: list[Step] = []
-    for runtime, precision in product(options.runtimes, options.precisions):
+    for runtime, precision in files(options):
         steps += _artifact(options, config, runtime, precision, returned)
     if returned:
         steps.append(Step(COST, 5.0 * len(options.runtimes)))

@@ -67,8 +67,7 @@ def preview(options: ExportOptions) -> Preview:
             seconds=by_lane[plan.lane(runtime, precision)],
             stays_float=_stays_float(options, precision),
         )
-        for runtime in options.runtimes
-        for precision in options.precisions
+        for runtime, precision in plan.files(options)
     )
     return Preview(
         output_dir=options.output_dir,

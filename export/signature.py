@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from squeezebert_mobile.bundle.manifest import TensorSpec
 from squeezebert_mobile.config import SqueezeBertConfig
@@ -26,7 +27,7 @@ class Signature:
 def signature(
     task: Task, config: SqueezeBertConfig, runtime: Runtime, output_names: Sequence[str] | None = None
 ) -> Signature:
-    """The signature of a task's file; a .pte has neither batch nor mask: it takes one unpadded text, or one choice.
+    """The signature of a task's file; but for ONNX there is neither batch nor mask: one unpadded text, or one choice.
 
     ``output_names`` are the model's own, where they are not the task's.
     """
@@ -35,7 +36,8 @@ def signature(
     rows: Axes = ("batch_size",) if onnx else (1,)
     choices: Axes = ("num_choices",) if onnx else (1,)
     texts = (*rows, *choices) if onnx and task is Task.MULTIPLE_CHOICE else rows
-    inputs = tuple(TensorSpec(name=name, dtype="int64", axes=(*texts, "sequence_length")) for name in names)
+    dtype: Literal["int32", "int64"] = "int32" if runtime == "coreai" else "int64"
+    inputs = tuple(TensorSpec(name=name, dtype=dtype, axes=(*texts, "sequence_length")) for name in names)
     outputs = tuple(
         TensorSpec(name=name, dtype="float32", axes=_output_axes(name, task, config, rows, choices))
         for name in output_names or task.output_names

@@ -38,6 +38,8 @@ def export(options: ExportOptions) -> None:
     """Raise for a target, an option, a file or a checkpoint that `pipeline.export` would refuse."""
     if "executorch" in options.runtimes:
         require_release()
+    if "coreai" in options.runtimes:
+        extras.require("coreai")
     atomic.require_replaceable(options.output_dir, may_replace=bundles.is_bundle, force=options.force)
     if options.archive is not None:
         archive.require_free(options.archive, force=options.force)
@@ -57,9 +59,8 @@ def export(options: ExportOptions) -> None:
     _require_columns(options.data, asked.task, options.columns, described.config.labels, scores=True)
     if options.sign_key is not None:
         signing.require_private_key(options.sign_key)
-    sizes = [plan.file_bytes(options, described.config, precision) for precision in options.precisions]
-    copies = len(options.runtimes) * (1 if options.archive is None else 2)
-    atomic.require_room(options.output_dir, sum(sizes) * copies)
+    sizes = [plan.file_bytes(options, described.config, precision) for _, precision in plan.files(options)]
+    atomic.require_room(options.output_dir, sum(sizes) * (1 if options.archive is None else 2))
 
 
 def finetune(options: FinetuneOptions) -> None:

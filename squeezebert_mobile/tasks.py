@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-Runtime = Literal["onnx", "executorch"]
+Runtime = Literal["onnx", "executorch", "coreai"]
 # What can run a model here: PyTorch has the reference.
 Backend = Literal[Runtime, "torch"]
+# What is timed: Core AI's runtime here answers right, and as slowly as no device does.
+Timed = Literal["onnx", "executorch", "torch"]
 Precision = Literal["fp32", "fp16", "int8", "int8-static"]
 PoolingMode = Literal["mean", "cls", "max"]
 # What a reranker's one output goes through.

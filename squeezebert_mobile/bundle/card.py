@@ -100,7 +100,7 @@ def _release(manifest: Manifest) -> list[str]:
 
 
 def _files(manifest: Manifest) -> list[str]:
-    taken = [file for runtime in ("onnx", "executorch") if (file := snippets.file_for(manifest, runtime))]
+    taken = [file for runtime in runtimes.NAMES if (file := snippets.file_for(manifest, runtime))]
     return [
         "Take " + ", ".join(f"`{file.path}` for {runtimes.NAMES[file.runtime]}" for file in taken) + ".",
         "",
@@ -169,7 +169,28 @@ def _calls(manifest: Manifest) -> list[str]:
     lines = ["## Calls", ""]
     for title, language, code in parts:
         lines += [f"{title}:", "", f"```{language}", code, "```", ""] if code else []
-    return [*lines, "iOS: there is no client; tokenizer and post-processing above would have to be written.", ""]
+    return [*lines, *_ios(manifest)]
+
+
+def _ios(manifest: Manifest) -> list[str]:
+    """What there is for Swift, and what of it was checked."""
+    file = snippets.file_for(manifest, "coreai")
+    if file is None:
+        return ["iOS: there is no client; tokenizer and post-processing above would have to be written.", ""]
+    return [
+        f"Swift, Core AI (iOS 27), with `{file.path}`: one text without padding, its ids and types as int32.",
+        "Apple's runtime for processors (coreai-core) answered all golden texts with it; what GPU and Neural Engine do",
+        "and when, only a device can tell. So let each device answer them once before it answers others.",
+        "**This was written from Apple's documentation: nobody has compiled or run it.**",
+        "",
+        "```swift",
+        snippets.swift(file),
+        "```",
+        "",
+        "There is no tokenizer for Swift: swift-transformers 1.3.3, by its sources, refuses this one's class; called",
+        "BertTokenizer, it takes no pair, cuts nothing, keeps control characters. Compare its ids with `golden.json`.",
+        "",
+    ]
 
 
 def _pooled(pooling: PoolingFacts) -> str:
@@ -226,9 +247,9 @@ def _runtimes(manifest: Manifest) -> list[str]:
     precisions: dict[tuple[Runtime, str], list[str]] = {}
     for artifact in manifest.artifacts:
         precisions.setdefault((artifact.runtime, artifact.oldest_runtime), []).append(artifact.precision)
+    names = runtimes.NAMES | {"coreai": "Core AI of iOS 27; here coreai-core"}
     lines = [
-        f"- {runtimes.NAMES[runtime]} {oldest} or newer, tried to {runtimes.known().tried[runtime].newest}: "
-        f"{', '.join(found)}"
+        f"- {names[runtime]} {oldest} or newer, tried to {runtimes.known().tried[runtime].newest}: {', '.join(found)}"
         for (runtime, oldest), found in precisions.items()
     ]
     chosen = dict.fromkeys(runtime for runtime, _ in precisions)

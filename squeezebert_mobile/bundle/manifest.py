@@ -7,7 +7,7 @@ be a wrong answer. It shows damage; who made the bundle is shown by a signature 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -26,7 +26,7 @@ _ALLOWED = 1e-4
 _SINCE_2: dict[str, Any] = {
     "license": True,
     "release": True,
-    "artifacts": {"__all__": {"accuracy"}},
+    "artifacts": {"__all__": {"accuracy", "files"}},
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
     "postprocessing": {"pooling", "null_threshold"},
 }
@@ -152,7 +152,7 @@ class TensorSpec(Record):
     """An input or output: its name, element type and axes; a named axis has a free length."""
 
     name: str
-    dtype: Literal["int64", "float32"]
+    dtype: Literal["int64", "int32", "float32"]
     axes: Annotated[tuple[str | Length, ...], Field(min_length=1)]
 
 
@@ -245,8 +245,9 @@ class Accuracy(Record):
 
 
 class Artifact(Record):
-    """One runnable file. ``batch`` is null where any batch size goes; ``max_length`` counts tokens.
+    """One runnable file, or a folder of ``files``. ``batch`` is null where any goes; ``max_length`` counts tokens.
 
+    A folder's ``bytes`` are those of its files, and its ``sha256`` is that of their sums (`folder_digest`).
     ``accuracy`` is null where no gate measured it.
     """
 
@@ -264,6 +265,22 @@ class Artifact(Record):
     parity: tuple[Parity, ...]
     oldest_runtime: str
     accuracy: Accuracy | None = None
+    files: tuple[FileEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Raise ValueError for a folder's files that lie elsewhere, or do not make its digest and size."""
+        if bool(self.files) != (self.runtime == "coreai"):
+            raise ValueError(f"{self.path} is of {self.runtime}, where a folder is Core AI's")
+        if not all(entry.path.startswith(f"{self.path}/") for entry in self.files):
+            raise ValueError(f"{self.path} has files outside of it")
+        if self.files and (self.sha256, self.bytes) != (folder_digest(self.files), sum(e.bytes for e in self.files)):
+            raise ValueError(f"{self.path} is not what its files make")
+        return self
+
+    def every_file(self) -> tuple[FileEntry, ...]:
+        """The files that it is made of: what lists, copies or compares an artifact asks this."""
+        return self.files or (FileEntry(path=self.path, sha256=self.sha256, bytes=self.bytes),)
 
     @property
     def agreement(self) -> float | None:
@@ -397,8 +414,12 @@ class Manifest(Record):
 
     def every_file(self) -> list[FileEntry]:
         """Each file of the bundle but bundle.json, artifacts included."""
-        artifacts = [FileEntry(path=a.path, sha256=a.sha256, bytes=a.bytes) for a in self.artifacts]
-        return [*self.files, *artifacts]
+        return [*self.files, *(entry for artifact in self.artifacts for entry in artifact.every_file())]
+
+
+def folder_digest(files: Iterable[FileEntry]) -> str:
+    """The SHA-256 of a folder's files: of a line for each, as sha256sum writes them."""
+    return sha256("".join(f"{entry.sha256}  {entry.path}\n" for entry in files).encode())
 
 
 def parse(data: bytes, file: str | Path) -> Manifest:

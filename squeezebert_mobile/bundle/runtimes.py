@@ -12,8 +12,8 @@ from pathlib import Path
 from squeezebert_mobile.bundle.manifest import Record
 from squeezebert_mobile.tasks import Precision, Runtime
 
-PACKAGES: dict[Runtime, str] = {"onnx": "onnxruntime", "executorch": "executorch"}
-NAMES: dict[Runtime, str] = {"onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
+PACKAGES: dict[Runtime, str] = {"onnx": "onnxruntime", "executorch": "executorch", "coreai": "coreai-core"}
+NAMES: dict[Runtime, str] = {"onnx": "ONNX Runtime", "executorch": "ExecuTorch", "coreai": "Core AI"}
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 
 

@@ -151,6 +151,37 @@ def javascript(manifest: Manifest) -> str | None:
     )
 
 
+def swift(artifact: Artifact) -> str:
+    """Swift with Core AI, written from its documentation alone: every golden text through the model on the device."""
+    output = artifact.outputs[0].name
+    allowed = artifact.allowed_differences()[output]
+    return "\n".join(
+        [
+            "import CoreAI",
+            "import Foundation",
+            "struct Golden: Decodable { let cases: [Case] }",
+            "struct Case: Decodable { let name: String, input_ids, token_type_ids: [[Int32]], outputs: [Output] }",
+            "struct Output: Decodable { let indices: [Int], values: [Float] }",
+            "",
+            'let bundle = Bundle.main.url(forResource: "my-bundle", withExtension: nil)!',
+            'let data = try Data(contentsOf: bundle.appending(path: "golden.json"))',
+            f"let model = try await AIModel(contentsOf: bundle.appending(path: {_quoted(artifact.path)}))",
+            'let main = try model.loadFunction(named: "main")!',
+            "for test in try JSONDecoder().decode(Golden.self, from: data).cases where test.input_ids.count == 1 {",
+            "    let shape = [1, test.input_ids[0].count]",
+            '    let ids = ["input_ids": NDArray(scalars: test.input_ids[0], shape: shape),',
+            '               "token_type_ids": NDArray(scalars: test.token_type_ids[0], shape: shape)]',
+            "    var outputs = try await main.run(inputs: ids)",
+            f"    outputs.remove({_quoted(output)})!.view(as: Float.self).withUnsafePointer {{ found, _, _ in",
+            "        let pairs = zip(test.outputs[0].indices, test.outputs[0].values)",
+            "        let worst = pairs.map { abs(found[$0] - $1) }.max()!",
+            f'        precondition(worst <= {allowed:g}, "\\(test.name) differs by \\(worst)")',
+            "    }",
+            "}",
+        ]
+    )
+
+
 def _rows(manifest: Manifest, *, padded: bool = True) -> list[str]:
     """From the text to `row`, `ids` and `types`; choices have a row each."""
     first, second = texts(manifest)

@@ -1,14 +1,18 @@
-"""ONNX Runtime and ExecuTorch in this process, behind one call.
+"""ONNX Runtime, ExecuTorch and Core AI in this process, behind one call.
 
-Both can die on a damaged file, so a file that may be one is opened in a child process (`session`).
+They can die on a damaged file, so a file that may be one is opened in a child process (`session`).
 """
 
+import asyncio
 import importlib
 import os
 import re
+import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -56,16 +60,15 @@ class OnnxEngine:
         return dict(zip(self._outputs, values, strict=True))
 
 
-class ExecuTorchEngine:
-    """ExecuTorch with XNNPACK: one unpadded row (or choice) a call, so a batch is a loop."""
+class RowEngine(ABC):
+    """A runtime that takes one unpadded row (or choice) a call, so that a batch is a loop."""
 
-    def __init__(self, model: bytes, threads: int, outputs: Sequence[TensorSpec]) -> None:
-        runtime = import_executorch()
-        runtime._unsafe_reset_threadpool(threads)
-        # The module reads from these bytes until it is gone, and does not hold them itself.
-        self._model = model
-        self._module = runtime._load_for_executorch_from_buffer(model)
+    def __init__(self, outputs: Sequence[TensorSpec]) -> None:
         self._outputs = tuple(outputs)
+
+    @abstractmethod
+    def forward(self, *inputs: Int64) -> list[Float32]:
+        """The model's outputs for its own inputs, in their order."""
 
     def run(self, batch: Batch) -> dict[str, Float32]:
         """Outputs by name; per-token outputs repeat the last real token's row over the padding."""
@@ -83,14 +86,67 @@ class ExecuTorchEngine:
 
     def _run_row(self, row: Batch) -> list[Float32]:
         if not row.attention_mask.all():
-            raise UsageError("attention_mask", "has padding before a real token", fix="pad on the right for ExecuTorch")
+            raise UsageError("attention_mask", "has padding before a real token", fix="pad on the right")
         return [value[0] for value in self.forward(row.input_ids, row.token_type_ids)]
+
+
+class ExecuTorchEngine(RowEngine):
+    """ExecuTorch with XNNPACK."""
+
+    def __init__(self, model: bytes, threads: int, outputs: Sequence[TensorSpec]) -> None:
+        super().__init__(outputs)
+        runtime = import_executorch()
+        runtime._unsafe_reset_threadpool(threads)
+        # The module reads from these bytes until it is gone, and does not hold them itself.
+        self._model = model
+        self._module = runtime._load_for_executorch_from_buffer(model)
 
     def forward(self, *inputs: Int64) -> list[Float32]:
         """The program's outputs for its own inputs, in their order."""
         import torch
 
         return [value.numpy().copy() for value in self._module.forward([torch.from_numpy(array) for array in inputs])]
+
+
+class CoreAiEngine(RowEngine):
+    """Core AI's runtime for processors as its package has it, which answers right and slowly: no time of it counts."""
+
+    def __init__(self, files: Mapping[str, bytes], artifact: Artifact) -> None:
+        super().__init__(artifact.outputs)
+        self._names = [spec.name for spec in artifact.inputs]
+        self._array = _require("coreai-core", "coreai.runtime").NDArray
+        assets = _require("coreai-core", "coreai.authoring").AIModelAsset
+        self._loop = asyncio.new_event_loop()
+        with private_temporaries() as folder:
+            asset = folder / "model.aimodel"
+            for name, data in files.items():
+                (asset / name).parent.mkdir(parents=True, exist_ok=True)
+                (asset / name).write_bytes(data)
+            # Left open as long as the process lives, which ends without a word.
+            self._opened = assets.load(asset).executable()
+            self._function = self._loop.run_until_complete(self._opened.__aenter__()).load_function("main")
+
+    def forward(self, *inputs: Int64) -> list[Float32]:
+        """The model's outputs for its own inputs, in their order."""
+        given = dict(zip(self._names, (self._array(array.astype(np.int32)) for array in inputs), strict=True))
+
+        async def call() -> Any:
+            return await self._function(given)
+
+        found = self._loop.run_until_complete(call())
+        return [np.array(found[spec.name].numpy(), np.float32) for spec in self._outputs]
+
+
+@contextmanager
+def private_temporaries() -> Iterator[Path]:
+    """A folder for all that libraries write to temporary ones; it is gone afterwards, whatever still reads from it."""
+    before = tempfile.tempdir
+    with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
+        tempfile.tempdir = folder
+        try:
+            yield Path(folder)
+        finally:
+            tempfile.tempdir = before
 
 
 def _pad(row: Float32, spec: TensorSpec, width: int) -> Float32:
@@ -100,16 +156,22 @@ def _pad(row: Float32, spec: TensorSpec, width: int) -> Float32:
     return np.concatenate([row, np.repeat(row[-1:], width - len(row), axis=0)])
 
 
-Engine = OnnxEngine | ExecuTorchEngine
+Engine = OnnxEngine | RowEngine
 
 
 def load_engine(runtime: Runtime, model: bytes, threads: int, outputs: Sequence[TensorSpec]) -> Engine:
-    """The engine for ``runtime`` with the model in ``model``. Raises EnvironmentFault where its package is missing."""
+    """The engine for ``runtime`` with the model in ``model``, to be timed.
+
+    Raises EnvironmentFault where its package is missing, and UsageError for Core AI.
+    """
     match runtime:
         case "onnx":
             return OnnxEngine(model, threads)
         case "executorch":
             return ExecuTorchEngine(model, threads, outputs)
+        case "coreai":
+            what = "is not timed here: its package answers right, and as slowly as no device does"
+            raise UsageError("--runtime coreai", what, fix="leave it out, and time it on an iPhone")
 
 
 def import_executorch() -> Any:
@@ -135,6 +197,9 @@ def open_artifact(path: Path, artifact: Artifact, threads: int) -> Engine:
     Raises IntegrityError for another digest, UnsupportedModelError or InputFileError for what the runtime refuses.
     """
     with refusals(path):
+        if artifact.runtime == "coreai":
+            digests = {entry.path.removeprefix(f"{artifact.path}/"): entry.sha256 for entry in artifact.files}
+            return CoreAiEngine({name: read_verified(path / name, sum_) for name, sum_ in digests.items()}, artifact)
         if artifact.runtime == "onnx":
             _refuse_too_large(path)
         model = read_verified(path, artifact.sha256)

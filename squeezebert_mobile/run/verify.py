@@ -62,7 +62,7 @@ def verify(source: Path, *, run: bool = VerifyOptions.run, public_key: Path | No
         _check_inputs(bundle, cases)
         _check_ids(bundle, cases)
         checks = tuple(_check(bundle, artifact, cases) for artifact in bundle.manifest.artifacts) if run else ()
-        files = 1 + len(bundle.manifest.files) + len(bundle.manifest.artifacts)
+        files = 1 + len(bundle.manifest.every_file())
         signature = "valid" if public_key else unchecked
         warnings = runtimes.warnings(dict.fromkeys(a.runtime for a in bundle.manifest.artifacts)) if run else ()
         return Verification(str(source), bundle.digest, files, signature, checks, warnings=warnings)

@@ -1,11 +1,12 @@
 package org.squeezebert.demo.core;
 
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 
-/** One runnable file of a bundle. */
+/** One runnable file of a bundle, or a folder of files. */
 public final class Artifact extends FileEntry {
     public final String runtime;
     public final String precision;
@@ -13,12 +14,14 @@ public final class Artifact extends FileEntry {
     public final List<Port> inputs;
     public final List<Port> outputs;
     public final List<Parity> parity;
+    /** What a folder is made of, empty for a file. */
+    private final List<FileEntry> files;
 
     Artifact(JsonValue json) throws JsonException {
         super(json);
         json.allowOnly("path", "sha256", "bytes", "runtime", "precision", "version", "batch", "max_length", "inputs", "outputs",
-            "inventory", "parity", "oldest_runtime", "accuracy");
-        runtime = oneOf(json.get("runtime"), "onnx", "executorch");
+            "inventory", "parity", "oldest_runtime", "accuracy", "files");
+        runtime = oneOf(json.get("runtime"), "onnx", "executorch", "coreai");
         precision = oneOf(json.get("precision"), "fp32", "fp16", "int8", "int8-static");
         json.get("version").string(); // the opset of an ONNX file, the schema of a .pte
         if (!json.get("batch").isNull()) json.get("batch").count(1);
@@ -31,6 +34,31 @@ public final class Artifact extends FileEntry {
         json.get("oldest_runtime").string();
         requireInventory(json.get("inventory"));
         if (json.has("accuracy") && !json.get("accuracy").isNull()) requireAccuracy(json.get("accuracy"));
+        List<FileEntry> parts = new ArrayList<>();
+        for (JsonValue item : json.has("files") ? json.get("files").items() : Collections.<JsonValue>emptyList()) parts.add(FileEntry.plain(item));
+        files = Collections.unmodifiableList(parts);
+        requireFolder();
+    }
+
+    /** The files that it is made of. */
+    List<FileEntry> everyFile() {
+        return files.isEmpty() ? Collections.<FileEntry>singletonList(this) : files;
+    }
+
+    /** Refuses a folder's files that lie elsewhere, or do not make its digest and size. */
+    private void requireFolder() throws JsonException {
+        if (files.isEmpty() == runtime.equals("coreai")) throw new JsonException(path + " is of " + runtime + ", where a folder is Core AI's");
+        if (files.isEmpty()) return;
+        StringBuilder sums = new StringBuilder();
+        long total = 0;
+        for (FileEntry entry : files) {
+            if (!entry.path.startsWith(path + "/")) throw new JsonException(path + " has files outside of it");
+            sums.append(entry.sha256).append("  ").append(entry.path).append('\n');
+            total += entry.bytes;
+        }
+        if (total != bytes || !Digests.sha256(sums.toString().getBytes(StandardCharsets.UTF_8)).equals(sha256)) {
+            throw new JsonException(path + " is not what its files make");
+        }
     }
 
     private static void requireAccuracy(JsonValue json) throws JsonException {
@@ -101,7 +129,7 @@ public final class Artifact extends FileEntry {
 
     /** The name of a runtime for people. */
     static String runtimeName(String runtime) {
-        return runtime.equals("onnx") ? "ONNX Runtime" : "ExecuTorch";
+        return runtime.equals("onnx") ? "ONNX Runtime" : runtime.equals("coreai") ? "Core AI" : "ExecuTorch";
     }
 
     private static List<Port> ports(JsonValue json) throws JsonException {
@@ -126,7 +154,7 @@ public final class Artifact extends FileEntry {
         Port(JsonValue json) throws JsonException {
             json.allowOnly("name", "dtype", "axes");
             name = json.get("name").string();
-            dtype = oneOf(json.get("dtype"), "int64", "float32");
+            dtype = oneOf(json.get("dtype"), "int64", "int32", "float32");
             List<Object> named = new ArrayList<>();
             for (JsonValue axis : json.get("axes").items()) named.add(axis.raw() instanceof String ? axis.string() : (Object) axis.count(1));
             if (named.isEmpty()) throw new JsonException(json.path() + ".axes is empty");

@@ -82,7 +82,7 @@ public final class Manifest {
     private static void refuseLaterMembers(JsonValue json) throws JsonException {
         json.refuse("license", "release");
         json.get("tokenizer").refuse("added_tokens", "single", "pair", "truncation_side");
-        for (JsonValue artifact : json.get("artifacts").items()) artifact.refuse("accuracy");
+        for (JsonValue artifact : json.get("artifacts").items()) artifact.refuse("accuracy", "files");
     }
 
     /** The seal is the digest of the file with zeros in its place; one flipped bit in a label would be a wrong answer. */
@@ -156,7 +156,7 @@ public final class Manifest {
     /** Every file of the bundle but bundle.json itself. */
     public List<FileEntry> everyFile() {
         List<FileEntry> all = new ArrayList<>(files);
-        all.addAll(artifacts);
+        for (Artifact artifact : artifacts) all.addAll(artifact.everyFile());
         return all;
     }
 
