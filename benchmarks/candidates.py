@@ -19,7 +19,7 @@ from squeezebert_mobile.tasks import Task, Timed
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _AS_SAVED = ReadOptions()
-_SHOWN = {"torch": "PyTorch", **NAMES}
+_SHOWN: dict[str, str] = {"torch": "PyTorch", **NAMES}
 
 
 @dataclass(frozen=True)

@@ -154,8 +154,7 @@ class ExportOptions(ReadOptions):
         for (option, given), (other, needed) in (gate, gate[::-1]):
             if given is not None and needed is None:
                 raise UsageError(option, f"needs {other}", fix=f"add {other}")
-        if "coreai" in self.runtimes:
-            self._check_coreai()
+        self._check_coreai()
         if static and self.calibration is None:
             raise UsageError("--precision", "int8-static needs calibration", fix="pass --calibration FILE")
         if self.calibration is not None and not (static or self.sensitivity or self.data):
@@ -171,6 +170,8 @@ class ExportOptions(ReadOptions):
             raise UsageError("--require-faster", "compares with fp32", found=chosen, fix=fix)
 
     def _check_coreai(self) -> None:
+        if "coreai" not in self.runtimes:
+            return
         floats = [precision for precision in self.precisions if precision in ("fp32", "fp16")]
         if not floats or (self.runtimes == ("coreai",) and len(floats) < len(self.precisions)):
             found, fix = ", ".join(self.precisions), "add --precision fp32,fp16"

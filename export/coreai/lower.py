@@ -52,8 +52,8 @@ def _capture(form: _OneText, length: int) -> torch.export.ExportedProgram:
     example = tuple(torch.zeros(1, min(2, length), dtype=torch.int32) for _ in range(2))
     axes = {1: torch.export.Dim("sequence_length", min=1, max=length)}
     with torch.no_grad():
-        program = torch.export.export(form, example, dynamic_shapes=(axes, axes), strict=False)
-        program = program.run_decompositions(get_decomp_table())
+        captured = torch.export.export(form, example, dynamic_shapes=(axes, axes), strict=False)
+        program: torch.export.ExportedProgram = captured.run_decompositions(get_decomp_table())
     # Where each node came from: the paths in it differ by machine.
     for node in program.graph.nodes:
         node.meta = {key: value for key, value in node.meta.items() if key == "val"}

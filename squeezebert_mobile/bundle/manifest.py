@@ -265,7 +265,7 @@ class Artifact(Record):
     parity: tuple[Parity, ...]
     oldest_runtime: str
     accuracy: Accuracy | None = None
-    files: tuple[FileEntry, ...] = ()
+    files: Annotated[tuple[FileEntry, ...], Field(exclude_if=lambda files: not files)] = ()
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
