@@ -62,6 +62,8 @@ _GROUPS = (
         # It imports OpenSSL without asking for it.
         Package("model-signing", "signing", "sign", "model_signing"),
         Package("scipy", "correlations in evaluate", "finetune", "scipy"),
+        Package("coreai-core", "running Core AI", "coreai"),
+        Package("coreai-torch", "Core AI export", "coreai"),
         Package("pyarrow", "parquet files", "finetune", "pyarrow"),
         Package("matplotlib", "plots", "benchmark", "matplotlib"),
     ),

@@ -18,7 +18,8 @@ _MODEL = "model"
 def bom(manifest: Manifest, release: Release) -> bytes:
     """The bytes of the BOM: the same manifest gives the same, so it has no date."""
     artifacts = [_artifact(artifact) for artifact in manifest.artifacts]
-    files = [_file(entry) for entry in manifest.files]
+    inside = [entry for artifact in manifest.artifacts for entry in artifact.files]
+    files = [_file(entry) for entry in (*manifest.files, *inside)]
     source = _source(manifest)
     root = {
         "type": "machine-learning-model",

@@ -110,7 +110,8 @@ def _content(bundle: Bundle, options: PackOptions) -> tuple[Manifest, dict[str, 
     listed = slim.model_copy(update={"files": _entries(content)})
     content[BOM_NAME] = bom(listed, release)
     listed = slim.model_copy(update={"files": _entries(content)})
-    models = {artifact.path: read_verified(bundle.folder / artifact.path, artifact.sha256) for artifact in artifacts}
+    parts = [entry for artifact in artifacts for entry in artifact.every_file()]
+    models = {entry.path: read_verified(bundle.folder / entry.path, entry.sha256) for entry in parts}
     return listed, content | models
 
 
