@@ -14,6 +14,7 @@ from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.bundle.runtimes import NAMES
 from squeezebert_mobile.checkpoint.options import ReadOptions
+from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.files import sha256_file
 from squeezebert_mobile.tasks import Task, Timed
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
@@ -131,7 +132,13 @@ def from_bundle(
 def timed(bundle: Bundle, runtimes: Sequence[str], precisions: Sequence[str]) -> list[tuple[Timed, Artifact]]:
     """The artifacts that are timed, with their runtimes. Raises UsageError where there is none."""
     asked = runtimes or get_args(Timed)
-    return [(a.runtime, a) for a in bundle.artifacts(asked, precisions) if a.runtime != "coreai"]
+    found: list[tuple[Timed, Artifact]] = [
+        (a.runtime, a) for a in bundle.artifacts(asked, precisions) if a.runtime != "coreai"
+    ]
+    if not found:
+        fix = "leave it out, and time it on an iPhone"
+        raise UsageError("--runtime coreai", "is not timed here: its runtime for processors is slow", fix=fix)
+    return found
 
 
 def from_bundles(

@@ -20,7 +20,7 @@ KEPT = ROOT / "benchmarks" / "results" / "runtimes.json"
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with an ONNX Runtime that upstream knows to be bad."""
-    versions = {"onnxruntime": "1.25.1", "executorch": "1.5.1+cpu"}
+    versions = {"onnxruntime": "1.25.1", "executorch": "1.5.1+cpu", "coreai-core": "1.0.0b3"}
     monkeypatch.setattr(runtimes.importlib.metadata, "version", versions.__getitem__)
 
 

@@ -130,7 +130,7 @@ def test_nothing_temporary_is_left_by_a_session(
 
 def test_no_time_of_it_is_taken(bundle: bundles.Bundle) -> None:
     assert [one.runtime for one in candidates.from_bundle(bundle)] == ["onnx", "onnx"]
-    with pytest.raises(errors.UsageError, match="has no such artifact"):
+    with pytest.raises(errors.UsageError, match="is not timed here"):
         candidates.from_bundle(bundle, runtimes=("coreai",))
     with pytest.raises(errors.UsageError, match="is not timed here"):
         load_engine("coreai", b"", 1, ())
@@ -156,6 +156,6 @@ def test_a_missing_package_is_named_before_torch_is_imported(tmp_path: Path, mon
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
     chosen = ExportOptions(tmp_path / "bundle", runtimes=("coreai",), precisions=("fp32",))
     with pytest.raises(
-        errors.EnvironmentFault, match=r"^coreai-core: is not installed .*pip install coreai-core==1\.0\.0b3"
+        errors.EnvironmentFault, match=r"^coreai-core: is not installed; .*pip install coreai-core==1\.0\.0b3"
     ):
         preflight.export(chosen)
