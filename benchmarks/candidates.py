@@ -20,7 +20,7 @@ from squeezebert_mobile.tasks import Task, Timed
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _AS_SAVED = ReadOptions()
-_SHOWN: dict[str, str] = {"torch": "PyTorch", **NAMES}
+_SHOWN = {"torch": "PyTorch"} | {str(runtime): name for runtime, name in NAMES.items()}
 
 
 @dataclass(frozen=True)

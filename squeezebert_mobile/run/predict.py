@@ -137,7 +137,7 @@ class Predictor:
             raise window.fault
         (found,) = self._finished(window.own, [self._ask(call) for call in window.calls])
         # Core AI's runtime here answers right, and as slowly as no device does.
-        timed = self._artifact.runtime != "coreai"
+        timed = self.artifact.runtime != "coreai"
         return replace(found, milliseconds=1000 * (perf_counter() - started) if timed else None)
 
     def stream(
