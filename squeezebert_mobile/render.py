@@ -219,8 +219,8 @@ def evaluation(result: "EvaluateResult") -> str:
     """Artifacts side by side, with 95 % intervals of the leading metric and of its drop."""
     names = _LEADING if result.task is Task.QUESTION_ANSWERING else tuple(result.rows[0].metrics)
     threads = "1 thread" if result.threads == 1 else f"{result.threads} threads"
-    size = f"up to {result.batch_size}" if result.batch_size else "as many as change no answer"
-    calls = f"rows of one length a call, {size}; {threads}, median of {result.tokens} tokens; ms: the median of a text"
+    size = f"batches of {result.batch_size}" if result.batch_size else "batches as in predict"
+    calls = f"{size}, {threads}, median of {result.tokens} tokens; ms: median of a text"
     lines = [f"{result.data}: {result.examples} examples of {result.task}", calls, ""]
     rows = [_evaluated(row, names) for row in result.rows]
     lines.append(table(("file", names[0], "95 %", *names[1:], "ms"), rows))
