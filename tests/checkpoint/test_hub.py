@@ -96,13 +96,13 @@ def names(folder: Path) -> list[str]:
 
 def test_only_what_is_needed(online: Repository) -> None:
     folder = hub.resolve(NAME)
-    assert names(folder) == ["config.json", "model.safetensors", "vocab.txt"]
+    assert names(folder) == ["README.md", "config.json", "model.safetensors", "vocab.txt"]
     assert hub.commit_of(folder) == online.commit
 
 
 def test_pickles_where_there_is_nothing_else(online: Repository) -> None:
     del online.files["model.safetensors"]
-    assert names(hub.resolve(NAME)) == ["config.json", "pytorch_model.bin", "vocab.txt"]
+    assert names(hub.resolve(NAME)) == ["README.md", "config.json", "pytorch_model.bin", "vocab.txt"]
 
 
 def test_shards(online: Repository) -> None:
