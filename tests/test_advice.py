@@ -1016,6 +1016,8 @@ COMMANDS = {
     "squeezebert_mobile/training/comparison.py": ("evaluate",),
     "squeezebert_mobile/tables": LABELLED,
     "squeezebert_mobile/run": ("predict",),
+    "squeezebert_mobile/release": ("pack",),
+    "squeezebert_mobile/release/push.py": ("push",),
     "squeezebert_mobile": ("export",),
     "squeezebert_mobile/parts.py": ("predict",),
     "export": ("export",),
