@@ -29,7 +29,7 @@ _SYSTEM = (
 )
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
 # What the package's own engines import.
-_OURS = ("numpy", "pydantic")
+_OURS = ("numpy", "packaging", "pydantic")
 # A full-size fp32 file takes twenty minutes for its golden texts on a busy core; this only ends what hangs.
 _LIMIT_SECONDS = 7200
 _STUBS = "cuda-stubs"
