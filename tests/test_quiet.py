@@ -45,7 +45,8 @@ def test_an_error_of_a_library_is_not_held_back(caplog: pytest.LogCaptureFixture
 @pytest.mark.slow
 def test_an_export_prints_nothing_of_the_exporters(tmp_path: Path) -> None:
     source = tiny.checkpoint(tmp_path / "checkpoint", Task.TEXT_CLASSIFICATION)
-    done = run("export", "-m", source, "-o", tmp_path / "bundle", "--precision", "fp32,int8", "--quiet")
+    options = ("--precision", "fp32,int8", "--license", "mit", "--quiet")
+    done = run("export", "-m", source, "-o", tmp_path / "bundle", *options)
     assert (done.returncode, done.stderr) == (0, "")
     done = run("verify", tmp_path / "bundle")
     assert (done.returncode, done.stderr) == (0, "")
