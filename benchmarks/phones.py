@@ -25,7 +25,7 @@ from squeezebert_mobile.benchmarks.candidates import timed
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
-from squeezebert_mobile.benchmarks.results import Case, Cold, Environment, Phone, Result, Run, Sample, Version
+from squeezebert_mobile.benchmarks.results import Build, Case, Cold, Environment, Phone, Result, Run, Sample, Version
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact
@@ -97,23 +97,13 @@ class _Clocks(_Reply):
     max_khz: int | None
 
 
-class _Device(_Reply):
+class _Device(_Reply, Build):
     manufacturer: str = "unknown"
     model: str = "unknown"
     soc: str = "unknown"
     android: str = "unknown"
     abi: str = "unknown"
     cores: int = 1
-    fingerprint: str | None = None
-    security_patch: str | None = None
-    kernel: str | None = None
-    api_level: int | None = None
-    page_bytes: int | None = None
-    emulator: bool | None = None
-    app_version: str | None = None
-    debuggable: bool | None = None
-    affinity: str | None = None
-    sustained_performance: bool | None = None
     memory_bytes: int | None = None
     clocks: tuple[_Clocks, ...] = ()
 

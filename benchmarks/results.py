@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks.protocol import (
@@ -51,12 +51,8 @@ class Clocks(Record):
     max_khz: int | None = None
 
 
-class Phone(Record):
-    """What a phone's figure needs to be published: its build, its clocks, and where the app ran; null where unknown.
-
-    ``cores_used`` are those that the measuring thread was seen on, ``cpusets`` and ``battery_celsius`` what they were
-    before and after, ``priority`` is the thread's nice value.
-    """
+class Build(BaseModel):
+    """A phone's system and the app on it, as the app tells them and results keep them; null where unknown."""
 
     fingerprint: str | None = None
     security_patch: str | None = None
@@ -68,6 +64,15 @@ class Phone(Record):
     debuggable: bool | None = None
     affinity: str | None = None
     sustained_performance: bool | None = None
+
+
+class Phone(Record, Build):
+    """What a phone's figure needs to be published: its build, its clocks, and where the app ran; null where unknown.
+
+    ``cores_used`` are those that the measuring thread was seen on, ``cpusets`` and ``battery_celsius`` what they were
+    before and after, ``priority`` is the thread's nice value.
+    """
+
     priority: int | None = None
     cool_down_seconds: float = 0.0
     clocks: tuple[Clocks, ...] = ()
