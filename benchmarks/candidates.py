@@ -136,7 +136,7 @@ def timed(bundle: Bundle, runtimes: Sequence[str], precisions: Sequence[str]) ->
         (a.runtime, a) for a in bundle.artifacts(asked, precisions) if a.runtime != "coreai"
     ]
     if not found:
-        fix = "leave it out, and time it on an iPhone"
+        fix = "take another runtime, and time this one on an iPhone"
         raise UsageError("--runtime coreai", "is not timed here: its runtime for processors is slow", fix=fix)
     return found
 

@@ -174,10 +174,10 @@ class ExportOptions(ReadOptions):
             return
         floats = [precision for precision in self.precisions if precision in ("fp32", "fp16")]
         if not floats or (self.runtimes == ("coreai",) and len(floats) < len(self.precisions)):
-            found, fix = ", ".join(self.precisions), "add --precision fp32,fp16"
+            found, fix = ", ".join(self.precisions), "pass --precision fp32,fp16"
             raise UsageError("--precision", "Core AI has two of them", found=found, expected="fp32, fp16", fix=fix)
         if self.require_faster:
-            raise UsageError("--require-faster", "cannot time Core AI here", fix="leave one of them out")
+            raise UsageError("--require-faster", "cannot time Core AI here", fix="leave --require-faster out")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 import typer
 
 from squeezebert_mobile import licences
-from squeezebert_mobile.bundle.manifest import Release
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.options import Listed, Options
 from squeezebert_mobile.run.options import BundlePath
@@ -44,6 +43,9 @@ class PackOptions(Options):
     force: Annotated[bool, typer.Option("--force", help="replace the pack at the target")] = False
 
     def __post_init__(self) -> None:
+        # pydantic takes longer to import than `--help` to answer.
+        from squeezebert_mobile.bundle.manifest import Release
+
         super().__post_init__()
         if self.license is not None:
             licences.require_known(self.license)

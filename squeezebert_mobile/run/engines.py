@@ -171,7 +171,7 @@ def load_engine(runtime: Runtime, model: bytes, threads: int, outputs: Sequence[
             return ExecuTorchEngine(model, threads, outputs)
         case "coreai":
             what = "is not timed here: its package answers right, and as slowly as no device does"
-            raise UsageError("--runtime coreai", what, fix="leave it out, and time it on an iPhone")
+            raise UsageError("--runtime coreai", what, fix="take another runtime, and time this one on an iPhone")
 
 
 def import_executorch() -> Any:
