@@ -149,7 +149,7 @@ def test_no_time_of_it_is_taken(bundle: bundles.Bundle) -> None:
 
 
 def test_it_has_fp32_and_fp16_beside_what_others_have() -> None:
-    with pytest.raises(errors.UsageError, match="fix: add --precision fp32,fp16"):
+    with pytest.raises(errors.UsageError, match="fix: pass --precision fp32,fp16"):
         ExportOptions(Path("b"), runtimes=("coreai",))
     both = ExportOptions(Path("b"), runtimes=("onnx", "coreai"), precisions=("fp16", "int8"))
     assert plan.files(both) == [("onnx", "fp16"), ("onnx", "int8"), ("coreai", "fp16")]
