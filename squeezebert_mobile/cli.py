@@ -19,7 +19,7 @@ from squeezebert_mobile.console import Screen
 from squeezebert_mobile.export.options import ExportCommandOptions
 from squeezebert_mobile.options import Options
 from squeezebert_mobile.release.options import PackOptions, PushOptions
-from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
+from squeezebert_mobile.run.options import CompareAnswersOptions, MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.shell import app, command, main
 from squeezebert_mobile.tables import examples
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
@@ -212,6 +212,16 @@ def compare(options: CompareOptions, screen: Screen) -> None:
     found = library.compare(options)
     screen.show(found, library.text, library.verdict if options.max_slowdown is not None else None)
     library.require(found, options.after)
+
+
+@command(CompareAnswersOptions)
+def compare_answers(options: CompareAnswersOptions, screen: Screen) -> None:
+    """Say how many answers change between two bundles, with examples."""
+    from squeezebert_mobile.run import changes
+
+    found = changes.compare_answers(options)
+    screen.show(found, changes.text, changes.verdict)
+    changes.require(found, options.after)
 
 
 @command(Options)

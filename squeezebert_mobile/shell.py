@@ -82,7 +82,7 @@ def command(
     parameters = [inspect.Parameter(name, keyword, annotation=hint, default=False) for name, hint in shared.items()]
 
     def register(function: Command[Chosen]) -> Command[Chosen]:
-        name = function.__name__
+        name = function.__name__.replace("_", "-")
 
         def call(**values: Any) -> None:
             screen = Screen(**{name: values.pop(name) for name in shared})

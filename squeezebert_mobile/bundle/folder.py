@@ -80,6 +80,14 @@ class Bundle:
         """The first of `artifacts`; None matches every runtime or precision."""
         return self.artifacts([runtime] if runtime else (), [precision] if precision else ())[0]
 
+    def named(self, path: str) -> Artifact:
+        """The artifact with this path. Raises UsageError for another."""
+        have = {artifact.path: artifact for artifact in self.manifest.artifacts}
+        if path not in have:
+            fix = "name one that it has"
+            raise UsageError("--artifact", "is not in the bundle", found=path, expected=", ".join(have), fix=fix)
+        return have[path]
+
     def recommended(self, runtime: str | None = None, precision: str | None = None) -> Artifact:
         """The artifact to take where nobody says which: int8 before the others, in the manifest's order of runtimes.
 

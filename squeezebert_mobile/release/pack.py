@@ -125,13 +125,8 @@ def _is_list(path: str) -> bool:
 
 def _chosen(bundle: Bundle, paths: tuple[str, ...]) -> tuple[Artifact, ...]:
     """The artifacts with these paths, in the manifest's order. Raises UsageError for another path."""
-    have = {artifact.path: artifact for artifact in bundle.manifest.artifacts}
-    for path in paths:
-        if path not in have:
-            fix = "name one that it has"
-            raise UsageError("--artifact", "is not in the bundle", found=path, expected=", ".join(have), fix=fix)
-    wanted = paths or (bundle.recommended().path,)
-    return tuple(artifact for path, artifact in have.items() if path in wanted)
+    wanted = [bundle.named(path) for path in paths] or [bundle.recommended()]
+    return tuple(artifact for artifact in bundle.manifest.artifacts if artifact in wanted)
 
 
 def _require_target(options: PackOptions) -> None:

@@ -1,4 +1,4 @@
-"""What `predict` and `verify` can be told."""
+"""What `predict`, `merge`, `verify` and `compare-answers` can be told."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.options import (
     BatchSize,
     Columns,
+    Listed,
     MaxAccuracyDrop,
     NullThreshold,
     Options,
@@ -113,3 +114,48 @@ class VerifyOptions(Options):
     public_key: Annotated[
         Path | None, typer.Option(help="require a signature by this PEM public key (extra: sign)")
     ] = None
+
+
+@dataclass(frozen=True)
+class CompareAnswersOptions(Options):
+    """Two bundles, the older one first, and the texts that both are asked; with ``max_changed`` it is a gate.
+
+    ``artifacts`` are paths as in bundle.json: one for both bundles, or one for each.
+    """
+
+    GROUPS: ClassVar = {"The artifacts": ("artifacts", "runtime", "precision")}
+    EXAMPLES: ClassVar = (
+        "old-bundle new-bundle --file texts.txt",
+        "old-bundle new-bundle.zip --file reviews.tsv --column text=review --max-changed 0.01",
+        "my-bundle my-bundle --file texts.txt --artifact onnx/model.onnx,onnx/model_quantized.onnx",
+    )
+
+    before: Annotated[Path, typer.Argument(metavar="A", help="the older bundle's folder or zip")]
+    after: Annotated[Path, typer.Argument(metavar="B", help="the newer bundle's folder or zip")]
+    file: Annotated[
+        Path, typer.Option(help="a file that evaluate reads, or one text a line, a tab before a second text")
+    ]
+    columns: Columns = ()
+    artifacts: Annotated[
+        tuple[str, ...],
+        typer.Option("--artifact", help="of both, or of A and of B; default: the recommended"),
+        Listed(),
+    ] = ()
+    runtime: Annotated[Runtime | None, typer.Option(help="default: what each bundle recommends")] = None
+    precision: Annotated[Precision | None, typer.Option(help="default: what each bundle recommends")] = None
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="by how much values, or 1 less the cosine of vectors, may move")
+    ] = 0.01
+    examples: Annotated[int, typer.Option(min=0, help="so many changes are shown")] = 10
+    max_changed: Annotated[
+        float | None, typer.Option(min=0, max=1, help="exit 6 where a larger share changed (0.01 is 1 %)")
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.artifacts) > 2:
+            fix = "give one for both, or one for each"
+            raise UsageError("--artifact", "names more than two", found=", ".join(self.artifacts), fix=fix)
+        if self.artifacts and (self.runtime or self.precision):
+            option = "--runtime" if self.runtime else "--precision"
+            raise UsageError(option, "is said by --artifact already", fix="leave it out")

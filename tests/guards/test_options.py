@@ -21,7 +21,7 @@ from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.export.options import ExportCommandOptions, ExportOptions
 from squeezebert_mobile.options import Exclusive, Options
 from squeezebert_mobile.release.options import PackOptions, PushOptions
-from squeezebert_mobile.run.options import MergeOptions, PredictOptions, VerifyOptions
+from squeezebert_mobile.run.options import CompareAnswersOptions, MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
 
@@ -44,6 +44,11 @@ COMMANDS: dict[str, tuple[type[Options], list[str], dict[str, Any]]] = {
     "reproduce": (ReproduceCommandOptions, [], {}),
     "report": (ReportOptions, ["a"], {"runs": (Path("a"),)}),
     "compare": (CompareOptions, ["a", "b"], {"before": Path("a"), "after": Path("b")}),
+    "compare-answers": (
+        CompareAnswersOptions,
+        ["a", "b", "--file", "t"],
+        {"before": Path("a"), "after": Path("b"), "file": Path("t")},
+    ),
     "devices": (Options, [], {}),
     "info": (InfoOptions, ["x"], {"source": Path("x")}),
     "doctor": (Options, [], {}),
@@ -118,6 +123,7 @@ MEANINGS = {
     "--embeddings": "bits of the word table",
     "--epochs": "passes over the data",
     "--eval-data": "labelled rows to measure on while training",
+    "--examples": "changes that are shown",
     "--file": "texts to run a model on",
     "--force": "replace what is at the target",
     "--format": "the platform that a pack is for",
@@ -136,6 +142,7 @@ MEANINGS = {
     "--markdown": "tables to write",
     "--mask-probability": "share of hidden tokens",
     "--max-accuracy-drop": "the largest loss of accuracy",
+    "--max-changed": "the largest share of other answers",
     "--max-grad-norm": "the largest gradient",
     "--max-length": "the longest input",
     "--max-samples": "how many labelled rows",
@@ -191,6 +198,7 @@ MEANINGS = {
     "--threads": "threads of a runtime",
     "--tokenizer": "a checkpoint's tokenizer",
     "--tokens": "length of an input that is made up",
+    "--tolerance": "the move of a value that is no change",
     "--top-k": "answers for a mask",
     "--trim-vocab": "texts whose pieces are kept",
     "--version": "which one of its packs",

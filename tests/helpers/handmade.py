@@ -99,6 +99,14 @@ def onnx_model(opset: int = 18) -> onnx.ModelProto:
     return helper.make_model(graph(), opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
+def contrary() -> bytes:
+    """The model with the classifier turned round, which answers otherwise wherever its bias does not decide."""
+    model = onnx_model()
+    (stored,) = (each for each in model.graph.initializer if each.name == "classifier")
+    stored.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(stored), "classifier"))
+    return bytes(model.SerializeToString())
+
+
 def tokenizer() -> SqueezeBertTokenizerFast:
     texts = [text for case in TEXTS.values() for text in case]
     return SqueezeBertTokenizerFast.train(texts, CONFIG.vocab_size, model_max_length=LENGTH)

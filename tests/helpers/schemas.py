@@ -30,6 +30,7 @@ RESULTS: dict[str, tuple[str, ...]] = {
     "report": ("benchmarks.tables:summarize_run",),
     "reproduce": ("benchmarks.paper:summarize_reproduction",),
     "compare": ("benchmarks.compare:Comparison",),
+    "compare-answers": ("run.changes:AnswerChanges",),
     "devices": ("benchmarks.adb:listed",),
     "info": ("info:Information",),
     "doctor": ("doctor:Diagnosis",),
