@@ -22,7 +22,7 @@ from squeezebert_mobile.release.options import PackOptions, PushOptions
 from squeezebert_mobile.run.options import CompareAnswersOptions, MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.shell import app, command, main
 from squeezebert_mobile.tables import examples
-from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
+from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions, RankOptions
 
 if TYPE_CHECKING:
     from squeezebert_mobile.training.comparison import EvaluateResult
@@ -126,6 +126,18 @@ def finetune(options: FinetuneOptions, screen: Screen) -> None:
     result = library.finetune(options)
     if int(os.environ.get("RANK", "0")) == 0:
         screen.show(result, render.training)
+
+
+@command(RankOptions)
+def rank(options: RankOptions, screen: Screen) -> None:
+    """Measure what each layer and each width of a model is worth."""
+    from squeezebert_mobile import preflight
+
+    preflight.rank(options)
+    from squeezebert_mobile.training import rank as library
+    from squeezebert_mobile.training import ranking_page
+
+    screen.show(library.rank(options), ranking_page.text)
 
 
 @command(EvaluateOptions)

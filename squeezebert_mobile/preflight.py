@@ -24,7 +24,14 @@ from squeezebert_mobile.tables.columns import find_columns, has_targets, require
 from squeezebert_mobile.tables.files import DATA_SUFFIXES, TABLE_SUFFIXES, Table, read_table
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training import chosen
-from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions, about_teacher, is_finetuned
+from squeezebert_mobile.training.options import (
+    EvaluateOptions,
+    FinetuneOptions,
+    RankOptions,
+    about_teacher,
+    is_finetuned,
+    row_length,
+)
 
 # What training keeps beside the weights: gradients' two moments and the best weights, each twice while it is saved.
 _TRAINING = 8
@@ -72,7 +79,11 @@ def finetune(options: FinetuneOptions) -> None:
     described = None if options.model is None else look(options.model, options)
     if options.teacher is not None:
         with about_teacher():
-            look(options.teacher, options.reading_teacher())
+            taught = look(options.teacher, options.reading_teacher())
+        if taught is not None:
+            options.require_shape(taught.config)
+        if options.makes_student:
+            described = taught
     if options.from_scratch is not None:
         config = SqueezeBertConfig.from_json_file(options.from_scratch)
     elif described is not None:
@@ -86,8 +97,23 @@ def finetune(options: FinetuneOptions) -> None:
     labels = options.labels or (() if is_new else config.labels)
     _require_columns(options.data, options.task, options.columns, labels)
     _require_columns(options.eval_data, options.task, options.columns, labels, scores=True)
-    options.row_length(config.max_position_embeddings)
+    row_length(options.max_length, config.max_position_embeddings)
     atomic.require_room(options.output_dir, 4 * config.body_parameters * _TRAINING)
+
+
+def rank(options: RankOptions) -> None:
+    """Raise for a target, a package, a file or a checkpoint that `rank.rank` would refuse."""
+    extras.require("finetune")
+    if options.output is not None:
+        atomic.require_writable(options.output)
+    _require_files(options.data)
+    described = look(options.source, options)
+    if described is None:
+        return
+    task, _ = chosen.task_of(options.source, described, options.task, options.pooling)
+    described.tokenizer()
+    row_length(options.max_length, described.config.max_position_embeddings)
+    _require_columns(options.data, task, options.columns, described.config.labels, scores=True)
 
 
 def evaluate(options: EvaluateOptions) -> None:

@@ -206,6 +206,8 @@ def training(result: "FinetuneResult") -> str:
     ]
     if result.labels:
         lines.append(f"labels: {', '.join(map(visible, result.labels))}")
+    if result.layers:
+        lines.append(f"the teacher's layers {', '.join(map(str, result.layers))}")
     lines.append(f"loss {result.final_loss:.4f}; weights of step {result.best_step}")
     lines += [f"{name} {value:.4f}" for name, value in result.metrics.items()]
     if result.null_threshold is not None:

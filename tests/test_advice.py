@@ -126,9 +126,15 @@ def headless(own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in own.items() if not name.startswith("classifier")}
 
 
-def task(chosen: Task) -> Damage:
-    """Another task's checkpoint."""
-    return both(without("model"), lambda root: tiny.checkpoint(root / "model", chosen, tiny.SMALL))
+def task(chosen: Task, name: str = "model", **sizes: int) -> Damage:
+    """Another task's checkpoint, or one of other sizes."""
+    config = replace(tiny.SMALL, **sizes)
+    return both(without(name), lambda root: tiny.checkpoint(root / name, chosen, config))
+
+
+def teacher(**sizes: int) -> Damage:
+    """The original with other sizes."""
+    return task(Task.TEXT_CLASSIFICATION, "original", **sizes)
 
 
 def prefixed(prefix: bytes) -> Callable[[str], Damage]:
@@ -156,6 +162,12 @@ def add(words: str) -> Follow:
 def passing(fix: str, arguments: Arguments, _: Path) -> Arguments:
     """pass OPTION VALUE"""
     return [*arguments, *shlex.split(fix.removeprefix("pass ").partition(";")[0])]
+
+
+def passing_anew(fix: str, arguments: Arguments, root: Path) -> Arguments:
+    """pass OPTION VALUE, in the place of the value that was given"""
+    option = fix.split()[1]
+    return passing(fix, drop(option)(fix, arguments, root), root)
 
 
 def drop(option: str | None = None) -> Follow:
@@ -261,6 +273,7 @@ class Case:
     slow: bool = False
 
 
+STUDENT = "finetune --task text-classification --teacher {model} --data {data} -o {new} --epochs 1 --quiet"
 TRAIN = "finetune --task text-classification -m {model} --data {data} -o {new} --epochs 1 --quiet"
 # Whatever is asked of an export is looked at before the model, which is not there.
 EXPORT, NEXT = "export -m {absent} -o {new}", "is no such folder"
@@ -420,6 +433,7 @@ THREE = both(
     weights(lambda own: own | {"classifier.weight": torch.ones(3, 48), "classifier.bias": torch.ones(3)}),
 )
 PAIRS = "text\ttext_pair\tscore\na film\ta movie\t0.9\nno wit\tdull\t0.8\n"
+DEEPER = task(Task.TEXT_CLASSIFICATION, num_hidden_layers=2)
 EMBED = "finetune --task feature-extraction -m {model} --data {data} -o {new} --epochs 1 --quiet"
 UNTASKED = keys(CONFIG, architectures=None)
 
@@ -605,6 +619,32 @@ CASES: tuple[Case, ...] = (
     Case("drop {}", f"{TRAIN.replace('-m {model}', '--from-scratch {model}/config.json')} --state-key x", drop()),
     Case("give --eval-data", f"{TRAIN} --patience 1", add("--eval-data {data}")),
     Case("give --teacher", f"{TRAIN} --teacher-tokenizer {{model}}", add("--teacher {model}")),
+    Case("give --teacher", "finetune --task text-classification --data {data} -o {new} --epochs 1 --quiet --layers 1",
+         add("--teacher {model}")),
+    Case("give --teacher", f"{TRAIN} --hidden-weight 1", add("--teacher {model}")),
+    Case("drop {}", f"{STUDENT} --layers 1 --init-head", drop()),
+    Case("drop {}", f"{STUDENT} --layers 1 --strip-prefix x.", drop()),
+    Case("drop --from-scratch", f"{STUDENT} --layers 1 --from-scratch {{model}}/config.json", drop()),
+    Case("drop --model, or --intermediate-size", f"{STUDENT} --intermediate-size 4 --model {{model}}", drop("--model")),
+    Case("drop --model, or --intermediate-size", f"{STUDENT} --intermediate-size 4 --model {{model}}", drop()),
+    Case("drop --layers-by", f"{STUDENT} --layers 0,1 --layers-by ranking", drop(), DEEPER),
+    Case("pass --layers {}", f"{STUDENT} --layers 1,0", passing_anew, DEEPER),
+    Case("pass --layers {}", f"{STUDENT} --layers 1,1", passing_anew, DEEPER),
+    Case("pass --layers {}", f"{STUDENT} --layers 0,2", passing_anew, DEEPER),
+    Case("pass --layers {}", f"{STUDENT} --layers 3", passing_anew, DEEPER),
+    Case("pass --layers {}", f"{STUDENT} --layers 0", passing_anew),
+    Case("pass --intermediate-size {}", f"{STUDENT} --intermediate-size 5", passing_anew),
+    Case("pass --intermediate-size {}", f"{STUDENT} --intermediate-size 4000", passing_anew),
+    Case("take a model of {} layers, or drop --layers", f"{TRAIN} --teacher {{original}} --layers 0,1", drop(),
+         teacher(num_hidden_layers=2)),
+    Case("drop --layers, or --hidden-weight", f"{TRAIN} --teacher {{model}} --layers 1 --hidden-weight 0", drop()),
+    Case("set --hidden-weight and --attention-weight to 0",
+         f"{TRAIN} --teacher {{original}} --attention-weight 1.5", swap("1.5", "0"), teacher(num_attention_heads=6)),
+    Case("set --hidden-weight and --attention-weight to 0",
+         f"{TRAIN} --teacher {{model}} -m {{original}} --hidden-weight 1.5", swap("1.5", "0"),
+         teacher(num_hidden_layers=2)),
+    Case("fine-tune it for this one, and take that as the teacher", f"{STUDENT} --layers 1",
+         do(task(Task.TEXT_CLASSIFICATION)), task(Task.FILL_MASK)),
     Case("drop --teacher", f"{EMBED} --teacher {{model}}", drop(), both(sentence(), text("data.tsv", PAIRS))),
     Case("drop --labels",
          "finetune --task fill-mask -m {model} --data {texts} -o {new} --epochs 1 --quiet --labels a,b", drop(),
@@ -1012,13 +1052,14 @@ def test_what_is_followed_is_a_step_of_the_source() -> None:
     assert (CALLS.keys() | EXCUSED.keys()) - steps == set()
 
 
-READERS = ("benchmark", "evaluate", "export", "finetune", "info")
-LABELLED = ("evaluate", "export", "finetune")
+READERS = ("benchmark", "evaluate", "export", "finetune", "info", "rank")
+LABELLED = ("evaluate", "export", "finetune", "rank")
 # The commands that can end in the errors of a folder or file; the longest name that fits counts.
 COMMANDS = {
     "squeezebert_mobile/checkpoint": READERS,
     "squeezebert_mobile/training": ("finetune",),
     "squeezebert_mobile/training/evaluate.py": ("evaluate",),
+    "squeezebert_mobile/training/rank.py": ("rank",),
     "squeezebert_mobile/training/comparison.py": ("evaluate",),
     "squeezebert_mobile/tables": LABELLED,
     "squeezebert_mobile/run": ("predict",),

@@ -21,14 +21,18 @@ from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Activation, Pooling, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
+from squeezebert_mobile.training import compression, heads, ranking_page, report
 from squeezebert_mobile.training import data as dataset
-from squeezebert_mobile.training import heads, report
 from squeezebert_mobile.training.data import Example, QuestionExample
 from squeezebert_mobile.training.features import Feature, encode, hide_some
 from squeezebert_mobile.training.labels import numbered
+from squeezebert_mobile.training.losses import Teacher
 from squeezebert_mobile.training.metrics import null_threshold
-from squeezebert_mobile.training.options import REPORT_NAME, FinetuneOptions, about_teacher, is_finetuned
+from squeezebert_mobile.training.options import REPORT_NAME, FinetuneOptions, about_teacher, is_finetuned, row_length
+from squeezebert_mobile.training.ranking import Ranking
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
+
+RANKING_NAME = "ranking.json"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class FinetuneResult:
     """Where the checkpoint is and how training went; ``initialised`` names the tensors that started at random.
 
     ``labels`` are the head's, in the order of their ids; empty for a task without any. ``null_threshold`` is what
-    the checkpoint declares.
+    the checkpoint declares. ``layers`` are the teacher's that a student is made of, empty where it is made of none.
     """
 
     output_dir: Path
@@ -51,6 +55,7 @@ class FinetuneResult:
     evaluations: tuple[Evaluation, ...]
     initialised: tuple[str, ...]
     null_threshold: float | None
+    layers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,13 @@ class _Origin:
 
 @dataclass(frozen=True)
 class _Start:
-    """What training starts from."""
+    """What training starts from; ``layers`` are the teacher's that a student's are made of or matched to."""
 
     model: PreTrained
     tokenizer: SqueezeBertTokenizerFast
     initialised: tuple[str, ...]
+    layers: tuple[int, ...] = ()
+    ranking: Ranking | None = None
 
 
 def finetune(options: FinetuneOptions) -> FinetuneResult:
@@ -86,7 +93,8 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     # A target that is in the way is refused before the work.
     atomic.require_replaceable(options.output_dir, may_replace=is_finetuned, force=options.force)
     # 1. Read the data, and what training starts from.
-    origin = _origin(options)
+    taught = _read_teacher(options)
+    origin = _origin(options, taught)
     table = read_table(options.data, options.task, limit=options.max_samples)
     columns = find_columns(table, options.task, options.columns, labels=options.labels or origin.labels)
     head = (heads.new_head if origin.needs_head else heads.kept_head)(options, table, columns, origin.config)
@@ -96,10 +104,14 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     start = _start(options, origin, head, examples)
     start.model.activation = activation
     config, tokenizer = start.model.config, start.tokenizer
-    teacher = _teacher(options, config, tokenizer)
+    teacher = _teacher(options, taught, config, tokenizer)
     # 2. Turn texts into features.
     features = _features(options, examples, config, tokenizer)
     eval_set = _eval_set(options, config, tokenizer)
+    if teacher is not None:
+        student = compression.student_of(options, start.model, teacher.model.config, tokenizer, examples, features)
+        teacher = replace(teacher, layers=student.layers)
+        start = replace(start, model=student.model, layers=student.layers, ranking=student.ranking)
     # 3. Train.
     trainer = Trainer(
         start.model,
@@ -111,7 +123,8 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
         teacher=teacher,
     )
     trainer.run()
-    start.model.config = replace(config, null_threshold=_null_threshold(config, examples, trainer.state.best))
+    threshold = _null_threshold(config, examples, trainer.state.best)
+    start.model.config = replace(start.model.config, null_threshold=threshold)
     # 4. Write the checkpoint and its report in one rename.
     result = _result(options, trainer, start, len(features), perf_counter() - started)
     if trainer.is_main:
@@ -120,11 +133,24 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     return result
 
 
-def _origin(options: FinetuneOptions) -> _Origin:
+def _read_teacher(options: FinetuneOptions) -> Checkpoint | None:
+    """The teacher's checkpoint. Raises UnsupportedModelError for another task's, UsageError for layers it has not."""
+    if options.teacher is None:
+        return None
+    with about_teacher():
+        loaded = checkpoint.read(options.teacher, options.reading_teacher())
+    if options.makes_student and loaded.task not in (None, options.task):
+        what, fix = "is a model of another task", "fine-tune it for this one, and take that as the teacher"
+        raise UnsupportedModelError(options.teacher, what, found=loaded.task, expected=options.task, fix=fix)
+    options.require_shape(loaded.config)
+    return loaded
+
+
+def _origin(options: FinetuneOptions, taught: Checkpoint | None) -> _Origin:
     if options.from_scratch is not None:
         return _Origin(SqueezeBertConfig.from_json_file(options.from_scratch), None, needs_head=True)
-    assert options.model is not None
-    loaded = checkpoint.read(options.model, options)
+    loaded = taught if options.model is None else checkpoint.read(options.model, options)
+    assert loaded is not None, "the options see to that"
     # Tasks share the name of a tensor: a head of another one would fit, and know nothing.
     is_other = loaded.task not in (None, options.task)
     return _Origin(loaded.config, loaded, needs_head=options.init_head or is_other)
@@ -137,7 +163,7 @@ def _start(
     loaded = origin.checkpoint
     if loaded is None:
         texts = [text for example in examples for text in example.texts if text]
-        length = options.row_length(head.max_position_embeddings)
+        length = row_length(options.max_length, head.max_position_embeddings)
         tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=length)
         config = replace(head, vocab_size=len(tokenizer), pad_token_id=0)
         pooling = _pooling(options, None)
@@ -193,7 +219,7 @@ def _features(
     config: SqueezeBertConfig,
     tokenizer: SqueezeBertTokenizerFast,
 ) -> list[Feature]:
-    length = options.row_length(config.max_position_embeddings, tokenizer.model_max_length)
+    length = row_length(options.max_length, config.max_position_embeddings, tokenizer.model_max_length)
     stride = window_stride(length) if options.stride is None else options.stride
     return encode(examples, tokenizer, max_length=length, stride=stride)
 
@@ -214,13 +240,15 @@ def _eval_set(
 
 
 def _teacher(
-    options: FinetuneOptions, config: SqueezeBertConfig, tokenizer: SqueezeBertTokenizerFast
-) -> PreTrained | None:
-    """The teacher's model. Raises UnsupportedModelError where its vocabulary or its labels are others."""
-    if options.teacher is None:
+    options: FinetuneOptions,
+    loaded: Checkpoint | None,
+    config: SqueezeBertConfig,
+    tokenizer: SqueezeBertTokenizerFast,
+) -> Teacher | None:
+    """The teacher. Raises UnsupportedModelError where its vocabulary, its labels or the sizes to match are others."""
+    if options.teacher is None or loaded is None:
         return None
     with about_teacher():
-        loaded = checkpoint.read(options.teacher, options.reading_teacher())
         pieces = loaded.tokenizer().pieces
     if pieces != tokenizer.pieces:
         fix = "take a teacher with the student's vocabulary, or give its logits in a soft_labels column"
@@ -229,7 +257,14 @@ def _teacher(
     if options.task.has_labels and theirs != ours and (len(theirs) != len(ours) or nameless not in (theirs, ours)):
         found, expected, fix = ", ".join(theirs), ", ".join(ours), "take a teacher that was trained on these labels"
         raise UnsupportedModelError(options.teacher, "has other labels", found=found, expected=expected, fix=fix)
-    return checkpoint.load_model(loaded, options.task).model
+    for key, weight in (("hidden_size", options.state_weight), ("num_attention_heads", options.attention_weight)):
+        theirs, ours = getattr(loaded.config, key), getattr(config, key)
+        if weight and theirs != ours:
+            fix = "set --hidden-weight and --attention-weight to 0"
+            what = f"has another {key} than the student, whose layers are to be matched"
+            raise UnsupportedModelError(options.teacher, what, found=theirs, expected=ours, fix=fix)
+    model = checkpoint.load_model(loaded, options.task, pooling=_pooling(options, loaded)).model
+    return Teacher(model, (), options.state_weight, options.attention_weight)
 
 
 def _null_threshold(config: SqueezeBertConfig, examples: Sequence[Example], best: Evaluation | None) -> float | None:
@@ -260,6 +295,7 @@ def _result(options: FinetuneOptions, trainer: Trainer, start: _Start, examples:
         evaluations=tuple(state.evaluations),
         initialised=start.initialised,
         null_threshold=start.model.config.null_threshold,
+        layers=start.layers if options.makes_student else (),
     )
 
 
@@ -271,6 +307,8 @@ def _write(options: FinetuneOptions, start: _Start, result: FinetuneResult, loss
         found = {"options": _plain(asdict(options)), "result": _plain(asdict(result)), "losses": losses}
         (stage / REPORT_NAME).write_bytes(dump_json(found))
         report.write(_history(options, result, losses), stage)
+        if start.ranking is not None:
+            ranking_page.write(start.ranking, stage / RANKING_NAME, result.layers)
 
 
 def _history(options: FinetuneOptions, result: FinetuneResult, losses: list[float]) -> report.History:

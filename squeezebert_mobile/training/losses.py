@@ -1,13 +1,16 @@
-"""The losses that transformers gives each head, as a sum and a count, and soft-label distillation.
+"""The losses that transformers gives each head, as a sum and a count, and distillation: soft labels, hidden states.
 
 A sum and a count rather than a mean: they add up over micro-batches and processes to exactly what one large batch
 gives, however the targets are spread.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from squeezebert_mobile.calls import Inputs, Layers, Trace
 from squeezebert_mobile.model import PreTrained, SqueezeBertForMaskedLM
 from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tasks import Task
@@ -68,68 +71,106 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """A frozen model of the student's task and vocabulary; ``layers`` are those that the student's are matched to.
+
+    ``hidden`` and ``attention`` are the weights of what is matched: the squared error of the hidden states after a
+    layer, and of its scores before the softmax (Jiao et al. 2019).
+    """
+
+    model: PreTrained
+    layers: tuple[int, ...] = ()
+    hidden: float = 0.0
+    attention: float = 0.0
+
+    def trace(self) -> Trace:
+        """Records what is matched."""
+        return Trace(hidden_states=self.hidden > 0, attentions=self.attention > 0)
+
+    def match(self, student: Trace, teacher: Trace, real: Tensor) -> Tensor:
+        """The weighted errors summed over the tokens that ``real`` [N, W] marks, a scalar.
+
+        Of a token the error is the mean over channels, or over heads and real tokens, and over the layers.
+        """
+        total = torch.zeros((), device=real.device)
+        if student.hidden_states and teacher.hidden_states:
+            # The states before the first layer stand at 0.
+            pairs = [(student.hidden_states[n + 1], teacher.hidden_states[m + 1]) for n, m in enumerate(self.layers)]
+            errors = [(ours.float() - theirs.float()).square().mean(-1)[real].sum() for ours, theirs in pairs]
+            total = total + self.hidden * torch.stack(errors).mean()
+        if student.attentions and teacher.attentions:
+            scores = [(student.attentions[n], teacher.attentions[m]) for n, m in enumerate(self.layers)]
+            errors = [_score_error(ours.float(), theirs.float(), real) for ours, theirs in scores]
+            total = total + self.attention * torch.stack(errors).mean()
+        return total
+
+
+def _score_error(ours: Tensor, theirs: Tensor, real: Tensor) -> Tensor:
+    """The squared error of scores [N, heads, W, W], summed over the real tokens, its mean over heads and over keys."""
+    square = (ours - theirs).masked_fill(~real[:, None, None], 0).square().mean(1)  # [N, W, W]
+    return (square.sum(-1) / real.sum(-1, keepdim=True).clamp_min(1))[real].sum()
+
+
 class Objective(nn.Module):
     """A model with its loss: (1 - distillation) x the task's own + distillation x the teacher's, summed over targets.
 
-    The teacher's logits come with the batch (soft labels) or from ``teacher``, a frozen model of the same task and
-    vocabulary.
+    The teacher's logits come with the batch (soft labels) or from the teacher. What its layers say is a loss of its
+    own, summed over tokens.
     """
 
     def __init__(
-        self, model: PreTrained, *, teacher: PreTrained | None = None, distillation: float, temperature: float
+        self, model: PreTrained, *, teacher: Teacher | None = None, distillation: float, temperature: float
     ) -> None:
         super().__init__()
         self.model = model
-        # In a tuple, so that it is no sub-module: its weights are neither trained nor saved with the run.
-        self._teacher = (teacher,)
+        # No sub-module: its weights are neither trained nor saved with the run.
+        self._teacher = teacher
         self._distillation = distillation
         self._temperature = temperature
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, labels: Tensor, soft: Tensor | None
-    ) -> Tensor:
-        """The loss summed over the batch's targets, a scalar."""
-        inputs = (input_ids, attention_mask, token_type_ids)
-        outputs, targets = _logits(self.model, inputs, labels)
+    ) -> tuple[Tensor, Tensor]:
+        """The loss summed over the batch's targets, and that of what is matched over its tokens; scalars."""
+        inputs = Inputs(input_ids, attention_mask, token_type_ids)
+        teacher = self._teacher
+        trace = Trace() if teacher is None else teacher.trace()
+        outputs, targets = _logits(self.model, inputs, labels, trace)
         hard = task_loss(self.model.task, self._problem_type(), outputs, targets)
-        teacher_outputs = self._soft_labels(inputs, labels, soft)
-        if teacher_outputs is None:
-            return hard
+        matched, teacher_outputs = hard.new_zeros(()), None
+        if teacher is not None:
+            theirs = teacher.trace()
+            with torch.no_grad():
+                teacher_outputs, _ = _logits(teacher.model, inputs, labels, theirs)
+            matched = teacher.match(trace, theirs, attention_mask.flatten(0, -2) != 0)
+        if soft is not None:
+            teacher_outputs = (soft,)
+        # The vectors of texts have no labels; what is matched teaches them.
+        if teacher_outputs is None or self.model.task is Task.FEATURE_EXTRACTION:
+            return hard, matched
         hidden = attention_mask == 0 if self.model.task is Task.QUESTION_ANSWERING else None
         distilled = [
             distillation_loss(_rows(ours, targets, hidden), _rows(theirs, targets, hidden), self._temperature)
             for ours, theirs in zip(outputs, teacher_outputs, strict=True)
         ]
-        return (1 - self._distillation) * hard + self._distillation * torch.stack(distilled).sum() / len(distilled)
+        taught = torch.stack(distilled).sum() / len(distilled)
+        return (1 - self._distillation) * hard + self._distillation * taught, matched
 
     def _problem_type(self) -> str | None:
         """A reranker whose score goes through a sigmoid learns a probability, as in sentence-transformers."""
         return "multi_label_classification" if self.model.activation == "sigmoid" else self.model.config.problem_type
 
-    def _soft_labels(
-        self, inputs: tuple[Tensor, Tensor, Tensor], labels: Tensor, soft: Tensor | None
-    ) -> tuple[Tensor, ...] | None:
-        if soft is not None:
-            return (soft,)
-        (teacher,) = self._teacher
-        if teacher is None:
-            return None
-        with torch.no_grad():
-            return _logits(teacher, inputs, labels)[0]
 
-
-def _logits(
-    model: PreTrained, inputs: tuple[Tensor, Tensor, Tensor], labels: Tensor
-) -> tuple[tuple[Tensor, ...], Tensor]:
+def _logits(model: PreTrained, inputs: Inputs, labels: Tensor, trace: Trace) -> tuple[Layers, Tensor]:
     """The head's outputs with their targets; the vocabulary is decoded at hidden tokens alone, a sixth of the work."""
     if isinstance(model, SqueezeBertForMaskedLM):
         hidden = labels != IGNORED
-        x, _ = model.transformer.tensors(*inputs)
+        x, _ = model.transformer.compute(inputs, trace)
         return (model.cls["predictions"](x[hidden]),), labels[hidden]
     if isinstance(model, SentenceModel):
-        flat = (x.flatten(0, 1) for x in inputs)
-        return (model.tensors(*flat)[-1].unflatten(0, inputs[0].shape[:2]),), labels
-    return model.tensors(*inputs), labels
+        return (model.compute(inputs.of_rows(), trace)[-1].unflatten(0, inputs.shape[:2]),), labels
+    return model.compute(inputs, trace), labels
 
 
 def _rows(logits: Tensor, targets: Tensor, hidden: Tensor | None) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
+from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import SqueezeBertMobileError, UsageError
 from squeezebert_mobile.options import (
     BatchSize,
@@ -28,8 +29,11 @@ from squeezebert_mobile.options import (
     require_output,
 )
 from squeezebert_mobile.tasks import Backend, PoolingMode, Precision, Task
+from squeezebert_mobile.training import shapes
 
 REPORT_NAME = "training_report.json"
+# So many rows tell layers apart; of more, a ranking would take as long as the training.
+RANKED_ROWS = 512
 # Tokens of a training row where nothing else is asked for.
 LENGTH = 128
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
@@ -67,6 +71,22 @@ Data = Annotated[
 MaxSamples = Annotated[int | None, typer.Option(min=1, help="read at most so many rows")]
 Seed = Annotated[int, typer.Option(help="the same seed gives the same result")]
 Stride = Annotated[int | None, typer.Option(min=0, help="tokens that windows of a long context share")]
+MaxLength = Annotated[
+    int | None, typer.Option(min=1, help=f"longest input in tokens; default: {LENGTH}, or what the model has")
+]
+
+
+def row_length(asked: int | None, positions: int, tokens: int = LENGTH) -> int:
+    """The longest row: what was asked for, or what is usual as far as the model and its tokenizer have it.
+
+    Raises UsageError for more than the model has.
+    """
+    if asked is None:
+        return min(LENGTH, positions, tokens)
+    if asked > positions:
+        what, fix = "is more than the model has positions", f"pass --max-length {positions} or less"
+        raise UsageError("--max-length", what, found=asked, expected=positions, fix=fix)
+    return asked
 
 
 @dataclass(frozen=True)
@@ -128,12 +148,44 @@ class EvaluateOptions(ReadOptions):
 
 
 @dataclass(frozen=True)
+class RankOptions(ReadOptions):
+    """What to rank on what; ``output`` is JSON, with a page and a picture beside it."""
+
+    GROUPS: ClassVar = {
+        "The data": ("task", "data", "columns", "pooling", "max_samples", "max_length", "seed"),
+        "Output": ("output", "quiet"),
+    }
+    EXAMPLES: ClassVar = (
+        "my-checkpoint --data dev.tsv",
+        "my-checkpoint --data dev.tsv --max-samples 2000 -o ranking.json",
+        "my-checkpoint --task fill-mask --data texts.txt --json",
+    )
+
+    source: Annotated[str, typer.Argument(metavar="MODEL", help="checkpoint folder or hub repository")]
+    data: Data
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="write JSON here, a page and a picture beside it")
+    ] = None
+    task: Annotated[Task | None, typer.Option(help="default: what config.json says")] = None
+    columns: Columns = ()
+    pooling: Annotated[
+        PoolingMode | None, typer.Option(help="of a checkpoint that declares none, for feature-extraction")
+    ] = None
+    max_samples: Annotated[int, typer.Option(min=1, help="measure on so many rows, drawn from all")] = RANKED_ROWS
+    max_length: MaxLength = None
+    seed: Seed = 0
+    quiet: Quiet = False
+
+
+@dataclass(frozen=True)
 class FinetuneOptions(ReadOptions):
     """One fine-tuning run; the same options and number of processes give the same weights.
 
-    ``model`` is a checkpoint, or ``from_scratch`` a config.json whose vocabulary is trained on the texts. Batch sizes
-    count examples over all processes, so that the result does not depend on how many share the work. ``stride`` is for
-    question answering; None means `tasks.window_stride`.
+    ``model`` is a checkpoint, or ``from_scratch`` a config.json whose vocabulary is trained on the texts; without both
+    the student is made of the teacher's own weights, as ``layers`` and ``intermediate_size`` say. One number in
+    ``layers`` says how many, several say which. Beside ``model`` they are the layers that its own are matched to.
+    Batch sizes count examples over all processes, so that the result does not depend on how many share the work.
+    ``stride`` is for question answering; None means `tasks.window_stride`.
     """
 
     GROUPS: ClassVar = {
@@ -145,11 +197,12 @@ class FinetuneOptions(ReadOptions):
                      "checkpoint_every", "mixed_precision"),
         "A teacher": ("teacher", "teacher_revision", "teacher_tokenizer", "teacher_state_key", "teacher_strip_prefix",
                       "temperature", "distillation"),
+        "A smaller student": ("layers", "layers_by", "intermediate_size", "hidden_weight", "attention_weight"),
         "Output": ("quiet",),
     }  # fmt: skip
     EXAMPLES: ClassVar = (
         "--task text-classification --data train.tsv -m my-checkpoint -o my-model --init-head",
-        "--task question-answering --data train.json --eval-data dev.json -m my-checkpoint -o my-model --epochs 2",
+        "--task text-classification --data train.tsv --eval-data dev.tsv --teacher my-model --layers 6 -o my-student",
         "--task fill-mask --data texts.txt --from-scratch config.json -o my-model --resume",
     )
     ALIASES: ClassVar = {"--warmup": "--warmup-ratio"}
@@ -186,10 +239,7 @@ class FinetuneOptions(ReadOptions):
         bool | None,
         typer.Option("--normalize/--no-normalize", help="give vectors length 1; default: what the model declares"),
     ] = None
-    max_length: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"longest input in tokens; default: {LENGTH}, or what the model has"),
-    ] = None
+    max_length: MaxLength = None
     stride: Stride = None
     max_samples: MaxSamples = None
     epochs: Annotated[int, typer.Option(min=1, help="passes over the data")] = 3
@@ -225,6 +275,23 @@ class FinetuneOptions(ReadOptions):
     teacher_strip_prefix: Annotated[str | None, typer.Option(help="--strip-prefix, for the teacher")] = None
     temperature: Annotated[float, typer.Option(help="temperature of the soft labels"), Exclusive(above=0)] = 2.0
     distillation: Annotated[float, typer.Option(min=0, max=1, help="share of the soft labels in the loss")] = 0.5
+    layers: Annotated[
+        tuple[int, ...],
+        typer.Option(min=0, help="make the student of the teacher's layers: one number says how many, several which"),
+    ] = ()
+    layers_by: Annotated[
+        Literal["even", "ranking"],
+        typer.Option(help="how that many are chosen: evenly, or those that cost most to drop on the data"),
+    ] = "even"
+    intermediate_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="keep so many of the teacher's feed-forward channels, those that matter on the data"),
+    ] = None
+    hidden_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="of the hidden states' error in the loss; default: 1 where layers are given, else 0"),
+    ] = None
+    attention_weight: Annotated[float, typer.Option(min=0, help="of the attention scores' error in the loss")] = 0.0
     patience: Annotated[int | None, typer.Option(min=1, help="stop after so many epochs without a better metric")] = (
         None
     )
@@ -234,6 +301,21 @@ class FinetuneOptions(ReadOptions):
     resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False
     force: Annotated[bool, typer.Option("--force", help="replace a fine-tuned checkpoint at the target")] = False
     quiet: Quiet = False
+
+    @property
+    def makes_student(self) -> bool:
+        """True where training starts from a part of the teacher."""
+        return self.model is None and self.from_scratch is None
+
+    @property
+    def state_weight(self) -> float:
+        """The weight of the hidden states in the loss."""
+        return float(self.makes_student or bool(self.layers)) if self.hidden_weight is None else self.hidden_weight
+
+    @property
+    def matches(self) -> bool:
+        """True where the loss looks into the teacher's layers."""
+        return self.state_weight > 0 or self.attention_weight > 0
 
     @property
     def state_folder(self) -> Path:
@@ -249,24 +331,9 @@ class FinetuneOptions(ReadOptions):
         if self.resume and not states:
             raise UsageError("--resume", f"finds no state in {self.state_folder}", fix="drop --resume")
 
-    def row_length(self, positions: int, tokens: int = LENGTH) -> int:
-        """The longest row: what was asked for, or what is usual as far as the model and its tokenizer have it.
-
-        Raises UsageError for more than the model has.
-        """
-        if self.max_length is None:
-            return min(LENGTH, positions, tokens)
-        if self.max_length > positions:
-            what, fix = "is more than the model has positions", f"pass --max-length {positions} or less"
-            raise UsageError("--max-length", what, found=self.max_length, expected=positions, fix=fix)
-        return self.max_length
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.model is None) == (self.from_scratch is None):
-            raise UsageError("--model", "and --from-scratch exclude each other, one is needed", fix="give one of them")
-        if self.from_scratch is not None and (given := [*self.given(), *(["--init-head"] if self.init_head else [])]):
-            raise UsageError("--from-scratch", "has no checkpoint", fix=f"drop {' and '.join(given)}")
+        self._require_start()
         if self.patience is not None and self.eval_data is None:
             raise UsageError("--patience", "needs a metric to watch", fix="give --eval-data")
         if self.labels and not self.task.has_labels:
@@ -281,12 +348,44 @@ class FinetuneOptions(ReadOptions):
                 raise UsageError(option, f"has no meaning for {self.task}", fix=f"drop {option}")
         if self.teacher is None and (given := self.reading_teacher().given()):
             raise UsageError(teachers(given[0]), "is about a teacher", fix="give --teacher")
-        if self.teacher is not None and self.task is Task.FEATURE_EXTRACTION:
+        if self.teacher is not None and self.task is Task.FEATURE_EXTRACTION and not self.matches:
             raise UsageError("--teacher", f"has no labels for {self.task}", fix="drop --teacher")
         longest = LENGTH if self.max_length is None else self.max_length
         if self.stride is not None and self.stride >= longest:
             expected, fix = f"below {longest}", "correct --stride"
             raise UsageError("--stride", "is out of range", found=self.stride, expected=expected, fix=fix)
+
+    def _require_start(self) -> None:
+        """Raise UsageError for no start of the training, for several, and for one that has not what is asked of it."""
+        from_teacher = bool(self.layers) or self.intermediate_size is not None
+        if (self.makes_student and not from_teacher) or None not in (self.model, self.from_scratch):
+            raise UsageError("--model", "and --from-scratch exclude each other, one is needed", fix="give one of them")
+        head = ["--init-head"] if self.init_head else []
+        if self.model is None and (given := [*self.given(), *head]):
+            start, what = ("--from-scratch", "has no checkpoint")
+            if self.makes_student:
+                start, what = ("--teacher", "gives the student its weights, head and tokenizer")
+            raise UsageError(start, what, fix=f"drop {' and '.join(given)}")
+        asked = {
+            "--layers": bool(self.layers),
+            "--intermediate-size": self.intermediate_size is not None,
+            "--hidden-weight": self.hidden_weight is not None,
+            "--attention-weight": self.attention_weight > 0,
+        }
+        flags = [flag for flag, given in asked.items() if given]
+        if flags and self.teacher is None:
+            raise UsageError(flags[0], "is about a teacher", fix="give --teacher")
+        if flags and self.from_scratch is not None:
+            raise UsageError("--from-scratch", "trains a vocabulary that no teacher has", fix="drop --from-scratch")
+        if self.model is not None and self.intermediate_size is not None:
+            what = "says how much of the teacher a student is made of"
+            raise UsageError("--intermediate-size", what, fix="drop --model, or --intermediate-size")
+        if self.layers and not (self.makes_student or self.matches):
+            raise UsageError("--layers", "has nothing to match", fix="drop --layers, or --hidden-weight")
+        if self.layers_by != "even" and (len(self.layers) != 1 or not self.makes_student):
+            what = "chooses a student's layers, as many as --layers says"
+            raise UsageError("--layers-by", what, fix="drop --layers-by")
+        shapes.require_ascending(self.layers)
 
     def reading_teacher(self) -> ReadOptions:
         """How the teacher is read."""
@@ -296,3 +395,9 @@ class FinetuneOptions(ReadOptions):
             state_key=self.teacher_state_key,
             strip_prefix=self.teacher_strip_prefix,
         )
+
+    def require_shape(self, teacher: SqueezeBertConfig) -> None:
+        """Raise UsageError for layers or a width that this teacher cannot give."""
+        shapes.named(self.layers, teacher.num_hidden_layers)
+        if self.intermediate_size is not None:
+            shapes.require_width(self.intermediate_size, teacher)

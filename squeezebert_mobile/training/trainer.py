@@ -34,7 +34,7 @@ from squeezebert_mobile.training import losses
 from squeezebert_mobile.training.data import Example
 from squeezebert_mobile.training.evaluate import observations, torch_predict
 from squeezebert_mobile.training.features import Collated, Feature, collate, drop_words, hide_tokens
-from squeezebert_mobile.training.losses import Objective
+from squeezebert_mobile.training.losses import Objective, Teacher
 from squeezebert_mobile.training.metrics import Measure, metrics, of_examples
 from squeezebert_mobile.training.options import FinetuneOptions, unfinished
 
@@ -190,7 +190,7 @@ class Trainer:
         state_folder: Path,
         *,
         eval_set: EvalSet | None = None,
-        teacher: PreTrained | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self._tokenizer, self._features, self._options = tokenizer, features, options
         self._eval_set, self._folder = eval_set, state_folder
@@ -199,7 +199,9 @@ class Trainer:
         torch.manual_seed(options.seed + self._accelerator.process_index)
         use_grouped_products(model)
         self._model = model.to(self._accelerator.device)
-        teacher = None if teacher is None else teacher.eval().to(self._accelerator.device)
+        self._matched = () if teacher is None else teacher.layers
+        if teacher is not None:
+            teacher.model.eval().to(self._accelerator.device)
         objective = Objective(
             model, teacher=teacher, distillation=options.distillation, temperature=options.temperature
         )
@@ -268,13 +270,13 @@ class Trainer:
         options, accelerator = self._options, self._accelerator
         self._objective.train()
         batch = self._noisy(collate(rows, self._tokenizer.pad_token_id))
-        count = losses.target_count(options.task, batch.labels)
+        counts = losses.target_count(options.task, batch.labels), int(batch.inputs.attention_mask.sum())
         parts = shards(np.arange(len(rows)), options.accumulation * accelerator.num_processes)
         own = parts[accelerator.process_index :: accelerator.num_processes]
         total = torch.zeros((), device=accelerator.device)
         for number, part in enumerate(own):
             with _no_sync(accelerator, self._objective, last=number == len(own) - 1):
-                loss = self._loss(batch, part) / count
+                loss = self._loss(batch, part, counts)
                 # DDP takes the mean over processes where the sum is wanted.
                 accelerator.backward(loss * accelerator.num_processes)
                 total += loss.detach()
@@ -299,8 +301,11 @@ class Trainer:
             batch = drop_words(batch, self._tokenizer, options.word_dropout, random)
         return batch
 
-    def _loss(self, batch: Collated, part: np.ndarray) -> Tensor:
-        """The summed loss of some rows; without any, 0 times that of the first, for DDP waits for every process."""
+    def _loss(self, batch: Collated, part: np.ndarray, counts: tuple[int, int]) -> Tensor:
+        """What some rows add to the loss of a batch with so many targets and tokens.
+
+        Without any rows, 0 times that of the first, for DDP waits for every process.
+        """
         rows = part if len(part) else np.zeros(1, np.int64)
         width = int(batch.inputs.attention_mask[rows].any(axis=tuple(range(batch.inputs.input_ids.ndim - 1))).sum())
         arrays = [array[rows][..., :width] for array in batch.inputs.arrays().values()]
@@ -308,7 +313,9 @@ class Trainer:
         if labels.shape[1:] == batch.inputs.input_ids.shape[1:] and labels.ndim > 1:
             labels = labels[:, :width]
         soft = None if batch.soft is None else self._tensor(batch.soft[rows])
-        loss: Tensor = self._objective(*map(self._tensor, arrays), self._tensor(labels), soft)
+        of_targets, of_tokens = self._objective(*map(self._tensor, arrays), self._tensor(labels), soft)
+        targets, tokens = counts
+        loss: Tensor = of_targets / targets + of_tokens / tokens
         return loss if len(part) else 0 * loss
 
     def _tensor(self, array: np.ndarray) -> Tensor:
@@ -368,7 +375,7 @@ class Trainer:
         """A digest of everything that the result depends on, the data included."""
         digest = hashlib.sha256()
         values = {key: value for key, value in asdict(self._options).items() if key not in _FREE_OPTIONS}
-        values["processes"] = self._accelerator.num_processes
+        values |= {"processes": self._accelerator.num_processes, "matched": self._matched}
         digest.update(json.dumps(values, sort_keys=True, default=str).encode())
         for feature in self._features:
             digest.update(feature.input_ids.tobytes() + feature.labels.tobytes())

@@ -23,7 +23,7 @@ from squeezebert_mobile.options import Exclusive, Options
 from squeezebert_mobile.release.options import PackOptions, PushOptions
 from squeezebert_mobile.run.options import CompareAnswersOptions, MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions
+from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions, RankOptions
 
 # Of each command: its options, what has to stand on its command line, and what that makes of them.
 TRAIN = {"task": Task.FILL_MASK, "data": "d", "output_dir": Path("x"), "model": "m"}
@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[type[Options], list[str], dict[str, Any]]] = {
     "predict": (PredictOptions, ["x"], {"bundle": Path("x")}),
     "merge": (MergeOptions, ["a", "b"], {"parts": (Path("a"), Path("b"))}),
     "finetune": (FinetuneOptions, ["--task", "fill-mask", "--data", "d", "-o", "x", "-m", "m"], TRAIN),
+    "rank": (RankOptions, ["x", "--data", "d"], {"source": "x", "data": "d"}),
     "evaluate": (EvaluateOptions, ["x", "--data", "d"], {"source": Path("x"), "data": "d"}),
     "benchmark": (BenchmarkCommandOptions, [], {}),
     "reproduce": (ReproduceCommandOptions, [], {}),
@@ -104,6 +105,7 @@ def test_help_shows_no_types_of_python_and_fits_80_columns(command: str) -> None
 # Every option of every command, and what it is: one thing has one name, and one name is one thing.
 MEANINGS = {
     "--accumulation": "parts of a training batch",
+    "--attention-weight": "of attention scores in the loss",
     "--approximate-gelu": "what stands for Gelu",
     "--archive": "the zip that is also written",
     "--artifact": "a file of a bundle",
@@ -129,13 +131,17 @@ MEANINGS = {
     "--format": "the platform that a pack is for",
     "--from-scratch": "a config of a new model",
     "--golden": "answers to be met",
+    "--hidden-weight": "of hidden states in the loss",
     "--html": "a page to write",
     "--init-head": "a new head",
+    "--intermediate-size": "feed-forward channels of a student",
     "--jobs": "files made at once",
     "--json": "one JSON value on standard output",
     "--jsonl": "a file of samples to write",
     "--keep-float": "units without int8",
     "--labels": "names of labels",
+    "--layers": "the teacher's layers",
+    "--layers-by": "how layers are chosen",
     "--layer-decay": "rate of a layer to the next one's",
     "--learning-rate": "peak rate of learning",
     "--license": "what a model may be used for",

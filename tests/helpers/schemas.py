@@ -25,6 +25,7 @@ RESULTS: dict[str, tuple[str, ...]] = {
     "predict": ("run.predict:Prediction", "run.output:Written"),
     "merge": ("run.predict:Prediction", "training.comparison:EvaluateResult"),
     "finetune": ("training.finetune:FinetuneResult",),
+    "rank": ("training.ranking:Ranking",),
     "evaluate": ("training.comparison:EvaluateResult", "run.output:Written"),
     "benchmark": ("benchmarks.tables:summarize_run",),
     "report": ("benchmarks.tables:summarize_run",),

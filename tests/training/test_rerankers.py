@@ -81,7 +81,7 @@ def test_the_loss_of_a_reranker_is_that_of_sentence_transformers(activation: Act
     examples = [TextExample(*pair, (score,)) for pair, score in zip(PAIRS, SCORES, strict=True)]
     batch = collate(encode(examples, loaded.tokenizer(), max_length=64), 0)
     inputs = [torch.from_numpy(array) for array in batch.inputs.arrays().values()]
-    found = Objective(model, distillation=0.0, temperature=1.0)(*inputs, torch.from_numpy(batch.labels), None)
+    found, _ = Objective(model, distillation=0.0, temperature=1.0)(*inputs, torch.from_numpy(batch.labels), None)
     theirs = CrossEncoder(str(folder), device="cpu").eval()
     loss = (BinaryCrossEntropyLoss if activation == "sigmoid" else MSELoss)(theirs)
     columns = [list(column) for column in zip(*PAIRS, strict=True)]
