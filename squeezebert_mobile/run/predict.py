@@ -23,7 +23,7 @@ from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.postprocess import Result, SpanLogits
 from squeezebert_mobile.run.session import Sessions
-from squeezebert_mobile.run.stream import BATCH, BLOCK, SMALL_BLOCK, Window, alike, answered, block_of, blocks
+from squeezebert_mobile.run.stream import BATCH, BLOCK, SMALL_BLOCK, Window, alike, answered, blocks
 from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import Encoded
 
@@ -66,8 +66,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Encoded:
-    """Samples that are answered together, the rows of each, and, of each, the call and the place of every answer."""
+    """Samples that are answered together, the rows of each, and, of each, the call and the place of every answer.
 
+    ``start`` is the number of the first among all.
+    """
+
+    start: int
     samples: Sequence[Sample]
     rows: Sequence[Encoded]
     places: Sequence[Sequence[tuple[int, int]]]
@@ -150,22 +154,19 @@ class Predictor:
         answers before it.
         """
         largest = SMALL_BLOCK if self._manifest.task is Task.FILL_MASK else BLOCK
-        start, size = block_of(done, largest)
-        windows = self._windows(islice(samples, start, None), lambda index: row_of(start + index), size, largest)
-        with closing(answered(windows, self._ask, self._workers)) as found:
-            predictions = (each for own, outputs in found for each in self._finished(own, outputs))
-            yield from islice(predictions, done - start, None)
+        with closing(answered(self._windows(samples, row_of, largest, done), self._ask, self._workers)) as found:
+            for own, outputs in found:
+                yield from islice(self._finished(own, outputs), max(0, done - own.start), None)
 
     def _windows(
-        self, samples: Iterator[Sample], row_of: Callable[[int], int], size: int, largest: int
+        self, samples: Iterable[Sample], row_of: Callable[[int], int], largest: int, done: int
     ) -> Iterator[_Window]:
         """Samples in windows; none after one with a fault."""
-        done = 0
-        for found, fault in blocks(map(self._fitting, samples), size, largest):
-            window = self._window(found)
+        for start, found, fault in blocks(map(self._fitting, samples), largest, _characters, done):
+            window = self._window(found, start)
             wrong = window.fault or fault
-            done += len(window.own.samples)
-            yield replace(window, fault=None if wrong is None else _counted(wrong, row_of(done)))
+            row = row_of(start + len(window.own.samples))
+            yield replace(window, fault=None if wrong is None else _counted(wrong, row))
             if wrong is not None:
                 return
 
@@ -173,14 +174,14 @@ class Predictor:
         _require_fitting(self._manifest.task, sample)
         return sample
 
-    def _window(self, samples: Sequence[Sample]) -> _Window:
+    def _window(self, samples: Sequence[Sample], start: int = 0) -> _Window:
         """The samples up to the first that has nothing to ask the model, with their calls."""
         rows = self._encode(samples)
         for number, (sample, own) in enumerate(zip(samples, rows, strict=True)):
             try:
                 self._require_tokens(sample, own)
             except UsageError as error:
-                return replace(self._window(samples[:number]), fault=error)
+                return replace(self._window(samples[:number], start), fault=error)
         items = [(number, item) for number, own in enumerate(rows) for item in self._items(own)]
         groups = list(alike((item.input_ids.shape for _, item in items), self._size))
         calls = [self._checked(Batch.joined([items[number][1] for number in numbers])) for numbers in groups]
@@ -188,7 +189,7 @@ class Predictor:
         places: list[list[tuple[int, int]]] = [[] for _ in samples]
         for number, (owner, _) in enumerate(items):
             places[owner].append(at[number])
-        return Window(_Encoded(samples, rows, places), calls, None)
+        return Window(_Encoded(start, samples, rows, places), calls, None)
 
     def _encode(self, samples: Sequence[Sample]) -> list[Encoded]:
         """Each sample's rows of tokens: one for each option, and for each window of a context that is too long."""
@@ -361,6 +362,10 @@ def _require_fitting(task: Task, sample: Sample) -> None:
         raise UsageError("--option", "is for multiple choice", found=str(task), fix="leave it out")
     if task is Task.MULTIPLE_CHOICE and sample.text_pair is not None:
         raise UsageError("TEXT_PAIR", "has no place beside options", fix="give the text and its --option values")
+
+
+def _characters(sample: Sample) -> int:
+    return len(sample.text) + len(sample.text_pair or "") + sum(map(len, sample.options))
 
 
 def _counted(error: Exception, number: int) -> Exception:

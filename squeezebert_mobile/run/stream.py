@@ -24,6 +24,8 @@ Answer = TypeVar("Answer")
 # where what is kept of one is large.
 BATCH = 32
 BLOCK, SMALL_BLOCK = 1024, 128
+# Characters of texts that are read together, but for the last one's.
+HEAVY = 4 << 20
 
 
 class ReadAhead(Generic[Item]):
@@ -89,29 +91,32 @@ class Window(Generic[Own, Call]):
     fault: Exception | None
 
 
-def block_of(item: int, largest: int) -> tuple[int, int]:
-    """Where the block of an item begins, and its size."""
-    start, size = 0, 1
-    while start + size <= item:
-        start, size = start + size, min(2 * size, largest)
-    return start, size
+def blocks(
+    items: Iterable[Item], largest: int, weigh: Callable[[Item], int], done: int = 0
+) -> Iterator[tuple[int, list[Item], Exception | None]]:
+    """Items in blocks that double, so that the first answers come at once: the number of the first, all, and an error.
 
-
-def blocks(items: Iterator[Item], size: int, largest: int) -> Iterator[tuple[list[Item], Exception | None]]:
-    """Items in blocks that double, so that the first answers come at once; the last with the error that ended them."""
+    The error is what ended the items. A block ends where its items ``weigh`` too much, and none is given whose items
+    are among the first ``done``.
+    """
+    rest, start, size = iter(items), 0, 1
     fault: Exception | None = None
     while fault is None:
         found: list[Item] = []
+        weight = 0
         try:
-            for item in islice(items, size):
-                found.append(item)  # noqa: PERF402 - what came before an error is kept
+            for item in islice(rest, size):
+                found.append(item)
+                weight += weigh(item)
+                if weight > HEAVY:
+                    break
         except (SqueezeBertMobileError, OSError) as error:
             fault = error
-        if found or fault:
-            yield found, fault
-        if len(found) < size:
+        if not found and fault is None:
             return
-        size = min(2 * size, largest)
+        if fault is not None or start + len(found) > done:
+            yield start, found, fault
+        start, size = start + len(found), min(2 * size, largest)
 
 
 def answered(

@@ -27,7 +27,7 @@ DATA_SUFFIXES = (*TABLE_SUFFIXES, ".txt")
 # Cells longer than this are no text snippets; the csv module's own limit, 128 KiB, is below some SQuAD contexts.
 _MAX_CELL = 4 * 1024 * 1024
 # Of one line, in characters or bytes; a device that has no lines would fill the memory.
-MAX_LINE = 64 * 1024 * 1024
+MAX_LINE = 16 * 1024 * 1024
 # The rows that say what columns a table has, and what its lines are, where the rest is not there yet.
 HEAD = 1000
 
@@ -86,7 +86,7 @@ def read_table(source: str | Path, task: Task, *, limit: int | None = None) -> T
 
 
 def open_table(source: str | Path, task: Task, *, limit: int | None = None) -> Table:
-    """The same without holding the rows, but for what cannot be read in parts: .json, CoNLL, and what is no file.
+    """The same without holding the rows, but for what cannot be read in parts: .json, CoNLL, and a pipe.
 
     Raises as `read_table`; for a malformed row once it is reached.
     """
@@ -358,8 +358,7 @@ def _read_hub(source: str, limit: int | None) -> Table:
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         what = f"cannot be loaded: {str(error).splitlines()[0]}"
         raise EnvironmentFault(source, what, fix="check the name, or give a local file") from None
-    if limit is not None:
-        loaded = loaded.select(range(min(limit, len(loaded))))
     features = {column: getattr(feature, "feature", feature) for column, feature in loaded.features.items()}
     names = {column: tuple(f.names) for column, f in features.items() if isinstance(f, datasets.ClassLabel)}
-    return Table(source, tuple(loaded), names)
+    # A data set lies on the disk, and each loop reads it from there.
+    return Table(source, _Stream(lambda: iter(loaded), limit), names)

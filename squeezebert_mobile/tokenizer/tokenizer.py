@@ -34,6 +34,8 @@ Ints = NDArray[np.int64]
 
 # transformers names two more, which no SqueezeBERT has a use for.
 _NAMES = (*SPECIAL_KEYS, "bos_token", "eos_token")
+# Characters of which a row seldom keeps all; `tokenizers` takes a hundred bytes for each that it looks at.
+_LONG = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
     def train(cls, texts: Iterable[str], vocab_size: int, *, model_max_length: int | None = None) -> Self:
         """An uncased tokenizer learnt from ``texts``, of ``vocab_size`` pieces at most, special ones included.
 
-        Raises UsageError for a size without room for any letter.
+        They are looped over twice, and held where that can be done but once. Raises UsageError for a size without room
+        for any letter.
         """
         settings = TokenizerSettings(model_max_length=model_max_length or DEFAULT_MAX_LENGTH)
         specials = list(settings.special_tokens.values())
@@ -178,8 +181,8 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
             what = "has no room for a letter"
             raise UsageError("vocab_size", what, found=vocab_size, expected="7 or more", fix="raise it")
         backend = _backend(specials, settings)
-        cleaned = [clean(text) for text in texts]
-        counts = Counter(letter for text in cleaned for letter in backend.normalizer.normalize_str(text))
+        texts = list(texts) if isinstance(texts, Iterator) else texts
+        counts = Counter(letter for text in texts for letter in backend.normalizer.normalize_str(clean(text)))
         letters = sorted(sorted(set(counts) - {" "}, key=lambda letter: (-counts[letter], letter))[:room])
         # The trainer numbers letters in the order of a hash table, another one in each process. Given as special tokens
         # they keep the order they are given in.
@@ -187,7 +190,7 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
         trainer = trainers.WordPieceTrainer(
             vocab_size=vocab_size, special_tokens=fixed, limit_alphabet=0, show_progress=False
         )
-        backend.train_from_iterator(cleaned, trainer)
+        backend.train_from_iterator(map(clean, texts), trainer)
         vocab = backend.get_vocab()
         return cls.of(sorted(vocab, key=vocab.__getitem__), settings)
 
@@ -346,10 +349,11 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
         if pairs is not None and not self.reads_pairs:
             what, fix = "has no place in this model", "give single texts, or take a model whose type_vocab_size is 2"
             raise UsageError("text_pair", what, found="type_vocab_size 1", fix=fix)
-        first = self.encode_uncut(texts)
-        second = self.encode_uncut(pairs) if pairs is not None else None
-        specials = sum(slot.sequence < 0 for slot in self._slots(second is not None))
+        specials = sum(slot.sequence < 0 for slot in self._slots(pairs is not None))
         limit = self.model_max_length if max_length is None else max_length
+        is_cut = truncation is True and pairs is None and not (stride or return_overflowing_tokens)
+        first = self._edges(texts, limit) if is_cut else self.encode_uncut(texts)
+        second = self.encode_uncut(pairs) if pairs is not None else None
         if limit < max(specials, 1):
             what, fix = "has no room for the special tokens", f"pass {max(specials, 1)} or more"
             raise UsageError("max_length", what, found=limit, fix=fix)
@@ -412,6 +416,26 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
         encoded.special_tokens_mask[of_text] = 0
         encoded.unknown[:] = ((encoded.input_ids == self.unk_token_id) & of_text).sum(axis=1)
         return encoded
+
+    def _edges(self, texts: Sequence[str], count: int) -> list[Pieces]:
+        """`encode_uncut`, of a long text the tokens at the end that truncation keeps alone: more than ``count``."""
+        whole = iter(self.encode_uncut([text for text in texts if len(text) <= _LONG]))
+        return [next(whole) if len(text) <= _LONG else self._edge(text, count) for text in texts]
+
+    def _edge(self, text: str, count: int) -> Pieces:
+        left, size = self.truncation_side == "left", _LONG
+        # An added token may be longer than a word, and may be cut as well.
+        margin = max((len(piece.content) for piece in self.settings.added), default=0)
+        while size < len(text):
+            start = len(text) - size if left else 0
+            encoding = self._backend.encode(clean(text[start : start + size]), add_special_tokens=False)
+            offsets, words = np.array(encoding.offsets).reshape(-1, 2), np.array(encoding.word_ids)
+            sure = words != words[0 if left else -1] if len(words) else words.astype(np.bool_)
+            sure &= offsets[:, 0] >= margin if left else offsets[:, 1] <= size - margin
+            if sure.sum() > count:
+                return Pieces(np.array(encoding.ids, np.int64)[sure], offsets[sure] + start)
+            size *= 8
+        return self.encode_uncut([text])[0]
 
     def encode_uncut(self, texts: Sequence[str]) -> list[Pieces]:
         """The tokens of each text, all of them and without special ones."""

@@ -5,9 +5,9 @@ A run that prints and shards that are merged keep the same lines and reduce them
 
 import json
 import math
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,7 +16,10 @@ from squeezebert_mobile.bootstrap import Interval, interval
 from squeezebert_mobile.errors import GateError, InputFileError, UsageError
 from squeezebert_mobile.parts import Merged
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.training.metrics import Float64, Measure, Metric, drop, metrics, replicates
+from squeezebert_mobile.training.metrics import Float64, Measure, Metric, Numbers, drop, metrics, replicates
+
+# Lines whose columns are made at once.
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Scored:
     """The metrics of one candidate, and the seconds of each example."""
 
     metrics: tuple[Metric, ...]
-    seconds: Float64
+    seconds: Numbers
 
 
 @dataclass(frozen=True)
@@ -130,39 +133,52 @@ class About:
 
         ``data_sha256`` is called once they have been read. Raises InputFileError for texts without a token to hide.
         """
-        packed = array("d")
-        count = 0
-        for count, line in enumerate(lines, 1):  # noqa: B007 - used behind the loop
-            packed.extend(line.numbers())
-        table, many = np.frombuffer(packed).reshape(count, -1), len(self.candidates)
-        statistics = table[:, 1 + many :].reshape(count, many, -1)
+        tokens, *columns = _columns(line.numbers() for line in lines)
+        many = len(self.candidates)
+        times, values = columns[:many], columns[many:]
+        each = len(values) // many
+        statistics = [np.stack(values[first : first + each], axis=1) for first in range(0, len(values), each)]
         scored = []
-        for number, candidate in enumerate(self.candidates):
-            own = np.ascontiguousarray(statistics[:, number])
+        for candidate, own, milliseconds in zip(self.candidates, statistics, times, strict=True):
             if self.measure.task is Task.FILL_MASK and not own[:, 3].any():
                 raise InputFileError(self.data, "holds no token to hide", fix="give texts that are not empty")
-            scored.append((candidate, Scored(metrics(self.measure, own), table[:, 1 + number] / 1000)))
+            scored.append((candidate, Scored(metrics(self.measure, own), milliseconds / 1000)))
         return EvaluateResult(
             source=self.source,
             data=self.data,
             data_sha256=data_sha256(),
             task=self.measure.task,
-            examples=count,
+            examples=len(tokens),
             metric=scored[0][1].metrics[0].name,
-            tokens=int(np.median(table[:, 0])),
+            tokens=int(np.median(tokens)),
             batch_size=self.batch_size,
             threads=self.threads,
             rows=compare(scored, resamples=self.resamples, seed=self.seed),
-            null_rule=self._null_rule(statistics[:, 0]),
+            null_rule=self._null_rule(statistics[0]),
         )
 
-    def _null_rule(self, statistics: Float64) -> NullRule | None:
+    def _null_rule(self, statistics: Numbers) -> NullRule | None:
         threshold = self.measure.threshold(statistics)
         if threshold is None:
             return None
         if self.is_asked:
             return NullRule(threshold, "option")
         return NullRule(threshold, "data" if self.measure.null_threshold is None else "model")
+
+
+def _columns(rows: Iterator[list[float]]) -> list[Numbers]:
+    """The columns of rows of numbers, each in the smallest type that holds them: so a million rows take little."""
+    blocks = []
+    while block := list(islice(rows, _BLOCK)):
+        blocks.append([_smallest(np.array(column)) for column in zip(*block, strict=True)])
+    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+
+
+def _smallest(values: Float64) -> Numbers:
+    """The same numbers as integers of few bits where they are whole."""
+    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        return values
+    return values.astype(np.result_type(*map(np.min_scalar_type, (values.min().astype(int), values.max().astype(int)))))
 
 
 def merged(shards: Merged, largest: float | None = None) -> EvaluateResult:

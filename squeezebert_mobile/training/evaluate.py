@@ -9,24 +9,23 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from squeezebert_mobile import __version__
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle import folder as bundle
-from squeezebert_mobile.checkpoint import load as checkpoint
+from squeezebert_mobile.checkpoint.described import describe
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import progress_bar, to_json
 from squeezebert_mobile.errors import InputFileError
-from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.parts import Shard
 from squeezebert_mobile.run.output import Written, digest_of, fill
 from squeezebert_mobile.run.predict import depends_on_neighbours
 from squeezebert_mobile.run.session import Sessions
-from squeezebert_mobile.run.stream import BATCH, BLOCK, SMALL_BLOCK, Window, alike, answered, block_of, blocks
+from squeezebert_mobile.run.stream import BATCH, BLOCK, SMALL_BLOCK, Window, alike, answered, blocks
 from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import open_table
 from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, PoolingMode, Task, window_stride
@@ -38,6 +37,10 @@ from squeezebert_mobile.training.data import Digested, Example
 from squeezebert_mobile.training.features import Feature, collate, encode, hide_each
 from squeezebert_mobile.training.metrics import Float64, Measure, metrics, observe, of_examples, statistics
 from squeezebert_mobile.training.options import EvaluateOptions
+
+# PyTorch takes seconds to import, and bundles are evaluated without it.
+if TYPE_CHECKING:
+    from squeezebert_mobile.model import PreTrained
 
 # A model's call: a batch to its outputs by name, such as logits [N, labels].
 Predict = Callable[[Batch], Mapping[str, Float32]]
@@ -71,8 +74,10 @@ def _unpadded(value: Float32, task: Task, length: int) -> Float32:
     return value if task.reads_first_token_only or task is Task.FEATURE_EXTRACTION else value[:length]
 
 
-def torch_predict(model: PreTrained) -> Predict:
+def torch_predict(model: "PreTrained") -> Predict:
     """The call that runtimes have, for a model in eval mode on its own device."""
+    from squeezebert_mobile.model import run_module
+
     model.eval()
     return lambda batch: run_module(model, batch, model.output_names)
 
@@ -80,6 +85,8 @@ def torch_predict(model: PreTrained) -> Predict:
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """PyTorch on ``count`` threads, so that its time stands beside that of a runtime with as many."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -123,8 +130,12 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Encoded:
-    """Examples that are answered together, their features, and which of these go into each call of a candidate."""
+    """Examples that are answered together, their features, and which of these go into each call of a candidate.
 
+    ``start`` is the number of the first among all.
+    """
+
+    start: int
     examples: Sequence[Example]
     features: Sequence[Feature]
     groups: Sequence[Sequence[int]]
@@ -170,15 +181,14 @@ class _Subject:
     def lines(self, options: EvaluateOptions, examples: Iterator[Example], done: int = 0) -> Iterator[Line]:
         """What is kept of each example, in order, but of the first ``done``."""
         largest = SMALL_BLOCK if self.task in (Task.FILL_MASK, Task.QUESTION_ANSWERING) else BLOCK
-        start, size = block_of(done, largest)
-        found = blocks(islice(examples, start, None), size, largest)
-        windows = (self._window(options, each, fault) for each, fault in found)
+        found = blocks(examples, largest, lambda example: sum(map(len, example.texts)), done)
+        windows = (self._window(options, *block) for block in found)
         with closing(answered(windows, self._ask, options.workers)) as answers:
-            lines = (line for own, observed in answers for line in self._lines(own, observed))
-            yield from islice(lines, done - start, None)
+            for own, observed in answers:
+                yield from islice(self._lines(own, observed), max(0, done - own.start), None)
 
     def _window(
-        self, options: EvaluateOptions, examples: Sequence[Example], fault: Exception | None
+        self, options: EvaluateOptions, start: int, examples: Sequence[Example], fault: Exception | None
     ) -> Window[_Encoded, _Call]:
         stride = window_stride(self.max_length) if options.stride is None else options.stride
         features = encode(examples, self.tokenizer, max_length=self.max_length, stride=stride)
@@ -190,7 +200,7 @@ class _Subject:
         calls = [
             _Call(number, [features[n] for n in group]) for number in range(len(self.candidates)) for group in groups
         ]
-        return Window(_Encoded(examples, features, groups), calls, fault)
+        return Window(_Encoded(start, examples, features, groups), calls, fault)
 
     def _ask(self, call: _Call) -> list[tuple[int, Float64, float]]:
         predict, size = self.candidates[call.candidate].predict, len(call.features)
@@ -279,13 +289,11 @@ def write(options: EvaluateOptions, shard: Shard) -> Written:
 def _open(options: EvaluateOptions) -> Iterator[_Subject]:
     source = Path(options.source)
     with ExitStack() as opening:
-        opening.enter_context(torch_threads(options.threads))
         if archive.is_bundle(source):
             subject = _bundle_subject(opening.enter_context(archive.opened(source)), options, opening)
         else:
             chosen.require_torch_alone(options)
-            loaded = checkpoint.read(str(source), options)
-            subject = _checkpoint_subject(str(source), loaded, options, options.task, options.pooling)
+            subject = _checkpoint_subject(str(source), options, options.task, options.pooling, opening)
         chosen.require_task(options, subject.task)
         if options.null_threshold is not None:
             subject = replace(subject, measure=replace(subject.measure, null_threshold=options.null_threshold))
@@ -298,11 +306,10 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, opening: Ex
     candidates: list[Candidate] = []
     digests = [opened.digest]
     if options.model is not None:
-        loaded = checkpoint.read(options.model, options)
-        chosen.require_same_model(loaded, opened, options.model)
+        chosen.require_same_model(describe(options.model, options), opened, options.model)
         pooled = manifest.postprocessing.pooling
         mode = None if pooled is None else pooled.mode
-        beside = _checkpoint_subject(options.model, loaded, options, manifest.task, mode)
+        beside = _checkpoint_subject(options.model, options, manifest.task, mode, opening)
         candidates += beside.candidates
         digests += beside.digests
     for artifact in files:
@@ -317,12 +324,12 @@ def _bundle_subject(opened: bundle.Bundle, options: EvaluateOptions, opening: Ex
 
 
 def _checkpoint_subject(
-    source: str,
-    loaded: checkpoint.Checkpoint,
-    options: EvaluateOptions,
-    asked: Task | None,
-    mode: PoolingMode | None,
+    source: str, options: EvaluateOptions, asked: Task | None, mode: PoolingMode | None, opening: ExitStack
 ) -> _Subject:
+    from squeezebert_mobile.checkpoint import load as checkpoint
+
+    opening.enter_context(torch_threads(options.threads))
+    loaded = checkpoint.read(source, options)
     task, pooling = chosen.task_of(source, loaded, asked, mode)
     model, tokenizer = checkpoint.load_model(loaded, task, pooling=pooling).model, loaded.tokenizer()
     length = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)

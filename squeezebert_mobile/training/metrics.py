@@ -22,7 +22,9 @@ from squeezebert_mobile.training.data import Example, QuestionExample, TaggedExa
 from squeezebert_mobile.training.features import IGNORED, Feature
 
 Float64 = NDArray[np.float64]
-Reduce = Callable[[Float64], float]
+# Of as few bits as they need, where there are many.
+Numbers = NDArray[Any]
+Reduce = Callable[[Numbers], float]
 
 TOP_K = 5
 
@@ -32,7 +34,7 @@ class Metric:
     """A named value with the statistics [examples, K] that ``reduce`` makes it from."""
 
     name: str
-    statistics: Float64
+    statistics: Numbers
     reduce: Reduce
     higher_is_better: bool = True
 
@@ -76,7 +78,7 @@ class Measure:
         """True where a text has any number of labels."""
         return self.task is Task.TEXT_CLASSIFICATION and self.problem_type == "multi_label_classification"
 
-    def threshold(self, found: Float64) -> float | None:
+    def threshold(self, found: Numbers) -> float | None:
         """`null_threshold` for statistics [examples, K]; None for a task without questions."""
         if self.task is not Task.QUESTION_ANSWERING:
             return None
@@ -152,7 +154,7 @@ def of_examples(
     return np.stack(rows)
 
 
-def metrics(measure: Measure, found: Float64) -> tuple[Metric, ...]:
+def metrics(measure: Measure, found: Numbers) -> tuple[Metric, ...]:
     """The metrics of a task, the leading one first, of the statistics [examples, K] of its examples."""
     match measure.task:
         case Task.TOKEN_CLASSIFICATION:
@@ -173,9 +175,9 @@ def metrics(measure: Measure, found: Float64) -> tuple[Metric, ...]:
         return Metric("pearson", found, _pearson), Metric("spearman", found, _spearman)
     if measure.is_multi_label:
         chosen, labels = np.split(found, 2, axis=1)
-        exact = (chosen == labels).all(1, keepdims=True).astype(np.float64)
+        exact = (chosen == labels).all(1, keepdims=True)
         return Metric("f1_micro", found, _f1_micro), Metric("accuracy", exact, _mean)
-    accuracy = Metric("accuracy", (found[:, :1] == found[:, 1:]).astype(np.float64), _mean)
+    accuracy = Metric("accuracy", found[:, :1] == found[:, 1:], _mean)
     if measure.task is Task.MULTIPLE_CHOICE:
         return (accuracy,)
     f1 = Metric("f1", found, _f1_binary) if len(measure.labels) == 2 else Metric("f1_macro", found, _f1_macro)
@@ -186,17 +188,32 @@ def _mean(statistics: Float64) -> float:
     return float(statistics.mean())
 
 
-def _f1_binary(both: Float64) -> float:
+def _confusion(both: Numbers) -> tuple[Numbers, Float64]:
+    """The labels that occur, predicted or true, and how often each pair of them does, [predicted, true].
+
+    Written out with what is made of it: scikit-learn takes seconds to import, and copies what it gets many times.
+    """
+    pairs, counts = np.unique(both, axis=0, return_counts=True)
+    labels, places = np.unique(pairs, return_inverse=True)
+    table = np.zeros((len(labels), len(labels)))
+    predicted, true = places.reshape(pairs.shape).T
+    table[predicted, true] = counts
+    return labels, table
+
+
+def _f1_by_label(table: Float64) -> Float64:
+    both: Float64 = 2 * table.diagonal() / (table.sum(0) + table.sum(1))
+    return both
+
+
+def _f1_binary(both: Numbers) -> float:
     """F1 of label 1, as GLUE has it for MRPC and QQP."""
-    from sklearn.metrics import f1_score
+    labels, table = _confusion(both)
+    return float(_f1_by_label(table)[labels == 1].sum())
 
-    return float(f1_score(both[:, 1], both[:, 0], pos_label=1, average="binary", zero_division=0))
 
-
-def _f1_macro(both: Float64) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(both[:, 1], both[:, 0], average="macro", zero_division=0))
+def _f1_macro(both: Numbers) -> float:
+    return float(_f1_by_label(_confusion(both)[1]).mean())
 
 
 def _f1_micro(both: Float64) -> float:
@@ -206,10 +223,12 @@ def _f1_micro(both: Float64) -> float:
     return float(f1_score(labels, chosen, average="micro", zero_division=0))
 
 
-def _matthews(both: Float64) -> float:
-    from sklearn.metrics import matthews_corrcoef
-
-    return float(matthews_corrcoef(both[:, 1], both[:, 0]))
+def _matthews(both: Numbers) -> float:
+    """Matthews' correlation of several labels (Gorodkin 2004), 0 where one side has one label alone."""
+    _, table = _confusion(both)
+    predicted, true, count = table.sum(1), table.sum(0), table.sum()
+    spread = (count**2 - predicted @ predicted) * (count**2 - true @ true)
+    return float((table.trace() * count - predicted @ true) / math.sqrt(spread)) if spread else 0.0
 
 
 def _pearson(both: Float64) -> float:

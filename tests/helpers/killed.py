@@ -1,9 +1,12 @@
-"""An action in a process that is killed before one of its disk operations."""
+"""Processes that are killed: before one of their disk operations, or once a file of theirs has so many lines."""
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 # What changes a disk, as Python's audit events name it.
 DISK_EVENTS = frozenset({"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"})
@@ -29,3 +32,12 @@ def killed_at(event: int, action: Callable[[], None]) -> bool:
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def killed_behind(lines: int, command: Sequence[str], target: Path) -> None:
+    """Run our command until ``target`` has more than so many lines, and kill it there."""
+    process = subprocess.Popen([sys.executable, "-m", "squeezebert_mobile", *command])
+    while process.poll() is None and not (target.exists() and target.read_bytes().count(b"\n") > lines):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the command ended before it was killed"

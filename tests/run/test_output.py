@@ -2,15 +2,14 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import handmade
 import pytest
 from command import assert_error, run
+from killed import killed_behind
 
 TEXTS = [f"A quiet film that {'stays ' * (n % 9)}with you for {n} days." for n in range(3000)]
 
@@ -42,11 +41,7 @@ def test_a_killed_run_goes_on_without_a_doubled_or_lost_line(
     command = ["predict", str(bundle), "--file", str(data), "-o", str(target)]
     for enough in (200, 1500):
         resume = ["--resume"] if target.exists() else []
-        process = subprocess.Popen([sys.executable, "-m", "squeezebert_mobile", *command, *resume])
-        while process.poll() is None and not (target.exists() and target.read_bytes().count(b"\n") > enough):
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        killed_behind(enough, [*command, *resume], target)
     assert target.read_bytes().count(b"\n") < len(TEXTS)
     assert_error(run(*command), 2, "exists", "--resume")
     with target.open("a") as file:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
 from squeezebert_mobile.run.predict import Predictor, Sample
-from squeezebert_mobile.run.stream import ReadAhead
+from squeezebert_mobile.run.stream import HEAVY, ReadAhead, blocks
 from squeezebert_mobile.tasks import Task
 
 WORDS = ("A", "quiet", "film", "that", "stays", "with", "you", "for", "days", ".")
@@ -135,3 +136,31 @@ def test_a_line_is_answered_before_the_next_one_is_written(tiny_bundle: Path) ->
         process.stdin.close()
         assert [json.loads(line)["sample"]["text"] for line in process.stdout] == ["that stays", "with you"]
     assert process.returncode == 0
+
+
+def test_texts_that_are_large_together_are_not_read_together() -> None:
+    def read(done: int) -> list[tuple[int, list[int]]]:
+        return [(start, found) for start, found, _ in blocks(iter(sizes), 8, lambda size: size, done)]
+
+    sizes = [1] * 7 + [HEAVY, 1, 1, HEAVY + 1, 1]
+    whole = [(0, sizes[:1]), (1, sizes[1:3]), (3, sizes[3:7]), (7, sizes[7:9]), (9, sizes[9:11]), (11, sizes[11:])]
+    assert read(0) == whole
+    # Whoever goes on has the company that there was before.
+    assert read(2) == whole[1:]
+    assert read(9) == whole[4:]
+    assert read(12) == []
+
+
+def test_memory_does_not_grow_with_the_texts(bundle: Bundle) -> None:
+    def peak(count: int) -> int:
+        texts = (Sample(f"a quiet film of {n} days") for n in range(count))
+        with Predictor(bundle, run=Model()) as predictor:
+            tracemalloc.start()
+            try:
+                assert sum(1 for _ in predictor.stream(texts)) == count
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    peak(100)
+    assert peak(12_000) < 1.5 * peak(4_000)

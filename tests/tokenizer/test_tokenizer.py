@@ -27,6 +27,7 @@ from squeezebert_mobile.errors import (
     UnsupportedModelError,
     UsageError,
 )
+from squeezebert_mobile.tokenizer import tokenizer as tokenizer_module
 from squeezebert_mobile.tokenizer.settings import AddedPiece, TokenizerSettings
 from squeezebert_mobile.tokenizer.tokenizer import Encoded, SqueezeBertTokenizer, SqueezeBertTokenizerFast
 
@@ -233,6 +234,37 @@ def test_survives_any_text(small: SqueezeBertTokenizerFast, text: str) -> None:
     assert row.input_ids[0, -1] == small.sep_token_id
     assert row.offsets.max() <= len(text)
     assert row.truncated[0] == (len(text) == 990_000)
+
+
+ODD = st.sampled_from(
+    ["the", "good", "new word", "[MASK]", " ", "  ", "\n", "\u0301", "é", "我", "😀", "\ud800", ".", "x" * 9]
+)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@given(parts=st.lists(ODD, max_size=60), max_length=st.integers(2, 12))
+def test_of_a_long_text_only_the_end_that_is_kept_is_looked_at(
+    long_words: dict[str, SqueezeBertTokenizerFast], side: str, parts: list[str], max_length: int
+) -> None:
+    text, words = "".join(parts), long_words[side]
+    expected = words.rows(text, max_length=max_length)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizer_module, "_LONG", 4)
+        found = words.rows(text, max_length=max_length)
+    for name, array in vars(expected).items():
+        assert np.array_equal(getattr(found, name), array), name
+
+
+@pytest.fixture(scope="module")
+def long_words() -> dict[str, SqueezeBertTokenizerFast]:
+    named = TokenizerSettings().with_special_tokens()
+    masks = tuple(replace(piece, lstrip=piece.content == "[MASK]") for piece in named.added)
+    added = (*masks, AddedPiece("new word", special=False, rstrip=True))
+    pieces = [*SPECIALS, "the", "good", "e", "我", "##good", "."]
+    return {
+        side: SqueezeBertTokenizerFast.of(pieces, replace(named, added=added, truncation_side=side))
+        for side in ("right", "left")
+    }
 
 
 def test_surrogates_leave_offsets_alone(small: SqueezeBertTokenizerFast) -> None:

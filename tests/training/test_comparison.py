@@ -2,14 +2,18 @@
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import handmade
 import pytest
 import torch
 from command import assert_error, run
+from killed import killed_behind
 from tiny import SMALL, tokenizer
 
 from squeezebert_mobile import parts
@@ -143,6 +147,36 @@ def test_a_killed_evaluation_goes_on_behind_its_last_line(tmp_path: Path) -> Non
     assert lines[:700] == whole[:700]
     assert [json.loads(line)["statistics"] for line in lines] == [json.loads(line)["statistics"] for line in whole]
     assert untimed(merged(parts.merged([options.output]))) == untimed(evaluate(replace(options, output=None)))
+
+
+def test_an_evaluation_that_sigkill_ends_goes_on_without_a_doubled_or_lost_line(tmp_path: Path) -> None:
+    bundle, data, target = handmade.write(tmp_path / "bundle"), tmp_path / "data.tsv", tmp_path / "lines.jsonl"
+    random_ = random.Random(0)
+    rows = [f"{words(random_)}\t{random_.randrange(2)}\n" for _ in range(3000)]
+    data.write_text("".join(["sentence\tlabel\n", *rows]))
+    command = ["evaluate", str(bundle), "--data", str(data), "--resamples", "20", "--quiet"]
+    for enough in (200, 1500):
+        killed_behind(enough, [*command, "-o", str(target), *(["--resume"] if target.exists() else [])], target)
+    assert target.read_bytes().count(b"\n") < len(rows)
+    with target.open("a") as file:
+        file.write('{"torn')
+    done = run(*command, "-o", target, "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["lines"] == len(rows)
+    figures = [json.loads(run(*each, "--json").stdout) for each in (command, ("merge", target))]
+    for result in figures:
+        result["rows"][0].pop("milliseconds")
+    assert figures[0] == figures[1]
+
+
+def test_a_bundle_is_evaluated_without_torch(tmp_path: Path) -> None:
+    bundle, data = handmade.write(tmp_path / "bundle"), tmp_path / "data.tsv"
+    data.write_text("sentence\tlabel\na quiet film\t1\n")
+    command = ["evaluate", str(bundle), "--data", str(data), "--resamples", "2", "--quiet"]
+    program = f"import sys; sys.argv[1:] = {command!r}\nfrom squeezebert_mobile.cli import main\n"
+    program += "try:\n    main()\nfinally:\n    assert not {'torch', 'sklearn'} & set(sys.modules)\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_data_has_one_digest_whatever_format_and_share_of_it_is_read(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_torch_runs_on_as_many_threads_as_the_report_says(
         seen.add(torch.get_num_threads())
         return run_module(module, batch, names)
 
-    monkeypatch.setattr("squeezebert_mobile.training.evaluate.run_module", note)
+    monkeypatch.setattr("squeezebert_mobile.model.run_module", note)
     model = checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION)
     assert evaluate(EvaluateOptions(model, str(data), threads=2, resamples=5)).threads == 2
     assert seen == {2}
@@ -249,7 +249,7 @@ def test_a_long_context_is_cut_into_the_windows_that_predict_reads(
         seen.extend(batch.input_ids)
         return run_module(module, batch, names)
 
-    monkeypatch.setattr("squeezebert_mobile.training.evaluate.run_module", note)
+    monkeypatch.setattr("squeezebert_mobile.model.run_module", note)
     evaluate(EvaluateOptions(model, str(tmp_path / "data.jsonl"), batch_size=1, resamples=5))
     length = config.max_position_embeddings
     windows = tokenizer(config).rows(
