@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from accelerate import Accelerator
+
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.model import PreTrained
@@ -47,7 +49,9 @@ def student_of(
     sample = Sample.of(examples, features, tokenizer.pad_token_id, most=RANKED_ROWS, seed=options.seed)
     if options.task is Task.FILL_MASK:
         sample = sample.hidden(tokenizer, options.mask_probability, options.seed)
-    found, importance = measure(model, sample, quiet=options.quiet)
+    # As the trainer's, whose state all of a process share.
+    accelerator = Accelerator(mixed_precision=options.mixed_precision)
+    found, importance = measure(model, sample, accelerator, quiet=options.quiet)
     if options.layers_by == "ranking":
         layers = found.costliest(len(layers))
     channels = None

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from accelerate import Accelerator
+
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import read_table
@@ -10,7 +12,7 @@ from squeezebert_mobile.training import chosen, ranking_page
 from squeezebert_mobile.training import data as dataset
 from squeezebert_mobile.training.features import encode
 from squeezebert_mobile.training.options import FinetuneOptions, RankOptions, row_length
-from squeezebert_mobile.training.ranking import Ranking, Sample, measure
+from squeezebert_mobile.training.ranking import Ranking, Sample, drawn, measure
 
 
 def rank(options: RankOptions) -> Ranking:
@@ -30,12 +32,13 @@ def rank(options: RankOptions) -> Ranking:
     columns = find_columns(table, task, options.columns, labels=config.labels)
     require_scores(table, columns)
     examples = dataset.examples(table, columns, config)
+    examples = tuple(examples[row] for row in drawn(len(examples), options.max_samples, options.seed))
     length = row_length(options.max_length, config.max_position_embeddings, tokenizer.model_max_length)
     features = encode(examples, tokenizer, max_length=length, stride=window_stride(length))
-    sample = Sample.of(examples, features, tokenizer.pad_token_id, most=options.max_samples, seed=options.seed)
+    sample = Sample(examples, features, tokenizer.pad_token_id)
     if task is Task.FILL_MASK:
         sample = sample.hidden(tokenizer, FinetuneOptions.mask_probability, options.seed)
-    found, _ = measure(model, sample, quiet=options.quiet)
+    found, _ = measure(model, sample, Accelerator(), quiet=options.quiet)
     if options.output is not None:
         ranking_page.write(found, options.output)
     return found

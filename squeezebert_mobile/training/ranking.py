@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
@@ -68,6 +68,11 @@ class Ranking:
         return tuple(sorted(order[:count]))
 
 
+def drawn(count: int, most: int, seed: int) -> list[int]:
+    """The numbers of ``most`` rows of ``count``, drawn at random, in their order; of fewer rows all."""
+    return sorted(np.random.default_rng(seed).permutation(count)[:most].tolist())
+
+
 @dataclass(frozen=True)
 class Sample:
     """Rows of labelled data, encoded, on which a model's loss and metric are measured."""
@@ -81,8 +86,7 @@ class Sample:
         cls, examples: Sequence[Example], features: Sequence[Feature], pad_token_id: int, *, most: int, seed: int
     ) -> Self:
         """``most`` of the examples, drawn at random, or all that there are, with their features."""
-        random = np.random.default_rng(seed)
-        rows = np.sort(random.permutation(len(examples))[:most]).tolist()
+        rows = drawn(len(examples), most, seed)
         places = {row: place for place, row in enumerate(rows)}
         own = [replace(each, example=places[each.example]) for each in features if each.example in places]
         return cls([examples[row] for row in rows], own, pad_token_id)
@@ -113,15 +117,16 @@ class Sample:
         return metric.name, Cost(loss / max(1, count), metric.value)
 
 
-def measure(model: PreTrained, sample: Sample, *, quiet: bool) -> tuple[Ranking, tuple[Float64, ...]]:
+def measure(
+    model: PreTrained, sample: Sample, accelerator: Accelerator, *, quiet: bool
+) -> tuple[Ranking, tuple[Float64, ...]]:
     """What a model's layers and widths cost, and of each layer how much its channels matter.
 
     Several processes all take the first one's, for on accelerators two may round apart.
     """
-    state = PartialState()
-    model.eval().to(state.device)
+    model.eval().to(accelerator.device)
     models = 1 + model.config.num_hidden_layers + len(_sizes(model))
-    with progress_bar("ranking", models, quiet=quiet or not state.is_main_process) as advance:
+    with progress_bar("ranking", models, quiet=quiet or not accelerator.is_main_process) as advance:
         importance = channel_importance(model, sample)
         found = rank(model, sample, importance, advance)
     taken: list[tuple[Ranking, tuple[Float64, ...]]] = broadcast_object_list([(found, importance)])
