@@ -215,6 +215,23 @@ def from_peers(
 
     ``best`` adds the forms with our treatment, ``shrink`` gives layers and hidden size to all of them, for tests.
     """
+    found = []
+    for model, runtime, form in forms(asked, runtimes, precisions, best=best, shrink=shrink):
+        report(f"export {model.peer}, {runtime}, {form}")
+        words = tokenizer if _reads(model, tokenizer) else None
+        found.append(from_peer(model, runtime, form, tokens=tokens, tokenizer=words))
+    return found
+
+
+def forms(
+    asked: Mapping[Peer, Path | None],
+    runtimes: Sequence[str] = (),
+    precisions: Sequence[str] = (),
+    *,
+    best: bool = False,
+    shrink: PeerModel | None = None,
+) -> list[tuple[PeerModel, Timed, Form]]:
+    """What `from_peers` exports, before it does."""
     wanted: list[tuple[Timed, Form]] = [("torch", Form.PLAIN), ("executorch", Form.PLAIN), ("onnx", Form.PLAIN)]
     wanted += [("onnx", Form.DYNAMIC), ("onnx", Form.DYNAMIC_UNSIGNED)]
     treated: list[tuple[Timed, Form]] = [("onnx", Form.BEST), ("onnx", Form.BEST_INT8)] if best else []
@@ -223,11 +240,11 @@ def from_peers(
         model = replace(shrink or PeerModel(peer), peer=peer, weights=weights)
         if weights is not None:
             model = replace(model, max_length=peers.size_of(weights, "max_position_embeddings"))
-        for runtime, form in wanted + (treated if peer in TREATED else []):
-            if (not runtimes or runtime in runtimes) and (not precisions or form.precision in precisions):
-                report(f"export {peer}, {runtime}, {form}")
-                words = tokenizer if _reads(model, tokenizer) else None
-                found.append(from_peer(model, runtime, form, tokens=tokens, tokenizer=words))
+        found += [
+            (model, runtime, form)
+            for runtime, form in wanted + (treated if peer in TREATED else [])
+            if (not runtimes or runtime in runtimes) and (not precisions or form.precision in precisions)
+        ]
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
+from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.options import Listed, Options, Threads
 from squeezebert_mobile.tasks import Precision, Timed
 
@@ -19,6 +20,12 @@ Html = Annotated[Path | None, typer.Option(help="write a page with the plots, wh
 Markdown = Annotated[Path | None, typer.Option(help="write the tables as Markdown")]
 Png = Annotated[Path | None, typer.Option(help="write each plot into this folder")]
 
+
+# Loading heats a phone, which then rests for as long before it is measured.
+COOL_DOWN_SECONDS = 30.0
+CoolDown = Annotated[
+    float | None, typer.Option(min=0, max=3600, help="seconds a phone rests before it is measured; default: 30")
+]
 
 # What kept the samples before each report had the name of its format.
 _SAMPLES = {"-o": "--jsonl", "--output": "--jsonl"}
@@ -89,19 +96,26 @@ class BenchmarkCommandOptions(BenchmarkOptions):
 
     GROUPS: ClassVar = {"Reports": ("html", "markdown", "png", "require_valid")}
 
-    device: Annotated[str | None, typer.Option(help="adb:SERIAL or adb:all: measure one bundle on phones")] = None
+    device: Annotated[str | None, typer.Option(help="adb:SERIAL or adb:all: measure on phones")] = None
+    cool_down: CoolDown = None
     html: Html = None
     markdown: Markdown = None
     png: Png = None
     require_valid: RequireValid = False
 
 
+def require_phone(device: str | None, cool_down: float | None) -> None:
+    """Raise UsageError for a phone's option without a phone."""
+    if device is None and cool_down is not None:
+        raise UsageError("--cool-down", "is for phones", fix="add --device adb:SERIAL, or leave it out")
+
+
 @dataclass(frozen=True)
 class ReproduceOptions(Options):
-    """``bundle`` is our SqueezeBERT; without it the best of each lacks it."""
+    """``bundle`` is our SqueezeBERT; without it the best of each lacks it. ``device`` measures on a phone."""
 
     GROUPS: ClassVar = {"Reports": ("output", "html", "markdown")}
-    EXAMPLES: ClassVar = ("--quick", "my-bundle --html page.html", "my-bundle --threads 2 --jsonl run.jsonl")
+    EXAMPLES: ClassVar = ("--quick", "my-bundle --html page.html", "my-bundle --device adb:SERIAL --jsonl phone.jsonl")
     ALIASES: ClassVar = _SAMPLES
 
     bundle: Annotated[
@@ -111,6 +125,8 @@ class ReproduceOptions(Options):
     tokens: Annotated[int, typer.Option(min=1, max=512, help="length of the input")] = 128
     threads: Threads = 1
     quick: Quick = False
+    device: Annotated[str | None, typer.Option(help="adb:SERIAL: measure on that phone")] = None
+    cool_down: CoolDown = None
     output: Output = None
 
 

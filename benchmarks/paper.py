@@ -1,4 +1,4 @@
-"""`reproduce`: the paper's comparison rebuilt, with what of it came out and what did not.
+"""`reproduce`: the paper's comparison rebuilt, here or on a phone, with what of it came out and what did not.
 
 The paper's figures are in `published`: it gives no full protocol of how a Pixel 3 was timed.
 
@@ -9,7 +9,7 @@ of caches, heat or the schedulers of phones.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter
 from squeezebert_mobile import atomic, console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import benchmark as library
-from squeezebert_mobile.benchmarks import page, published, tables
+from squeezebert_mobile.benchmarks import page, phone_paper, published, tables
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceCommandOptions, ReproduceOptions
 from squeezebert_mobile.benchmarks.peers import PAPER, Peer, PeerModel, logits_of
 from squeezebert_mobile.benchmarks.protocol import Record
@@ -273,7 +273,7 @@ def _shortest_seconds(work: Callable[[], object]) -> float:
 class Reproduction:
     """Counted costs, measured lines, BERT's stages, estimates for phones, and what they mean.
 
-    ``check`` says how well the estimates' model foretells this machine.
+    ``check`` says how well the estimates' model foretells this machine. A phone's run has no stages and no estimates.
     """
 
     costs: tuple[tuple[str, Cost], ...]
@@ -292,18 +292,31 @@ def _seconds(options: ReproduceOptions) -> float:
 
 
 def reproduce(options: ReproduceOptions, steps: Steps | None = None) -> Reproduction:
-    """Count, measure in one interleaved run, and say what came out; ``steps`` are planned and followed.
+    """Count, measure in turns, here or on a phone, and say what came out; ``steps`` are planned and followed.
 
-    Raises EnvironmentFault without the benchmark extra, IntegrityError for a changed bundle.
+    Raises EnvironmentFault without the benchmark extra, IntegrityError for a changed bundle; as `phone_paper.measure`.
     """
     steps = steps or Steps()
-    steps.plan((Step(_COUNT, 10.0), Step(_STAGES, 10.0 if options.quick else 30.0), Step(_RUN, _seconds(options))))
-    steps.begin(_COUNT)
+    phone = None if options.device is None else phone_paper.connect(options.device)
     models = {peer: PeerModel(peer) for peer in PAPER}
+    stages, here = Step(_STAGES, 10.0 if options.quick else 30.0), Step(_RUN, _seconds(options))
+    steps.plan((Step(_COUNT, 10.0), *(() if phone else (stages, here))))
+    steps.begin(_COUNT)
     costs = {peer: count(model, options.tokens) for peer, model in models.items()}
+    if phone is not None:
+        parameters = {peer: cost.parameters for peer, cost in costs.items()}
+        steps.plan((Step(_COUNT, 10.0), *phone_paper.planned(options, parameters)))
+        return _reproduction(costs, phone_paper.measure(phone, options, steps))
     steps.begin(_STAGES)
-    stages = bert_stages(options.tokens, runs=3 if options.quick else 10, model=models[Peer.BERT_BASE])
-    measured = library.benchmark(
+    shares = bert_stages(options.tokens, runs=3 if options.quick else 10, model=models[Peer.BERT_BASE])
+    found = _reproduction(costs, _measured(options, steps))
+    machine = this_machine()
+    estimates, check = _estimates(costs, found.lines, machine), _check(costs, found.lines, machine)
+    return replace(found, stages=shares, estimates=estimates, check=check)
+
+
+def _measured(options: ReproduceOptions, steps: Steps) -> Result:
+    return library.benchmark(
         BenchmarkOptions(
             bundles=() if options.bundle is None else (options.bundle,),
             peers=tuple(PAPER),
@@ -316,14 +329,16 @@ def reproduce(options: ReproduceOptions, steps: Steps | None = None) -> Reproduc
         ),
         steps,
     ).result
+
+
+def _reproduction(costs: dict[Peer, Cost], measured: Result) -> Reproduction:
     lines = published.paper_lines(measured)
-    machine = this_machine()
     return Reproduction(
         costs=tuple((str(peer), cost) for peer, cost in costs.items()),
         lines=lines,
-        stages=stages,
-        estimates=_estimates(costs, lines, machine),
-        check=_check(costs, lines, machine),
+        stages=(),
+        estimates=(),
+        check="",
         paragraph=paragraph(costs, lines),
         result=measured,
     )
@@ -406,8 +421,8 @@ def _published(line: Line) -> tuple[str, str]:
             return f"{line.published_seconds:.2f} (from {bert} / {PUBLISHED_SPEEDUP})", f"{PUBLISHED_SPEEDUP}x"
 
 
-def sections(found: Reproduction) -> tuple[Table, Table, Table, Table]:
-    """Costs, times, stages and estimates."""
+def sections(found: Reproduction) -> tuple[Table, ...]:
+    """Costs, times, stages and estimates; the last two where there are any."""
     costs = [(name, f"{cost.parameters / 1e6:.1f}M", f"{cost.flops / 1e9:.2f}") for name, cost in found.costs]
     lines = [_cells(line) for line in found.lines]
     if (BEST, Peer.SQUEEZEBERT) not in [(line.setting, line.model) for line in found.lines]:
@@ -423,12 +438,13 @@ def sections(found: Reproduction) -> tuple[Table, Table, Table, Table]:
         )
         for model, e in found.estimates
     ]
-    return (
+    every = (
         Table("What an inference takes", ("model", "parameters", "GFLOPs"), tuple(costs)),
         Table("Times, and the paper's on a Pixel 3", _TIMES, tuple(lines)),
         Table("Where BERT-base's time goes (PyTorch eager, 1 thread)", ("stage", "share"), tuple(stages)),
         Table(ESTIMATES, ("model", "chip", "fp32 ms", "int8 ms", "share of ideal"), tuple(chips)),
     )
+    return tuple(table for table in every if table.rows)
 
 
 def require_writable(options: ReproduceCommandOptions) -> None:
@@ -451,7 +467,7 @@ def to_markdown(found: Reproduction) -> str:
     out = [tables.where(found.result), "", found.paragraph, ""]
     for part in sections(found):
         out += [f"## {part.name}", "", *tables.lines(part.header, part.rows), ""]
-    return "\n".join([*out, found.check]) + "\n"
+    return "\n".join([*out, found.check]).rstrip() + "\n"
 
 
 def to_page(found: Reproduction) -> str:
@@ -461,7 +477,7 @@ def to_page(found: Reproduction) -> str:
         document.paragraph(found.paragraph),
         page.section(found.result),
         *map(document.table, sections(found)),
-        document.paragraph(found.check, "muted"),
+        *([document.paragraph(found.check, "muted")] if found.check else []),
     ]
     return document.page("SqueezeBERT's published speed, measured again", body)
 
@@ -480,7 +496,7 @@ def text(found: Reproduction) -> str:
     """What of the paper came out, for people."""
     blocks = [tables.where(found.result), found.paragraph]
     blocks += [f"{part.name}\n{console.table(part.header, part.rows)}" for part in sections(found)]
-    return "\n\n".join([*blocks, found.check])
+    return "\n\n".join(filter(None, [*blocks, found.check]))
 
 
 @dataclass(frozen=True)

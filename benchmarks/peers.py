@@ -21,6 +21,7 @@ from squeezebert_mobile.config import CONFIG_NAME
 from squeezebert_mobile.console import quiet
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
 from squeezebert_mobile.files import read_json
+from squeezebert_mobile.tasks import Precision
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,7 +61,7 @@ class Form(StrEnum):
     BEST_INT8 = "best int8"
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """``fp32`` or ``int8``."""
         return "fp32" if self in (Form.PLAIN, Form.BEST) else "int8"
 

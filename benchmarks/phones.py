@@ -1,4 +1,4 @@
-"""Measure a bundle on Android phones through the demo app over adb, into the result format of the desktop.
+"""Measure bundles on Android phones through the demo app over adb, into the result format of the desktop.
 
 The contract with the app (android_demo/README.md): files under the app's folder, ``ready.json`` from its first start
 on, ``pushed/DIGEST/`` for bundles, ``runs/ID.status.json`` while it measures and ``runs/ID.json`` with raw nanoseconds
@@ -8,8 +8,8 @@ when it is done.
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,39 +18,40 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from squeezebert_mobile.benchmarks import benchmark as library
-from squeezebert_mobile.benchmarks import results
+from squeezebert_mobile.benchmarks import candidates, peers, results
 from squeezebert_mobile.benchmarks.adb import PREFIX, Adb, Answer, fault, ready
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult
-from squeezebert_mobile.benchmarks.candidates import timed
+from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.options import BenchmarkOptions
+from squeezebert_mobile.benchmarks.options import COOL_DOWN_SECONDS, BenchmarkOptions
+from squeezebert_mobile.benchmarks.peer_bundles import bundle_of
+from squeezebert_mobile.benchmarks.peers import Form, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
-from squeezebert_mobile.benchmarks.results import Build, Case, Cold, Environment, Phone, Result, Run, Sample, Version
-from squeezebert_mobile.bundle import folder as bundles
+from squeezebert_mobile.benchmarks.results import Build, Cold, Environment, Phone, Result, Run, Sample, Version
+from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
 
 PACKAGE = "org.squeezebert.demo.app"
-ACTIVITY = f"{PACKAGE}/.MainActivity"
+# The entry for adb's shell alone: a release build measures for nobody else.
+ACTIVITY = f"{PACKAGE}/.Measure"
 # Where adb may write on every phone; Android 11 and newer let its daemon write into no app's folder.
 STAGE = "/data/local/tmp/squeezebert"
 RUNS, PUSHED = "runs", "pushed"
 # What app and host agree on (android_demo/README.md).
-CONTRACT = 3
+CONTRACT = 4
 MIN_API_LEVEL = 26
 ABIS = ("arm64-v8a", "x86_64")
 
 # Each question to the phone takes time from what it measures.
 _POLL_SECONDS, _LONGEST_POLL_SECONDS = 10.0, 60.0
 _OPEN_SECONDS, _OPEN_POLL_SECONDS = 30.0, 0.5
-# A slow phone reads and digests 200 MB before its first word, and may then be as silent as this.
+# A slow phone loads and warms up before its first word, and may then be as silent as this.
 _START_SECONDS, _SILENT_SECONDS, _SILENT_RUNS = 120.0, 60.0, 20
 _LOG_LINES = 40
-# Between loading, which heats a phone, and measuring.
-_COOL_DOWN_SECONDS = 30.0
 # What USB 2 carries at least.
-_PUSH_BYTES_PER_SECOND = 10e6
+PUSH_BYTES_PER_SECOND = 10e6
 
 
 class _Reply(BaseModel):
@@ -86,6 +87,7 @@ class _State(_Reply):
 
 
 class _File(_Reply):
+    bundle: str
     path: str
     sha256: str
 
@@ -131,14 +133,27 @@ class _Case(_Reply):
 
 
 class _Measured(Facts):
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     run_id: str
-    bundle_digest: str
     device: _Device
     cases: tuple[_Case, ...]
     cores_used: tuple[int, ...]
     priority: int | None
     cool_down_seconds: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file to measure, the bundle that brings it to the phone, and what results say of it."""
+
+    bundle: Bundle
+    artifact: Artifact
+    candidate: Candidate
+
+    @property
+    def wanted(self) -> str:
+        """The file as the app is asked for it."""
+        return f"{self.bundle.digest}/{self.artifact.path}"
 
 
 @dataclass(frozen=True)
@@ -261,32 +276,42 @@ def _require_contract(adb: Adb, said: Answer) -> None:
 
 
 def measure(
-    adb: Adb, bundle: Bundle, artifacts: Sequence[Artifact], protocol: Protocol, report: Report = lambda _: None
+    adb: Adb,
+    targets: Sequence[Target],
+    protocol: Protocol,
+    report: Report = lambda _: None,
+    *,
+    cool_down: float | None = None,
 ) -> Result:
-    """Push the bundle where it is not there yet, let the app measure its artifacts in turns, and return raw samples.
+    """Push the bundles that are not there yet, let the app measure the files in turns, and return raw samples.
 
-    Raises UsageError for a protocol that a phone does not run, EnvironmentFault for whatever goes wrong on the device,
-    IntegrityError where the reply is not the answer to this request.
+    Peers are removed again. Raises UsageError for a protocol that a phone does not run, EnvironmentFault for whatever
+    goes wrong on the device, IntegrityError where the reply is not the answer to this request.
     """
     tokens = _require_supported(protocol)
+    rest = COOL_DOWN_SECONDS if cool_down is None else cool_down
     app = open_app(adb)
-    push(app, bundle, report)
+    opened = {target.bundle.digest: target.bundle for target in targets}
+    push(app, tuple(opened.values()), report)
     require_awake(adb)
     run_id, started = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds")
     runs = f"{app.folder}/{RUNS}"
     app.remove(runs)  # of a run whose host or cable went away; starting the app again ends it
     try:
-        app.start(*_extras(app, run_id, bundle, artifacts, protocol, tokens))
-        what = f"{adb.serial}: {', '.join(f'{artifact.runtime} {artifact.precision}' for artifact in artifacts)}"
-        runs_expected = protocol.min_runs * len(artifacts)
-        _wait(app, run_id, runs_expected, lambda done: report(f"{what} {done:.0%}"))
-        measured = _pull(app, run_id, bundle, artifacts)
+        app.start(*_extras(app, run_id, targets, protocol, tokens, rest))
+        what = f"{adb.serial}: {', '.join(target.candidate.label for target in targets)}"
+        runs_expected = protocol.min_runs * len(targets)
+        before = rest + _bytes(opened.values()) / PUSH_BYTES_PER_SECOND
+        _wait(app, run_id, runs_expected, before, lambda done: report(f"{what} {done:.0%}"))
+        measured = _pull(app, run_id, targets)
     except BaseException:  # Ctrl-C too: a phone that nobody waits for stops measuring
         app.stop()
         raise
     finally:
         app.remove(runs)
-    return _result(measured, started, bundle, artifacts, protocol, tokens)
+    if theirs := [_target(app, bundle) for bundle in opened.values() if bundle.manifest.peer is not None]:
+        app.remove(*theirs)
+    return _result(measured, started, targets, protocol, tokens)
 
 
 def _require_supported(protocol: Protocol) -> int:
@@ -298,15 +323,30 @@ def _require_supported(protocol: Protocol) -> int:
     return protocol.tokens
 
 
-def push(app: App, bundle: Bundle, report: Report = lambda _: None) -> bool:
-    """Copy the bundle to the app unless the same one is there; True where it was copied.
+def push(app: App, opened: Sequence[Bundle], report: Report = lambda _: None) -> bool:
+    """Copy the bundles to the app that are not there; True where any was copied.
 
-    adb writes it below /data/local/tmp, from where the phone itself copies it. It appears under its final name in one
+    adb writes each below /data/local/tmp, from where the phone itself copies it. It appears under its final name in one
     rename, and whatever a copy leaves that did not come so far is removed.
     """
-    target, unfinished = f"{app.folder}/{PUSHED}/{bundle.digest}", f"{app.folder}/pushing"
-    if _is_pushed(app, target, bundle):
-        return False  # equal sizes are enough: the app compares every digest before it runs anything
+    # Equal sizes are enough: the app compares every digest before it runs anything.
+    missing = [bundle for bundle in opened if not _is_pushed(app, _target(app, bundle), bundle)]
+    _require_time(app.adb, _bytes(missing))
+    for bundle in missing:
+        _push(app, bundle, report)
+    return bool(missing)
+
+
+def _bytes(opened: Iterable[Bundle]) -> int:
+    return sum(entry.bytes for bundle in opened for entry in bundle.manifest.every_file())
+
+
+def _target(app: App, bundle: Bundle) -> str:
+    return f"{app.folder}/{PUSHED}/{bundle.digest}"
+
+
+def _push(app: App, bundle: Bundle, report: Report) -> None:
+    target, unfinished = _target(app, bundle), f"{app.folder}/pushing"
     try:
         _stage(app.adb, bundle, report)
         app.shell("rm", "-rf", unfinished, target)
@@ -317,7 +357,6 @@ def push(app: App, bundle: Bundle, report: Report = lambda _: None) -> bool:
         with suppress(EnvironmentFault):
             app.adb.ask("rm", "-rf", STAGE)
         app.remove(unfinished)
-    return True
 
 
 def _is_pushed(app: App, target: str, bundle: Bundle) -> bool:
@@ -331,9 +370,7 @@ def _is_pushed(app: App, target: str, bundle: Bundle) -> bool:
 
 def _stage(adb: Adb, bundle: Bundle, report: Report) -> None:
     """Push the bundle to where adb may write, for everybody to read."""
-    entries = bundle.manifest.every_file()
-    total = sum(entry.bytes for entry in entries)
-    _require_time(adb, total)
+    entries, total = bundle.manifest.every_file(), _bytes([bundle])
     adb.shell("rm", "-rf", STAGE)
     sent = 0
 
@@ -351,7 +388,7 @@ def _stage(adb: Adb, bundle: Bundle, report: Report) -> None:
 def _require_time(adb: Adb, size: int) -> None:
     """Raise EnvironmentFault where the screen would go off, and the phone lock itself, while files are pushed."""
     timeout = adb.ask("settings", "get", "system", "screen_off_timeout").text
-    seconds = size / _PUSH_BYTES_PER_SECOND
+    seconds = size / PUSH_BYTES_PER_SECOND
     if timeout.isdecimal() and int(timeout) / 1000 < seconds:
         what = f"would switch its screen off while {size / 1e6:.0f} MB are pushed"
         raise fault(
@@ -364,10 +401,9 @@ def _require_time(adb: Adb, size: int) -> None:
 
 
 def _extras(
-    app: App, run_id: str, bundle: Bundle, artifacts: Sequence[Artifact], protocol: Protocol, tokens: int
+    app: App, run_id: str, targets: Sequence[Target], protocol: Protocol, tokens: int, cool_down: float
 ) -> tuple[str, ...]:
-    texts = {"run_id": run_id, "bundle": bundle.digest}
-    texts["artifacts"] = ",".join(artifact.path for artifact in artifacts)
+    texts = {"run_id": run_id, "artifacts": ",".join(target.wanted for target in targets)}
     texts |= {"folder": "private"} if app.is_private else {}
     numbers = {
         "threads": protocol.threads,
@@ -377,7 +413,7 @@ def _extras(
         "turn_runs": protocol.turn_runs,
         "min_runs": protocol.min_runs,
         "min_seconds": round(protocol.min_seconds),
-        "cool_down": round(_COOL_DOWN_SECONDS),
+        "cool_down": round(cool_down),
     }
     return tuple(
         word
@@ -387,13 +423,14 @@ def _extras(
     )
 
 
-def _wait(app: App, run_id: str, runs: int, progress: Callable[[float], None]) -> None:
+def _wait(app: App, run_id: str, runs: int, before: float, progress: Callable[[float], None]) -> None:
     """Return when the app is done. Raises EnvironmentFault where it failed, died or fell silent.
 
-    The phone is asked when the run should have ended, and every ten seconds to a minute before.
+    ``before`` are the seconds that copying the bundles and resting take. The phone is asked when the run should have
+    ended, and every ten seconds to a minute before.
     """
     begin = moved = time.monotonic()
-    fraction, pause, silent, process = 0.0, _POLL_SECONDS, _START_SECONDS + _COOL_DOWN_SECONDS, ""
+    fraction, pause, silent, process = 0.0, _POLL_SECONDS, _START_SECONDS + before, ""
     while True:
         time.sleep(pause)
         status, now = _status(app, run_id), time.monotonic()
@@ -439,7 +476,7 @@ def _last_words(adb: Adb, process: str) -> str:
     return log.words or "the log is empty"
 
 
-def _pull(app: App, run_id: str, bundle: Bundle, artifacts: Sequence[Artifact]) -> _Measured:
+def _pull(app: App, run_id: str, targets: Sequence[Target]) -> _Measured:
     name = f"{app.folder}/{RUNS}/{run_id}.json"
     data = app.ask("cat", name).output
     try:
@@ -450,11 +487,10 @@ def _pull(app: App, run_id: str, bundle: Bundle, artifacts: Sequence[Artifact]) 
         raise IntegrityError(name, what, fix="install the app that belongs to this version") from None
     for what, found, expected in (
         ("another run", measured.run_id, run_id),
-        ("another bundle", measured.bundle_digest, bundle.digest),
         (
             "other files",
-            " ".join(case.artifact.sha256 for case in measured.cases),
-            " ".join(artifact.sha256 for artifact in artifacts),
+            " ".join(f"{case.artifact.bundle}/{case.artifact.sha256}" for case in measured.cases),
+            " ".join(f"{target.bundle.digest}/{target.artifact.sha256}" for target in targets),
         ),
     ):
         if found != expected:
@@ -462,44 +498,24 @@ def _pull(app: App, run_id: str, bundle: Bundle, artifacts: Sequence[Artifact]) 
     return measured
 
 
-def _result(
-    measured: _Measured,
-    started: str,
-    bundle: Bundle,
-    artifacts: Sequence[Artifact],
-    protocol: Protocol,
-    tokens: int,
-) -> Result:
+def _result(measured: _Measured, started: str, targets: Sequence[Target], protocol: Protocol, tokens: int) -> Result:
     cases, samples = [], []
-    for told, artifact in zip(measured.cases, artifacts, strict=True):
-        assert artifact.runtime != "coreai", "which no phone of adb runs"
-        name = f"{artifact.runtime} {artifact.precision}, {protocol.threads} threads, {tokens} tokens"
-        cases.append(
-            Case(
-                name=name,
-                model="SqueezeBERT",
-                form="bundle",
-                runtime=artifact.runtime,
-                runtime_version=told.runtime_version,
-                precision=artifact.precision,
-                protocol=protocol,
-                file_sha256=artifact.sha256,
-                file_bytes=artifact.bytes,
-                bundle_sha256=bundle.digest,
-                cold=Cold(load_ns=told.cold_load_ns, first_ns=told.first_ns),
-            )
-        )
+    for told, target in zip(measured.cases, targets, strict=True):
+        cold = Cold(load_ns=told.cold_load_ns, first_ns=told.first_ns)
+        said = {"runtime_version": told.runtime_version, "cold": cold}
+        case = target.candidate.case(protocol).model_copy(update=said)
+        cases.append(case)
         samples += [
-            Sample(case=name, turn=turn, at_ns=at, tokens=tokens, infer_ns=latency)
+            Sample(case=case.name, turn=turn, at_ns=at, tokens=tokens, infer_ns=latency)
             for turn, at, latency in zip(told.turns, told.at_ns, told.latencies_ns, strict=True)
         ]
-    run = Run(run_id=measured.run_id, started=started, environment=_environment(measured, artifacts))
+    versions = {str(case.runtime): case.runtime_version for case in cases}
+    run = Run(run_id=measured.run_id, started=started, environment=_environment(measured, versions))
     return Result(run=run, cases=tuple(cases), samples=tuple(samples), conditions=conditions(measured))
 
 
-def _environment(measured: _Measured, artifacts: Sequence[Artifact]) -> Environment:
+def _environment(measured: _Measured, versions: Mapping[str, str]) -> Environment:
     device = measured.device
-    versions = {a.runtime: case.runtime_version for a, case in zip(artifacts, measured.cases, strict=True)}
     clocks = [f"{len(c.cores)} up to {c.max_khz // 1000} MHz" for c in device.clocks if c.max_khz]
     governors = sorted({c.governor for c in device.clocks if c.governor})
     own = {name: value for name, value in device.model_dump().items() if name in Phone.model_fields}
@@ -544,36 +560,66 @@ def connect(device: str) -> list[Adb]:
     return ready() if serial == "all" else [Adb.connect(serial)]
 
 
-def benchmark(device: str, options: BenchmarkOptions, report: Report = lambda _: None) -> tuple[BenchmarkResult, ...]:
-    """Measure one bundle on each device, one device after the other.
+def benchmark(
+    device: str,
+    options: BenchmarkOptions,
+    report: Report = lambda _: None,
+    *,
+    cool_down: float | None = None,
+) -> tuple[BenchmarkResult, ...]:
+    """Measure bundles and peers on each device, one device after the other.
 
     With ``output`` each device's result is kept, under that name where there is one device, else with the serial before
     the ending. Raises as `connect` and `measure`; UsageError for what a phone does not run.
     """
-    bundle = _require_bundle(options)
-    artifacts = [artifact for _, artifact in timed(bundle, options.runtimes, options.precisions)]
+    _require_runnable(options)
     attached = connect(device)
     protocols = library.protocols(options)
-    return tuple(
-        _keep(_measure(adb, bundle, artifacts, protocols, report), _path(options.output, adb, len(attached)))
-        for adb in attached
-    )
+    with ExitStack() as stack:
+        opened = [stack.enter_context(archive.opened(path)) for path in options.bundles]
+        found = targets(opened, options, report)
+        return tuple(
+            keep(
+                join([measure(adb, found, protocol, report, cool_down=cool_down) for protocol in protocols]),
+                _path(options.output, adb, len(attached)),
+            )
+            for adb in attached
+        )
 
 
-def _require_bundle(options: BenchmarkOptions) -> Bundle:
-    if len(options.bundles) != 1 or options.checkpoints or options.peers:
-        raise UsageError("--device", "measures one bundle", fix="give one bundle, and no checkpoint or peer")
+def _require_runnable(options: BenchmarkOptions) -> None:
+    if options.checkpoints or not (options.bundles or options.peers):
+        raise UsageError("--device", "measures bundles and peers", fix="give a bundle or a peer, and no checkpoint")
+    if options.peers and options.runtimes and "onnx" not in options.runtimes:
+        found = ", ".join(options.runtimes)
+        raise UsageError("--device", "measures peers in ONNX Runtime", found=found, fix="add --runtime onnx")
     if options.scenario not in ("fixed-length", "length-sweep"):
         fix = "use the scenario fixed-length or length-sweep"
         raise UsageError("--device", "does not run this scenario", found=options.scenario, fix=fix)
-    return bundles.read(options.bundles[0])
 
 
-def _measure(
-    adb: Adb, bundle: Bundle, artifacts: Sequence[Artifact], protocols: Sequence[Protocol], report: Report
-) -> Result:
-    """One device's result: the files take turns under each protocol, and the phone cools down before the next."""
-    return join([measure(adb, bundle, artifacts, protocol, report) for protocol in protocols])
+def targets(opened: Sequence[Bundle], options: BenchmarkOptions, report: Report) -> tuple[Target, ...]:
+    """The files of bundles, then of peers, which are exported and sealed where they are not in the cache."""
+    found = []
+    for bundle in opened:
+        model = "SqueezeBERT" if len(opened) == 1 else f"SqueezeBERT {bundle.folder.name}"
+        runtimes, precisions = options.runtimes, options.precisions
+        ours = candidates.from_bundle(bundle, model=model, runtimes=runtimes, precisions=precisions)
+        timed = candidates.timed(bundle, runtimes, precisions)
+        found += [Target(bundle, artifact, one) for (_, artifact), one in zip(timed, ours, strict=True)]
+    asked = peers.parse(options.peers)
+    for peer, _, form in candidates.forms(asked, ("onnx",), options.precisions, best=options.best_peers):
+        report(f"export {peer.peer}, {form}")
+        found.append(_peer(peer, form))
+    return tuple(found)
+
+
+def _peer(model: PeerModel, form: Form) -> Target:
+    bundle = bundle_of(model, form)
+    candidate = candidates.from_peer(model, "onnx", form, tokens=model.max_length, tokenizer=None)
+    artifact = bundle.artifact()
+    said = replace(candidate, bundle_sha256=bundle.digest, agreement=artifact.agreement)
+    return Target(bundle, artifact, said)
 
 
 def join(found: Sequence[Result]) -> Result:
@@ -623,7 +669,8 @@ def _path(output: Path | None, adb: Adb, count: int) -> Path | None:
     return output.with_name(f"{output.stem}-{serial}{output.suffix}")
 
 
-def _keep(result: Result, path: Path | None) -> BenchmarkResult:
+def keep(result: Result, path: Path | None) -> BenchmarkResult:
+    """The result, written to ``path`` where one is given."""
     if path is not None:
         results.write(path, result)
     return BenchmarkResult(result, path, ())

@@ -14,7 +14,8 @@ PUBLISHED_SPEEDUP = 4.3
 PUBLISHED_SECONDS = {Peer.BERT_BASE: 1.7, Peer.MOBILEBERT: 0.6, Peer.SQUEEZEBERT: 1.7 / PUBLISHED_SPEEDUP}
 INDEPENDENT = (1.5, 2.8)
 FP32, BEST = "fp32, as in the paper", "best of each"
-_SETTINGS = {
+# The forms and precisions that are compared in each.
+SETTINGS = {
     FP32: (("plain", "fp32"),),
     "int8, as users get it": (("quantize_dynamic", "int8"), ("quantize_dynamic, unsigned", "int8")),
     BEST: (
@@ -44,7 +45,7 @@ class Line:
 def paper_lines(result: Result) -> tuple[Line, ...]:
     """Each model's fastest main case in each setting, beside the published time."""
     lines, cases = [], tables.main_cases(result)
-    for setting, forms in _SETTINGS.items():
+    for setting, forms in SETTINGS.items():
         chosen = {peer: _fastest(result, cases, peer, forms) for peer in PAPER}
         bert = chosen[Peer.BERT_BASE]
         lines += [_line(result, setting, peer, case, bert) for peer, case in chosen.items() if case is not None]

@@ -58,9 +58,11 @@ def _row(result: Result, case: Case, baseline: str | None) -> Row:
 
 
 def _compares(result: Result, case: Case, baseline: str) -> bool:
-    """Whether a baseline counts, and did the same work as a case."""
+    """Whether a baseline counts, and did the same work as a case, in turns with it."""
     one, other = case.protocol, result.case(baseline).protocol
-    return (one.length, one.batch) == (other.length, other.batch) and not result.faults(baseline)
+    took_turns = {s.turn for s in result.by_case[case.name]} & {s.turn for s in result.by_case[baseline]}
+    same = (one.length, one.batch) == (other.length, other.batch)
+    return same and bool(took_turns) and not result.faults(baseline)
 
 
 def _median(values: Sequence[int | None]) -> float | None:

@@ -68,10 +68,7 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
         files=(),
         artifacts=artifacts,
         recommended_call=RecommendedCall(batch=1, padding="none", threads=1),
-        producer=Producer(
-            squeezebert_mobile=__version__,
-            **{name: importlib.metadata.version(name) for name in ("torch", "onnx", "onnxruntime", "executorch")},
-        ),
+        producer=producer(),
         source=Source(
             name=source.name,
             revision=source.revision,
@@ -81,6 +78,12 @@ def _manifest(reference: Reference, artifacts: tuple[Artifact, ...]) -> Manifest
         ),
         license=reference.license,
     )
+
+
+def producer() -> Producer:
+    """The installed versions."""
+    packages = ("torch", "onnx", "onnxruntime", "executorch")
+    return Producer(squeezebert_mobile=__version__, **{name: importlib.metadata.version(name) for name in packages})
 
 
 def _postprocessing(reference: Reference) -> PostProcessing:

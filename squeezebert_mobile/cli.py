@@ -13,6 +13,7 @@ from squeezebert_mobile.benchmarks.options import (
     CompareOptions,
     ReportOptions,
     ReproduceCommandOptions,
+    require_phone,
 )
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.console import Screen
@@ -174,10 +175,11 @@ def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
 
     outputs = page.Outputs(options.markdown, options.html, options.png)
     page.require_writable(outputs, options.output)
+    require_phone(options.device, options.cool_down)
     preflight.benchmark(options)
     if options.device:
         with screen.progress("measuring") as step:
-            found = phones.benchmark(options.device, options, step)
+            found = phones.benchmark(options.device, options, step, cool_down=options.cool_down)
     else:
         with screen.steps("measuring") as steps:
             found = (library.benchmark(options, steps),)

@@ -10,7 +10,7 @@ from pathlib import Path
 from squeezebert_mobile import atomic, extras
 from squeezebert_mobile.benchmarks import candidates, peers
 from squeezebert_mobile.benchmarks.benchmark import require_consistent
-from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceOptions
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceOptions, require_phone
 from squeezebert_mobile.bundle import archive, signing
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.checkpoint.described import look
@@ -157,7 +157,8 @@ def benchmark(options: BenchmarkOptions) -> None:
 
 
 def reproduce(options: ReproduceOptions) -> None:
-    """Raise for a package or a bundle that `paper.reproduce` would refuse."""
+    """Raise for a package, a bundle or an option that `paper.reproduce` would refuse."""
+    require_phone(options.device, options.cool_down)
     extras.require("benchmark")
     if options.bundle is not None:
         with archive.opened(options.bundle) as opened:

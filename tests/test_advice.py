@@ -773,6 +773,8 @@ CASES: tuple[Case, ...] = (
     Case("give it as --model {}, or export it first", "benchmark {model} --runtime onnx",
          lambda fix, _, __: ["benchmark", "--runtime", "onnx", *re.findall(r"(--model) (\S+),", fix)[0]],
          then="is measured in PyTorch"),
+    Case("add --device adb:SERIAL, or leave it out", "benchmark {absent} --cool-down 5", drop("--cool-down"),
+         then="is not a bundle folder"),
     Case("add --peer all", "benchmark --best-peers", add("--peer unheard-of"), then="unknown peer"),
     Case("give NAME or NAME=FOLDER", "benchmark --peer unheard-of", swap("unheard-of", "bert-base={absent}"),
          then="is not a checkpoint folder"),
@@ -942,13 +944,14 @@ EXCUSED = {
     "read it with the version of squeezebert-mobile that wrote it, or export again": "another has to have written it",
     "delete {} and download it again": "the hub's cache has to be damaged",
     "install it again: squeezebert-mobile doctor says how": "a package has to break",
+    "give a bundle that export wrote": "tests/benchmarks/test_peer_bundles.py makes another",
     "correct --name": "a name is anybody's choice",
     "name a folder, or leave --format out": "tests/release/test_pack.py packs both",
     "name the folder {}": "the same",
 }
 EXCUSED_FILES = (
     "squeezebert_mobile/checkpoint/hub.py", "squeezebert_mobile/checkpoint/upload.py", "benchmarks/phones.py",
-    "benchmarks/adb.py",
+    "benchmarks/adb.py", "benchmarks/phone_paper.py",
     "benchmarks/lab/",
 )  # fmt: skip
 

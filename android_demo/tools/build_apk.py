@@ -25,6 +25,13 @@ DEMO = Path(__file__).parents[1]
 _KEY_PASSWORD = "android"  # the well-known password of debug keys; the key signs nothing but these APKs
 # A zip entry's alignment, as apksigner keeps it; 16 KiB pages need their libraries at 16 KiB.
 _ALIGNMENT_FIELD, _LIBRARY_ALIGNMENT = 0xD935, 16384
+# What Gradle generates, with the version that it resolved.
+_BUILD_CONFIG = """package org.squeezebert.demo.et;
+
+public final class BuildConfig {
+    public static final String EXECUTORCH_VERSION = "unknown";
+}
+"""
 # Behind a check of SDK_INT in AndroidDevice.
 _NEWER_API = ("android.os.PowerManager", "android.os.Build", "android.os.Build$VERSION")
 
@@ -84,6 +91,10 @@ def _compile(flavour: Flavour, android: Path, work: Path) -> Path:
         for folder in ("core", flavour.engine, "app")
         for path in sorted((DEMO / folder / "src/main/java").rglob("*.java"))
     ]
+    if flavour.engine == "engine-et":
+        config = work / "gen/org/squeezebert/demo/et/BuildConfig.java"
+        config.parent.mkdir(parents=True)
+        config.write_text(_BUILD_CONFIG, encoding="utf-8")
     sources += sorted((work / "gen").rglob("*.java"))
     class_path = os.pathsep.join(map(str, (android, *flavour.jars)))
     lint = "-Xlint:all,-options,-serial,-classfile,-try"

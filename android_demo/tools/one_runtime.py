@@ -1,28 +1,26 @@
-"""A bundle with the artifacts of one runtime alone, for an APK that has no other.
+"""A bundle with the file that one runtime is recommended alone, for an APK that has no other.
 
 python android_demo/tools/one_runtime.py BUNDLE RUNTIME OUT
 """
 
-import shutil
 import sys
 from pathlib import Path
 
 from squeezebert_mobile.bundle import folder as bundles
-from squeezebert_mobile.bundle import manifest
+from squeezebert_mobile.bundle.card import CARD_NAME, card
+from squeezebert_mobile.files import read_verified
 
 
 def write(source: Path, runtime: str, target: Path) -> Path:
-    """``target``: ``source`` less the artifacts of other runtimes, sealed again."""
-    whole = bundles.read(source).manifest
-    kept = tuple(artifact for artifact in whole.artifacts if artifact.runtime == runtime)
-    if not kept:
-        raise SystemExit(f"error: {source}: has no artifact of {runtime}; fix: export it with --runtime {runtime}")
-    described = whole.model_copy(update={"artifacts": kept})
+    """``target``: ``source`` with one artifact, its card written anew, sealed again."""
+    whole = bundles.read(source)
+    chosen = whole.manifest.model_copy(update={"artifacts": (whole.recommended(runtime),)})
+    kept = [entry for entry in chosen.every_file() if entry.path != CARD_NAME]
+    content = {entry.path: read_verified(source / entry.path, entry.sha256) for entry in kept}
+    content[CARD_NAME] = card(chosen).encode()
+    files = tuple(bundles.entry(entry.path, content[entry.path]) for entry in chosen.files)
     with bundles.staged(target, force=True) as stage:
-        for entry in described.every_file():
-            (stage / entry.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / entry.path, stage / entry.path)
-        (stage / manifest.MANIFEST_NAME).write_bytes(manifest.dump(described))
+        bundles.fill(stage, content, chosen.model_copy(update={"files": files}))
     return target
 
 

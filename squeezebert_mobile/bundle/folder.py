@@ -123,6 +123,18 @@ def is_bundle(folder: Path) -> bool:
 def read(folder: Path) -> Bundle:
     """The bundle in ``folder``, completely verified.
 
+    Raises as `read_any`, and UsageError for a peer's, which answers nothing.
+    """
+    found = read_any(folder)
+    if (peer := found.manifest.peer) is not None:
+        fix = "give a bundle that export wrote"
+        raise UsageError(folder, f"is of {peer}, which phones measure and nobody answers with", fix=fix)
+    return found
+
+
+def read_any(folder: Path) -> Bundle:
+    """The bundle in ``folder``, completely verified, a peer's too.
+
     Raises InputFileError for a folder that is none or names paths outside itself, IntegrityError for a missing, added,
     changed or linked file and for an unknown schema.
     """

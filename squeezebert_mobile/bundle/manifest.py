@@ -26,6 +26,7 @@ _ALLOWED = 1e-4
 _SINCE_2: dict[str, Any] = {
     "license": True,
     "release": True,
+    "peer": True,
     "artifacts": {"__all__": {"accuracy", "files"}},
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
     "postprocessing": {"pooling", "null_threshold"},
@@ -367,7 +368,8 @@ class Release(Record):
 class Manifest(Record):
     """The whole of bundle.json; ``license`` is the model's, as in `licences.known`.
 
-    ``release`` is null where the bundle is no pack.
+    ``release`` is null where the bundle is no pack. ``peer`` names the model of somebody else that a phone measures
+    beside ours, and with which nobody answers; null in every other bundle.
     """
 
     schema_version: Literal[1, 2]
@@ -382,6 +384,7 @@ class Manifest(Record):
     source: Source
     license: Licence = UNKNOWN
     release: Release | None = None
+    peer: Annotated[str, Field(pattern="^[ -~]+$", max_length=255)] | None = None
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
@@ -483,7 +486,8 @@ def _values(manifest: Manifest) -> dict[str, object]:
     Nor what came late into schema 2 and says nothing: bundles were kept without it.
     """
     if manifest.schema_version == 2:
-        silent = {"license": manifest.license == UNKNOWN, "release": manifest.release is None}
+        unsaid = {name: getattr(manifest, name) is None for name in ("release", "peer")}
+        silent = {"license": manifest.license == UNKNOWN, **unsaid}
         return manifest.model_dump(exclude={name for name, says_nothing in silent.items() if says_nothing})
     return manifest.model_dump(exclude=_SINCE_2) | {"postprocessing": manifest.postprocessing.kind}
 

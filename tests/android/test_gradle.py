@@ -47,6 +47,8 @@ def test_the_builds_name_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_phone_runs_the_executorch_that_exports() -> None:
     ((pinned, _),) = [pin for name, pin in sbom.pins().items() if name == "executorch"]
     assert catalog()["versions"]["executorch"] == pinned
+    field = "buildConfigField 'String', 'EXECUTORCH_VERSION', \"\\\"${libs.versions.executorch.get()}\\\"\""
+    assert field in script("engine-et") and "buildFeatures.buildConfig = true" in script("engine-et")
 
 
 def test_every_coordinate_is_one_that_maven_resolves_or_is_named_as_anothers() -> None:

@@ -16,8 +16,9 @@ from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.benchmarks import environment, results, tables, worker
 from squeezebert_mobile.benchmarks.candidates import Candidate, PlainFile
 from squeezebert_mobile.benchmarks.children import Item, Loaded, MeasuringProcess, Timing
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions
 from squeezebert_mobile.benchmarks.page import page
-from squeezebert_mobile.benchmarks.phones import _Measured, _result
+from squeezebert_mobile.benchmarks.phones import _Measured, _result, targets
 from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Cold, Pace, Result
 from squeezebert_mobile.bundle import folder as bundles
@@ -186,7 +187,7 @@ def of_phone(*states: dict[str, object], latencies_ns: Sequence[int] = (30, 50, 
     opened = bundles.read(BUNDLE)
     artifact = opened.artifact("onnx", "fp32")
     case = {
-        "artifact": {"path": artifact.path, "sha256": artifact.sha256},
+        "artifact": {"bundle": opened.digest, "path": artifact.path, "sha256": artifact.sha256},
         "runtime_version": "1.29.0",
         "cold_load_ns": 111,
         "first_ns": 222,
@@ -200,9 +201,8 @@ def of_phone(*states: dict[str, object], latencies_ns: Sequence[int] = (30, 50, 
     ]
     device = {"soc": "Fast 1", "cores": 6, "clocks": clocks, "fingerprint": "maker/model:16/x", "page_bytes": 16384}
     reply = {
-        "schema_version": 2,
+        "schema_version": 3,
         "run_id": "r",
-        "bundle_digest": opened.digest,
         "device": device,
         "cases": [case],
         "cores_used": [4, 5],
@@ -214,7 +214,8 @@ def of_phone(*states: dict[str, object], latencies_ns: Sequence[int] = (30, 50, 
         "states": [GOOD | state for state in states],
     }
     measured = _Measured.model_validate_json(json.dumps(reply))
-    return _result(measured, "2026-01-01T00:00:00+00:00", opened, [artifact], Protocol(tokens=8, min_runs=3), 8)
+    (file,) = targets([opened], BenchmarkOptions(runtimes=("onnx",), precisions=("fp32",)), print)
+    return _result(measured, "2026-01-01T00:00:00+00:00", [file], Protocol(tokens=8, min_runs=3), 8)
 
 
 def test_a_phones_nanoseconds_become_samples_with_the_turns_and_starts_that_it_told() -> None:

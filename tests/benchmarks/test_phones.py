@@ -8,24 +8,32 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+import schemas
 from android_tools import load
 from checkout import ROOT
 from command import run
 from fake_adbd import FakePhone, adb_server
 from fake_android import APP, Android, Extras, Reply
 
+from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks import adb as adbs
-from squeezebert_mobile.benchmarks import phones, results, tables
+from squeezebert_mobile.benchmarks import candidates, paper, phones, results, tables
 from squeezebert_mobile.benchmarks.adb import Adb
-from squeezebert_mobile.benchmarks.options import BenchmarkOptions
+from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceOptions
+from squeezebert_mobile.benchmarks.peers import PAPER, Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Protocol
+from squeezebert_mobile.benchmarks.published import SETTINGS
 from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, UsageError
+from squeezebert_mobile.steps import Steps
+from squeezebert_mobile.tasks import Precision
 
 java_and_python = load("java_and_python")
 
@@ -52,8 +60,9 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePhone
         port = free.getsockname()[1]
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name, seconds in (("POLL", 0.1), ("LONGEST_POLL", 0.1), ("OPEN_POLL", 0.05), ("OPEN", 1.0), ("COOL_DOWN", 0.0)):
+    for name, seconds in (("POLL", 0.1), ("LONGEST_POLL", 0.1), ("OPEN_POLL", 0.05), ("OPEN", 1.0)):
         monkeypatch.setattr(phones, f"_{name}_SECONDS", seconds)
+    monkeypatch.setattr(phones, "COOL_DOWN_SECONDS", 0.0)
     with adb_server(tmp_path / "home", port), plugged(tmp_path / "phone") as made:
         yield made
 
@@ -96,21 +105,26 @@ def says(state: str, fraction: float, error: str | None = None) -> Run:
     return lambda android, extras: android.report(extras, state, fraction, error)
 
 
+def files(bundle: Bundle, *precisions: Precision) -> tuple[phones.Target, ...]:
+    """The ONNX files of a bundle, by default fp32 alone."""
+    return phones.targets([bundle], BenchmarkOptions(runtimes=("onnx",), precisions=precisions or ("fp32",)), print)
+
+
 def measure(phone: FakePhone, bundle: Bundle) -> Result:
-    return phones.measure(Adb.connect(phone.serial), bundle, [bundle.artifact("onnx", "fp32")], PROTOCOL)
+    return phones.measure(Adb.connect(phone.serial), files(bundle), PROTOCOL)
 
 
 def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opened: Bundle, java: Run) -> None:
     phone.android.app = java
     told: list[str] = []
     artifact = opened.artifact("onnx", "fp32")
-    result = phones.measure(Adb.connect(phone.serial), opened, [artifact], PROTOCOL, told.append)
+    result = phones.measure(Adb.connect(phone.serial), files(opened), PROTOCOL, told.append)
     case = result.cases[0]
     assert (case.runtime, case.precision, case.file_sha256) == ("onnx", "fp32", artifact.sha256)
     assert case.runtime_version == "1.29.0" and case.cold is not None and case.cold.first_ns > 0
     assert len(result.latencies(case.name)) == PROTOCOL.min_runs
     assert all(latency > 0 for latency in result.latencies(case.name))
-    assert told[-1] == f"{phone.serial}: onnx fp32 100%"
+    assert told[-1] == f"{phone.serial}: SqueezeBERT, ONNX Runtime, fp32, bundle 100%"
     assert result.conditions.battery_percent == 80 and result.conditions.charging is False
     assert not (phone.android.root / SHARED / "runs").exists(), "the phone is left clean"
     assert not phone.android.place(phones.STAGE).exists()
@@ -119,7 +133,7 @@ def test_a_phone_is_measured_from_the_host_to_the_engine(phone: FakePhone, opene
 def test_the_files_of_a_bundle_take_turns_on_a_phone(phone: FakePhone, adb: Adb, opened: Bundle, java: Run) -> None:
     phone.android.app = java
     artifacts = opened.artifacts(("onnx",), ())
-    result = phones.measure(adb, opened, artifacts, PROTOCOL)
+    result = phones.measure(adb, files(opened, "fp32", "int8"), PROTOCOL)
     assert [case.precision for case in result.cases] == [artifact.precision for artifact in artifacts]
     assert len(artifacts) > 1
     began = sorted(result.samples, key=lambda sample: sample.at_ns)
@@ -137,7 +151,7 @@ def test_the_command_measures_a_phone_and_prints_its_table(
     phone.android.app = java
     kept = tmp_path / "phone.jsonl"
     protocol = ("--tokens", "8", "--warmup", "1", "--min-runs", "12", "--min-seconds", "0")
-    chosen = ("--runtime", "onnx", "--precision", "fp32", "--device", f"adb:{phone.serial}")
+    chosen = ("--runtime", "onnx", "--precision", "fp32", "--device", f"adb:{phone.serial}", "--cool-down", "0")
     done = run("benchmark", opened.folder, *chosen, *protocol, "-o", kept)
     assert done.returncode == 0, done.stderr
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("SqueezeBERT, ONNX, fp32")]
@@ -168,18 +182,72 @@ def test_all_phones_stand_in_one_table(phone: FakePhone, opened: Bundle, java: R
     assert len(list(tmp_path.glob("r-*.jsonl"))) == 2
 
 
+@pytest.fixture
+def small_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of two layers in the places of BERT-base and the others."""
+    small = PeerModel(Peer.BERT_BASE, layers=2, hidden=32, max_length=64)
+    monkeypatch.setattr(candidates, "forms", partial(candidates.forms, shrink=small))
+    monkeypatch.setattr(paper, "PeerModel", partial(PeerModel, layers=2, hidden=32, max_length=64))
+    monkeypatch.setenv("SQUEEZEBERT_MOBILE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("small_peers")
+def test_the_papers_table_is_made_for_a_phone(phone: FakePhone, opened: Bundle, java: Run, tmp_path: Path) -> None:
+    """Exports, sealed peers, adb, the app's Java with real inference of all files in turns, the table."""
+    phone.android.app = java
+    kept, device = tmp_path / "phone.jsonl", f"adb:{phone.serial}"
+    options = ReproduceOptions(bundle=opened.folder, device=device, tokens=8, quick=True, cool_down=0.0, output=kept)
+    told: list[str] = []
+    found = paper.reproduce(options, Steps(lambda _, step: told.append(step.name)))
+    result = results.read(kept)
+    assert result == found.result and result.run.environment.device == "unknown JVM"
+    for setting, chosen in SETTINGS.items():
+        assert f"measure {setting}" in told
+        names = [case.name for case in result.cases if (case.form, case.precision) in chosen]
+        turns = [{sample.turn for sample in result.by_case[name]} for name in names]
+        assert len(turns) > 2 and turns[0] == set.intersection(*turns), setting
+    models = {(line.setting, line.model) for line in found.lines}
+    assert models == {(setting, str(peer)) for setting in SETTINGS for peer in PAPER}
+    said = paper.text(found)
+    assert "the paper's on a Pixel 3" in said and "unknown JVM" in said and "PyTorch eager" not in said
+    pushed = phone.android.root / SHARED / "pushed"
+    assert [folder.name for folder in pushed.iterdir()] == [opened.digest], "peers are removed, ours stays"
+    schemas.require_valid("reproduce", console.to_json(paper.summarize_reproduction(found)))
+
+
+@pytest.mark.usefixtures("small_peers")
+def test_peers_are_measured_beside_a_bundle(phone: FakePhone, opened: Bundle, java: Run) -> None:
+    phone.android.app = java
+    options = BenchmarkOptions(
+        bundles=(opened.folder,), peers=("minilm-l6",), precisions=("int8",), tokens=(8,), min_runs=12, min_seconds=0.0
+    )
+    with pytest.raises(UsageError, match=r"measures peers in ONNX Runtime \(found executorch\); fix: add --runtime"):
+        phones.benchmark("adb:x", replace(options, runtimes=("executorch",)))
+    (done,) = phones.benchmark(f"adb:{phone.serial}", replace(options, runtimes=("onnx",)))
+    assert [(case.model, case.form) for case in done.result.cases] == [
+        ("SqueezeBERT", "bundle"),
+        ("MiniLM-L6", "quantize_dynamic"),
+        ("MiniLM-L6", "quantize_dynamic, unsigned"),
+    ]
+
+
+def test_a_release_build_is_measured_through_the_shells_own_entry(phone: FakePhone, opened: Bundle, java: Run) -> None:
+    phone.android.debuggable, phone.android.app = False, java
+    assert measure(phone, opened).samples
+
+
 def test_a_bundle_is_pushed_once(phone: FakePhone, adb: Adb, opened: Bundle) -> None:
     app, told = phones.open_app(adb), []
     (phone.android.root / SHARED / "pushing").mkdir(parents=True)
-    assert phones.push(app, opened, told.append)
+    assert phones.push(app, [opened], told.append)
     target = phone.android.root / SHARED / "pushed" / opened.digest
     assert bundles.read(target).digest == opened.digest
     size = sum(entry.bytes for entry in opened.manifest.every_file()) / 1e6
     assert told[-1] == f"{phone.serial}: pushing, {size:.0f} of {size:.0f} MB" and len(told) > 2
     assert not (phone.android.root / SHARED / "pushing").exists()
-    assert not phones.push(app, opened)
+    assert not phones.push(app, [opened])
     (target / "vocab.txt").write_bytes(b"cut")
-    assert phones.push(app, opened), "a damaged copy is replaced"
+    assert phones.push(app, [opened]), "a damaged copy is replaced"
 
 
 def test_the_app_makes_its_folder_before_anything_is_pushed_to_where_adb_may_write(
@@ -191,7 +259,7 @@ def test_the_app_makes_its_folder_before_anything_is_pushed_to_where_adb_may_wri
     app = phones.open_app(adb)
     with pytest.raises(EnvironmentFault, match=r"refused push: .*fchown failed: Operation not permitted"):
         adb.push(opened.folder / "vocab.txt", f"{app.folder}/vocab.txt")
-    phones.push(app, opened)
+    phones.push(app, [opened])
     (started,) = [command for command in phone.android.asked if command.startswith("am start")]
     copied = next(command for command in phone.android.asked if command.startswith("cp"))
     assert phone.android.asked.index(started) < phone.android.asked.index(copied)
@@ -217,7 +285,7 @@ def test_the_user_in_front_is_measured(phone: FakePhone, adb: Adb, opened: Bundl
     phone.android.user = 10
     app = phones.open_app(adb)
     assert (app.user, app.folder) == ("10", f"/storage/emulated/10/Android/data/{APP}/files")
-    phones.push(app, opened)
+    phones.push(app, [opened])
     phone.android.installed_for = (0,)
     with pytest.raises(EnvironmentFault, match=f"lacks the app {APP}; fix: .*, for user 10 too"):
         phones.open_app(adb)
@@ -259,9 +327,9 @@ def test_a_screen_that_goes_off_before_a_large_bundle_is_there_is_told_first(
 ) -> None:
     app = phones.open_app(adb)
     phone.android.timeout_ms = 30_000
-    monkeypatch.setattr(phones, "_PUSH_BYTES_PER_SECOND", 100.0)
+    monkeypatch.setattr(phones, "PUSH_BYTES_PER_SECOND", 100.0)
     with pytest.raises(EnvironmentFault, match=r"screen off while .* \(found a screen timeout of 30 s, .*; fix: set a"):
-        phones.push(app, opened)
+        phones.push(app, [opened])
 
 
 def test_a_file_reports_how_much_of_it_is_there_while_it_is_pushed(
@@ -280,12 +348,12 @@ def test_a_full_phone_is_named_and_left_clean(phone: FakePhone, adb: Adb, opened
     app = phones.open_app(adb)
     phone.android.room = False
     with pytest.raises(EnvironmentFault, match="has no space left; fix: free storage"):
-        phones.push(app, opened)
+        phones.push(app, [opened])
     assert not phone.android.place(phones.STAGE).exists()
     phone.android.room = True
     phone.android.replies["cp"] = (1, b"", "cp: xwrite: No space left on device")
     with pytest.raises(EnvironmentFault, match="has no space left; fix: free storage"):
-        phones.push(app, opened)
+        phones.push(app, [opened])
     assert not (phone.android.root / SHARED / "pushing").exists() and not phone.android.place(phones.STAGE).exists()
 
 
@@ -324,7 +392,7 @@ def test_an_app_that_does_not_start_is_told(phone: FakePhone, adb: Adb, said: by
 
 
 def test_an_app_of_another_version_is_told(phone: FakePhone, adb: Adb) -> None:
-    phone.android.contract = 2
+    phone.android.contract = 3
     with pytest.raises(IntegrityError, match=r"has another app .*; fix: install the app that belongs to this version"):
         phones.open_app(adb)
     for begin in ("cat", "run-as"):
@@ -374,7 +442,7 @@ def test_an_interrupted_measurement_ends_the_app_and_cleans_the_phone(
 
     phone.android.app = says("running", 0.5)
     with pytest.raises(KeyboardInterrupt):
-        phones.measure(adb, opened, [opened.artifact("onnx", "fp32")], PROTOCOL, interrupt)
+        phones.measure(adb, files(opened), PROTOCOL, interrupt)
     assert phone.android.process is None
     assert not (phone.android.root / SHARED / "runs").exists()
 
@@ -392,10 +460,10 @@ def test_a_foreign_reply_is_never_merged(phone: FakePhone, opened: Bundle, reply
 
 def test_an_unplugged_phone_is_an_error_with_the_next_step(phone: FakePhone, adb: Adb, opened: Bundle) -> None:
     app = phones.open_app(adb)
-    phones.push(app, opened)
+    phones.push(app, [opened])
     phone.unplug()
     with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
-        phones.push(app, opened)
+        phones.push(app, [opened])
 
 
 def test_a_phone_that_is_unplugged_while_it_measures_is_cleaned_at_the_next_run(
@@ -407,7 +475,7 @@ def test_a_phone_that_is_unplugged_while_it_measures_is_cleaned_at_the_next_run(
 
     phone.android.app = says("running", 0.5)
     with pytest.raises(EnvironmentFault, match=r"was lost: .*; fix: plug it in again"):
-        phones.measure(adb, opened, [opened.artifact("onnx", "fp32")], PROTOCOL, unplug)
+        phones.measure(adb, files(opened), PROTOCOL, unplug)
     (left,) = (phone.android.root / SHARED / "runs").iterdir()
     with plugged(phone.android.root) as again:
         again.android.app = java
@@ -430,10 +498,9 @@ def test_an_old_phone_a_foreign_abi_and_a_missing_app_are_refused(phone: FakePho
 
 
 def test_a_protocol_that_a_phone_does_not_run_is_refused(phone: FakePhone, opened: Bundle) -> None:
-    artifact = opened.artifact("onnx", "fp32")
     for protocol in (Protocol(batch=2), Protocol(tokens=None, scenario="natural-length")):
         with pytest.raises(UsageError, match="--device: measures single texts"):
-            phones.measure(Adb.connect(phone.serial), opened, [artifact], protocol)
+            phones.measure(Adb.connect(phone.serial), files(opened), protocol)
 
 
 def fake_client(folder: Path, monkeypatch: pytest.MonkeyPatch, listing: str) -> None:

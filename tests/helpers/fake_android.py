@@ -47,7 +47,7 @@ class Android:
     saver: bool = False
     doze: str = "ACTIVE"
     timeout_ms: int = 120_000
-    contract: int = 3
+    contract: int = 4
     log: str = "FATAL EXCEPTION: pool-1-thread-1\njava.lang.OutOfMemoryError"
     process: str | None = None
     app: Callable[["Android", Extras], None] = idle
@@ -158,13 +158,15 @@ class Android:
         self.process = "42"
         for folder in (self._external / "files", self.app_folder({"folder": "private"})):
             self.app_writes(folder / "ready.json", f'{{"contract":{self.contract}}}')
-        if "run_id" in extras:
+        shell_alone = f"{APP}/.Measure" in words
+        if "run_id" in extras and (self.debuggable or shell_alone):
             threading.Thread(target=self._measure, args=(extras,), daemon=True).start()
         return b"Starting: Intent\nStatus: ok"
 
     def _measure(self, extras: Extras) -> None:
-        pushed = self.app_folder(extras) / "pushed" / extras["bundle"]
-        shut = [p for p in (pushed, *pushed.rglob("*")) if not _open_to_all(p, pushed.parent)]
+        pushed = self.app_folder(extras) / "pushed"
+        wanted = [pushed / file.partition("/")[0] for file in extras["artifacts"].split(",")]
+        shut = [p for top in wanted for p in (top, *top.rglob("*")) if not _open_to_all(p, pushed)]
         if shut and extras.get("folder") != "private":
             self.report(extras, "failed", 0, f"{shut[0]}: {DENIED}")
         else:

@@ -3,14 +3,19 @@ package org.squeezebert.demo.app;
 import android.app.Activity;
 import android.app.AlertDialog;
 import android.content.ActivityNotFoundException;
+import android.content.ContentResolver;
 import android.content.Intent;
+import android.database.Cursor;
 import android.net.Uri;
+import android.provider.OpenableColumns;
 import android.view.LayoutInflater;
 import android.view.View;
 import android.widget.Button;
 import android.widget.LinearLayout;
 import android.widget.TextView;
 import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
 import org.squeezebert.demo.core.BundlesPresenter;
 import org.squeezebert.demo.core.BundlesState;
 import org.squeezebert.demo.core.RemoteRun;
@@ -44,9 +49,34 @@ final class BundlesScreen {
 
     /** The document that the user picked. */
     void picked(Uri document) {
-        android.content.ContentResolver resolver = activity.getApplicationContext().getContentResolver();
+        ContentResolver resolver = activity.getApplicationContext().getContentResolver();
         String name = document.getLastPathSegment();
-        presenter.importZip(() -> resolver.openInputStream(document), name == null ? "document" : name, new File(activity.getCacheDir(), "import.zip"));
+        presenter.importZip(new Picked(resolver, document), name == null ? "document" : name, new File(activity.getCacheDir(), "import.zip"));
+    }
+
+    /** A document of a provider, which is asked on the worker. */
+    private static final class Picked implements BundlesPresenter.Document {
+        private final ContentResolver resolver;
+        private final Uri uri;
+
+        Picked(ContentResolver resolver, Uri uri) {
+            this.resolver = resolver;
+            this.uri = uri;
+        }
+
+        @Override
+        public InputStream open() throws IOException {
+            return resolver.openInputStream(uri);
+        }
+
+        @Override
+        public long bytes() {
+            try (Cursor cursor = resolver.query(uri, new String[] {OpenableColumns.SIZE}, null, null, null)) {
+                return cursor == null || !cursor.moveToFirst() || cursor.isNull(0) ? -1 : cursor.getLong(0);
+            } catch (RuntimeException e) { // whatever a provider of somebody else's throws
+                return -1;
+            }
+        }
     }
 
     private void show(BundlesState state) {

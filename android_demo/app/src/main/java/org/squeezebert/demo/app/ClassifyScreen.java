@@ -26,11 +26,11 @@ import org.squeezebert.demo.core.TaskKind;
 
 /** Text fields, choice of artifact and threads, the answer with its bars and times. */
 final class ClassifyScreen {
-    private static final Integer[] THREADS = {1, 2, 4};
-
     private final Activity activity;
     private final Session session;
     private final ClassifyPresenter presenter;
+    /** 1, 2, 4 and so on, up to this phone's cores. */
+    private final List<Integer> counts = new ArrayList<>();
     private final EditText text;
     private final EditText second;
     private final Spinner samples;
@@ -49,7 +49,10 @@ final class ClassifyScreen {
         threads = activity.findViewById(R.id.classify_threads);
         rows = activity.findViewById(R.id.classify_rows);
         List<String> numbers = new ArrayList<>();
-        for (int number : THREADS) numbers.add(String.valueOf(number));
+        for (int number = 1; number <= Runtime.getRuntime().availableProcessors(); number *= 2) {
+            counts.add(number);
+            numbers.add(String.valueOf(number));
+        }
         Screens.fill(threads, numbers);
         activity.<Button>findViewById(R.id.classify_run).setOnClickListener(
             view -> presenter.run(text.getText().toString(), second.getText().toString()));
@@ -69,7 +72,7 @@ final class ClassifyScreen {
     private void select() {
         List<Artifact> runnable = session.artifacts();
         int position = artifacts.getSelectedItemPosition();
-        if (position >= 0 && position < runnable.size()) presenter.select(runnable.get(position), THREADS[threads.getSelectedItemPosition()]);
+        if (position >= 0 && position < runnable.size()) presenter.select(runnable.get(position), counts.get(threads.getSelectedItemPosition()));
     }
 
     void show(ClassifyState state) {
@@ -93,7 +96,7 @@ final class ClassifyScreen {
     private void showChosen() {
         int artifact = session.artifacts().indexOf(session.artifact());
         if (artifact >= 0) artifacts.setSelection(artifact);
-        int number = Arrays.asList(THREADS).indexOf(session.threads());
+        int number = counts.indexOf(session.threads());
         if (number >= 0) threads.setSelection(number);
     }
 

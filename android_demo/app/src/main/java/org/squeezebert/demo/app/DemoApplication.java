@@ -50,7 +50,7 @@ public class DemoApplication extends Application {
         Handler main = new Handler(Looper.getMainLooper());
         device = new AndroidDevice(this);
         BundleStore store = new BundleStore(getFilesDir().toPath().resolve("bundles"));
-        session = new Session(store, EngineProvider.installed(), clock(), device, new ActiveBundle(this),
+        session = new Session(store, EngineProvider::installed, clock(), device, new ActiveBundle(this),
             () -> AssetSource.builtIn(getAssets()), worker, main::post);
         classify = new ClassifyPresenter(session);
         selfTest = new SelfTestPresenter(session);

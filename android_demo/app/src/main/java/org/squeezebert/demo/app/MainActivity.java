@@ -79,9 +79,9 @@ public final class MainActivity extends Activity {
             BenchmarkProtocol protocol = new BenchmarkProtocol(intent.getIntExtra("threads", 1), intent.getIntExtra("tokens", 128),
                 intent.getIntExtra("warmup", 10), intent.getIntExtra("min_runs", 100), intent.getIntExtra("min_seconds", 0),
                 intent.getIntExtra("turn_warmup", 1), intent.getIntExtra("turn_runs", 4), intent.getIntExtra("cool_down", 0));
-            RunRequest request = new RunRequest(runId, intent.getStringExtra("bundle"), intent.getStringExtra("artifacts"), protocol);
+            RunRequest request = new RunRequest(runId, intent.getStringExtra("artifacts"), protocol);
             Path copies = getCacheDir().toPath().resolve("measured");
-            demo.benchmark.run(new RemoteRun(folder.toPath(), copies, demo.session.providers(), demo.clock(), demo.session.device()), request);
+            demo.benchmark.run(() -> new RemoteRun(folder.toPath(), copies, demo.session.providers(), demo.clock(), demo.session.device()), request);
         } catch (DemoException | IllegalArgumentException e) {
             Screens.text(findViewById(R.id.benchmark_error), String.valueOf(e.getMessage()));
         }

@@ -37,6 +37,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -144,7 +145,7 @@ public class RealBundleTest extends ScreenTest {
         Intent chooser = Shadows.shadowOf(activity).getNextStartedActivity();
         JsonValue json = Json.parse(chooser.<Intent>getParcelableExtra(Intent.EXTRA_INTENT).getStringExtra(Intent.EXTRA_TEXT));
         assertEquals(12, json.get("cases").items().get(0).get("latencies_ns").items().size());
-        assertEquals(session().bundle().manifest.digest, json.get("bundle_digest").string());
+        assertEquals(session().bundle().manifest.digest, json.get("cases").items().get(0).get("artifact").get("bundle").string());
         assertTrue(json.get("device").has("fingerprint") && json.get("states").items().get(0).has("thermal_status"));
         assertTrue("the measuring thread was seen on a core", json.get("cores_used").items().size() > 0);
     }
@@ -339,10 +340,26 @@ public class RealBundleTest extends ScreenTest {
     }
 
     @Test
+    public void threadsGoUpToThePhonesCores() {
+        Spinner threads = activity.findViewById(R.id.classify_threads);
+        int most = Integer.parseInt((String) threads.getItemAtPosition(threads.getCount() - 1));
+        int cores = Runtime.getRuntime().availableProcessors();
+        assertTrue(most <= cores && 2 * most > cores);
+    }
+
+    @Test
+    public void aPastedTextIsNoLongerThanAStateMayHold() throws Exception {
+        char[] pasted = new char[300_000];
+        Arrays.fill(pasted, 'a');
+        type(R.id.classify_text, new String(pasted));
+        assertEquals(100_000, text(R.id.classify_text).length());
+    }
+
+    @Test
     public void aHostMeasuresWithARunId() throws Exception {
         String digest = push(bundle());
-        String artifact = session().artifacts().get(0).path;
-        Intent intent = new Intent(activity, MainActivity.class).putExtra("run_id", "run-1").putExtra("bundle", digest).putExtra("artifacts", artifact)
+        String artifact = digest + "/" + session().artifacts().get(0).path;
+        Intent intent = new Intent(activity, MainActivity.class).putExtra("run_id", "run-1").putExtra("artifacts", artifact)
             .putExtra("threads", 1).putExtra("tokens", 8).putExtra("warmup", 1).putExtra("min_runs", 5);
         controller.newIntent(intent);
         settle();
@@ -352,7 +369,7 @@ public class RealBundleTest extends ScreenTest {
         JsonValue result = Json.parse(new String(Files.readAllBytes(runs.resolve("run-1.json")), "UTF-8"));
         assertEquals("run-1", result.get("run_id").string());
         assertEquals("two turns of four", 8, result.get("cases").items().get(0).get("latencies_ns").items().size());
-        controller.newIntent(new Intent(intent).putExtra("run_id", "run-2").putExtra("artifacts", "none.onnx"));
+        controller.newIntent(new Intent(intent).putExtra("run_id", "run-2").putExtra("artifacts", digest + "/none.onnx"));
         settle();
         status = Json.parse(new String(Files.readAllBytes(runs.resolve("run-2.status.json")), "UTF-8"));
         assertEquals("failed", status.get("state").string());
@@ -362,8 +379,8 @@ public class RealBundleTest extends ScreenTest {
     @Test
     public void aReleaseBuildMeasuresForTheShellAlone() throws Exception {
         demo.getApplicationInfo().flags &= ~ApplicationInfo.FLAG_DEBUGGABLE;
-        Intent intent = new Intent(activity, MainActivity.class).putExtra("run_id", "asked").putExtra("bundle", push(bundle()))
-            .putExtra("artifacts", session().artifacts().get(0).path).putExtra("tokens", 8).putExtra("warmup", 1).putExtra("min_runs", 5);
+        Intent intent = new Intent(activity, MainActivity.class).putExtra("run_id", "asked")
+            .putExtra("artifacts", push(bundle()) + "/" + session().artifacts().get(0).path).putExtra("tokens", 8).putExtra("warmup", 1).putExtra("min_runs", 5);
         Path status = new File(activity.getExternalFilesDir(null), "runs/asked.status.json").toPath();
         controller.newIntent(intent);
         settle();

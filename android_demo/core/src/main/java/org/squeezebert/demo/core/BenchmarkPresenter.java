@@ -3,12 +3,12 @@ package org.squeezebert.demo.core;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /** Measures an artifact on this device, from the screen or for a host over adb. */
 public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
@@ -27,23 +27,21 @@ public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
             publish(BenchmarkState.empty(true, "", 0, deviceLine()));
             session.model(); // says what is missing where there is no bundle or no runtime
             session.unload();
-            List<Artifact> artifacts = Collections.singletonList(artifact);
-            List<BenchmarkResult> results = new BenchmarkRunner(session.clock, session.device).run(protocol, session.bundle().manifest.tokenizer,
-                RemoteRun.loaders(session.bundle(), artifacts, session.providers, protocol.threads, session.clock), progress());
-            Map<String, Object> json = new LinkedHashMap<>();
-            json.put("bundle_digest", session.bundle().manifest.digest);
-            json.putAll(BenchmarkReport.members(artifacts, session.providers, session.device, results));
-            publish(finished(Collections.singletonList(artifact.title()), results, Json.write(json)));
+            BenchmarkTarget target = new BenchmarkTarget(session.bundle(), artifact);
+            List<BenchmarkResult> results = new BenchmarkRunner(session.clock, session.device).run(protocol,
+                Collections.singletonList(target.toCase(session.providers, protocol.threads, session.clock)), progress());
+            Map<String, Object> json = BenchmarkReport.members(Collections.singletonList(target), session.providers, session.device, results);
+            publish(finished(results, Json.write(json)));
         });
     }
 
-    /** A run that a host asked for; the result goes into its files and onto the screen. */
-    public void run(RemoteRun remote, RunRequest request) {
+    /** A run that a host asked for, made on the worker, where the runtimes are known; the result goes into its files and onto the screen. */
+    public void run(Supplier<RemoteRun> remote, RunRequest request) {
         cancelled = false;
         work(BenchmarkState.empty(true, "", 0, ""), () -> {
             publish(BenchmarkState.empty(true, "", 0, deviceLine()));
             session.unload();
-            publish(finished(request.artifactPaths, remote.execute(request, progress()), ""));
+            publish(finished(remote.get().execute(request, progress()), ""));
         });
     }
 
@@ -64,16 +62,15 @@ public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
     }
 
     /** The figures of every case, the chart of the first, and all that makes any of them invalid. */
-    private BenchmarkState finished(List<String> titles, List<BenchmarkResult> results, String json) {
+    private BenchmarkState finished(List<BenchmarkResult> results, String json) {
         double[] millis = Arrays.stream(results.get(0).latenciesNanos).mapToDouble(nanos -> nanos / 1e6).toArray();
         Set<String> invalid = new LinkedHashSet<>();
         List<String> lines = new ArrayList<>();
-        for (int i = 0; i < results.size(); i++) {
-            BenchmarkResult result = results.get(i);
+        for (BenchmarkResult result : results) {
             BenchmarkProtocol protocol = result.protocol;
             invalid.addAll(result.invalid);
             lines.add(String.format(Locale.ROOT, "%s, %d tokens, %s: p50 %.2f ms, p90 %.2f ms, p99 %.2f ms over %d runs, cold load %.1f ms",
-                titles.get(i), protocol.tokens, Session.threads(protocol.threads), result.millis(50), result.millis(90), result.millis(99),
+                result.title, protocol.tokens, Session.threads(protocol.threads), result.millis(50), result.millis(90), result.millis(99),
                 result.latenciesNanos.length, result.coldLoadNanos / 1e6));
         }
         return new BenchmarkState(false, "", 1, deviceLine(), String.join("\n", lines), new ArrayList<>(invalid), millis, json);

@@ -9,22 +9,24 @@ import java.util.Map;
 final class BenchmarkReport {
     private BenchmarkReport() { }
 
-    /** {@code results} are those of {@code artifacts}, in their order. */
-    static Map<String, Object> members(List<Artifact> artifacts, Map<String, EngineProvider> providers, DeviceProbe device, List<BenchmarkResult> results) {
+    /** {@code results} are those of {@code targets}, in their order. */
+    static Map<String, Object> members(List<BenchmarkTarget> targets, Map<String, EngineProvider> providers, DeviceProbe device, List<BenchmarkResult> results) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("device", device.facts());
         json.put("protocol", results.get(0).protocol.toJson());
         json.put("cool_down_seconds", results.get(0).protocol.coolDownSeconds);
         json.putAll(results.get(0).conditions.toJson());
         List<Object> cases = new ArrayList<>();
-        for (int i = 0; i < artifacts.size(); i++) cases.add(oneCase(artifacts.get(i), providers, results.get(i)));
+        for (int i = 0; i < targets.size(); i++) cases.add(oneCase(targets.get(i), providers, results.get(i)));
         json.put("cases", cases);
         return json;
     }
 
-    private static Map<String, Object> oneCase(Artifact artifact, Map<String, EngineProvider> providers, BenchmarkResult result) {
+    private static Map<String, Object> oneCase(BenchmarkTarget target, Map<String, EngineProvider> providers, BenchmarkResult result) {
         Map<String, Object> json = new LinkedHashMap<>();
         Map<String, Object> file = new LinkedHashMap<>();
+        Artifact artifact = target.artifact;
+        file.put("bundle", target.bundle.manifest.digest);
         file.put("path", artifact.path);
         file.put("sha256", artifact.sha256);
         file.put("runtime", artifact.runtime);

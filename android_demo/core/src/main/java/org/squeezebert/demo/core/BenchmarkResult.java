@@ -39,6 +39,8 @@ public final class BenchmarkResult {
         }
     }
 
+    /** Which file was measured, for people. */
+    public final String title;
     public final BenchmarkProtocol protocol;
     public final long coldLoadNanos;
     /** The first inference after loading, which the latencies leave out. */
@@ -50,7 +52,8 @@ public final class BenchmarkResult {
     final RunConditions conditions;
     private final Timed timed;
 
-    BenchmarkResult(BenchmarkProtocol protocol, Timed timed, RunConditions conditions) {
+    BenchmarkResult(String title, BenchmarkProtocol protocol, Timed timed, RunConditions conditions) {
+        this.title = title;
         this.protocol = protocol;
         this.timed = timed;
         this.conditions = conditions;

@@ -23,6 +23,26 @@ public final class BenchmarkRunner {
         Loaded load() throws DemoException;
     }
 
+    /** Looks at a loaded artifact once, after its first inference, which counts as one. */
+    public interface Check {
+        void require(InferenceEngine engine) throws DemoException;
+    }
+
+    /** One thing to measure. */
+    public static final class Case {
+        final String title;
+        final TokenizerSpec tokenizer;
+        final Loader loader;
+        final Check check;
+
+        public Case(String title, TokenizerSpec tokenizer, Loader loader, Check check) {
+            this.title = title;
+            this.tokenizer = tokenizer;
+            this.loader = loader;
+            this.check = check;
+        }
+    }
+
     /** An engine and what its loading took, in ns. */
     public static final class Loaded {
         final InferenceEngine engine;
@@ -46,16 +66,17 @@ public final class BenchmarkRunner {
     }
 
     /** One result for each artifact, with the device's states before, during and after. Closes the engines. */
-    public List<BenchmarkResult> run(BenchmarkProtocol protocol, TokenizerSpec tokenizer, List<Loader> loaders, Progress progress) throws DemoException {
-        long[] ids = syntheticIds(protocol.tokens, tokenizer);
+    public List<BenchmarkResult> run(BenchmarkProtocol protocol, List<Case> cases, Progress progress) throws DemoException {
+        List<long[]> ids = new ArrayList<>();
+        for (Case one : cases) ids.add(syntheticIds(protocol.tokens, one.tokenizer));
         int priority = device.begin();
-        List<Turns> cases = new ArrayList<>();
+        List<Turns> turns = new ArrayList<>();
         try {
-            Rounds rounds = new Rounds(protocol, cases, progress, priority);
-            for (Loader loader : loaders) cases.add(new Turns(protocol, loader.load(), ids));
+            Rounds rounds = new Rounds(protocol, turns, progress, priority);
+            for (Case one : cases) turns.add(new Turns(protocol, one, one.loader.load(), ids.get(turns.size())));
             return rounds.run();
         } finally {
-            for (Turns one : cases) one.engine.close();
+            for (Turns one : turns) one.engine.close();
             device.end();
         }
     }
@@ -110,12 +131,13 @@ public final class BenchmarkRunner {
             look();
             RunConditions conditions = new RunConditions(spent / 1e9, jump, !going, states, cores, priority);
             List<BenchmarkResult> results = new ArrayList<>();
-            for (Turns one : cases) results.add(new BenchmarkResult(protocol, one.timed(), conditions));
+            for (Turns one : cases) results.add(new BenchmarkResult(one.title, protocol, one.timed(), conditions));
             return results;
         }
 
         private void warmUp(Turns one) throws DemoException {
             one.first = one.infer(clock);
+            one.check.require(one.engine);
             going = going && progress.update(0, 0);
             for (int i = 0; going && i < protocol.warmup; i++) {
                 one.infer(clock);
@@ -153,6 +175,8 @@ public final class BenchmarkRunner {
     /** One case: its engine and its runs so far. */
     private static final class Turns {
         private final BenchmarkProtocol protocol;
+        private final String title;
+        private final Check check;
         private final InferenceEngine engine;
         private final long coldLoad;
         private final long[] ids;
@@ -164,8 +188,10 @@ public final class BenchmarkRunner {
         private int count;
         private long elapsed;
 
-        Turns(BenchmarkProtocol protocol, Loaded loaded, long[] ids) {
+        Turns(BenchmarkProtocol protocol, Case one, Loaded loaded, long[] ids) {
             this.protocol = protocol;
+            title = one.title;
+            check = one.check;
             engine = loaded.engine;
             coldLoad = loaded.coldLoadNanos;
             this.ids = ids;

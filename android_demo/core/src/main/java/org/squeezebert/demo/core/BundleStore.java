@@ -98,7 +98,7 @@ public final class BundleStore {
         Path target = root().resolve(manifest.digest);
         try {
             source.requireExactly(manifest);
-            requireRoom(manifest);
+            requireRoom(manifest.totalBytes());
             Path temporary = Files.createTempDirectory(root, UNFINISHED);
             try {
                 Files.write(temporary.resolve(Manifest.NAME), manifestBytes);
@@ -136,11 +136,12 @@ public final class BundleStore {
         }
     }
 
-    private void requireRoom(Manifest manifest) throws IOException, DemoException {
-        long room = Files.getFileStore(root).getUsableSpace() - SPARE_BYTES;
-        if (room < manifest.totalBytes()) {
+    /** Refuses what would not leave the system the room that it needs. */
+    void requireRoom(long bytes) throws IOException, DemoException {
+        long room = Files.getFileStore(root()).getUsableSpace() - SPARE_BYTES;
+        if (room < bytes) {
             throw new DemoException(DemoException.Kind.ENVIRONMENT, "storage", "is too full for this bundle",
-                Math.max(0, room >> 20) + " MB free", (manifest.totalBytes() >> 20) + " MB", "delete a bundle or free storage");
+                Math.max(0, room >> 20) + " MB free", (bytes >> 20) + " MB", "delete a bundle or free storage");
         }
     }
 

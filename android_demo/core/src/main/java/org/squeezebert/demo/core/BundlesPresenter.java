@@ -17,6 +17,9 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
     /** A picked document. */
     public interface Document {
         InputStream open() throws IOException;
+
+        /** Its size, -1 where nobody says. */
+        long bytes();
     }
 
     /** No bundle is larger; a document that never ends must not fill the phone. */
@@ -38,9 +41,11 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
     public void importZip(Document document, String name, File cache) {
         work(busy(), () -> {
             try {
+                // The copy of the zip and the bundle out of it, at once.
+                session.store.requireRoom(2 * Math.max(0, document.bytes()));
                 copy(document, name, cache);
                 try (BundleSource source = new ZipSource(cache, name)) {
-                    session.activate(session.store.install(source));
+                    session.activate(install(source));
                 }
             } catch (IOException e) {
                 throw new DemoException(DemoException.Kind.INPUT, name, "cannot be read (" + e.getMessage() + ")", "choose another file", e);
@@ -57,7 +62,9 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
             List<Path> found = new ArrayList<>();
             if (Files.isDirectory(folder)) {
                 try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
-                    for (Path entry : entries) found.add(entry);
+                    for (Path entry : entries) {
+                        if (Manifest.read(new FolderSource(entry)).peer == null) found.add(entry);
+                    }
                 } catch (IOException e) {
                     throw new DemoException(DemoException.Kind.ENVIRONMENT, folder.toString(), "cannot be listed (" + e.getMessage() + ")", "push the bundle again", e);
                 }
@@ -65,7 +72,7 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
             if (found.isEmpty()) {
                 throw new DemoException(DemoException.Kind.INPUT, folder.toString(), "holds no bundle", "adb push BUNDLE " + folder + "/NAME");
             }
-            for (Path entry : found) session.activate(session.store.install(new FolderSource(entry)));
+            for (Path entry : found) session.activate(install(new FolderSource(entry)));
             changed();
         });
     }
@@ -85,6 +92,12 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
             if (active && !session.store.digests().isEmpty()) session.activate(session.store.digests().get(0));
             changed();
         });
+    }
+
+    private String install(BundleSource source) throws DemoException {
+        String peer = Manifest.read(source).peer;
+        if (peer != null) throw new DemoException(DemoException.Kind.USAGE, Manifest.NAME, "is of " + peer + ", which is measured and answers nothing", "choose a bundle that export wrote");
+        return session.store.install(source);
     }
 
     private static void copy(Document document, String name, File cache) throws IOException, DemoException {

@@ -41,6 +41,8 @@ public final class Manifest {
     public final String license;
     /** Of a pack: its name and version; null where the bundle is none. */
     public final Release release;
+    /** The model of somebody else that is measured beside ours, and with which nobody answers; null in every other bundle. */
+    public final String peer;
     /** SHA-256 of the manifest's bytes: the identity of the bundle, since it holds every other digest. */
     public final String digest;
 
@@ -80,7 +82,7 @@ public final class Manifest {
 
     /** What schema 2 added, which a reader of schema 1 would not know. */
     private static void refuseLaterMembers(JsonValue json) throws JsonException {
-        json.refuse("license", "release");
+        json.refuse("license", "release", "peer");
         json.get("tokenizer").refuse("added_tokens", "single", "pair", "truncation_side");
         for (JsonValue artifact : json.get("artifacts").items()) artifact.refuse("accuracy", "files");
     }
@@ -97,7 +99,7 @@ public final class Manifest {
     private Manifest(JsonValue json, String digest) throws JsonException, DemoException {
         this.digest = digest;
         json.allowOnly("schema_version", "task", "labels", "postprocessing", "tokenizer", "files", "artifacts", "recommended_call", "producer", "seal", "source", "license",
-            "release");
+            "release", "peer");
         String[] tasks = new String[TaskKind.values().length];
         for (TaskKind kind : TaskKind.values()) tasks[kind.ordinal()] = kind.id;
         task = TaskKind.values()[indexOf(tasks, json.get("task"))];
@@ -123,6 +125,7 @@ public final class Manifest {
         producer = producer(json.get("producer"));
         sourceName = source(json.get("source"));
         release = json.has("release") && !json.get("release").isNull() ? new Release(json.get("release")) : null;
+        peer = json.has("peer") && !json.get("peer").isNull() ? matching(json.get("peer"), "[ -~]{1,255}") : null;
         license = json.has("license") ? matching(json.get("license"), LICENCE) : "unknown";
         List<String> paths = new ArrayList<>(Arrays.asList(NAME, Bundle.SIGNATURE_NAME));
         for (FileEntry entry : everyFile()) paths.add(entry.path);

@@ -19,8 +19,8 @@ public final class RemoteRun {
     public static final String PUSHED = "pushed";
     public static final String RUNS = "runs";
     /** What host and app agree on: this class's files and the extras of {@link RunRequest}. */
-    private static final int CONTRACT = 3;
-    private static final int SCHEMA_VERSION = 2;
+    private static final int CONTRACT = 4;
+    private static final int SCHEMA_VERSION = 3;
     /** The host asks every ten seconds at most; the measurement should not write more often. */
     private static final long STATUS_EVERY_NANOS = 5_000_000_000L;
 
@@ -51,15 +51,15 @@ public final class RemoteRun {
         try {
             status(request, "running", 0, null);
             BundleStore store = new BundleStore(copies);
-            for (String left : store.digests()) store.delete(left); // by a killed process
-            String digest = store.install(new FolderSource(root.resolve(PUSHED).resolve(request.bundleDigest)));
+            empty(store); // of what a killed process left
             try {
-                if (!digest.equals(request.bundleDigest)) {
-                    throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "is another bundle's", digest, request.bundleDigest, "push the bundle again");
+                Map<String, Bundle> opened = new LinkedHashMap<>();
+                for (RunRequest.Wanted file : request.files) {
+                    if (!opened.containsKey(file.bundle)) opened.put(file.bundle, take(store, file.bundle));
                 }
-                return measure(request, store.open(digest), progress);
+                return measure(request, opened, progress);
             } finally {
-                store.delete(digest);
+                empty(store);
             }
         } catch (DemoException e) {
             status(request, "failed", 0, e.getMessage());
@@ -71,41 +71,46 @@ public final class RemoteRun {
         }
     }
 
-    private List<BenchmarkResult> measure(RunRequest request, Bundle bundle, BenchmarkRunner.Progress progress) throws DemoException {
-        List<Artifact> artifacts = new ArrayList<>();
-        for (String path : request.artifactPaths) artifacts.add(artifact(bundle, path));
+    private static void empty(BundleStore store) throws DemoException {
+        for (String left : store.digests()) store.delete(left);
+    }
+
+    /** A private copy of a pushed bundle. */
+    private Bundle take(BundleStore store, String wanted) throws DemoException {
+        String digest = store.install(new FolderSource(root.resolve(PUSHED).resolve(wanted)));
+        if (!digest.equals(wanted)) {
+            throw new DemoException(DemoException.Kind.INTEGRITY, Manifest.NAME, "is another bundle's", digest, wanted, "push the bundle again");
+        }
+        return store.open(digest);
+    }
+
+    private List<BenchmarkResult> measure(RunRequest request, Map<String, Bundle> opened, BenchmarkRunner.Progress progress) throws DemoException {
+        List<BenchmarkTarget> targets = new ArrayList<>();
+        List<BenchmarkRunner.Case> cases = new ArrayList<>();
+        for (RunRequest.Wanted file : request.files) {
+            Bundle bundle = opened.get(file.bundle);
+            BenchmarkTarget target = new BenchmarkTarget(bundle, artifact(bundle, file.path));
+            targets.add(target);
+            cases.add(target.toCase(providers, request.protocol.threads, clock));
+        }
         long[] lastStatus = {clock.nanos()};
-        List<BenchmarkResult> results = new BenchmarkRunner(clock, device).run(request.protocol, bundle.manifest.tokenizer,
-            loaders(bundle, artifacts, providers, request.protocol.threads, clock), (fraction, latest) -> {
-                if (clock.nanos() - lastStatus[0] > STATUS_EVERY_NANOS) {
-                    statusQuietly(request, fraction);
-                    lastStatus[0] = clock.nanos();
-                }
-                return progress.update(fraction, latest);
-            });
-        write(root.resolve(RUNS), request.runId + ".json", describe(request, artifacts, results));
+        List<BenchmarkResult> results = new BenchmarkRunner(clock, device).run(request.protocol, cases, (fraction, latest) -> {
+            if (clock.nanos() - lastStatus[0] > STATUS_EVERY_NANOS) {
+                statusQuietly(request, fraction);
+                lastStatus[0] = clock.nanos();
+            }
+            return progress.update(fraction, latest);
+        });
+        write(root.resolve(RUNS), request.runId + ".json", describe(request, targets, results));
         status(request, "done", 1, null);
         return results;
     }
 
-    /** Loading verifies the file first, which is not part of the cold load: only Model's own figure is. */
-    static List<BenchmarkRunner.Loader> loaders(Bundle bundle, List<Artifact> artifacts, Map<String, EngineProvider> providers, int threads, NanoClock clock) {
-        List<BenchmarkRunner.Loader> loaders = new ArrayList<>();
-        for (Artifact artifact : artifacts) {
-            loaders.add(() -> {
-                Model model = Model.load(bundle, artifact, providers, threads, clock);
-                return new BenchmarkRunner.Loaded(model, model.coldLoadNanos);
-            });
-        }
-        return loaders;
-    }
-
-    private Map<String, Object> describe(RunRequest request, List<Artifact> artifacts, List<BenchmarkResult> results) {
+    private Map<String, Object> describe(RunRequest request, List<BenchmarkTarget> targets, List<BenchmarkResult> results) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema_version", SCHEMA_VERSION);
         json.put("run_id", request.runId);
-        json.put("bundle_digest", request.bundleDigest);
-        json.putAll(BenchmarkReport.members(artifacts, providers, device, results));
+        json.putAll(BenchmarkReport.members(targets, providers, device, results));
         return json;
     }
 

@@ -1,24 +1,38 @@
 package org.squeezebert.demo.core;
 
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 
 /** A measurement that a host asked for over adb. */
 public final class RunRequest {
+    /** A file by the digest of its bundle and its path there. */
+    static final class Wanted {
+        final String bundle;
+        final String path;
+
+        private Wanted(String bundle, String path) {
+            this.bundle = bundle;
+            this.path = path;
+        }
+    }
+
+    private static final int DIGEST_LENGTH = 64;
+
     public final String runId;
-    public final String bundleDigest;
-    public final List<String> artifactPaths;
+    final List<Wanted> files;
     public final BenchmarkProtocol protocol;
 
-    /** Refuses ids that could leave the folder of results. */
-    public RunRequest(String runId, String bundleDigest, String artifactPaths, BenchmarkProtocol protocol) throws DemoException {
+    /** {@code artifacts} are DIGEST/PATH, with commas between. Refuses ids that could leave the folder of results. */
+    public RunRequest(String runId, String artifacts, BenchmarkProtocol protocol) throws DemoException {
         if (runId == null || !runId.matches("[A-Za-z0-9_-]{1,64}")) throw refused("run_id", runId, "1 to 64 of A-Z a-z 0-9 _ -");
-        if (bundleDigest == null || !bundleDigest.matches("[0-9a-f]{64}")) throw refused("bundle", bundleDigest, "64 hexadecimal digits");
-        if (artifactPaths == null || artifactPaths.isEmpty()) throw refused("artifacts", artifactPaths, "paths of the manifest, with commas between");
+        List<Wanted> wanted = new ArrayList<>();
+        for (String file : String.valueOf(artifacts).split(",")) {
+            if (!file.matches("[0-9a-f]{64}/.+")) throw refused("artifacts", artifacts, "a bundle's digest, / and a path of its manifest, with commas between");
+            wanted.add(new Wanted(file.substring(0, DIGEST_LENGTH), file.substring(DIGEST_LENGTH + 1)));
+        }
         this.runId = runId;
-        this.bundleDigest = bundleDigest;
-        this.artifactPaths = Collections.unmodifiableList(Arrays.asList(artifactPaths.split(",")));
+        files = Collections.unmodifiableList(wanted);
         this.protocol = protocol;
     }
 

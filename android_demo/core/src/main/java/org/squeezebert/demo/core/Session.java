@@ -6,6 +6,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
+import java.util.function.Supplier;
 
 /** The open bundle and the loaded model, shared by all screens. Everything but the getters runs on the worker. */
 public final class Session {
@@ -31,7 +32,9 @@ public final class Session {
     final Executor worker;
     final Executor main;
     final BundleStore store;
-    final Map<String, EngineProvider> providers;
+    /** Finds the runtimes: it reads the app's own files, so on the worker alone. */
+    private final Supplier<Map<String, EngineProvider>> installed;
+    volatile Map<String, EngineProvider> providers = Collections.emptyMap();
     final NanoClock clock;
     final DeviceProbe device;
     private final Memory memory;
@@ -41,10 +44,10 @@ public final class Session {
     private volatile int threads = 1;
     private Model model;
 
-    public Session(BundleStore store, Map<String, EngineProvider> providers, NanoClock clock, DeviceProbe device, Memory memory,
+    public Session(BundleStore store, Supplier<Map<String, EngineProvider>> installed, NanoClock clock, DeviceProbe device, Memory memory,
                    BuiltIn builtIn, Executor worker, Executor main) {
         this.store = store;
-        this.providers = providers;
+        this.installed = installed;
         this.clock = clock;
         this.device = device;
         this.memory = memory;
@@ -71,7 +74,7 @@ public final class Session {
         return number == 1 ? "1 thread" : number + " threads";
     }
 
-    /** The runtimes of this build by name. */
+    /** The runtimes of this build by name, none before {@link #start}. */
     public Map<String, EngineProvider> providers() {
         return providers;
     }
@@ -90,15 +93,16 @@ public final class Session {
         return runnable;
     }
 
-    /** Opens the bundle of the last time, else the built-in one. */
+    /** Finds the runtimes and opens the bundle of the last time, else the built-in one. */
     void start() throws DemoException {
-        List<String> installed = store.digests();
-        if (installed.isEmpty()) {
+        if (providers.isEmpty()) providers = installed.get();
+        List<String> digests = store.digests();
+        if (digests.isEmpty()) {
             BundleSource source = builtIn.open();
             if (source == null) return;
-            installed = Collections.singletonList(store.install(source));
+            digests = Collections.singletonList(store.install(source));
         }
-        activate(installed.contains(memory.activeDigest()) ? memory.activeDigest() : installed.get(0));
+        activate(digests.contains(memory.activeDigest()) ? memory.activeDigest() : digests.get(0));
     }
 
     /** Opens an installed bundle; a damaged copy of the built-in one is copied again. */

@@ -91,9 +91,11 @@ class BenchmarkRunnerTest {
     }
 
     private List<BenchmarkResult> runAll(BenchmarkProtocol protocol, BenchmarkRunner.Progress progress, InferenceEngine... engines) throws DemoException {
-        List<BenchmarkRunner.Loader> loaders = new ArrayList<>();
-        for (InferenceEngine engine : engines) loaders.add(() -> new BenchmarkRunner.Loaded(engine, 70 * MS));
-        return new BenchmarkRunner(clock, device).run(protocol, tokenizer, loaders, progress);
+        List<BenchmarkRunner.Case> cases = new ArrayList<>();
+        for (InferenceEngine engine : engines) {
+            cases.add(new BenchmarkRunner.Case("a file", tokenizer, () -> new BenchmarkRunner.Loaded(engine, 70 * MS), loaded -> ran.add("check")));
+        }
+        return new BenchmarkRunner(clock, device).run(protocol, cases, progress);
     }
 
     /** An engine that writes its name down at each run and takes 10 ms. */
@@ -133,7 +135,7 @@ class BenchmarkRunnerTest {
     @Test
     void casesTakeTurnsInAnOrderThatRotatesAfterLoadingWarmUpAndCoolDown() throws Exception {
         List<BenchmarkResult> results = runAll(new BenchmarkProtocol(1, 8, 1, 4, 0, 1, 2, 2), (fraction, latest) -> true, named("a"), named("b"));
-        assertEquals("begin a a b b sleep 1000 sleep 1000 a a a b b b b b b a a a close a close b end", String.join(" ", ran));
+        assertEquals("begin a check a b check b sleep 1000 sleep 1000 a a a b b b b b b a a a close a close b end", String.join(" ", ran));
         for (BenchmarkResult result : results) {
             assertArrayEquals(new long[] {10 * MS, 10 * MS, 10 * MS, 10 * MS}, result.latenciesNanos);
             Map<String, Object> json = result.toJson();

@@ -12,6 +12,7 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -311,13 +312,8 @@ class BundleTest {
         };
     }
 
-    @Test
-    void measuresAPrivateCopyOfWhatWasPushed() throws Exception {
-        String digest = Digests.sha256(made.manifestBytes());
-        Path pushed = Files.createDirectories(temporary.resolve("external/pushed")).resolve(digest);
-        made.write(pushed);
-        List<String> paths = new ArrayList<>();
-        DeviceProbe device = new DeviceProbe() {
+    private static DeviceProbe device() {
+        return new DeviceProbe() {
             @Override
             public Map<String, Object> facts() {
                 return Collections.emptyMap();
@@ -328,8 +324,16 @@ class BundleTest {
                 return new DeviceState.Builder().build();
             }
         };
-        RemoteRun run = new RemoteRun(temporary.resolve("external"), root, Collections.singletonMap("onnx", remembers(paths)), NanoClock.SYSTEM, device);
-        RunRequest request = new RunRequest("run", digest, "onnx/model.onnx", new BenchmarkProtocol(1, 8, 0, 1, 0));
+    }
+
+    @Test
+    void measuresAPrivateCopyOfWhatWasPushed() throws Exception {
+        String digest = Digests.sha256(made.manifestBytes());
+        Path pushed = Files.createDirectories(temporary.resolve("external/pushed")).resolve(digest);
+        made.write(pushed);
+        List<String> paths = new ArrayList<>();
+        RemoteRun run = new RemoteRun(temporary.resolve("external"), root, Collections.singletonMap("onnx", remembers(paths)), NanoClock.SYSTEM, device());
+        RunRequest request = new RunRequest("run", digest + "/onnx/model.onnx", new BenchmarkProtocol(1, 8, 0, 1, 0));
         assertThrows(DemoException.class, () -> run.execute(request, (fraction, latest) -> true));
         assertEquals(Collections.singletonList(root.resolve(digest).resolve("onnx/model.onnx").toString()), paths);
         assertEquals(0, root.toFile().list().length);
@@ -337,6 +341,72 @@ class BundleTest {
         Files.write(pushed.resolve(Manifest.NAME), made.manifestBytes());
         assertSays(assertThrows(DemoException.class, () -> run.execute(request, (fraction, latest) -> true)), DemoException.Kind.INTEGRITY, "is another bundle's");
         assertEquals(0, root.toFile().list().length);
+    }
+
+    private static final String GOLDEN = "{\"schema_version\":1,\"cases\":[{\"name\":\"ids\",\"texts\":[],\"max_length\":16,\"input_ids\":[[2,5,3]],"
+        + "\"attention_mask\":[[1,1,1]],\"token_type_ids\":[[0,0,0]],\"outputs\":[{\"name\":\"logits\",\"shape\":[1,2],\"indices\":[0,1],\"values\":[1.0,2.0]}]}]}";
+
+    /** An engine that answers 1 and 2 to everything. */
+    private static EngineProvider answers() {
+        return new EngineProvider() {
+            @Override
+            public String runtime() {
+                return "onnx";
+            }
+
+            @Override
+            public String version() {
+                return "0";
+            }
+
+            @Override
+            public InferenceEngine open(String path, Artifact artifact, int threads) {
+                return new InferenceEngine() {
+                    @Override
+                    public Map<String, Tensor> run(long[] ids, long[] types) {
+                        return Collections.singletonMap("logits", new Tensor(new long[] {1, 2}, new float[] {1, 2}));
+                    }
+
+                    @Override
+                    public void close() { }
+                };
+            }
+        };
+    }
+
+    @Test
+    void aPeerIsMeasuredBesideOursWhereItAnswersAsItsModelDoes() throws Exception {
+        Path pushed = Files.createDirectories(temporary.resolve("external/pushed"));
+        String ours = Digests.sha256(made.manifestBytes());
+        made.write(pushed.resolve(ours));
+        RemoteRun run = new RemoteRun(temporary.resolve("external"), root, Collections.singletonMap("onnx", answers()), NanoClock.SYSTEM, device());
+        for (String golden : new String[] {GOLDEN, GOLDEN.replace("2.0", "-2.0")}) {
+            TestBundle peer = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "LABEL_0", "LABEL_1");
+            peer.manifest.put("peer", "BERT-base");
+            peer.files.put("golden.json", TestBundle.utf8(golden));
+            String theirs = Digests.sha256(peer.manifestBytes());
+            peer.write(pushed.resolve(theirs));
+            RunRequest request = new RunRequest("run", theirs + "/onnx/model.onnx," + ours + "/onnx/model.onnx", new BenchmarkProtocol(1, 8, 0, 3, 0));
+            if (golden.equals(GOLDEN)) {
+                List<BenchmarkResult> results = run.execute(request, (fraction, latest) -> true);
+                assertEquals("test · ONNX Runtime · fp32", results.get(0).title);
+                assertEquals("ONNX Runtime · fp32", results.get(1).title);
+                JsonValue json = Json.parse(new String(Files.readAllBytes(temporary.resolve("external/runs/run.json")), StandardCharsets.UTF_8));
+                assertEquals(theirs, json.get("cases").items().get(0).get("artifact").get("bundle").string());
+                assertEquals(ours, json.get("cases").items().get(1).get("artifact").get("bundle").string());
+            } else {
+                assertSays(assertThrows(DemoException.class, () -> run.execute(request, (fraction, latest) -> true)), DemoException.Kind.UNSUPPORTED, "answers otherwise here");
+            }
+            assertEquals(0, root.toFile().list().length);
+        }
+    }
+
+    @Test
+    void aRequestNamesBundlesByDigest() throws Exception {
+        BenchmarkProtocol protocol = new BenchmarkProtocol(1, 8, 0, 1, 0);
+        for (String artifacts : new String[] {null, "", "onnx/model.onnx", TestBundle.zeros() + "/", TestBundle.zeros() + "/a," + TestBundle.zeros()}) {
+            assertSays(assertThrows(DemoException.class, () -> new RunRequest("run", artifacts, protocol)), DemoException.Kind.USAGE, "is not usable");
+        }
     }
 
     private File zip(String prefix, String... extra) throws Exception {

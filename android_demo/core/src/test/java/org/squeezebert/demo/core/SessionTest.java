@@ -1,9 +1,19 @@
 package org.squeezebert.demo.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -66,7 +76,7 @@ class SessionTest {
                 throw new DemoException(DemoException.Kind.UNSUPPORTED, path, "is no model", "load none");
             }
         };
-        Session session = new Session(store, Collections.singletonMap("onnx", runtime), NanoClock.SYSTEM, null, memory, () -> null, Runnable::run, Runnable::run);
+        Session session = new Session(store, () -> Collections.singletonMap("onnx", runtime), NanoClock.SYSTEM, null, memory, () -> null, Runnable::run, Runnable::run);
         session.start();
         return session;
     }
@@ -74,6 +84,69 @@ class SessionTest {
     @Test
     void theSmallestOfTheFilesIsChosenWhereNothingElseWas() throws Exception {
         assertEquals(INT8, started().artifact().path);
+    }
+
+    private static BundlesPresenter.Document document(Path file, long bytes) {
+        return new BundlesPresenter.Document() {
+            @Override
+            public InputStream open() throws IOException {
+                return Files.newInputStream(file);
+            }
+
+            @Override
+            public long bytes() {
+                return bytes;
+            }
+        };
+    }
+
+    @Test
+    void anImportNeedsRoomForTheZipAndForTheBundleBeforeAByteIsCopied() throws Exception {
+        long free = Files.getFileStore(temporary).getUsableSpace();
+        Session session = started();
+        BundlesPresenter bundles = new BundlesPresenter(session, new ClassifyPresenter(session));
+        Path cache = temporary.resolve("cache");
+        bundles.importZip(document(temporary.resolve("not read"), free * 2 / 3), "large.zip", cache.toFile());
+        assertTrue(bundles.state().error.startsWith("storage: is too full for this bundle"), bundles.state().error);
+        bundles.importZip(document(temporary.resolve("not there"), -1), "large.zip", cache.toFile());
+        assertTrue(bundles.state().error.contains("large.zip: cannot be read"), bundles.state().error);
+    }
+
+    @Test
+    void theRuntimesAreLookedForOnTheWorkerAlone() throws Exception {
+        List<Runnable> queued = new ArrayList<>();
+        Session session = new Session(store, () -> {
+            assertFalse(queued.isEmpty(), "not before the worker runs");
+            return Collections.emptyMap();
+        }, NanoClock.SYSTEM, null, memory, () -> null, queued::add, Runnable::run);
+        ClassifyPresenter classify = new ClassifyPresenter(session);
+        classify.start();
+        assertTrue(classify.state().busy);
+        queued.get(0).run();
+        assertEquals("", classify.state().error);
+    }
+
+    @Test
+    void aPeerIsNeverTakenIn() throws Exception {
+        TestBundle peer = new TestBundle(TaskKind.TEXT_CLASSIFICATION, PostProcessing.SOFTMAX, "LABEL_0", "LABEL_1");
+        peer.manifest.put("peer", "BERT-base");
+        peer.write(temporary.resolve("pushed/a"));
+        Session session = started();
+        BundlesPresenter bundles = new BundlesPresenter(session, new ClassifyPresenter(session));
+        bundles.importPushed(temporary.resolve("pushed"));
+        assertTrue(bundles.state().error.contains("holds no bundle"), bundles.state().error);
+        Path zip = temporary.resolve("peer.zip");
+        try (ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(zip))) {
+            out.putNextEntry(new ZipEntry(Manifest.NAME));
+            out.write(peer.manifestBytes());
+            for (Map.Entry<String, byte[]> file : peer.files.entrySet()) {
+                out.putNextEntry(new ZipEntry(file.getKey()));
+                out.write(file.getValue());
+            }
+        }
+        bundles.importZip(document(zip, Files.size(zip)), "peer.zip", temporary.resolve("cache").toFile());
+        assertTrue(bundles.state().error.contains("is of BERT-base"), bundles.state().error);
+        assertEquals(1, store.digests().size());
     }
 
     @Test

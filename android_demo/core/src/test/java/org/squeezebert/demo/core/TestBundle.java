@@ -44,7 +44,7 @@ final class TestBundle {
         return map;
     }
 
-    private static String zeros() {
+    static String zeros() {
         return String.join("", Collections.nCopies(64, "0"));
     }
 

@@ -20,7 +20,7 @@ class ValidityTest {
             RunConditions conditions = new RunConditions(one.get("seconds").number(), (long) one.get("clock_jump_ms").number(),
                 one.get("cancelled").bool(), states, new TreeSet<>(), 0);
             BenchmarkResult.Timed timed = new BenchmarkResult.Timed(1, 1, one.get("latencies_ns").longs(), new long[0], new long[0]);
-            BenchmarkResult result = new BenchmarkResult(protocol, timed, conditions);
+            BenchmarkResult result = new BenchmarkResult("a file", protocol, timed, conditions);
             assertEquals(one.get("want").strings(), result.invalid, one.path());
         }
     }

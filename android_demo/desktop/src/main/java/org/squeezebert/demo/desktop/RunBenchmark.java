@@ -30,7 +30,7 @@ public final class RunBenchmark {
         BenchmarkProtocol protocol = new BenchmarkProtocol(number(extras, "threads"), number(extras, "tokens"), number(extras, "warmup"),
             number(extras, "min_runs"), number(extras, "min_seconds"),
             number(extras, "turn_warmup"), number(extras, "turn_runs"), number(extras, "cool_down"));
-        RunRequest request = new RunRequest(extras.get("run_id"), extras.get("bundle"), extras.get("artifacts"), protocol);
+        RunRequest request = new RunRequest(extras.get("run_id"), extras.get("artifacts"), protocol);
         DeviceProbe device = new DeviceProbe() {
             @Override
             public Map<String, Object> facts() {
