@@ -81,7 +81,7 @@ def finetune(options: FinetuneOptions) -> None:
         with about_teacher():
             taught = look(options.teacher, options.reading_teacher())
         if taught is not None:
-            options.require_shape(taught.config)
+            options.require_fitting(taught)
         if options.makes_student:
             described = taught
     if options.from_scratch is not None:

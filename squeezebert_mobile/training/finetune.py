@@ -134,15 +134,12 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
 
 
 def _read_teacher(options: FinetuneOptions) -> Checkpoint | None:
-    """The teacher's checkpoint. Raises UnsupportedModelError for another task's, UsageError for layers it has not."""
+    """The teacher's checkpoint. Raises as `FinetuneOptions.require_fitting`."""
     if options.teacher is None:
         return None
     with about_teacher():
         loaded = checkpoint.read(options.teacher, options.reading_teacher())
-    if options.makes_student and loaded.task not in (None, options.task):
-        what, fix = "is a model of another task", "fine-tune it for this one, and take that as the teacher"
-        raise UnsupportedModelError(options.teacher, what, found=loaded.task, expected=options.task, fix=fix)
-    options.require_shape(loaded.config)
+    options.require_fitting(loaded)
     return loaded
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
 from squeezebert_mobile.checkpoint.options import ReadOptions
-from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import SqueezeBertMobileError, UsageError
+from squeezebert_mobile.errors import SqueezeBertMobileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.options import (
     BatchSize,
     Columns,
@@ -30,6 +29,9 @@ from squeezebert_mobile.options import (
 )
 from squeezebert_mobile.tasks import Backend, PoolingMode, Precision, Task
 from squeezebert_mobile.training import shapes
+
+if TYPE_CHECKING:
+    from squeezebert_mobile.checkpoint.described import Description
 
 REPORT_NAME = "training_report.json"
 # So many rows tell layers apart; of more, a ranking would take as long as the training.
@@ -396,8 +398,11 @@ class FinetuneOptions(ReadOptions):
             strip_prefix=self.teacher_strip_prefix,
         )
 
-    def require_shape(self, teacher: SqueezeBertConfig) -> None:
-        """Raise UsageError for layers or a width that this teacher cannot give."""
-        shapes.named(self.layers, teacher.num_hidden_layers)
+    def require_fitting(self, teacher: "Description") -> None:
+        """Raise UnsupportedModelError for another task's teacher, UsageError for layers or a width that it has not."""
+        if self.makes_student and teacher.task not in (None, self.task):
+            what, fix = "is a model of another task", "fine-tune it for this one, and take that as the teacher"
+            raise UnsupportedModelError(str(self.teacher), what, found=teacher.task, expected=self.task, fix=fix)
+        shapes.named(self.layers, teacher.config.num_hidden_layers)
         if self.intermediate_size is not None:
-            shapes.require_width(self.intermediate_size, teacher)
+            shapes.require_width(self.intermediate_size, teacher.config)
