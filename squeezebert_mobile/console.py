@@ -264,7 +264,7 @@ def _plain(title: str, total: int | None, done: int) -> Advance:
         nonlocal reached
         reached += steps
         is_told = reached & (reached - 1) == 0 if total is None else reached % max(1, total // 20) == 0
-        if is_told:
+        if steps and is_told:
             of = f"/{total}" if total is not None and reached <= total else ""
             typer.echo(_lines(f"{title} {reached}{of}: {status}"), err=True)
 

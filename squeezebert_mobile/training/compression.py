@@ -1,6 +1,6 @@
 """The student of a run: made of the teacher's layers and channels, or a model whose layers are matched to them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from accelerate import Accelerator
@@ -34,8 +34,8 @@ def student_of(
     model: PreTrained,
     teacher: SqueezeBertConfig,
     tokenizer: SqueezeBertTokenizerFast,
-    examples: Sequence[Example],
-    features: Sequence[Feature],
+    examples: Iterable[Example],
+    features: Iterable[Feature],
 ) -> Student:
     """What of ``model`` is trained: all of it, or of the teacher's own weights what ``options`` ask for.
 

@@ -93,6 +93,16 @@ class PairExample:
 Example = TextExample | TaggedExample | QuestionExample | ChoiceExample | PairExample
 
 
+@dataclass(frozen=True)
+class Texts:
+    """Every text of examples that is not empty."""
+
+    examples: Iterable[Example]
+
+    def __iter__(self) -> Iterator[str]:
+        return (text for example in self.examples for text in example.texts if text)
+
+
 class Digested(Counted[Example]):
     """Examples as they are read, with their number and their digest so far."""
 
@@ -120,6 +130,18 @@ def digest(examples: Sequence[Example]) -> str:
     read = Digested(examples)
     deque(read, maxlen=0)
     return read.hexdigest()
+
+
+@dataclass(frozen=True)
+class Examples:
+    """`stream`, which each loop reads anew."""
+
+    table: Table
+    columns: Columns
+    config: SqueezeBertConfig
+
+    def __iter__(self) -> Iterator[Example]:
+        return stream(self.table, self.columns, self.config)
 
 
 def examples(table: Table, columns: Columns, config: SqueezeBertConfig) -> tuple[Example, ...]:

@@ -1,6 +1,6 @@
 """From examples to what a model takes: token ids with the targets that the task's loss and metrics need."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
@@ -61,12 +61,16 @@ class Collated:
 def encode(
     examples: Sequence[Example], tokenizer: SqueezeBertTokenizerFast, *, max_length: int, stride: int = 0
 ) -> list[Feature]:
+    """All of `encoded`."""
+    return list(encoded(examples, tokenizer, max_length=max_length, stride=stride))
+
+
+def encoded(
+    examples: Iterable[Example], tokenizer: SqueezeBertTokenizerFast, *, max_length: int, stride: int = 0
+) -> Iterator[Feature]:
     """Features of all examples, in their order; ``stride`` tokens are shared by the windows of a long context."""
-    return [
-        feature
-        for index, example in enumerate(examples)
-        for feature in _encode_one(index, example, tokenizer, max_length, stride)
-    ]
+    for index, example in enumerate(examples):
+        yield from _encode_one(index, example, tokenizer, max_length, stride)
 
 
 def _encode_one(

@@ -1,6 +1,7 @@
 """Fine-tuning as numbered acts: data, model, features, training, and a checkpoint folder with its report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -18,18 +19,19 @@ from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.tables.columns import find_columns, require_scores
-from squeezebert_mobile.tables.files import read_table
+from squeezebert_mobile.tables.files import open_table, read_table
 from squeezebert_mobile.tasks import Activation, Pooling, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training import compression, heads, ranking_page, report
 from squeezebert_mobile.training import data as dataset
-from squeezebert_mobile.training.data import Example, QuestionExample
-from squeezebert_mobile.training.features import Feature, encode, hide_some
+from squeezebert_mobile.training.data import Example, Examples, Texts
+from squeezebert_mobile.training.features import Feature, encoded, hide_some
 from squeezebert_mobile.training.labels import numbered
 from squeezebert_mobile.training.losses import Teacher
 from squeezebert_mobile.training.metrics import null_threshold
 from squeezebert_mobile.training.options import REPORT_NAME, FinetuneOptions, about_teacher, is_finetuned, row_length
 from squeezebert_mobile.training.ranking import Ranking
+from squeezebert_mobile.training.stored import StoredFeatures
 from squeezebert_mobile.training.trainer import EvalSet, Evaluation, Trainer
 
 RANKING_NAME = "ranking.json"
@@ -86,7 +88,8 @@ class _Start:
 def finetune(options: FinetuneOptions) -> FinetuneResult:
     """Train a SqueezeBERT on labelled data and write it as a checkpoint folder that transformers reads.
 
-    Runs in one process, or in each of those that `accelerate launch` starts. Raises UsageError, InputFileError,
+    The data may be larger than memory: its features lie on the disk of ``output_dir`` meanwhile. Runs in one
+    process, or in each of those that `accelerate launch` starts. Raises UsageError, InputFileError,
     UnsupportedModelError, EnvironmentFault or, for a loss that is not finite, GateError.
     """
     started = perf_counter()
@@ -95,35 +98,35 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
     # 1. Read the data, and what training starts from.
     taught = _read_teacher(options)
     origin = _origin(options, taught)
-    table = read_table(options.data, options.task, limit=options.max_samples)
+    table = open_table(options.data, options.task, limit=options.max_samples)
     columns = find_columns(table, options.task, options.columns, labels=options.labels or origin.labels)
     head = (heads.new_head if origin.needs_head else heads.kept_head)(options, table, columns, origin.config)
-    examples = dataset.examples(table, columns, head)
+    examples = Examples(table, columns, head)
     activation = _activation(options.task, origin, head)
-    _require_reach(table.name, examples, activation)
+    answered = _read_through(table.name, examples, activation)
     start = _start(options, origin, head, examples)
     start.model.activation = activation
     config, tokenizer = start.model.config, start.tokenizer
     teacher = _teacher(options, taught, config, tokenizer)
     # 2. Turn texts into features.
-    features = _features(options, examples, config, tokenizer)
     eval_set = _eval_set(options, config, tokenizer)
-    if teacher is not None:
-        student = compression.student_of(options, start.model, teacher.model.config, tokenizer, examples, features)
-        teacher = replace(teacher, layers=student.layers)
-        start = replace(start, model=student.model, layers=student.layers, ranking=student.ranking)
-    # 3. Train.
-    trainer = Trainer(
-        start.model,
-        tokenizer,
-        features,
-        options,
-        options.state_folder,
-        eval_set=eval_set,
-        teacher=teacher,
-    )
-    trainer.run()
-    threshold = _null_threshold(config, examples, trainer.state.best)
+    with closing(StoredFeatures(_features(options, examples, config, tokenizer), options.output_dir)) as features:
+        if teacher is not None:
+            student = compression.student_of(options, start.model, teacher.model.config, tokenizer, examples, features)
+            teacher = replace(teacher, layers=student.layers)
+            start = replace(start, model=student.model, layers=student.layers, ranking=student.ranking)
+        # 3. Train.
+        trainer = Trainer(
+            start.model,
+            tokenizer,
+            features,
+            options,
+            options.state_folder,
+            eval_set=eval_set,
+            teacher=teacher,
+        )
+        trainer.run()
+    threshold = _null_threshold(config, answered, trainer.state.best)
     start.model.config = replace(start.model.config, null_threshold=threshold)
     # 4. Write the checkpoint and its report in one rename.
     result = _result(options, trainer, start, len(features), perf_counter() - started)
@@ -153,15 +156,12 @@ def _origin(options: FinetuneOptions, taught: Checkpoint | None) -> _Origin:
     return _Origin(loaded.config, loaded, needs_head=options.init_head or is_other)
 
 
-def _start(
-    options: FinetuneOptions, origin: _Origin, head: SqueezeBertConfig, examples: Sequence[dataset.Example]
-) -> _Start:
+def _start(options: FinetuneOptions, origin: _Origin, head: SqueezeBertConfig, examples: Examples) -> _Start:
     torch.manual_seed(options.seed)
     loaded = origin.checkpoint
     if loaded is None:
-        texts = [text for example in examples for text in example.texts if text]
         length = row_length(options.max_length, head.max_position_embeddings)
-        tokenizer = SqueezeBertTokenizerFast.train(texts, options.vocab_size, model_max_length=length)
+        tokenizer = SqueezeBertTokenizerFast.train(Texts(examples), options.vocab_size, model_max_length=length)
         config = replace(head, vocab_size=len(tokenizer), pad_token_id=0)
         pooling = _pooling(options, None)
         made = (
@@ -196,10 +196,17 @@ def _activation(task: Task, origin: _Origin, head: SqueezeBertConfig) -> Activat
     return declared or ("identity" if head.is_regression else None)
 
 
-def _require_reach(name: str, examples: Sequence[dataset.Example], activation: Activation | None) -> None:
-    """Raise InputFileError for scores that no cosine, or no sigmoid, can reach."""
+def _read_through(name: str, examples: Examples, activation: Activation | None) -> bool | None:
+    """Whether every question has an answer, None where the rows are no questions.
+
+    Raises InputFileError for scores that no cosine, or no sigmoid, can reach.
+    """
+    answered = None
     for example in examples:
         match example:
+            case dataset.QuestionExample(answers=answers):
+                answered = answered is not False and bool(answers)
+                continue
             case dataset.PairExample(score=float() as score) if not -1 <= score <= 1:
                 what, expected = "has scores that are no cosines", "-1 to 1"
             case dataset.TextExample(target=(score,)) if activation == "sigmoid" and not 0 <= score <= 1:
@@ -208,17 +215,18 @@ def _require_reach(name: str, examples: Sequence[dataset.Example], activation: A
                 continue
         fix = "divide all scores by the largest, as STS-B's by 5"
         raise InputFileError(name, what, found=score, expected=expected, fix=fix)
+    return answered
 
 
 def _features(
     options: FinetuneOptions,
-    examples: tuple[dataset.Example, ...],
+    examples: Iterable[Example],
     config: SqueezeBertConfig,
     tokenizer: SqueezeBertTokenizerFast,
-) -> list[Feature]:
+) -> Iterator[Feature]:
     length = row_length(options.max_length, config.max_position_embeddings, tokenizer.model_max_length)
     stride = window_stride(length) if options.stride is None else options.stride
-    return encode(examples, tokenizer, max_length=length, stride=stride)
+    return encoded(examples, tokenizer, max_length=length, stride=stride)
 
 
 def _eval_set(
@@ -230,7 +238,7 @@ def _eval_set(
     columns = find_columns(table, options.task, options.columns, labels=config.labels)
     require_scores(table, columns)
     examples = dataset.examples(table, columns, config)
-    features = _features(options, examples, config, tokenizer)
+    features = list(_features(options, examples, config, tokenizer))
     if options.task is Task.FILL_MASK:
         features = hide_some(features, tokenizer.mask_token_id, options.mask_probability, options.seed)
     return EvalSet(examples, features)
@@ -264,14 +272,12 @@ def _teacher(
     return Teacher(model, (), options.state_weight, options.attention_weight)
 
 
-def _null_threshold(config: SqueezeBertConfig, examples: Sequence[Example], best: Evaluation | None) -> float | None:
+def _null_threshold(config: SqueezeBertConfig, answered: bool | None, best: Evaluation | None) -> float | None:
     """What the new checkpoint declares: the threshold that the evaluation found best, of questions of both kinds.
 
-    None where the model saw no unanswerable question, neither here nor before.
+    None where the model saw no unanswerable question, neither here nor before; ``answered`` as in `_read_through`.
     """
-    questions = [example for example in examples if isinstance(example, QuestionExample)]
-    has_answer = [bool(question.answers) for question in questions]
-    declared = null_threshold(config.null_threshold, has_answer) if questions else None
+    declared = None if answered is None else null_threshold(config.null_threshold, [answered])
     if declared is None or best is None or not {"HasAns_f1", "NoAns_f1"} <= best.metrics.keys():
         return declared
     return best.metrics["best_f1_thresh"]

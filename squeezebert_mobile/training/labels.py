@@ -7,8 +7,9 @@ at the one sign that leaves known labels; where none are known yet, at the only 
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.tables.cells import CellError, as_list, is_bracketed, literal, shown
@@ -157,19 +158,27 @@ def labels_of(table: Table, columns: Columns, *, several: bool = False, known: S
     if columns.shared(role):
         return Seen(names, names, several=True)
     named = Labels(known)
-    cells = table.map(lambda row: named.listed(columns.get(row, role)))
-    several = several or role == "tags" or any(len(named.parted(cell) or ()) > 1 for cell in cells)
-    several = several or any(isinstance(cell, list) for cell in cells)
+    # Each cell once, in the order of the rows, which may be more than fit in memory.
+    cells: dict[str, object] = {}
+    for cell in table.stream(lambda row: named.listed(columns.get(row, role))):
+        if isinstance(cell, list):
+            several = True
+        else:
+            cells.setdefault(repr(cell), cell)
+    several = several or role == "tags" or any(len(named.parted(cell) or ()) > 1 for cell in cells.values())
     if declared := table.class_names.get(names[0]):
         return Seen(declared, declared, ids=len(declared), several=several)
     if not several:
-        return _named(table, cells)
-    sign = _sign(table, [cell for cell in cells if isinstance(cell, str) and named.parted(cell) is None])
-    lists = table.map(lambda row: named.parted(columns.get(row, role)) or _listed(columns.get(row, role), sign))
-    count = len(lists[0])
-    if role == "label" and count > 1 and are_vectors(lists, count):
+        return _named(table, cells.values())
+    sign = _sign(table, [cell for cell in cells.values() if isinstance(cell, str) and named.parted(cell) is None])
+
+    def lists() -> Iterator[list[object]]:
+        return table.stream(lambda row: named.parted(columns.get(row, role)) or _listed(columns.get(row, role), sign))
+
+    count = len(next(lists()))
+    if role == "label" and count > 1 and are_vectors(lists(), count):
         return Seen(numbered(count), (), ids=count, several=True)
-    return replace(_named(table, [item for items in lists for item in items]), several=True)
+    return replace(_named(table, chain.from_iterable(lists())), several=True)
 
 
 def _sign(table: Table, texts: Sequence[str]) -> str | None:

@@ -4,7 +4,7 @@ A layer's cost is the loss without it. A channel's importance is the first-order
 without it, activation times gradient (Molchanov et al. 2016), summed over a row's tokens and taken without its sign.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
@@ -83,13 +83,13 @@ class Sample:
 
     @classmethod
     def of(
-        cls, examples: Sequence[Example], features: Sequence[Feature], pad_token_id: int, *, most: int, seed: int
+        cls, examples: Iterable[Example], features: Iterable[Feature], pad_token_id: int, *, most: int, seed: int
     ) -> Self:
         """``most`` of the examples, drawn at random, or all that there are, with their features."""
-        rows = drawn(len(examples), most, seed)
+        rows = drawn(sum(1 for _ in examples), most, seed)
         places = {row: place for place, row in enumerate(rows)}
         own = [replace(each, example=places[each.example]) for each in features if each.example in places]
-        return cls([examples[row] for row in rows], own, pad_token_id)
+        return cls([each for row, each in enumerate(examples) if row in places], own, pad_token_id)
 
     def hidden(self, tokenizer: SqueezeBertTokenizerFast, probability: float, seed: int) -> Self:
         """The same for fill-mask, with a share of the tokens hidden once and for all."""

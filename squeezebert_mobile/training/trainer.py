@@ -37,6 +37,7 @@ from squeezebert_mobile.training.features import Collated, Feature, collate, dro
 from squeezebert_mobile.training.losses import Objective, Teacher
 from squeezebert_mobile.training.metrics import Measure, metrics, of_examples
 from squeezebert_mobile.training.options import FinetuneOptions, unfinished
+from squeezebert_mobile.training.stored import StoredFeatures
 
 # Batches are sorted by length within this many batches of shuffled rows: little padding, and still a random order.
 _POOL = 64
@@ -185,7 +186,7 @@ class Trainer:
         self,
         model: PreTrained,
         tokenizer: SqueezeBertTokenizerFast,
-        features: Sequence[Feature],
+        features: StoredFeatures,
         options: FinetuneOptions,
         state_folder: Path,
         *,
@@ -251,14 +252,14 @@ class Trainer:
 
     def _run_epoch(self, advance: Advance, interrupted: Event) -> None:
         epoch, done = divmod(self.state.step, self._steps_per_epoch)
-        lengths = [feature.length for feature in self._features]
-        batches = epoch_batches(lengths, self._options.batch_size, seed=self._options.seed, epoch=epoch)
+        options = self._options
+        batches = epoch_batches(self._features.lengths, options.batch_size, seed=options.seed, epoch=epoch)
         for batch in batches[done:]:
             self.state.losses.append(self._step([self._features[index] for index in batch]))
             self.state.step += 1
             if self.state.step == (epoch + 1) * self._steps_per_epoch and self._eval_set is not None:
-                self._evaluate(epoch)
-            if self.state.step % self._options.checkpoint_every == 0 or interrupted.is_set():
+                self._evaluate(epoch, advance)
+            if self.state.step % options.checkpoint_every == 0 or interrupted.is_set():
                 self._save()
             advance(1, self._status())
             if interrupted.is_set():
@@ -329,7 +330,7 @@ class Trainer:
         assert isinstance(averaged, PreTrained)
         return averaged
 
-    def _evaluate(self, epoch: int) -> None:
+    def _evaluate(self, epoch: int, advance: Advance) -> None:
         """Metrics on the evaluation data, shared out over the processes; keeps the weights if they are the best."""
         assert self._eval_set is not None
         model, accelerator = self._evaluated(), self._accelerator
@@ -342,7 +343,11 @@ class Trainer:
                 batch_size=_EVAL_BATCH,
                 pad_token_id=self._tokenizer.pad_token_id,
             )
-            observed = [(own[n], observation) for n, observation, _ in found]
+            observed = []
+            for n, observation, _ in found:
+                observed.append((own[n], observation))
+                if len(observed) % _EVAL_BATCH == 0:
+                    advance(0, f"evaluating {len(observed)}/{len(own)}")
         everything = [row for _, row in sorted(gather_object(observed), key=lambda pair: pair[0])]
         measure = Measure.of(model.task, model.config, model.activation)
         values = metrics(measure, of_examples(measure, self._eval_set.examples, self._eval_set.features, everything))
@@ -377,8 +382,7 @@ class Trainer:
         values = {key: value for key, value in asdict(self._options).items() if key not in _FREE_OPTIONS}
         values |= {"processes": self._accelerator.num_processes, "matched": self._matched}
         digest.update(json.dumps(values, sort_keys=True, default=str).encode())
-        for feature in self._features:
-            digest.update(feature.input_ids.tobytes() + feature.labels.tobytes())
+        digest.update(self._features.sha256.encode())
         return digest.hexdigest()
 
     def _save(self) -> None:
@@ -409,9 +413,9 @@ class Trainer:
         self._accelerator.load_state(str(states[-1]))
 
 
-def _require_whole_batches(options: FinetuneOptions, features: Sequence[Feature], processes: int) -> None:
+def _require_whole_batches(options: FinetuneOptions, features: StoredFeatures, processes: int) -> None:
     """Raise UsageError where each text would find its pair among a part of the batch, another loss for each split."""
-    ranks = options.task is Task.FEATURE_EXTRACTION and not any(f.labels.dtype.kind == "f" for f in features)
+    ranks = options.task is Task.FEATURE_EXTRACTION and features[0].labels.dtype.kind != "f"
     parts = options.accumulation * processes
     if ranks and parts > 1:
         what, fix = "pairs without scores need their batch in one part", "train in one process, without --accumulation"
