@@ -18,7 +18,8 @@ from pydantic import Field, TypeAdapter
 from squeezebert_mobile import atomic, console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import benchmark as library
-from squeezebert_mobile.benchmarks import page, phone_paper, published, tables
+from squeezebert_mobile.benchmarks import cycles, page, phone_paper, published, tables
+from squeezebert_mobile.benchmarks.cycles import CoreLine
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceCommandOptions, ReproduceOptions
 from squeezebert_mobile.benchmarks.peers import PAPER, Peer, PeerModel, logits_of
 from squeezebert_mobile.benchmarks.protocol import Record
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 ESTIMATES = "Estimates, not measurements: one big core at the share of its ideal speed that was reached here"
+CORE = "Estimated cycles on a core like the paper's (Cortex-A75, {ghz:g} GHz), {tokens} tokens, one thread"
 STAGES = ("embedding", "attention products", "fully-connected layers", "classifier", "normalization and activation")
 _TIMES = ("setting", "model", "fastest file", "p50 ms", "speed-up", "published s", "published speed-up")
 _FLOAT_BYTES = 4
@@ -273,11 +275,13 @@ def _shortest_seconds(work: Callable[[], object]) -> float:
 class Reproduction:
     """Counted costs, measured lines, BERT's stages, estimates for phones, and what they mean.
 
-    ``check`` says how well the estimates' model foretells this machine. A phone's run has no stages and no estimates.
+    ``core`` is the comparison in cycles of the paper's core, which do not come from this machine; ``check`` says how
+    well the estimates' model foretells this machine. A phone's run has no stages and no estimates.
     """
 
     costs: tuple[tuple[str, Cost], ...]
     lines: tuple[Line, ...]
+    core: tuple[CoreLine, ...]
     stages: tuple[Stage, ...]
     estimates: tuple[tuple[str, Estimate], ...]
     check: str
@@ -336,6 +340,7 @@ def _reproduction(costs: dict[Peer, Cost], measured: Result) -> Reproduction:
     return Reproduction(
         costs=tuple((str(peer), cost) for peer, cost in costs.items()),
         lines=lines,
+        core=cycles.paper_lines(cycles.read()),
         stages=(),
         estimates=(),
         check="",
@@ -407,7 +412,30 @@ def _cells(line: Line) -> tuple[str, ...]:
     return (line.setting, model, line.form, *measured, *_published(line))
 
 
-def _published(line: Line) -> tuple[str, str]:
+def _core_tables(lines: Sequence[CoreLine]) -> tuple[Table, Table]:
+    """The comparison on the paper's core, and where the cycles of each file go there."""
+    ghz = next(chip.ghz for chip in chips() if "Pixel 3" in chip.name)
+    rows = [
+        (
+            line.setting,
+            line.model,
+            line.estimate.name.partition(", ")[2],
+            f"{line.estimate.cycles / 1e6:.0f}",
+            f"{line.estimate.cycles / 1e9 / ghz:.2f}",
+            NONE if line.model == Peer.BERT_BASE else tables.times(line.speedup),
+            *_published(line),
+        )
+        for line in lines
+    ]
+    heads = ("setting", "model", "file", "million cycles", "s", "speed-up", "published s", "published speed-up")
+    parts = dict.fromkeys((line.estimate.name, line.estimate.shares or NONE) for line in lines)
+    return (
+        Table(CORE.format(ghz=ghz, tokens=cycles.PAPER_TOKENS), heads, tuple(rows)),
+        Table("Where those cycles go", ("file", "operators of 3 % and more"), tuple(parts)),
+    )
+
+
+def _published(line: Line | CoreLine) -> tuple[str, str]:
     """The paper's seconds and speed-up, which it gives for fp32; what follows from its figures says how."""
     if line.setting != FP32:
         return NONE, NONE
@@ -422,7 +450,7 @@ def _published(line: Line) -> tuple[str, str]:
 
 
 def sections(found: Reproduction) -> tuple[Table, ...]:
-    """Costs, times, stages and estimates; the last two where there are any."""
+    """Costs, times here and on the paper's core, stages and estimates; the last two where there are any."""
     costs = [(name, f"{cost.parameters / 1e6:.1f}M", f"{cost.flops / 1e9:.2f}") for name, cost in found.costs]
     lines = [_cells(line) for line in found.lines]
     if (BEST, Peer.SQUEEZEBERT) not in [(line.setting, line.model) for line in found.lines]:
@@ -441,6 +469,7 @@ def sections(found: Reproduction) -> tuple[Table, ...]:
     every = (
         Table("What an inference takes", ("model", "parameters", "GFLOPs"), tuple(costs)),
         Table("Times, and the paper's on a Pixel 3", _TIMES, tuple(lines)),
+        *_core_tables(found.core),
         Table("Where BERT-base's time goes (PyTorch eager, 1 thread)", ("stage", "share"), tuple(stages)),
         Table(ESTIMATES, ("model", "chip", "fp32 ms", "int8 ms", "share of ideal"), tuple(chips)),
     )
@@ -514,6 +543,7 @@ class ReproductionSummary:
 
     costs: tuple[ModelCost, ...]
     lines: tuple[Line, ...]
+    core: tuple[CoreLine, ...]
     stages: tuple[Stage, ...]
     estimates: tuple[tuple[str, Estimate], ...]
     check: str
@@ -524,5 +554,5 @@ class ReproductionSummary:
 def summarize_reproduction(found: Reproduction) -> ReproductionSummary:
     """The figures of a reproduction."""
     costs = tuple(ModelCost(name, cost.parameters, cost.flops) for name, cost in found.costs)
-    figures = (found.lines, found.stages, found.estimates, found.check, found.paragraph)
+    figures = (found.lines, found.core, found.stages, found.estimates, found.check, found.paragraph)
     return ReproductionSummary(costs, *figures, found.result.run)

@@ -35,7 +35,7 @@ from squeezebert_mobile.export.reference import Reference, load_reference
 from squeezebert_mobile.export.signature import signature
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.steps import Steps
-from squeezebert_mobile.tasks import Precision, Runtime, Task
+from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Precision, Runtime, Task
 
 __all__ = ["ExportOptions", "export"]
 
@@ -147,12 +147,19 @@ def _build(stage: Path, options: ExportOptions, steps: Steps, note: Note) -> Man
     # 4. Describe and write
     steps.begin(planned.WRITE)
     described, files = description.describe(reference, artifacts, cases)
-    for doubt in doubts(described):
-        note(f"warning: {doubt}")
-    if described.license == licences.UNKNOWN:
-        note("warning: the licence of the model is unknown: its card names none; pass --license, such as Apache-2.0")
+    for warning in (*doubts(described), *_lacks(described)):
+        note(f"warning: {warning}")
     bundles.fill(stage, files, described)
     return described
+
+
+def _lacks(described: Manifest) -> Iterator[str]:
+    """What a bundle would need for all that is done with one."""
+    if described.license == licences.UNKNOWN:
+        yield "the licence of the model is unknown: its card names none; pass --license, such as Apache-2.0"
+    outputs = {output.name for output in described.artifacts[0].outputs}
+    if described.task == Task.FEATURE_EXTRACTION and not outputs & {POOLER_OUTPUT, SENTENCE_EMBEDDING}:
+        yield "no output is the vector of a text, which predict and the app need; pass --pooling mean, cls or max"
 
 
 def _make_all(

@@ -64,8 +64,3 @@ def test_the_exports_of_peers_print_nothing(arguments: tuple[str, ...], tmp_path
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert list((tmp_path / "peers").iterdir())
-
-
-def test_doctor_prints_its_checks_and_nothing_else() -> None:
-    done = run("doctor")
-    assert (done.returncode, done.stderr) == (0, "")

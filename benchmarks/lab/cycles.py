@@ -15,24 +15,21 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
-from pydantic import ValidationError
 
 from squeezebert_mobile import console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.benchmarks import candidates, environment, peers, tables
 from squeezebert_mobile.benchmarks.candidates import PlainFile
+from squeezebert_mobile.benchmarks.cycles import CyclesRun, Estimate, Operator, Trial, read
 from squeezebert_mobile.benchmarks.lab import arm_guest, arm_machine, mca, pieces, pieces_guest
 from squeezebert_mobile.benchmarks.lab.arm_machine import CPUS, Cpu, Machine
 from squeezebert_mobile.benchmarks.lab.mca import Section, Target
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.protocol import Record
-from squeezebert_mobile.benchmarks.results import Version
-from squeezebert_mobile.bundle.manifest import Sha256
-from squeezebert_mobile.errors import EnvironmentFault, IntegrityError
+from squeezebert_mobile.errors import EnvironmentFault
 from squeezebert_mobile.files import sha256_file
 from squeezebert_mobile.reports.document import NONE
 from squeezebert_mobile.tasks import Runtime
@@ -47,48 +44,6 @@ _HOSTS = {
 }
 _CHAIN_CYCLES = 1_000_000  # of kernels.c
 _IDS = 100
-
-
-class Trial(Record):
-    """A kernel on the machine that made the estimates: its cycles, measured and predicted."""
-
-    kernel: str
-    measured: int
-    predicted: int
-
-
-class Operator(Record):
-    """All nodes of a kind. ``bounded`` are cycles where each node takes at least as long as its bytes do."""
-
-    operator: str
-    nodes: int
-    instructions: int
-    cycles: int
-    bounded: int
-
-
-class Estimate(Record):
-    """One inference of a file, batch 1 without padding, on a core; ``operators`` is empty for a .pte."""
-
-    cpu: str
-    name: str
-    sha256: Sha256
-    tokens: int
-    instructions: int
-    cycles: int
-    bounded: int | None
-    operators: tuple[Operator, ...]
-
-
-class CyclesRun(Record):
-    """Estimates, with what they were made by and how the method did on this machine."""
-
-    record: Literal["cycles"] = "cycles"
-    qemu: str
-    llvm: str
-    versions: tuple[Version, ...]
-    trials: tuple[Trial, ...]
-    estimates: tuple[Estimate, ...]
 
 
 def measure(
@@ -224,12 +179,7 @@ HEADS = ("CPU", "file", "tokens", "million instructions", "million cycles", "bou
 
 
 def cells(estimate: Estimate) -> tuple[str, ...]:
-    """The texts of a row, one for each of `HEADS`; operators of less than 3 % are left out."""
-    shares = (
-        f"{each.operator} {each.cycles / estimate.cycles:.0%}"
-        for each in estimate.operators
-        if each.cycles >= 0.03 * estimate.cycles
-    )
+    """The texts of a row, one for each of `HEADS`."""
     return (
         estimate.cpu,
         estimate.name,
@@ -237,7 +187,7 @@ def cells(estimate: Estimate) -> tuple[str, ...]:
         f"{estimate.instructions / 1e6:.1f}",
         f"{estimate.cycles / 1e6:.1f}",
         NONE if estimate.bounded is None else f"{estimate.bounded / 1e6:.1f}",
-        ", ".join(shares) or NONE,
+        estimate.shares or NONE,
     )
 
 
@@ -268,14 +218,6 @@ def write(path: Path, run: CyclesRun) -> None:
     merged = {(each.name, -each.tokens, each.cpu): each for each in (*old, *run.estimates)}
     kept = run.model_copy(update={"estimates": tuple(merged[key] for key in sorted(merged))})
     replace_file(path, kept.model_dump_json(indent=1).encode() + b"\n")
-
-
-def read(path: Path) -> CyclesRun:
-    """A kept run. Raises IntegrityError for a file that is not one."""
-    try:
-        return CyclesRun.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise IntegrityError(path, f"holds no cycles: {error.errors()[0]['msg']}", fix="estimate again") from None
 
 
 def main() -> None:

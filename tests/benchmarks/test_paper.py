@@ -1,7 +1,8 @@
 import pytest
+from cycle_runs import ESTIMATE
 from results import make_result
 
-from squeezebert_mobile.benchmarks import paper, published
+from squeezebert_mobile.benchmarks import cycles, paper, published
 from squeezebert_mobile.benchmarks.paper import (
     STAGES,
     Chip,
@@ -81,17 +82,37 @@ def test_the_paragraph_follows_the_data() -> None:
     assert "4.40x" not in invalid
 
 
+def on_core(name: str, cycles_taken: int) -> cycles.Estimate:
+    return ESTIMATE.model_copy(update={"cpu": cycles.PAPER_CORE, "name": name, "cycles": cycles_taken})
+
+
+CORE = (
+    cycles.CoreLine(FP32, "BERT-base", on_core("BERT-base, ONNX Runtime, fp32, plain", 56_000_000), 1.0, 1.7),
+    cycles.CoreLine(FP32, "SqueezeBERT", on_core("SqueezeBERT, ONNX Runtime, fp32, plain", 28_000_000), 2.0, 0.4),
+)
+
+
 def reproduction(*faults: str, value: float = 2.8) -> Reproduction:
     """One model in one setting, and an estimate from it."""
     made = make_result({"c": [10**6] * 12})
     estimate = Estimate("a chip", 100.0, 50.0, 0.5, is_valid=not faults)
-    return Reproduction((), (line(value, *faults),), (), (("SqueezeBERT", estimate),), "", "", made)
+    return Reproduction((), (line(value, *faults),), CORE, (), (("SqueezeBERT", estimate),), "", "", made)
 
 
 def test_estimates_of_an_invalid_run_are_marked() -> None:
     for write in (paper.text, paper.to_markdown, paper.to_page):
         assert "from an invalid run" not in write(reproduction())
         assert "SqueezeBERT (from an invalid run)" in write(reproduction("charging"))
+
+
+def test_the_papers_core_stands_beside_this_machine_and_says_where_its_cycles_go() -> None:
+    for write in (paper.text, paper.to_markdown, paper.to_page):
+        written = write(reproduction())
+        assert "Cortex-A75, 2.8 GHz" in written
+        # 28 million cycles at 2.8 GHz are 10 ms.
+        assert "0.01" in written
+        assert "QLinearConv 5%" in written
+    assert "2.0x" in paper.text(reproduction())
 
 
 def test_without_a_bundle_its_line_says_what_to_give() -> None:

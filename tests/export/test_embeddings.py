@@ -127,7 +127,10 @@ def headless(written: Path, target: Path) -> Path:
 def test_a_body_without_pooler_and_pooling_has_hidden_states_alone(written: Path, tmp_path: Path) -> None:
     model = headless(written, tmp_path / "model")
     (model / "modules.json").unlink()
-    made = export(ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",)))
+    notes: list[str] = []
+    options = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",))
+    made = export(options, note=notes.append)
+    assert any("no output is the vector of a text" in note and "--pooling mean" in note for note in notes)
     assert [output.name for output in made.artifact().outputs] == ["last_hidden_state"]
     assert made.manifest.postprocessing.pooling is None and not (made.folder / "modules.json").exists()
     with (

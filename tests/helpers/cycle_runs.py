@@ -1,6 +1,6 @@
 """Hand-made estimates of cycles."""
 
-from squeezebert_mobile.benchmarks.lab.cycles import CyclesRun, Estimate, Operator, Trial
+from squeezebert_mobile.benchmarks.cycles import CyclesRun, Estimate, Operator, Trial
 
 OPERATORS = (
     Operator(operator="QLinearConv", nodes=4, instructions=2_400_000, cycles=1_500_000, bounded=1_500_000),

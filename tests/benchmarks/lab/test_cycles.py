@@ -1,5 +1,6 @@
 """Estimated cycles of a file by operator."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,17 @@ def test_a_file_is_estimated_by_operator_and_the_method_is_tried_here(static_fil
     assert estimate.instructions / 4 <= estimate.cycles < 10 * estimate.instructions
     assert [trial.kernel for trial in found.trials][:2] == ["norm, scalar", "norm, vector"]
     assert all(trial.predicted > 0 for trial in found.trials)
+
+
+@pytest.mark.slow
+def test_a_program_is_estimated_as_a_whole(tiny_bundle: Path) -> None:
+    require_qemu()
+    require_llvm()
+    if shutil.which("aarch64-linux-gnu-ld") is None:
+        pytest.skip("needs a linker for ARM: apt-get install binutils-aarch64-linux-gnu")
+    if arm_machine.set_up(("executorch",)).plugin is None:
+        pytest.skip("needs a C compiler to trace instructions: apt-get install gcc")
+    program = tiny_bundle / "executorch/model_xnnpack_fp32.pte"
+    (estimate,) = cycles.measure({"tiny": program}, cpus=CPUS[1:2], lengths=(8,)).estimates
+    assert (estimate.operators, estimate.bounded) == ((), None)
+    assert estimate.instructions / 4 <= estimate.cycles < 10 * estimate.instructions
