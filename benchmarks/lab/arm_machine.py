@@ -21,6 +21,7 @@ import squeezebert_mobile
 from squeezebert_mobile.atomic import staged_folder
 from squeezebert_mobile.benchmarks.peers import cache_folder
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.files import sha256
 from squeezebert_mobile.tasks import Runtime
 
 _SYSTEM = (
@@ -30,6 +31,8 @@ _SYSTEM = (
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
 # What the package's own engines import.
 _OURS = ("numpy", "packaging", "pydantic")
+# Each runtime, and the torch that its extension is linked to.
+_THEIRS: dict[Runtime, tuple[str, ...]] = {"onnx": ("onnxruntime",), "executorch": ("executorch", "torch")}
 # A full-size fp32 file takes twenty minutes for its golden texts on a busy core; this only ends what hangs.
 _LIMIT_SECONDS = 7200
 _STUBS = "cuda-stubs"
@@ -240,26 +243,32 @@ def _fetch_system(stage: Path) -> None:
 
 
 def _packages(runtime: Runtime) -> str:
-    """The name of a runtime's folder of packages."""
-    name = "onnxruntime" if runtime == "onnx" else "executorch"
-    return f"{name}-{metadata.version(name)}"
+    """The name of a runtime's folder of packages: another one where any of them is another."""
+    name = _THEIRS[runtime][0]
+    pins = " ".join(_pins(*_OURS, *_THEIRS[runtime]))
+    return f"{name}-{metadata.version(name)}-{sha256(pins.encode())[:8]}"
+
+
+def _pins(*names: str) -> list[str]:
+    """The packages in the versions of this machine, as pip is asked for them; options stay as they are."""
+    return [name if name.startswith("-") else f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
 
 
 def _fetch_onnxruntime(stage: Path) -> None:
-    _install(stage, *_OURS, "onnxruntime")
+    _install(stage, *_OURS, *_THEIRS["onnx"])
 
 
 def _fetch_executorch(stage: Path) -> None:
     """ExecuTorch and the torch that it is linked to, without the rest of what exporting with them takes."""
     _require("aarch64-linux-gnu-ld", "apt-get install binutils-aarch64-linux-gnu, or --runtime onnx")
     _install(stage, *_OURS)
-    _install(stage, "--no-deps", "torch", "executorch")
+    _install(stage, "--no-deps", *_THEIRS["executorch"])
     write_stubs(stage / "torch/lib", stage / _STUBS, _call)
 
 
 def _install(stage: Path, *names: str) -> None:
     """ARM wheels of packages, in the versions of this machine."""
-    wanted = [name if name.startswith("-") else f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
+    wanted = _pins(*names)
     wheels = ["--only-binary=:all:", "--python-version", "3.11", "--target", str(stage)]
     for platform in _PLATFORMS:
         wheels += ["--platform", platform]

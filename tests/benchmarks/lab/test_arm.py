@@ -1,6 +1,7 @@
 """A bundle on emulated 64-bit ARM."""
 
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,15 @@ def test_every_onnx_file_answers_on_arm_as_the_reference(tiny_onnx_bundle: Path)
         assert answer.counts[0].instructions > answer.counts[1].instructions > 10_000
     peers = [answer.name for answer in found.answers if answer.texts is None]
     assert "BERT-base, ONNX Runtime, int8, quantize_dynamic" in peers
+
+
+def test_packages_of_another_version_are_fetched_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = arm_machine._packages("onnx"), arm_machine._packages("executorch")
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "99.0" if name == "packaging" else real(name))
+    after = arm_machine._packages("onnx"), arm_machine._packages("executorch")
+    assert not set(before) & set(after)
+    assert [name.rpartition("-")[0] for name in before] == [name.rpartition("-")[0] for name in after]
 
 
 @pytest.mark.slow
