@@ -1,10 +1,11 @@
 """The paper's comparison in estimated cycles."""
 
+from checkout import ROOT
 from cycle_runs import ESTIMATE, RUN
 
-from squeezebert_mobile.benchmarks import cycles
+from squeezebert_mobile.benchmarks import cycles, tables
 from squeezebert_mobile.benchmarks.cycles import CyclesRun, paper_lines
-from squeezebert_mobile.benchmarks.peers import PAPER
+from squeezebert_mobile.benchmarks.peers import PAPER, Peer
 from squeezebert_mobile.benchmarks.published import BEST, FP32, SETTINGS
 
 
@@ -57,3 +58,11 @@ def test_the_kept_estimates_have_every_line() -> None:
     lines = paper_lines(cycles.read())
     assert [(line.setting, line.model) for line in lines] == [(setting, peer) for setting in SETTINGS for peer in PAPER]
     assert all(line.estimate.shares or "ExecuTorch" in line.estimate.name for line in lines)
+
+
+def test_the_words_of_the_documents_are_those_lines() -> None:
+    speedups = {(line.setting, line.model): tables.times(line.speedup) for line in paper_lines(cycles.read())}
+    ours, mobile = ([speedups[setting, peer] for setting in SETTINGS] for peer in (Peer.SQUEEZEBERT, Peer.MOBILEBERT))
+    words = " ".join((ROOT / "docs/measuring.md").read_text(encoding="utf-8").split())
+    assert f"{ours[0]} BERT-base in fp32, {ours[1]} in int8 as users get it and {ours[2]} at best" in words
+    assert f"MobileBERT at {mobile[0]}, {mobile[1]} and {mobile[2]}" in words
