@@ -22,6 +22,7 @@ from squeezebert_mobile.options import Options
 from squeezebert_mobile.release.options import PackOptions, PushOptions
 from squeezebert_mobile.run.options import CompareAnswersOptions, MergeOptions, PredictOptions, VerifyOptions
 from squeezebert_mobile.shell import app, command, main
+from squeezebert_mobile.sweep.options import SweepOptions
 from squeezebert_mobile.tables import examples
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions, RankOptions
 
@@ -188,6 +189,23 @@ def benchmark(options: BenchmarkCommandOptions, screen: Screen) -> None:
     page.write([run.result for run in found], outputs)
     if options.require_valid:
         tables.require_valid(summaries)
+
+
+@command(SweepOptions, quiet=True)
+def sweep(options: SweepOptions, screen: Screen) -> None:
+    """Train, export, judge and time every cell of a grid, and choose."""
+    from squeezebert_mobile.sweep import page
+    from squeezebert_mobile.sweep import run as library
+
+    if options.dry_run:
+        screen.show(library.plan(options), page.planned, page.plan_verdict)
+        return
+    with screen.progress("sweeping") as step:
+        found = library.sweep(options, step)
+    page.write(found)
+    screen.show(found, page.text, page.verdict)
+    if options.pick is not None:
+        screen.judge(page.picked(library.pick(found, options), options))
 
 
 @command(ReproduceCommandOptions, quiet=True)

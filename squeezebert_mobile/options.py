@@ -4,7 +4,7 @@ import copy
 import inspect
 import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum
 from functools import partial
@@ -113,6 +113,18 @@ class Options:
         groups = {name: title for kind in kinds for title, names in kind.GROUPS.items() for name in names}
         ordered = sorted(fields(cls), key=lambda field: field.kw_only is True)
         return [_parameter(field, groups.get(field.name, "Options")) for field in ordered]
+
+    @classmethod
+    def read(cls, line: Sequence[str]) -> Self:
+        """Options from a command line, without its command. Raises TyperException, and what `parse` raises."""
+
+        def call(**_: Any) -> None:
+            """Take what typer passes."""
+
+        call.__signature__ = inspect.Signature(cls.parameters())  # type: ignore[attr-defined]
+        app = typer.Typer(add_completion=False)
+        app.command()(call)
+        return cls.parse(typer.main.get_command(app).make_context("", list(line)).params)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:

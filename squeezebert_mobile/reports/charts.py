@@ -226,30 +226,39 @@ def _spread(ends: Sequence[float], heights: Sequence[float], top: float, bottom:
 
 @dataclass(frozen=True)
 class Point:
-    """A point; a ``name`` is written beside it where there is room, ``title`` is what a pointer over it shows."""
+    """A point; a ``name`` is written beside it where there is room, ``title`` is what a pointer over it shows.
+
+    ``low`` and ``high`` are the ends of its interval in y, where it has one.
+    """
 
     x: float
     y: float
     name: str
     title: str
     ours: bool
+    low: float | None = None
+    high: float | None = None
 
 
-def plane(points: Sequence[Point], x_axis: Axis, y_axis: Axis) -> Drawing:
+def plane(points: Sequence[Point], x_axis: Axis, y_axis: Axis, *, rises: bool = False) -> Drawing:
     """Points, of which the first is named first, and the line of those that no other beats in both.
 
-    Low is better in both directions: whatever lies above and to the right of the line is beaten.
+    Low is better in x, and in y unless it ``rises``: whatever lies to the right of the line, on its worse side, is
+    beaten.
     """
     height = 1.4 * _PLOT
-    left = _left(y_axis, [point.y for point in points])
+    ys = [value for point in points for value in (point.y, point.low, point.high) if value is not None]
+    left = _left(y_axis, ys)
     x = _scale(x_axis, [point.x for point in points], left, WIDTH)
-    y = _scale(y_axis, [point.y for point in points], _TOP + height, _TOP)
+    y = _scale(y_axis, ys, _TOP + height, _TOP)
     marks = _frame(x_axis, y_axis, x, y)
-    best = pareto(points)
+    best = pareto(points, rises=rises)
     stairs = [corner for one, next_ in pairwise(best) for corner in ((x(one.x), y(one.y)), (x(next_.x), y(one.y)))]
     marks.append(Line((*stairs, (x(best[-1].x), y(best[-1].y))), "ink", 1.2, (4, 3)))
     for point in sorted(points, key=lambda point: point.ours):
         role: Role = "ours" if point.ours else "peer"
+        if point.low is not None and point.high is not None:
+            marks.append(Line(((x(point.x), y(point.low)), (x(point.x), y(point.high))), "guide", 2.0))
         marks.append(Dot(x(point.x), y(point.y), 5, role, hollow=not point.ours, title=point.title))
     taken = [_Box(x(point.x) - 6, y(point.y) - 6, 12, 12) for point in points]
     for point in filter(lambda point: point.name, points):
@@ -265,11 +274,12 @@ def plane(points: Sequence[Point], x_axis: Axis, y_axis: Axis) -> Drawing:
     return Drawing(_TOP + height + _FOOT, tuple(marks))
 
 
-def pareto(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats in both directions, from the left to the right."""
+def pareto(points: Sequence[Point], *, rises: bool = False) -> list[Point]:
+    """The points that no other beats in both directions, from the left to the right; see `plane`."""
     best: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.x, point.y)):
-        if not best or point.y < best[-1].y:
+    sign = -1 if rises else 1
+    for point in sorted(points, key=lambda point: (point.x, sign * point.y)):
+        if not best or sign * point.y < sign * best[-1].y:
             best.append(point)
     return best
 

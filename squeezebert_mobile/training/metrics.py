@@ -27,6 +27,8 @@ Numbers = NDArray[Any]
 Reduce = Callable[[Numbers], float]
 
 TOP_K = 5
+# The one metric of which less is better.
+PERPLEXITY = "pseudo_perplexity"
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def metrics(measure: Measure, found: Numbers) -> tuple[Metric, ...]:
             return _question_metrics(measure.threshold(found), found)
         case Task.FILL_MASK:
             return (
-                Metric("pseudo_perplexity", found[:, [0, 3]], _perplexity, higher_is_better=False),
+                Metric(PERPLEXITY, found[:, [0, 3]], _perplexity, higher_is_better=False),
                 Metric("top1_accuracy", found[:, [1, 3]], _ratio),
                 Metric(f"top{TOP_K}_accuracy", found[:, [2, 3]], _ratio),
             )

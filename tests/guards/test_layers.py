@@ -39,6 +39,7 @@ ORDER = (
     ("training",),
     ("export",),
     ("benchmarks",),
+    ("sweep",),
     ("info", "doctor", "render", "preflight", "shell", "cli", "__main__", "__init__"),
 )
 # What transformers' users call on the classes themselves: from_pretrained and save_pretrained hand over to their files.

@@ -22,6 +22,7 @@ from squeezebert_mobile.export.options import ExportCommandOptions, ExportOption
 from squeezebert_mobile.options import Exclusive, Options
 from squeezebert_mobile.release.options import PackOptions, PushOptions
 from squeezebert_mobile.run.options import CompareAnswersOptions, MergeOptions, PredictOptions, VerifyOptions
+from squeezebert_mobile.sweep.options import SweepOptions
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training.options import EvaluateOptions, FinetuneOptions, RankOptions
 
@@ -43,6 +44,7 @@ COMMANDS: dict[str, tuple[type[Options], list[str], dict[str, Any]]] = {
     "evaluate": (EvaluateOptions, ["x", "--data", "d"], {"source": Path("x"), "data": "d"}),
     "benchmark": (BenchmarkCommandOptions, [], {}),
     "reproduce": (ReproduceCommandOptions, [], {}),
+    "sweep": (SweepOptions, ["g.toml", "-o", "x"], {"grid": Path("g.toml"), "output_dir": Path("x")}),
     "report": (ReportOptions, ["a"], {"runs": (Path("a"),)}),
     "compare": (CompareOptions, ["a", "b"], {"before": Path("a"), "after": Path("b")}),
     "compare-answers": (
@@ -135,7 +137,7 @@ MEANINGS = {
     "--html": "a page to write",
     "--init-head": "a new head",
     "--intermediate-size": "feed-forward channels of a student",
-    "--jobs": "files made at once",
+    "--jobs": "how much is made at once",
     "--json": "one JSON value on standard output",
     "--jsonl": "a file of samples to write",
     "--keep-float": "units without int8",
@@ -170,6 +172,7 @@ MEANINGS = {
     "--patience": "epochs without a better metric",
     "--peer": "other models",
     "--percentile": "share of the values in a range",
+    "--pick": "the rule by which a cell is chosen",
     "--png": "a folder of plots to write",
     "--pooling": "how a text's vector is made",
     "--precision": "precision of files",
@@ -178,6 +181,7 @@ MEANINGS = {
     "--public-key": "whose signature is required",
     "--quick": "few runs",
     "--quiet": "no progress",
+    "--ray": "a cluster",
     "--require-faster": "a gate on int8's speed",
     "--require-valid": "a gate on validity",
     "--resamples": "draws of the bootstrap",
@@ -202,6 +206,7 @@ MEANINGS = {
     "--teacher-tokenizer": "the teacher's tokenizer",
     "--temperature": "of soft labels",
     "--threads": "threads of a runtime",
+    "--to": "where what is chosen goes",
     "--tokenizer": "a checkpoint's tokenizer",
     "--tokens": "length of an input that is made up",
     "--tolerance": "the move of a value that is no change",

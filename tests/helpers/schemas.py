@@ -28,6 +28,7 @@ RESULTS: dict[str, tuple[str, ...]] = {
     "rank": ("training.ranking:Ranking",),
     "evaluate": ("training.comparison:EvaluateResult", "run.output:Written"),
     "benchmark": ("benchmarks.tables:summarize_run",),
+    "sweep": ("sweep.run:SweepResult", "sweep.run:SweepPlan"),
     "report": ("benchmarks.tables:summarize_run",),
     "reproduce": ("benchmarks.paper:summarize_reproduction",),
     "compare": ("benchmarks.compare:Comparison",),

@@ -1,0 +1,1 @@
+"""A grid of models: each trained, exported, judged and timed, and the choice among them."""
