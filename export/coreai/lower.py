@@ -1,6 +1,7 @@
 """The reference to a Core AI asset, a folder that Apple's runtime compiles for its device: capture, convert, date."""
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from squeezebert_mobile.console import quiet
+from squeezebert_mobile.export.coreai.names import drawn_alike, numbered
 from squeezebert_mobile.export.inventory import TOKENS, Lowered, Part, summarize
 from squeezebert_mobile.export.quantization import Half, Scheme
 from squeezebert_mobile.export.signature import checked_length, signature
@@ -65,16 +67,18 @@ def _convert(program: torch.export.ExportedProgram, model: PreTrained) -> dict[s
     from coreai_torch import TorchConverter
 
     interface = signature(model.task, model.config, "coreai", model.output_names)
-    with TemporaryDirectory(prefix="squeezebert-mobile-") as folder:
+    with TemporaryDirectory(prefix="squeezebert-mobile-") as folder, drawn_alike():
         converter = TorchConverter().add_exported_program(
             program,
             input_names=[spec.name for spec in interface.inputs],
             output_names=[spec.name for spec in interface.outputs],
         )
         asset = converter.to_coreai().save_asset(Path(folder) / "model.aimodel", AIModelAssetMetadata())
-        # No day is told. Names of weights and functions, which the converter draws at random, still differ by export.
+        # The same checkpoint has the same bytes, whatever the day.
         asset.update_metadata(lambda metadata: setattr(metadata, "creation_date", 0.0))
-        return {path.name: path.read_bytes() for path in sorted(asset.path.iterdir())}
+        files = {path.name: path.read_bytes() for path in sorted(asset.path.iterdir())}
+    named = numbered(files["main.mlirb"])
+    return files | {"main.mlirb": named, "main.hash": hashlib.sha256(named).digest()}
 
 
 def _parts(model: PreTrained, reason: str) -> list[Part]:

@@ -1,5 +1,6 @@
-"""Core AI assets: six tasks and vectors against the reference; only bytes that were checked run."""
+"""Core AI assets: six tasks and vectors against the reference, the same bytes each time; checked bytes alone run."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import sentences
 import tiny
+from command import run
 
 from squeezebert_mobile import errors, preflight
 from squeezebert_mobile.benchmarks import candidates
@@ -95,6 +97,21 @@ def test_no_day_and_no_path_of_this_machine_is_told(bundle: bundles.Bundle) -> N
     assert b".py" not in program
 
 
+def test_the_same_checkpoint_has_the_same_bytes_in_any_process(bundle: bundles.Bundle, tmp_path: Path) -> None:
+    for name, precisions in (("one", "fp32"), ("both", "fp32,fp16")):
+        options = ("--runtime", "coreai", "--precision", precisions, "--license", "mit", "--quiet")
+        done = run("export", "-m", bundle.folder.parent / "model", "-o", tmp_path / name, *options)
+        assert done.returncode == 0, done.stderr
+    mine, theirs = bundle.artifacts(["coreai"]), bundles.read(tmp_path / "both").manifest.artifacts
+    assert mine == theirs
+    assert bundles.read(tmp_path / "one").manifest.artifacts == theirs[:1]
+
+
+def test_the_asset_holds_the_digest_of_its_program(bundle: bundles.Bundle) -> None:
+    asset = bundle.folder / "coreai/model_fp32.aimodel"
+    assert (asset / "main.hash").read_bytes() == hashlib.sha256((asset / "main.mlirb").read_bytes()).digest()
+
+
 def test_other_bytes_never_reach_the_runtime(bundle: bundles.Bundle) -> None:
     program = bundle.folder / "coreai/model_fp32.aimodel/main.mlirb"
     sound = program.read_bytes()
@@ -136,6 +153,26 @@ def test_nothing_temporary_is_left_by_a_session(
         assert session.run(tiny.tokenizer(tiny.SMALL).rows(["a film"], None, max_length=8).batch())
         assert list(tmp_path.iterdir()) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_scores_it_as_onnx_and_shows_no_time_of_it(bundle: bundles.Bundle, tmp_path: Path) -> None:
+    data = tmp_path / "dev.tsv"
+    data.write_text("sentence\tlabel\n" + "good films\tnegative\nno wit\tpositive\n" * 5, encoding="utf-8")
+    done = run("evaluate", bundle.folder, "--data", data, "--precision", "fp32", "--resamples", "10", "--json")
+    assert done.returncode == 0, done.stderr
+    onnx, coreai = json.loads(done.stdout)["rows"]
+    assert (onnx["runtime"], coreai["runtime"]) == ("onnx", "coreai")
+    assert coreai["metrics"] == pytest.approx(onnx["metrics"], abs=1e-6)
+    assert onnx["milliseconds"] > 0 and coreai["milliseconds"] is None
+    shown = run("evaluate", bundle.folder, "--data", data, "--runtime", "coreai", "--resamples", "10")
+    assert shown.returncode == 0, shown.stderr
+    assert [line.split()[-1] for line in shown.stdout.splitlines() if line.startswith("coreai fp")] == ["-", "-"]
+    part = tmp_path / "part.jsonl"
+    kept = run("evaluate", bundle.folder, "--data", data, "--precision", "fp32", "--resamples", "10", "-o", part)
+    assert kept.returncode == 0, kept.stderr
+    merged = json.loads(run("merge", part, "--json").stdout)
+    assert [row["metrics"] for row in merged["rows"]] == [onnx["metrics"], coreai["metrics"]]
+    assert merged["rows"][1]["milliseconds"] is None
 
 
 def test_no_time_of_it_is_taken(bundle: bundles.Bundle) -> None:
