@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from squeezebert_mobile.errors import IntegrityError
+from squeezebert_mobile.errors import IntegrityError, counted
 from squeezebert_mobile.files import MAX_BYTES, dump_json, parse_json, require_digest, sha256
 from squeezebert_mobile.licences import MAX_LENGTH, UNKNOWN
 from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, PoolingMode, Precision, Runtime, Task
@@ -27,7 +27,7 @@ _SINCE_2: dict[str, Any] = {
     "license": True,
     "release": True,
     "peer": True,
-    "artifacts": {"__all__": {"accuracy", "files"}},
+    "artifacts": {"__all__": {"accuracy", "files", "form"}},
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
     "postprocessing": {"pooling", "null_threshold"},
 }
@@ -249,7 +249,8 @@ class Artifact(Record):
     """One runnable file, or a folder of ``files``. ``batch`` is null where any goes; ``max_length`` counts tokens.
 
     A folder's ``bytes`` are those of its files, and its ``sha256`` is that of their sums (`folder_digest`).
-    ``accuracy`` is null where no gate measured it.
+    ``accuracy`` is null where no gate measured it. ``form`` is "ort" for a graph in ONNX Runtime's own format, which is
+    optimized already and which builds of that runtime with fewer operators need.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=255)]
@@ -267,10 +268,16 @@ class Artifact(Record):
     oldest_runtime: str
     accuracy: Accuracy | None = None
     files: Annotated[tuple[FileEntry, ...], Field(exclude_if=lambda files: not files)] = ()
+    form: Annotated[Literal["ort"] | None, Field(exclude_if=lambda form: form is None)] = None
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
-        """Raise ValueError for a folder's files that lie elsewhere, or do not make its digest and size."""
+        """Raise ValueError for a folder's files that lie elsewhere, or do not make its digest and size.
+
+        And for ONNX Runtime's format of another runtime.
+        """
+        if self.form and self.runtime != "onnx":
+            raise ValueError(f"{self.path} is of {self.runtime}, which has no form {self.form}")
         if bool(self.files) != (self.runtime == "coreai"):
             raise ValueError(f"{self.path} is of {self.runtime}, where a folder is Core AI's")
         if not all(entry.path.startswith(f"{self.path}/") for entry in self.files):
@@ -392,7 +399,7 @@ class Manifest(Record):
         if self.postprocessing.kind not in _FITTING[self.task]:
             raise ValueError(f"the post-processing {self.postprocessing.kind} is not one of {self.task}")
         if self.task.has_labels != bool(self.labels):
-            raise ValueError(f"{self.task} with {len(self.labels)} labels")
+            raise ValueError(f"{self.task} with {counted(len(self.labels), 'label')}")
         if not self.artifacts:
             raise ValueError("it has no artifacts")
         for artifact in self.artifacts:
@@ -413,7 +420,9 @@ class Manifest(Record):
             if len(output.axes) != self.task.rank_of(output.name) or output.dtype != "float32":
                 raise ValueError(f"{artifact.path} has an output {output.name} of another rank or type")
             if self.labels and output.axes[-1] != len(self.labels):
-                raise ValueError(f"{artifact.path} has {output.axes[-1]!r} {output.name} for {len(self.labels)} labels")
+                raise ValueError(
+                    f"{artifact.path} has {output.axes[-1]!r} {output.name} for {counted(len(self.labels), 'label')}"
+                )
 
     def every_file(self) -> list[FileEntry]:
         """Each file of the bundle but bundle.json, artifacts included."""

@@ -127,7 +127,7 @@ def java(manifest: Manifest, artifact: Artifact) -> str:
 
 def javascript(manifest: Manifest) -> str | None:
     """transformers.js beside the bundle's folder, None where it has no such pipeline or no file that it looks for."""
-    files = [a for a in manifest.artifacts if a.runtime == "onnx" and a.precision in _DTYPES]
+    files = [a for a in manifest.artifacts if a.runtime == "onnx" and a.form is None and a.precision in _DTYPES]
     answers = manifest.postprocessing
     pooled = answers.pooling is not None and answers.pooling.mode != "max"
     if not files or answers.kind in ("regression", "choice") or (answers.kind == "none" and not pooled):

@@ -1,12 +1,14 @@
-"""Which operators a small build of a runtime needs for a pack's files, as that runtime's own tools list them."""
+"""What small builds of the runtimes need for a pack's files, as these runtimes' tools make it: operators, `.ort`."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.errors import EnvironmentFault
 
@@ -18,34 +20,50 @@ _EXECUTORCH_TOOL = "executorch.codegen.tools.gen_oplist"
 _LEVEL = {"ORT_CONVERT_ONNX_MODELS_TO_ORT_OPTIMIZATION_LEVEL": "extended"}
 
 
-def lists(folder: Path, artifacts: Sequence[Artifact]) -> dict[str, bytes]:
-    """The lists by their path in a bundle.
+@dataclass(frozen=True)
+class Made:
+    """Lists by their path in a bundle, and graphs in ONNX Runtime's own format by the path of their .onnx."""
 
-    One file for all ONNX artifacts, as ``build.py --include_ops_by_config`` of ONNX Runtime reads it, made of their
-    graphs as ONNX Runtime optimizes them; one for each .pte, as ExecuTorch's selective build reads it. Raises
-    EnvironmentFault where a tool fails.
+    lists: Mapping[str, bytes]
+    graphs: Mapping[str, bytes]
+
+
+def make(bundle: Bundle, artifacts: Sequence[Artifact]) -> Made:
+    """Both of these artifacts.
+
+    One list for all graphs, as ``build.py --include_ops_by_config`` of ONNX Runtime reads it, made of them as ONNX
+    Runtime optimizes them; one for each .pte, as ExecuTorch's selective build reads it. Graphs that are in that format
+    already came with their list. Raises EnvironmentFault where a tool fails.
     """
-    found = {}
+    lists: dict[str, bytes] = {}
+    graphs: dict[str, bytes] = {}
     with TemporaryDirectory(prefix="squeezebert-mobile-") as name:
         scratch = Path(name)
-        graphs = [artifact for artifact in artifacts if artifact.runtime == "onnx"]
-        if graphs:
-            found[ONNX_NAME] = _of_graphs([folder / artifact.path for artifact in graphs], scratch)
+        plain = [artifact.path for artifact in artifacts if artifact.runtime == "onnx" and artifact.form is None]
+        if plain:
+            lists[ONNX_NAME], graphs = _of_graphs(bundle.folder, plain, scratch)
+        elif any(artifact.form == "ort" for artifact in artifacts):
+            lists[ONNX_NAME] = bundle.read(ONNX_NAME)
         for artifact in artifacts:
             if artifact.runtime == "executorch":
-                path = folder / artifact.path
-                found[f"{FOLDER}/{path.stem}.yaml"] = _of_program(path, scratch)
-    return found
+                path = bundle.folder / artifact.path
+                lists[f"{FOLDER}/{path.stem}.yaml"] = _of_program(path, scratch)
+    return Made(lists, graphs)
 
 
-def _of_graphs(paths: Sequence[Path], scratch: Path) -> bytes:
+def _of_graphs(folder: Path, paths: Sequence[str], scratch: Path) -> tuple[bytes, dict[str, bytes]]:
     models, made = scratch / "models", scratch / "made"
-    models.mkdir()
     for path in paths:
-        (models / path.name).write_bytes(path.read_bytes())
+        (models / path).parent.mkdir(parents=True, exist_ok=True)
+        (models / path).write_bytes((folder / path).read_bytes())
     _run(_ONNX_TOOL, models, "--output_dir", made, "--optimization_style", "Fixed", "--enable_type_reduction")
     (config,) = made.rglob("*.config")
-    return _without(config, "#")
+    graphs = {}
+    for path in map(Path, paths):
+        # Its name says the level, too.
+        (graph,) = (made / path.parent).glob(f"{path.stem}.*ort")
+        graphs[str(path)] = graph.read_bytes()
+    return _without(config, "#"), graphs
 
 
 def _of_program(path: Path, scratch: Path) -> bytes:

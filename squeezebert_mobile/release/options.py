@@ -22,12 +22,12 @@ class PackOptions(Options):
     licence that a pack cannot have, and for a zip of a folder that a platform's own tool packs.
     """
 
-    GROUPS: ClassVar = {"The pack": ("output_dir", "artifacts", "name", "version", "license", "format", "sign_key",
-                                     "force")}  # fmt: skip
+    GROUPS: ClassVar = {"The pack": ("output_dir", "artifacts", "name", "version", "license", "format", "ort",
+                                     "sign_key", "force")}  # fmt: skip
     EXAMPLES: ClassVar = (
         "my-bundle -o sentiment.zip --name sentiment --version 1.0.0",
         "my-bundle -o sentiment --name sentiment --version 1.1.0 --artifact onnx/model.onnx,onnx/model_quantized.onnx",
-        "my-bundle -o app/sentiment --name sentiment --version 1.1.0 --format android-ai-pack",
+        "my-bundle -o app/sentiment --name sentiment --version 1.1.0 --format android-ai-pack --ort",
     )
 
     bundle: BundlePath
@@ -39,6 +39,9 @@ class PackOptions(Options):
     ] = ()
     license: Annotated[str | None, typer.Option(metavar="SPDX", help="of the model; default: the bundle's")] = None
     format: Annotated[Format, typer.Option(help="what the pack is made for")] = "bundle"
+    ort: Annotated[
+        bool, typer.Option("--ort", help="ONNX files in ONNX Runtime's own format, for small builds of it")
+    ] = False
     sign_key: Annotated[Path | None, typer.Option(help="sign it with this PEM private key (extra: sign)")] = None
     force: Annotated[bool, typer.Option("--force", help="replace the pack at the target")] = False
 

@@ -19,7 +19,7 @@ from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest, Release
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.files import dump_json, read_verified
-from squeezebert_mobile.release import operators
+from squeezebert_mobile.release import operators, ort
 from squeezebert_mobile.release.bom import BOM_NAME, bom
 from squeezebert_mobile.release.options import Format, PackOptions
 
@@ -56,8 +56,8 @@ class Pack:
 def pack(options: PackOptions) -> Pack:
     """Write the pack in one rename.
 
-    Raises as `archive.opened`, `bundles.staged` and `operators.lists`; UsageError for an artifact that the bundle does
-    not have, and for an AI pack whose folder has another name.
+    Raises as `archive.opened`, `bundles.staged`, `operators.make` and `ort.converted`; UsageError for an artifact that
+    the bundle does not have, for ``ort`` without any ONNX file, and for an AI pack whose folder has another name.
     """
     _require_target(options)
     if options.sign_key is not None:
@@ -91,8 +91,12 @@ def pack(options: PackOptions) -> Pack:
 
 def _content(bundle: Bundle, options: PackOptions) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest of the pack, and every file but bundle.json by its path."""
-    artifacts = _chosen(bundle, options.artifacts)
-    given = options.license
+    artifacts, given = _chosen(bundle, options.artifacts, is_ort=options.ort), options.license
+    made = operators.make(bundle, artifacts)
+    own, models = ort.converted(bundle, made.graphs) if options.ort else ({}, {})
+    parts = [entry for each in artifacts if each.path not in own for entry in each.every_file()]
+    models |= {entry.path: read_verified(bundle.folder / entry.path, entry.sha256) for entry in parts}
+    artifacts = tuple(own.get(artifact.path, artifact) for artifact in artifacts)
     release = Release(name=options.name, version=options.version)
     slim = bundle.manifest.model_copy(
         update={
@@ -105,13 +109,11 @@ def _content(bundle: Bundle, options: PackOptions) -> tuple[Manifest, dict[str, 
     # What a pack adds is made anew, in case this one is packed again.
     kept = [entry for entry in slim.files if entry.path not in (CARD_NAME, BOM_NAME) and not _is_list(entry.path)]
     content = {entry.path: read_verified(bundle.folder / entry.path, entry.sha256) for entry in kept}
-    content |= operators.lists(bundle.folder, artifacts)
+    content |= made.lists
     content[CARD_NAME] = card(slim).encode()
     listed = slim.model_copy(update={"files": _entries(content)})
     content[BOM_NAME] = bom(listed, release)
     listed = slim.model_copy(update={"files": _entries(content)})
-    parts = [entry for artifact in artifacts for entry in artifact.every_file()]
-    models = {entry.path: read_verified(bundle.folder / entry.path, entry.sha256) for entry in parts}
     return listed, content | models
 
 
@@ -123,9 +125,15 @@ def _is_list(path: str) -> bool:
     return path.startswith(f"{operators.FOLDER}/")
 
 
-def _chosen(bundle: Bundle, paths: tuple[str, ...]) -> tuple[Artifact, ...]:
-    """The artifacts with these paths, in the manifest's order. Raises UsageError for another path."""
+def _chosen(bundle: Bundle, paths: tuple[str, ...], *, is_ort: bool) -> tuple[Artifact, ...]:
+    """The artifacts with these paths, in the manifest's order.
+
+    Raises UsageError for another path, and where ``is_ort`` asks for the form of a graph that there is not.
+    """
     wanted = [bundle.named(path) for path in paths] or [bundle.recommended()]
+    if is_ort and not any(artifact.runtime == "onnx" for artifact in wanted):
+        found, fix = ", ".join(artifact.path for artifact in wanted), "leave it out, or pass --artifact of an .onnx"
+        raise UsageError("--ort", "is for ONNX files", found=found, fix=fix)
     return tuple(artifact for artifact in bundle.manifest.artifacts if artifact in wanted)
 
 

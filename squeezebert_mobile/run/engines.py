@@ -204,8 +204,7 @@ def open_artifact(path: Path, artifact: Artifact, threads: int) -> Engine:
             _refuse_too_large(path)
         model = read_verified(path, artifact.sha256)
         if artifact.runtime == "onnx":
-            _refuse_ort_format(model, path)
-            _refuse_external_data(model, path)
+            _require_form(model, artifact.form, path)
         engine = load_engine(artifact.runtime, model, threads, artifact.outputs)
         if artifact.runtime == "executorch":
             _refuse_foreign_backends(model, path)
@@ -258,11 +257,19 @@ def _refuse_too_large(path: Path) -> None:
         raise UnsupportedModelError(path, "is larger than an ONNX file can be", found=found, expected=expected, fix=fix)
 
 
-def _refuse_ort_format(model: bytes, path: Path) -> None:
-    """Raise InputFileError for ONNX Runtime's own format: nothing of what is checked here holds for it."""
-    if model[4:8] == b"ORTM":
+def _require_form(model: bytes, form: str | None, path: Path) -> None:
+    """Raise InputFileError for another format than the manifest's, which the runtime would take as well.
+
+    Of its own, no part lies in other files: it has the weights inside.
+    """
+    is_own = model[4:8] == b"ORTM"
+    if is_own and form is None:
         what, fix = "is in ONNX Runtime's own format, not ONNX", "export the bundle again; its .onnx is ONNX"
         raise InputFileError(path, what, fix=fix)
+    if form == "ort" and not is_own:
+        raise InputFileError(path, "is not in ONNX Runtime's own format", fix="make the pack again")
+    if form is None:
+        _refuse_external_data(model, path)
 
 
 def _refuse_external_data(model: bytes, path: Path) -> None:

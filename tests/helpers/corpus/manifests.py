@@ -52,6 +52,7 @@ _MISFITS: dict[str, tuple[tuple[str | int, ...], object]] = {
     "parity of another output": (("artifacts", 0, "parity", 0, "output"), "error"),
     "logits of each token": ((*_LOGITS, "axes"), ["batch_size", "sequence_length", 2]),
     "any number of logits": ((*_LOGITS, "axes"), ["batch_size", "labels"]),
+    "a form that no runtime has": (("artifacts", 0, "form"), "tflite"),
     "three logits": ((*_LOGITS, "axes"), ["batch_size", 3]), "whole logits": ((*_LOGITS, "dtype"), "int64"),
 }  # fmt: skip
 

@@ -14,13 +14,15 @@ public final class Artifact extends FileEntry {
     public final List<Port> inputs;
     public final List<Port> outputs;
     public final List<Parity> parity;
+    /** "ort" for a graph in ONNX Runtime's own format, null for what else a runtime takes. */
+    public final String form;
     /** What a folder is made of, empty for a file. */
     private final List<FileEntry> files;
 
     Artifact(JsonValue json) throws JsonException {
         super(json);
         json.allowOnly("path", "sha256", "bytes", "runtime", "precision", "version", "batch", "max_length", "inputs", "outputs",
-            "inventory", "parity", "oldest_runtime", "accuracy", "files");
+            "inventory", "parity", "oldest_runtime", "accuracy", "files", "form");
         runtime = oneOf(json.get("runtime"), "onnx", "executorch", "coreai");
         precision = oneOf(json.get("precision"), "fp32", "fp16", "int8", "int8-static");
         json.get("version").string(); // the opset of an ONNX file, the schema of a .pte
@@ -38,6 +40,8 @@ public final class Artifact extends FileEntry {
         for (JsonValue item : json.has("files") ? json.get("files").items() : Collections.<JsonValue>emptyList()) parts.add(FileEntry.plain(item));
         files = Collections.unmodifiableList(parts);
         requireFolder();
+        form = json.has("form") && !json.get("form").isNull() ? oneOf(json.get("form"), "ort") : null;
+        if (form != null && !runtime.equals("onnx")) throw new JsonException(path + " is of " + runtime + ", which has no form " + form);
     }
 
     /** The files that it is made of. */
@@ -122,9 +126,9 @@ public final class Artifact extends FileEntry {
         }
     }
 
-    /** "ONNX Runtime · int8", as the screens name it. */
+    /** "ONNX Runtime · int8", as the screens name it; "ONNX Runtime (.ort) · int8" in its own format. */
     public String title() {
-        return runtimeName(runtime) + " · " + precision;
+        return runtimeName(runtime) + (form == null ? "" : " (." + form + ")") + " · " + precision;
     }
 
     /** The name of a runtime for people. */

@@ -84,7 +84,7 @@ public final class Manifest {
     private static void refuseLaterMembers(JsonValue json) throws JsonException {
         json.refuse("license", "release", "peer");
         json.get("tokenizer").refuse("added_tokens", "single", "pair", "truncation_side");
-        for (JsonValue artifact : json.get("artifacts").items()) artifact.refuse("accuracy", "files");
+        for (JsonValue artifact : json.get("artifacts").items()) artifact.refuse("accuracy", "files", "form");
     }
 
     /** The seal is the digest of the file with zeros in its place; one flipped bit in a label would be a wrong answer. */

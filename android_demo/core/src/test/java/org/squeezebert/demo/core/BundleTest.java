@@ -148,6 +148,21 @@ class BundleTest {
     }
 
     @Test
+    @SuppressWarnings("unchecked")
+    void namesAGraphInOnnxRuntimesOwnFormat() throws Exception {
+        made.manifestBytes();
+        Map<String, Object> artifact = (Map<String, Object>) ((List<?>) made.manifest.get("artifacts")).get(0);
+        assertEquals(null, Manifest.parse(made.manifestBytes()).artifacts.get(0).form);
+        artifact.put("form", "ort");
+        String title = Manifest.parse(made.manifestBytes()).artifacts.get(0).title();
+        assertTrue(title.startsWith("ONNX Runtime (.ort) · "), title);
+        artifact.put("runtime", "executorch");
+        assertSays(assertThrows(DemoException.class, () -> Manifest.parse(made.manifestBytes())), DemoException.Kind.INTEGRITY, "which has no form ort");
+        artifact.put("form", "tflite");
+        assertSays(assertThrows(DemoException.class, () -> Manifest.parse(made.manifestBytes())), DemoException.Kind.INTEGRITY, "not one of [ort]");
+    }
+
+    @Test
     void installsAFolderOnceAndOpensItByDigest() throws Exception {
         Path folder = made.write(temporary.resolve("bundle"));
         String digest = store.install(new FolderSource(folder));

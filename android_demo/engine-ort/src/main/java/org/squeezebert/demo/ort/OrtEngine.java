@@ -28,6 +28,8 @@ final class OrtEngine implements InferenceEngine {
         try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
             options.setIntraOpNumThreads(threads);
             options.setInterOpNumThreads(1);
+            // What the manifest says of the file counts, not how it is called.
+            options.addConfigEntry("session.load_model_format", artifact.form == null ? "ONNX" : "ORT");
             session = environment.createSession(path, options);
         } catch (OrtException e) {
             throw new DemoException(DemoException.Kind.UNSUPPORTED, artifact.path, "ONNX Runtime " + environment.getVersion()
