@@ -17,7 +17,8 @@ from squeezebert_mobile.benchmarks.results import Result
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.checkpoint.source import DEMO_SENTENCES
 from squeezebert_mobile.config import CONFIG_NAME
-from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.errors import InputFileError, UsageError, counted
+from squeezebert_mobile.files import MAX_BYTES, require_plain
 from squeezebert_mobile.steps import Steps
 
 SWEEP_TOKENS = (1, 8, 16, 32, 64, 128, 256, 384, 512)
@@ -182,14 +183,14 @@ def _obstacle(candidate: Candidate, protocol: Protocol) -> str | None:
     longest = max(protocol.tokens or 0, protocol.pad_to or 0)
     rules: list[tuple[bool, str]] = [
         (protocol.batch > 1 and not candidate.any_batch, "ExecuTorch programs take one row"),
-        (longest > candidate.max_tokens, f"{longest} tokens: takes at most {candidate.max_tokens} tokens"),
+        (longest > candidate.max_tokens, f"{counted(longest, 'token')}: takes at most {candidate.max_tokens}"),
         (protocol.pad_to is not None and not candidate.any_batch, "ExecuTorch programs take no padding"),
         (protocol.tokens is None and candidate.tokenizer is None, "has no tokenizer for texts"),
         (protocol.tokens is None and protocol.batch > 1, "texts of natural length are measured one by one"),
     ]
     fixed = candidate.fixed_tokens
     if fixed is not None and protocol.tokens is not None:
-        rules.append((protocol.tokens != fixed, f"its file takes {fixed} tokens, no others"))
+        rules.append((protocol.tokens != fixed, f"its file takes {counted(fixed, 'token')}, no others"))
     return next((reason for broken, reason in rules if broken), None)
 
 
@@ -202,6 +203,7 @@ def _items(candidate: Candidate, protocol: Protocol, options: BenchmarkOptions) 
 
 def _texts(path: Path) -> list[str]:
     try:
+        require_plain(path, max_bytes=MAX_BYTES)
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from squeezebert_mobile.benchmarks.options import Scenario
 from squeezebert_mobile.benchmarks.statistics import Drift
+from squeezebert_mobile.errors import counted
 
 # Of a core, used by other programs while ours ran. A desktop's own housekeeping stays below it.
 MAX_OTHER_LOAD = 0.15
@@ -57,16 +58,14 @@ class Protocol(Record):
     @property
     def conditions(self) -> str:
         """Threads, batch and tokens in words."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{threads}, batch {self.batch}, {self.length}"
+        return f"{counted(self.threads, 'thread')}, batch {self.batch}, {self.length}"
 
     @property
     def length(self) -> str:
         """The tokens in words."""
         if self.tokens is None:
             return "natural length"
-        count = "1 token" if self.tokens == 1 else f"{self.tokens} tokens"
-        return count + (f" padded to {self.pad_to}" if self.pad_to else "")
+        return counted(self.tokens, "token") + (f" padded to {self.pad_to}" if self.pad_to else "")
 
 
 class Conditions(Record):
@@ -104,7 +103,7 @@ def case_faults(protocol: Protocol, latencies: Sequence[int], drift: Drift | Non
     faults = []
     seconds = sum(latencies) / 1e9
     if len(latencies) < protocol.min_runs:
-        faults.append(f"{len(latencies)} runs of at least {protocol.min_runs}")
+        faults.append(f"{counted(len(latencies), 'run')} of at least {protocol.min_runs}")
     if seconds < protocol.min_seconds:
         faults.append(f"{seconds:.2f} s of at least {protocol.min_seconds:g} s")
     if any(value <= 0 for value in latencies):
@@ -133,7 +132,7 @@ def machine_faults(conditions: Conditions) -> tuple[str, ...]:
         (abs(c.clock_jump_seconds) > MAX_CLOCK_JUMP_SECONDS, f"the clock jumped by {c.clock_jump_seconds:.1f} s"),
         ((c.other_load or 0) > MAX_OTHER_LOAD, f"other programs used {c.other_load or 0:.2f} cores"),
         ((c.stolen or 0) > MAX_STEAL, f"steal time of {c.stolen or 0:.2f} cores"),
-        ((c.throttle_events or 0) > 0, f"the processor throttled {c.throttle_events} times"),
+        ((c.throttle_events or 0) > 0, f"the processor throttled {counted(c.throttle_events or 0, 'time')}"),
         ((c.thermal_status or 0) >= THERMAL_MODERATE, f"thermal status {c.thermal_status}, moderate or worse"),
         (
             (c.thermal_headroom or 0) >= MAX_THERMAL_HEADROOM,

@@ -30,6 +30,7 @@ from squeezebert_mobile.benchmarks.protocol import (
 from squeezebert_mobile.benchmarks.statistics import Drift, Turns, case_drift, machine_drift
 from squeezebert_mobile.bundle.manifest import Sha256
 from squeezebert_mobile.errors import InputFileError, IntegrityError
+from squeezebert_mobile.files import MAX_BYTES, require_plain
 
 Nanoseconds = Annotated[int, Field(ge=0)]
 _FIX = "measure again; a result file is never repaired"
@@ -286,6 +287,7 @@ def read(path: Path) -> Result:
     Raises IntegrityError for a file that was cut, changed, or does not hold together; InputFileError for none.
     """
     try:
+        require_plain(path, max_bytes=MAX_BYTES)
         data = path.read_bytes()
     except OSError as error:
         fix = "give the file that benchmark --jsonl wrote"

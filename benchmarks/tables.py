@@ -11,7 +11,7 @@ from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Skipped
 from squeezebert_mobile.benchmarks.results import Case, Phone, Result, Run, Sample
 from squeezebert_mobile.benchmarks.statistics import Ratio, Summary, ratio, summarize
-from squeezebert_mobile.errors import UndecidedError
+from squeezebert_mobile.errors import UndecidedError, counted
 
 RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
 # Files that this project made; every other form is a peer's.
@@ -342,7 +342,7 @@ def require_valid(found: Sequence[RunSummary]) -> None:
     for summary in found:
         if reasons := faults(summary.rows):
             invalid = sum(bool(row.faults) for row in summary.rows)
-            what = f"{invalid} of {len(summary.rows)} cases are not valid: {reasons[0]}"
+            what = f"{invalid} of {counted(len(summary.rows), 'case')} not valid: {reasons[0]}"
             raise UndecidedError("benchmark", what, fix="measure again on a quiet machine")
 
 

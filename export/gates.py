@@ -14,7 +14,7 @@ import numpy as np
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bootstrap import interval
 from squeezebert_mobile.bundle.manifest import Accuracy, Artifact, Range
-from squeezebert_mobile.errors import GateError, InputFileError, UsageError
+from squeezebert_mobile.errors import GateError, InputFileError, UsageError, counted
 from squeezebert_mobile.export.emulation import emulate
 from squeezebert_mobile.export.inventory import TOKENS
 from squeezebert_mobile.export.options import ExportOptions
@@ -213,4 +213,5 @@ def cost_report(throughout: bytes, settled: bytes, artifact: Artifact, units: in
     """What it costs in size and time that ``units`` units of ``artifact`` went back to float for its accuracy."""
     megabytes = (len(settled) - len(throughout)) / 1e6
     times = slowdown(throughout, settled, artifact, batch)
-    return f"{artifact.path}: {units} units in float for its accuracy, {megabytes:+.1f} MB and {times:.2f}x the time"
+    kept = f"{counted(units, 'unit')} in float for its accuracy"
+    return f"{artifact.path}: {kept}, {megabytes:+.1f} MB and {times:.2f}x the time"

@@ -14,6 +14,7 @@ from squeezebert_mobile.bundle.golden import GoldenCase
 from squeezebert_mobile.bundle.manifest import Parity
 from squeezebert_mobile.errors import GateError, UsageError
 from squeezebert_mobile.export import golden_texts
+from squeezebert_mobile.files import read_file
 from squeezebert_mobile.model import PreTrained, run_module
 from squeezebert_mobile.tasks import Precision, Task
 from squeezebert_mobile.tokenizer.settings import TokenizerSettings
@@ -167,7 +168,7 @@ def check_reference(model: PreTrained, file: Path) -> None:
         return reference(model, batch)
 
     golden.check(
-        golden.parse(file.read_bytes(), str(file)),
+        golden.parse(read_file(file, max_bytes=golden.MAX_GOLDEN_BYTES)[0], str(file)),
         answer,
         rank=model.task.rank,
         allowed=dict.fromkeys(model.output_names, _REFERENCE_ATOL),

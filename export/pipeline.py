@@ -8,6 +8,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 from squeezebert_mobile import licences
 from squeezebert_mobile.batch import Batch
@@ -84,6 +85,20 @@ def _no_caches() -> Iterator[None]:
         if folder.name.startswith("torchinductor_"):
             with suppress(OSError):
                 folder.rmdir()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A bundle that was just written, with the artifact to take of it."""
+
+    folder: Path
+    manifest: Manifest
+    recommended: str
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Self:
+        """What `export` returned."""
+        return cls(bundle.folder, bundle.manifest, bundle.recommended().path)
 
 
 @dataclass(frozen=True)

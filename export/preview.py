@@ -7,7 +7,7 @@ from pathlib import Path
 
 from squeezebert_mobile import console
 from squeezebert_mobile.checkpoint.described import look
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import UsageError, counted
 from squeezebert_mobile.export import plan, subject
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.steps import Steps
@@ -95,12 +95,12 @@ def text(found: Preview) -> str:
         (f.path, f.precision, f"{f.megabytes:.1f}", f"{f.seconds:.0f}", ", ".join(f.stays_float) or "all")
         for f in found.files
     ]
-    at_once = "1 file at a time" if found.jobs == 1 else f"{found.jobs} files at once"
+    at_once = f"{counted(found.jobs, 'file')} at once"
     return "\n".join(
         [
-            f"{found.task}, up to {found.max_length} tokens, of {found.source}",
+            f"{found.task}, up to {counted(found.max_length, 'token')}, of {found.source}",
             console.table(("file", "precision", "MB", "s", "float"), rows),
-            f"{len(found.steps)} steps, {at_once}; MB and s are estimates",
+            f"{counted(len(found.steps), 'step')}, {at_once}; MB and s are estimates",
         ]
     )
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from random import Random
 
 from squeezebert_mobile.batch import Batch
-from squeezebert_mobile.errors import InputFileError
+from squeezebert_mobile.errors import InputFileError, counted
+from squeezebert_mobile.files import MAX_BYTES, require_plain
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -22,6 +23,8 @@ Row = tuple[str, ...]
 def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
     """The number and the columns of every line that is not blank. Raises InputFileError."""
     try:
+        # It is read twice, which a pipe cannot be.
+        require_plain(file, max_bytes=MAX_BYTES)
         with file.open(encoding="utf-8-sig", errors="replace", newline="\n") as stream:
             number = 0
             while line := stream.readline(_LONGEST_LINE + 1):
@@ -99,7 +102,7 @@ def _require_sense(file: Path, rows: Sequence[Row]) -> None:
     if all(len(row) == 2 and _is_number(row[1]) for row in rows[1:]) and len(rows) > 1:
         raise InputFileError(file, "has numbers, not texts, after the tab", fix="write the texts alone, without labels")
     if len(rows) < ROWS_FLOOR:
-        _log.warning("warning: %s: %d texts say little; give %d or more", file, len(rows), ROWS_FLOOR)
+        _log.warning("warning: %s: %s is little; give %d or more", file, counted(len(rows), "text"), ROWS_FLOOR)
 
 
 def _is_number(text: str) -> bool:

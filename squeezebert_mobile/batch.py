@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import UsageError, counted
 
 Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
@@ -74,7 +74,7 @@ def check(batch: Batch, *, rank: int, vocab_size: int, type_vocab_size: int, max
         if array.shape != batch.input_ids.shape or 0 in array.shape:
             _refuse(name, "has the wrong shape", str(array.shape), f"{batch.input_ids.shape}, nothing empty")
     if batch.input_ids.shape[-1] > max_length:
-        _refuse("input_ids", "is too long", f"{batch.input_ids.shape[-1]} tokens", f"at most {max_length}")
+        _refuse("input_ids", "is too long", counted(batch.input_ids.shape[-1], "token"), f"at most {max_length}")
     _check_range("input_ids", batch.input_ids, vocab_size)
     _check_range("token_type_ids", batch.token_type_ids, type_vocab_size)
     _check_range("attention_mask", batch.attention_mask, 2)

@@ -47,7 +47,7 @@ def export(options: ExportCommandOptions, screen: Screen) -> None:
 
     with screen.steps("exporting") as steps:
         bundle = pipeline.export(options, steps, screen.note)
-    screen.show(bundle, render.bundle, render.exported)
+    screen.show(pipeline.Exported.of(bundle), render.bundle, render.exported)
 
 
 @command(VerifyOptions)

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import sys
-import textwrap
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -135,7 +134,7 @@ def _folded(text: str) -> str:
     if not sys.stdout.isatty():
         return text
     width, lines = screen_width(), text.split("\n")
-    folded = ([line] if len(line) <= width or _GAP in line.strip() else _words(line, width) for line in lines)
+    folded = ([line] if _columns(line) <= width or _GAP in line.strip() else _words(line, width) for line in lines)
     return "\n".join(line for found in folded for line in found)
 
 
@@ -266,7 +265,7 @@ def _plain(title: str, total: int | None, done: int) -> Advance:
         is_told = reached & (reached - 1) == 0 if total is None else reached % max(1, total // 20) == 0
         if steps and is_told:
             of = f"/{total}" if total is not None and reached <= total else ""
-            typer.echo(_lines(f"{title} {reached}{of}: {status}"), err=True)
+            typer.echo(_lines(f"{title} {reached}{of}{status and f': {status}'}"), err=True)
 
     return advance
 
@@ -280,10 +279,10 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int |
     width = screen_width() if width is None else width
     cells = [tuple(map(visible, row)) for row in (header, *rows)]
     names, *columns = zip(*cells, strict=True)
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(_columns, column)) for column in columns]
     room = max(width - sum(widths) - len(_GAP) * len(widths), _SHORTEST_NAME)
     wrapped = [_words(name, room) for name in names]
-    longest = max(len(line) for lines in wrapped for line in lines)
+    longest = max(_columns(line) for lines in wrapped for line in lines)
     blocks = [_block(wrapped, longest, [columns[n] for n in chosen]) for chosen in _fitting(widths, width - longest)]
     return "\n\n".join(blocks)
 
@@ -303,20 +302,36 @@ def _fitting(widths: Sequence[int], room: int) -> list[list[int]]:
 
 def _block(names: Sequence[Sequence[str]], longest: int, columns: Sequence[Sequence[str]]) -> str:
     lines = []
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(_columns, column)) for column in columns]
     right = [all(map(_NUMBER.fullmatch, column[1:])) for column in columns]
     for (first, *more), *row in zip(names, *columns, strict=True):
-        aligned = [
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(row, widths, right, strict=True)
-        ]
-        lines += [_GAP.join([first.ljust(longest), *aligned]), *more]
+        aligned = [_padded(*each) for each in zip(row, widths, right, strict=True)]
+        lines += [_GAP.join([_padded(first, longest), *aligned]), *more]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def _words(text: str, width: int) -> list[str]:
     """A text in lines that are as wide, but for words that are longer."""
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    first, *words = text.split() or [""]
+    lines = [text[: len(text) - len(text.lstrip())] + first]
+    for word in words:
+        longer = f"{lines[-1]} {word}"
+        lines[-1:] = [longer] if _columns(longer) <= width else [lines[-1], word]
+    return lines
+
+
+def _padded(text: str, width: int, on_the_right: bool = False) -> str:
+    room = " " * (width - _columns(text))
+    return room + text if on_the_right else text + room
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes: characters of Chinese and emoji take two, accents none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def screen_width() -> int:

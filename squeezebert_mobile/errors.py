@@ -22,6 +22,11 @@ def visible(text: str) -> str:
     return "".join(_escaped(c) if category(c) in _HIDDEN and c not in _JOINERS else c for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """How many there are of something: 1 row, 2 rows."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def one_line(text: str) -> str:
     """A text as one line of what can be seen, with each run of white space as one space."""
     return "".join(c if c.isprintable() else _escaped(c) for c in " ".join(text.split()))

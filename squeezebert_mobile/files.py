@@ -94,7 +94,7 @@ def require_plain(path: Path, *, max_bytes: int) -> None:
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode):
         kind = "folder" if stat.S_ISDIR(facts.st_mode) else "device or pipe"
-        raise InputFileError(path, f"is a {kind}, not a file", fix=f"replace it with the file {path.name}")
+        raise InputFileError(path, f"is a {kind}, not a file", fix="give a plain file in its place")
     if facts.st_size > max_bytes:
         found, expected = f"{facts.st_size} bytes", f"at most {max_bytes}"
         fix = "check that it is the right file"

@@ -20,6 +20,7 @@ from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.export import plan, subject, texts
 from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.xnnpack.release import require_release
+from squeezebert_mobile.files import MAX_BYTES, require_plain
 from squeezebert_mobile.tables.columns import find_columns, has_targets, require_scores
 from squeezebert_mobile.tables.files import DATA_SUFFIXES, TABLE_SUFFIXES, Table, read_table
 from squeezebert_mobile.tasks import Task
@@ -172,11 +173,16 @@ def info(source: Path, how: ReadOptions) -> None:
 
 
 def _require_files(*paths: str | Path | None) -> None:
-    """Raise InputFileError for a file that is not there; a name without such a suffix may be a data set's."""
+    """Raise InputFileError for a file that is not there; a name without such a suffix may be a data set's.
+
+    What is no name of data is to be a file, which can be read more than once and has an end.
+    """
     for path in paths:
         is_file = isinstance(path, Path) or (path is not None and Path(path).suffix.lower() in DATA_SUFFIXES)
         if path is not None and is_file and not Path(path).exists():
             raise InputFileError(path, "is no such file", fix="check the path")
+        if isinstance(path, Path):
+            require_plain(path, max_bytes=MAX_BYTES)
 
 
 def _require_columns(
@@ -202,7 +208,11 @@ def _require_texts(data: str | None, task: Task, asked: Asked) -> None:
 
 
 def _table(data: str | None, task: Task) -> Table | None:
-    """The first rows of a file with columns, None for another and for a data set of the hub."""
-    if data is None or Path(data).suffix.lower() not in TABLE_SUFFIXES:
+    """The first rows of a file with columns, None for a data set of the hub and for a pipe, which is read but once."""
+    if data is None:
         return None
-    return read_table(data, task, limit=_ROWS)
+    path = Path(data)
+    suffix = path.suffix.lower()
+    if suffix in DATA_SUFFIXES and path.is_fifo():
+        return None
+    return read_table(data, task, limit=_ROWS) if path.exists() or suffix in TABLE_SUFFIXES else None

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from squeezebert_mobile.console import Verdict, table
-from squeezebert_mobile.errors import visible
+from squeezebert_mobile.errors import counted, visible
 from squeezebert_mobile.licences import UNKNOWN
 from squeezebert_mobile.tasks import Task
 
 if TYPE_CHECKING:
-    from squeezebert_mobile.bundle.folder import Bundle
     from squeezebert_mobile.bundle.manifest import Manifest
     from squeezebert_mobile.doctor import Check, Diagnosis
+    from squeezebert_mobile.export.pipeline import Exported
     from squeezebert_mobile.info import Information
     from squeezebert_mobile.release.pack import Pack
     from squeezebert_mobile.release.push import Push
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 _BAR = 30
 
 
-def bundle(result: "Bundle") -> str:
+def bundle(result: "Exported") -> str:
     """A bundle that was just written."""
     return manifest(result.manifest)
 
 
-def exported(result: "Bundle") -> Verdict:
+def exported(result: "Exported") -> Verdict:
     """What to do with a bundle that was just written."""
-    count, chosen = len(result.manifest.artifacts), result.recommended()
-    files = "1 file answers" if count == 1 else f"{count} files answer"
-    take = f"take {chosen.path}, {chosen.bytes / 1e6:.1f} MB"
+    sizes = {artifact.path: artifact.bytes for artifact in result.manifest.artifacts}
+    files = "1 file answers" if len(sizes) == 1 else f"{len(sizes)} files answer"
+    take = f"take {result.recommended}, {sizes[result.recommended] / 1e6:.1f} MB"
     return Verdict(True, f"{result.folder}: {files} as the checkpoint does, within the gates; {take}")
 
 
@@ -57,7 +57,7 @@ def pushed(result: "Push") -> str:
 
 def push_verdict(result: "Push") -> Verdict:
     """Where they went."""
-    what = f"{len(result.files)} files, {result.bytes / 1e6:.2f} MB, licence {result.license}"
+    what = f"{counted(len(result.files), 'file')}, {result.bytes / 1e6:.2f} MB, licence {result.license}"
     if result.url is None:
         new = "private" if result.private else "public"
         return Verdict(None, f"would go to {result.repository}, {new} where it is new: {what}")
@@ -73,7 +73,7 @@ def manifest(result: "Manifest") -> str:
         rows.append((a.path, a.precision, f"{a.bytes / 1e6:.1f}", f"{worst:.1e}", same))
     header = ("file", "precision", "MB", "differs", "agrees")
     meaning = "differs: at most, from the reference; agrees: on how many texts"
-    text = f"{result.task}, up to {result.tokenizer.max_length} tokens\n{table(header, rows)}\n{meaning}"
+    text = f"{result.task}, up to {counted(result.tokenizer.max_length, 'token')}\n{table(header, rows)}\n{meaning}"
     return "\n".join([text, *_accuracies(result)])
 
 
@@ -88,8 +88,9 @@ def _accuracies(result: "Manifest") -> list[str]:
         for path, own in measured
     ]
     beside = "" if first.chance is None else f", the commonest label alone {first.chance:.4f}"
+    rows_of = f"{counted(first.rows, 'row')} of {first.data}"
     lines = [
-        f"\n{first.metric} on {first.rows} rows of {first.data}: the checkpoint {first.checkpoint:.4f}{beside}",
+        f"\n{first.metric} on {rows_of}: the checkpoint {first.checkpoint:.4f}{beside}",
         table(("file", first.metric, "95 %", "drop"), rows),
         f"drop: below the checkpoint, at most {first.allowed_drop:g} is allowed",
     ]
@@ -147,7 +148,7 @@ def prediction(result: "Prediction") -> str:
 def written(result: "Written") -> str:
     """What `predict -o` or `evaluate -o` wrote."""
     before = f", {result.lines - result.written} of them by an earlier run" if result.written < result.lines else ""
-    return f"{result.output}: {result.lines} lines of shard {result.shard}{before}, {result.seconds:.1f} s"
+    return f"{result.output}: {counted(result.lines, 'line')} of shard {result.shard}{before}, {result.seconds:.1f} s"
 
 
 def _vector(values: "Sequence[float]") -> str:
@@ -163,9 +164,9 @@ def _bar(score: float) -> str:
 def _notes(result: "Prediction") -> list[str]:
     notes = []
     if result.truncated:
-        notes.append(f"  note: the text was cut to {result.tokens} tokens")
+        notes.append(f"  note: the text was cut to {counted(result.tokens, 'token')}")
     if result.unknown:
-        notes.append(f"  note: {result.unknown} of {result.tokens} tokens are unknown to the vocabulary")
+        notes.append(f"  note: of {counted(result.tokens, 'token')} the vocabulary lacks {result.unknown}")
     return notes
 
 
@@ -201,9 +202,8 @@ def diagnosis(result: "Diagnosis") -> Verdict:
 
 def training(result: "FinetuneResult") -> str:
     """What `finetune` wrote, and what it started at random."""
-    lines = [
-        f"{result.output_dir}: {result.task}, {result.examples} rows, {result.steps} steps, {result.seconds:.0f} s"
-    ]
+    done = f"{counted(result.examples, 'row')}, {counted(result.steps, 'step')}, {result.seconds:.0f} s"
+    lines = [f"{result.output_dir}: {result.task}, {done}"]
     if result.labels:
         lines.append(f"labels: {', '.join(map(visible, result.labels))}")
     if result.layers:
@@ -220,10 +220,10 @@ def training(result: "FinetuneResult") -> str:
 def evaluation(result: "EvaluateResult") -> str:
     """Artifacts side by side, with 95 % intervals of the leading metric and of its drop."""
     names = _LEADING if result.task is Task.QUESTION_ANSWERING else tuple(result.rows[0].metrics)
-    threads = "1 thread" if result.threads == 1 else f"{result.threads} threads"
     size = f"batches of {result.batch_size}" if result.batch_size else "batches as in predict"
-    calls = f"{size}, {threads}, median of {result.tokens} tokens; ms: median of a text"
-    lines = [f"{result.data}: {result.examples} examples of {result.task}", calls, ""]
+    tokens = counted(result.tokens, "token")
+    calls = f"{size}, {counted(result.threads, 'thread')}, median of {tokens}; ms: median of a text"
+    lines = [f"{result.data}: {counted(result.examples, 'example')} of {result.task}", calls, ""]
     rows = [_evaluated(row, names) for row in result.rows]
     lines.append(table(("file", names[0], "95 %", *names[1:], "ms"), rows))
     if drops := [_dropped(row) for row in result.rows if row.drop is not None]:
@@ -260,7 +260,8 @@ def _unanswerable(result: "EvaluateResult") -> list[str]:
 def _evaluated(row: "Evaluated", names: tuple[str, ...]) -> tuple[str, ...]:
     first, *others = (f"{row.metrics[name]:.4f}" for name in names)
     own = f"{row.interval.low:.4f} to {row.interval.high:.4f}"
-    return (f"{row.runtime} {row.precision}", first, own, *others, f"{row.milliseconds:.2f}")
+    took = "-" if row.milliseconds is None else f"{row.milliseconds:.2f}"
+    return (f"{row.runtime} {row.precision}", first, own, *others, took)
 
 
 def _dropped(row: "Evaluated") -> tuple[str, ...]:

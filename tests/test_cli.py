@@ -21,6 +21,7 @@ from squeezebert_mobile import console, render, shell
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.checkpoint.source import DEMO_MODEL
 from squeezebert_mobile.doctor import Check, Diagnosis
+from squeezebert_mobile.errors import counted
 from squeezebert_mobile.shell import shown_error
 from squeezebert_mobile.steps import Step, Steps
 
@@ -382,3 +383,14 @@ def test_without_a_terminal_progress_is_lines(capsys: pytest.CaptureFixture[str]
     assert len(lines(1000, 1000)) == 20
     assert lines(None, 9) == ["x 1: step 1", "x 2: step 2", "x 4: step 4", "x 8: step 8"]
     assert lines(2, 2, quiet=True) == []
+
+
+def test_a_line_of_progress_ends_where_there_is_nothing_more_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress_bar("evaluating", 2) as advance:
+        advance(1, "")
+        advance(1, "row 2")
+    assert capsys.readouterr().err == "evaluating 1/2\nevaluating 2/2: row 2\n"
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,38 @@ MISTAKES: tuple[tuple[str, int, str], ...] = (
     ("compare data.tsv data.tsv", 3, "is not a result file of benchmark"),
     ("info data.tsv", 3, "is neither a bundle nor a checkpoint"),
     ("benchmark bundle --scenario fast", 2, "'fast' is not one of"),
+    # What is no file, and would be waited for or read without end.
+    ("info /dev/zero", 3, "/dev/zero: is a device or pipe, not a folder"),
+    ("info pipe", 3, "pipe: is a device or pipe, not a folder"),
+    ("export -o new -m pipe", 3, "pipe: is a device or pipe, not a folder"),
+    ("export -o new -m piped", 3, "is a device or pipe, not a file"),
+    ("export -o new -m model --tokenizer pipe", 3, "pipe: is a device or pipe, not a folder"),
+    ("export -o new --golden pipe", 3, "pipe: is a device or pipe, not a file"),
+    ("export -o new --golden /dev/zero", 3, "/dev/zero: is a device or pipe, not a file"),
+    ("export -o new --precision int8-static --calibration pipe", 3, "pipe: is a device or pipe, not a file"),
+    ("export -o new --trim-vocab pipe", 3, "pipe: is a device or pipe, not a file"),
+    ("export -o new --sign-key pipe", 3, "pipe: is a device or pipe, not a file"),
+    (f"{TRAIN} --from-scratch pipe --data data.tsv -o new", 3, "pipe: is a device or pipe, not a file"),
+    ("evaluate pipe --data data.tsv", 3, "pipe: is a device or pipe, not a folder"),
+    ("evaluate bundle --data /dev/null", 2, "/dev/null: is of an unknown type"),
+    ("evaluate bundle --data /dev/zero", 2, "/dev/zero: is of an unknown type"),
+    ("evaluate bundle --data pipe", 2, "pipe: is of an unknown type"),
+    ("evaluate bundle --data there", 2, "there: is of an unknown type"),
+    ("evaluate bundle --data void.tsv", 3, "void.tsv: holds no rows"),
+    ("evaluate bundle --data void.txt", 2, ".txt, which has no columns for text-classification"),
+    (f"{TRAIN} -m model --data /dev/null -o new", 2, "/dev/null: is of an unknown type"),
+    ("benchmark -m pipe", 3, "pipe: is a device or pipe, not a folder"),
+    ("benchmark pipe", 3, "pipe: is not a bundle folder"),
+    ("benchmark bundle --scenario natural-length --file pipe", 3, "pipe: is a device or pipe, not a file"),
+    ("report pipe", 3, "pipe: is a device or pipe, not a file"),
+    ("report /dev/zero", 3, "/dev/zero: is a device or pipe, not a file"),
+    ("compare pipe run.jsonl", 3, "pipe: is a device or pipe, not a file"),
+    ("predict pipe good", 3, "pipe: is not a bundle folder"),
+    ("verify /dev/zero", 3, "/dev/zero: is not a bundle folder"),
+    ("pack pipe -o new --name a --version 1.0.0", 3, "pipe: is not a bundle folder"),
+    ("pack bundle -o new --name a --version 1.0.0 --sign-key pipe", 3, "pipe: is a device or pipe, not a file"),
+    ("push pipe me/mine", 3, "pipe: is not a bundle folder"),
+    ("merge pipe", 2, "beside it"),
     # Bundles that are not whole.
     ("verify changed", 4, "SHA-256 mismatch"),
     ("predict changed good", 4, "SHA-256 mismatch"),
@@ -220,6 +253,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "texts.csv").write_text("text\na fine film\n")
     (place / "torn.jsonl").write_text('{"text": "a", \n')
     (place / "void.txt").write_text("\n")
+    (place / "void.tsv").symlink_to(os.devnull)
+    os.mkfifo(place / "pipe")
+    (checkpoint("piped") / "model.safetensors").unlink()
+    os.mkfifo(place / "piped" / "model.safetensors")
     (place / "wide.txt").write_text("a\tb\tc\td\n")
     return place
 

@@ -14,6 +14,7 @@ import pytest
 from command import assert_error, run
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from safetensors.numpy import save_file
 
 from squeezebert_mobile import console
@@ -118,3 +119,22 @@ def test_each_line_of_a_result_and_each_cell_of_a_table_is_made_visible(capsys: 
     out, err = capsys.readouterr()
     assert (out, err) == ("a\\x1bb\nc\\rd\n", "e\\x07f\n")
     assert console.table(("a", "b"), [("c\nd", "e")]).splitlines() == ["a     b", "c\\nd  e"]
+
+
+WIDE = ("映画", "とても良い", "good", "좋아요", "\U0001f600", "e\u0301te\u0301", "\U0001f469\u200d\U0001f467")
+
+
+def test_columns_stand_below_each_other_whatever_script_they_are_in() -> None:
+    rows = [(label, label, "1.5") for label in WIDE]
+    lines = console.table(("label", "ラベル", "値"), rows, 80).splitlines()
+    assert {cell_len(line) for line in lines} == {cell_len(lines[0])}
+    assert {cell_len(line[: line.rindex("1.5")]) for line in lines[1:]} == {cell_len(lines[1]) - 3}
+    starts = [cell_len(line[: line.index(label, len(label))]) for line, label in zip(lines[1:], WIDE, strict=True)]
+    assert len({*starts}) == 1
+
+
+def test_a_wide_name_is_broken_where_the_terminal_ends() -> None:
+    words = " ".join(["映画はとても"] * 12)
+    shown = console.table(("name", "value"), [(words, "1.5")], 60)
+    assert all(cell_len(line) <= 60 for line in shown.splitlines())
+    assert "".join(shown.split()).count("映画はとても") == 12

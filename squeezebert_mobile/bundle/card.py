@@ -7,6 +7,7 @@ from squeezebert_mobile import licences
 from squeezebert_mobile.bundle import runtimes, snippets
 from squeezebert_mobile.bundle.doubts import doubts
 from squeezebert_mobile.bundle.manifest import Artifact, Kind, Manifest, PoolingFacts, Range
+from squeezebert_mobile.errors import counted
 from squeezebert_mobile.tasks import Runtime, Task
 
 CARD_NAME = "README.md"
@@ -21,6 +22,11 @@ _ANSWERS: dict[Kind, str] = {
     "choice": "a logit for each choice, softmax over them",
 }
 
+_OWN_FORMAT = (
+    "A .ort file is the .onnx as ONNX Runtime optimizes it, in its own format, and answered bit by bit as that did:",
+    "builds of ONNX Runtime with no more than the operators of `runtime/required_operators.config` run it.",
+)
+
 
 def card(manifest: Manifest) -> str:
     """A model card in Markdown for who gets only the bundle: which file, how to call it, what was proven, whence."""
@@ -32,7 +38,8 @@ def card(manifest: Manifest) -> str:
         "",
         *_release(manifest),
         f"Exported from `{source.name}`{revision} by squeezebert-mobile {manifest.producer.squeezebert_mobile}.",
-        "`bundle.json` describes every file; check all of it with `squeezebert-mobile verify FOLDER`.",
+        "`bundle.json` describes every file; check all of it with `squeezebert-mobile verify FOLDER`, after",
+        "`hf download` without what that adds: `rm -rf FOLDER/.cache FOLDER/.gitattributes`.",
         f"The licence of the model is {manifest.license}."
         + (" Ask its makers before you ship it." if manifest.license == licences.UNKNOWN else ""),
         "",
@@ -66,11 +73,18 @@ def _front_matter(manifest: Manifest) -> list[str]:
         *known,
         "tags:",
         *(f"- {tag}" for tag in tags),
-        f"library_name: {'transformers.js' if 'onnx' in tags else 'executorch'}",
+        f"library_name: {_library(manifest)}",
         *_model_index(manifest),
         "---",
         "",
     ]
+
+
+def _library(manifest: Manifest) -> str:
+    """By what the hub says that a model is opened."""
+    own = {"onnx": "onnxruntime", "executorch": "executorch", "coreai": "coreai"}
+    plain = any(artifact.runtime == "onnx" and artifact.form is None for artifact in manifest.artifacts)
+    return "transformers.js" if plain else own[manifest.artifacts[0].runtime]
 
 
 def _model_index(manifest: Manifest) -> list[str]:
@@ -109,6 +123,7 @@ def _files(manifest: Manifest) -> list[str]:
         *(_row(artifact) for artifact in manifest.artifacts),
         "",
         "The differences are over the golden texts (`golden.json`), alone, padded and in batches.",
+        *(_OWN_FORMAT if any(artifact.form == "ort" for artifact in manifest.artifacts) else ()),
         "",
     ]
 
@@ -138,9 +153,9 @@ def _inputs(manifest: Manifest) -> list[str]:
         f"- Ids: {', '.join(f'{name} {id_}' for name, id_ in specials.items() if id_ is not None)}; one text is",
         "  `[CLS] text [SEP]`, two are `[CLS] text [SEP] second [SEP]` with type 1 for the second and its [SEP],",
         "  unless `tokenizer.single` and `tokenizer.pair` in bundle.json say otherwise.",
-        f"- At most {facts.max_length} tokens, cut on the {facts.truncation_side}. Call it with batch {call.batch},",
-        f"  padding {call.padding}, {call.threads} thread: it is fastest, and a dynamic int8 file then answers by that",
-        "  text alone.",
+        f"- At most {counted(facts.max_length, 'token')}, cut on the {facts.truncation_side}.",
+        f"- Call it with batch {call.batch}, padding {call.padding}, {counted(call.threads, 'thread')}: it is fastest,",
+        "  and a dynamic int8 file then answers by that text alone.",
         f"- Answers: {_ANSWERS[answers.kind]}.",
         *([f"- Labels, in the order of the logits: {', '.join(manifest.labels)}."] if manifest.labels else []),
         *(
@@ -220,7 +235,7 @@ def _accuracies(manifest: Manifest) -> list[str]:
     return [
         "## Accuracy",
         "",
-        f"Measured on {first.rows} rows of `{first.data}` (SHA-256 of the rows: {first.data_sha256}),",
+        f"Measured on {counted(first.rows, 'row')} of `{first.data}` (SHA-256 of the rows: {first.data_sha256}),",
         f"with 95 % intervals of a bootstrap. The checkpoint reaches {first.checkpoint:.4f}{beside}.",
         "",
         f"| file | {first.metric} | 95 % | falls by | 95 % |",

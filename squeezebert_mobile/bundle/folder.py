@@ -1,6 +1,7 @@
 """Reading and writing a bundle: every file listed, every digest compared, no links, nothing else in the folder."""
 
 import os
+import shlex
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ MAX_MANIFEST_BYTES = 4 << 20
 _RECOMMENDED: tuple[Precision, ...] = ("int8", "int8-static", "fp32", "fp16")
 _FIX = "copy or export the bundle again"
 _EXPORT = "export the bundle again"
+# In a repository, and in a folder that `hf download --local-dir` fills.
+_OF_THE_HUB = frozenset({".gitattributes", ".cache"})
 _GIVE = "give the folder or zip that export wrote"
 
 
@@ -167,9 +170,11 @@ def describe(sizes: Mapping[str, int], read_manifest: Callable[[], bytes], folde
     listed = {entry.path: entry.bytes for entry in described.every_file()}
     for name in sorted(listed.keys() - sizes.keys()):
         raise IntegrityError(folder / name, "is missing", fix=_FIX)
-    for name in sorted(sizes.keys() - listed.keys() - {MANIFEST_NAME, SIGNATURE_NAME}):
-        fix = "delete it, or copy the bundle again"
-        raise IntegrityError(folder / name, f"is not listed in {MANIFEST_NAME}", fix=fix)
+    if unlisted := sorted(sizes.keys() - listed.keys() - {MANIFEST_NAME, SIGNATURE_NAME}):
+        fix, tops = "delete it, or copy the bundle again", sorted({name.split("/")[0] for name in unlisted})
+        if folder.is_dir() and _OF_THE_HUB.issuperset(tops):
+            fix = f"remove what the hub adds: rm -r {shlex.join(str(folder / top) for top in tops)}"
+        raise IntegrityError(folder / unlisted[0], f"is not listed in {MANIFEST_NAME}", fix=fix)
     for name, size in listed.items():
         if sizes[name] != size:
             raise IntegrityError(folder / name, "size mismatch", found=sizes[name], expected=size, fix=_FIX)

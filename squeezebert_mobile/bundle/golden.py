@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle.manifest import Artifact, Index, Length, Manifest, Record, TensorSpec, validated
-from squeezebert_mobile.errors import GateError, IntegrityError
+from squeezebert_mobile.errors import GateError, IntegrityError, counted
 from squeezebert_mobile.files import dump_json, parse_json
 from squeezebert_mobile.tasks import Precision, Task
 
@@ -47,7 +47,7 @@ class GoldenOutput(Record):
     def _fit(self) -> Self:
         """Raise ValueError for an index outside of the shape, and where not each has its value."""
         if len(self.values) != len(self.indices):
-            raise ValueError(f"{len(self.values)} values for {len(self.indices)} indices")
+            raise ValueError(f"{counted(len(self.values), 'value')} for {len(self.indices)} indices")
         size = prod(self.shape)
         if size > _MAX_VALUES or max(self.indices) >= size:
             raise ValueError("its shape is out of range, or its indices leave it")

@@ -63,12 +63,12 @@ def require_signed(bundle: Bundle, public_key: Path) -> None:
     Raises InputFileError where ``public_key`` is no PEM public key, EnvironmentFault where the package is missing.
     """
     verifier = _config("verifying")
+    with _key(public_key, "a PEM public key"):
+        verifier.use_elliptic_key_verifier(public_key=public_key)
     path = bundle.folder / SIGNATURE_NAME
     if not path.is_file():
         fix = "ask its maker for a signed bundle; export one with --sign-key"
         raise IntegrityError(path, "is missing: the bundle is not signed", fix=fix)
-    with _key(public_key, "a PEM public key"):
-        verifier.use_elliptic_key_verifier(public_key=public_key)
     try:
         require_plain(path, max_bytes=MAX_SIGNATURE_BYTES)
         data = path.read_bytes()

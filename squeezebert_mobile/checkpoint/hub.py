@@ -50,6 +50,8 @@ def resolve(source: str | Path, *, revision: str | None = None, weights: bool = 
         return folder
     if folder.is_file():
         raise UsageError(source, "is a file", expected="a folder", fix="name the folder that holds it")
+    if folder.exists():
+        raise InputFileError(source, "is a device or pipe, not a folder", fix="name a checkpoint's folder")
     if not is_repository(source):
         fix = "check the path; a hub repository is named OWNER/NAME"
         raise InputFileError(source, "is no such folder", fix=fix)

@@ -20,7 +20,7 @@ from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.checkpoint.sentence import score_keys
 from squeezebert_mobile.checkpoint.source import Source
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
-from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError, counted
 from squeezebert_mobile.files import SourceFile, dump_json, read_file, read_json, unlisted
 from squeezebert_mobile.model import PreTrained, SqueezeBertModel, model_class
 from squeezebert_mobile.sentence import SentenceModel
@@ -216,7 +216,7 @@ def _cast(path: Path, tensors: dict[str, Tensor], limit: int) -> tuple[dict[str,
         if bad := tensor.numel() - int(result[name].isfinite().sum()):
             found = f"{bad} of {tensor.numel()} values NaN or infinite"
             raise InputFileError(path, f"holds {name} with non-finite values", found=found, fix="take an earlier save")
-    notes = [f"{count} {dtype} tensors are cast to float32" for dtype, count in sorted(casts.items())]
+    notes = [f"cast to float32: {counted(count, f'{dtype} tensor')}" for dtype, count in sorted(casts.items())]
     return dict(sorted(result.items())), (*notes, *ignored)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError, counted
 
 BODY = "transformer."
 # The first names of every head that a SqueezeBERT checkpoint may carry; `cls.` also holds pre-training's second head.
@@ -64,9 +64,11 @@ def rename(path: Path, names: Iterable[str], prefix: str | None) -> Renamed:
         own[plain] = name
         if plain != bare:
             changed.append(f"{name} as {plain}")
-    notes = [f"{len(changed)} names are read as today's, such as {changed[0]}"] if changed else []
+    notes = [f"read as today's: {counted(len(changed), 'name')}, such as {changed[0]}"] if changed else []
     if outside:
-        notes.append(f"{len(outside)} tensors outside of the prefix {prefix} are left out, such as {outside[0]}")
+        notes.append(
+            f"left out: {counted(len(outside), 'tensor')} outside of the prefix {prefix}, such as {outside[0]}"
+        )
     return Renamed(own, tuple(notes))
 
 

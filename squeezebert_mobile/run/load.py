@@ -12,7 +12,7 @@ from typing import Self, overload
 
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import UsageError, counted
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.predict import Prediction, Predictor, Sample
 from squeezebert_mobile.tasks import Precision, Runtime, Task
@@ -114,7 +114,7 @@ class BundleModel:
     def _facts(self) -> tuple[str, ...]:
         artifact, shown, more = self._artifact, self.labels[:4], len(self.labels) > 4
         labels = f" ({', '.join(shown)}{f' and {len(self.labels) - 4} more' if more else ''})" if shown else ""
-        size = f"{artifact.bytes / 1e6:.1f} MB, up to {artifact.max_length} tokens"
+        size = f"{artifact.bytes / 1e6:.1f} MB, up to {counted(artifact.max_length, 'token')}"
         state = () if self._finalizer.alive else ("closed",)
         return (f"{self.task}{labels}", f"{artifact.path}, {artifact.runtime} {artifact.precision}", size, *state)
 

@@ -14,7 +14,7 @@ from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact
 from squeezebert_mobile.console import to_json, while_read
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import UsageError, counted
 from squeezebert_mobile.files import sha256_file
 from squeezebert_mobile.parts import Counted, Merged, Shard
 from squeezebert_mobile.run.options import PredictOptions
@@ -120,7 +120,7 @@ def merge(merged: Merged, output: Path | None, note: Callable[[str], None]) -> N
         raise UsageError(output, "exists", fix="name another file, or remove it")
     with atomic.staged_file(output) as staged, staged.open("wb") as file:
         file.writelines(merged.lines())
-    note(f"{output}: {merged.rows} answers of {len(merged.parts)} shards")
+    note(f"{output}: {counted(merged.rows, 'answer')} of {counted(len(merged.parts), 'shard')}")
 
 
 def digest_of(data: str | Path | None) -> str | None:

@@ -17,7 +17,7 @@ from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import archive
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Manifest
-from squeezebert_mobile.errors import UnsupportedModelError, UsageError
+from squeezebert_mobile.errors import UnsupportedModelError, UsageError, counted
 from squeezebert_mobile.parts import Shard
 from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
@@ -323,7 +323,7 @@ class Predictor:
             return
         mask, text = self._tokenizer.settings.special_tokens["mask_token"], f"{sample.text} {sample.text_pair or ''}"
         if mask in text:
-            limit, fix = f"within {self.artifact.max_length} tokens", "shorten the text"
+            limit, fix = f"within {counted(self.artifact.max_length, 'token')}", "shorten the text"
             raise UsageError("TEXT", f"has its {mask} where the text is cut off", expected=limit, fix=fix)
         # The names that other models have for it.
         found = next((name for name in ("[MASK]", "<mask>") if name in text), None)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.errors import InputFileError, UsageError, counted
 from squeezebert_mobile.tables.cells import CellError, as_words, literal, shown
 from squeezebert_mobile.tables.files import Row, Table
 from squeezebert_mobile.tasks import Task
@@ -160,9 +160,9 @@ def choices_of(row: Row, columns: Columns) -> Choices:
             texts, names = found, _names(columns)
     texts, names = tuple(as_words(texts)), tuple(as_words(names))
     if len(texts) < 2:
-        raise CellError(f"has {len(texts)} choices, which are too few to choose from")
+        raise CellError(f"has {counted(len(texts), 'choice')}: two or more are needed")
     if names and len(names) != len(texts):
-        raise CellError(f"has {len(texts)} choices and {len(names)} names of them")
+        raise CellError(f"has {counted(len(texts), 'choice')} and {counted(len(names), 'name')} of them")
     return Choices(texts, names, columns.text_pair(row))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 from squeezebert_mobile import extras
-from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UsageError
+from squeezebert_mobile.errors import EnvironmentFault, InputFileError, UsageError, counted
 from squeezebert_mobile.tables.cells import CellError
 from squeezebert_mobile.tasks import Task
 
@@ -240,8 +240,10 @@ def read_conll(path: Path, lines: Iterable[str]) -> Iterator[Row]:
         elif len(cells) == width and cells[0] and cells[-1]:
             words.append(cells)
         else:
-            what, expected = f"line {number} is not a token and its tag", f"{width} columns"
-            raise InputFileError(path, what, found=f"{len(cells)} columns", expected=expected, fix="correct that line")
+            what, expected = f"line {number} is not a token and its tag", counted(width, "column")
+            raise InputFileError(
+                path, what, found=counted(len(cells), "column"), expected=expected, fix="correct that line"
+            )
 
 
 def _refuse_counted(path: Path, words: list[list[str]], *, first: bool) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from squeezebert_mobile.errors import UsageError
+from squeezebert_mobile.errors import UsageError, counted
 from squeezebert_mobile.tokenizer.settings import Side
 
 Strategy = Literal["longest_first", "only_first", "only_second"]
@@ -50,7 +50,10 @@ def _kept(first: int, second: int, room: int, strategy: Strategy) -> tuple[int, 
     kept = room - (second if strategy == "only_first" else first)
     if kept < 1:
         what = f"{strategy} leaves no token of that text"
-        found, fix = f"{first} and {second} tokens, room for {room}", "shorten the other text, or raise max_length"
+        found, fix = (
+            f"{first} and {counted(second, 'token')}, room for {room}",
+            "shorten the other text, or raise max_length",
+        )
         raise UsageError("truncation", what, found=found, fix=fix)
     return (kept, second) if strategy == "only_first" else (first, kept)
 

@@ -61,7 +61,7 @@ class Evaluated:
     precision: str
     metrics: dict[str, float]
     interval: Interval
-    milliseconds: float  # median per example
+    milliseconds: float | None  # median per example; None where no time of the runtime here says anything
     baseline: str | None = None
     drop: float | None = None
     drop_interval: Interval | None = None
@@ -211,7 +211,7 @@ def compare(scored: Sequence[tuple[Named, Scored]], *, resamples: int, seed: int
             precision=candidate.precision,
             metrics={metric.name: metric.value for metric in own.metrics},
             interval=interval(drawn[number]),
-            milliseconds=float(np.median(own.seconds)) * 1000,
+            milliseconds=None if candidate.runtime == "coreai" else float(np.median(own.seconds)) * 1000,
         )
         base = _baseline([other for other, _ in scored], candidate)
         if base is not None:

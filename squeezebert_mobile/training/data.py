@@ -9,7 +9,7 @@ from typing import Any
 
 from squeezebert_mobile.config import SqueezeBertConfig
 from squeezebert_mobile.console import to_json
-from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.errors import InputFileError, UsageError, counted
 from squeezebert_mobile.parts import Counted
 from squeezebert_mobile.tables.cells import CellError, as_list, as_words, is_bracketed, literal, number, shown
 from squeezebert_mobile.tables.columns import Choices, Columns, choices_of
@@ -209,7 +209,7 @@ def _text_example(
 ) -> TextExample:
     soft = tuple(map(number, as_list(columns.get(row, "soft_labels")))) if "soft_labels" in columns.names else None
     if soft is not None and len(soft) != config.num_labels:
-        raise CellError(f"has {len(soft)} soft labels, not {config.num_labels}")
+        raise CellError(f"has {counted(len(soft), 'soft label')}, not {config.num_labels}")
     return TextExample(columns.text(row, "text"), columns.text_pair(row), target, soft)
 
 
@@ -228,7 +228,7 @@ def _target(table: Table, columns: Columns, config: SqueezeBertConfig) -> Callab
 def _values(cell: object, count: int) -> tuple[float, ...]:
     values = tuple(map(number, as_list(cell)))
     if len(values) != count:
-        raise CellError(f"has {len(values)} values, not {count}")
+        raise CellError(f"has {counted(len(values), 'value')}, not {count}")
     return values
 
 
@@ -283,7 +283,7 @@ def _tagged_example(row: Row, columns: Columns, labels: Labels) -> TaggedExample
     tokens = tuple(as_words(columns.get(row, "tokens")))
     tags = tuple(map(labels.id, labels.items(columns.get(row, "tags"))))
     if len(tokens) != len(tags) or not tokens:
-        raise CellError(f"has {len(tokens)} tokens and {len(tags)} tags")
+        raise CellError(f"has {counted(len(tokens), 'token')} and {counted(len(tags), 'tag')}")
     return TaggedExample(tokens, tags)
 
 
@@ -317,7 +317,7 @@ def _answers(row: Row, columns: Columns) -> list[tuple[str, int]]:
             raise CellError("has neither answers {text, answer_start} nor answer_text and answer_start")
     texts, starts = (value if isinstance(value, list) else [value] for value in (texts, starts))
     if len(texts) != len(starts):
-        raise CellError(f"has {len(texts)} answers and {len(starts)} starts")
+        raise CellError(f"has {counted(len(texts), 'answer')} and {counted(len(starts), 'start')}")
     return [(str(text), _whole(start)) for text, start in zip(texts, starts, strict=True) if text not in (None, "")]
 
 

@@ -14,7 +14,7 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.checkpoint import sentence
 from squeezebert_mobile.checkpoint.load import Checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import InputFileError, UnsupportedModelError
+from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, counted
 from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained, model_class
 from squeezebert_mobile.sentence import SentenceModel
@@ -317,7 +317,7 @@ def _write(options: FinetuneOptions, start: _Start, result: FinetuneResult, loss
 def _history(options: FinetuneOptions, result: FinetuneResult, losses: list[float]) -> report.History:
     """What the pictures show; with --patience a run may have had fewer epochs than were asked for."""
     epochs = result.evaluations[-1].epoch if result.evaluations else options.epochs
-    title = f"{result.task}, {result.examples} rows of {Path(options.data).name}"
+    title = f"{result.task}, {counted(result.examples, 'row')} of {Path(options.data).name}"
     return report.History(title, epochs, losses, result.evaluations, result.best_step, result.seconds)
 
 

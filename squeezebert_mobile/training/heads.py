@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import InputFileError, UsageError
+from squeezebert_mobile.errors import InputFileError, UsageError, counted
 from squeezebert_mobile.tables.cells import is_bracketed
 from squeezebert_mobile.tables.columns import Columns
 from squeezebert_mobile.tables.files import Table
@@ -89,4 +89,4 @@ def _require_known(table: Table, columns: Columns, labels: tuple[str, ...], *, s
     if seen.ids > len(labels) or (seen.ids < len(labels) and not nameless):
         what = "numbers its labels, and the model's head has not as many"
         fix = f"name the labels in the data, {_NEW}, or pass --labels {','.join(labels)} to keep this one"
-        raise InputFileError(table.name, what, found=f"{seen.ids} labels", expected=expected, fix=fix)
+        raise InputFileError(table.name, what, found=counted(seen.ids, "label"), expected=expected, fix=fix)

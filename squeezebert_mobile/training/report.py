@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from squeezebert_mobile.errors import counted
 from squeezebert_mobile.reports import charts, document
 from squeezebert_mobile.reports.charts import Axis, Curve
 from squeezebert_mobile.reports.document import Figure, Headline, Table
@@ -50,12 +51,16 @@ def _loss(found: History) -> Figure:
     steps, window = len(found.losses), max(1, len(found.losses) // _WINDOW)
     places = np.arange(1, steps + 1) * (found.epochs / steps)
     smooth = np.convolve(found.losses, np.full(window, 1 / window), mode="valid")
-    curves = [Curve(f"mean of {window} steps", _points(places[window - 1 :], smooth), ours=True)]
+    curves = [Curve(f"mean of {counted(window, 'step')}", _points(places[window - 1 :], smooth), ours=True)]
     if window > 1 and steps <= _MOST_POINTS:
         curves.insert(0, Curve("each step", _points(places, np.asarray(found.losses)), ours=False))
-    words = f"{found.title}: {steps} steps in {found.epochs} epochs, ending at {smooth[-1]:.4f}."
+    words = f"{found.title}: {_length(found)}, ending at {smooth[-1]:.4f}."
     drawing = charts.curves(curves, Axis("epochs"), Axis("loss", from_zero=True))
     return Figure("loss", "Training loss", words, drawing)
+
+
+def _length(found: History) -> str:
+    return f"{counted(len(found.losses), 'step')} in {counted(found.epochs, 'epoch')}"
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], ...]:
@@ -100,7 +105,7 @@ def advise(found: History) -> str:
 def to_page(found: History, drawn: Sequence[Figure]) -> str:
     """The page of a run."""
     minutes, seconds = divmod(round(found.seconds), 60)
-    told = [Headline(f"{minutes}:{seconds:02d} min", f"for {len(found.losses)} steps in {found.epochs} epochs")]
+    told = [Headline(f"{minutes}:{seconds:02d} min", f"for {_length(found)}")]
     if found.evaluations:
         name, best = _leading(found), _best(found)
         told.insert(0, Headline(f"{best.metrics[name]:.4f}", f"{name} on the held-out data", f"epoch {best.epoch}"))

@@ -186,7 +186,7 @@ def test_a_zip_is_measured_under_its_name_and_invalid_cases_can_be_refused(
     ]
     # Of one run nothing is ever claimed.
     assert done.returncode == 8
-    assert "cases are not valid: " in done.stderr
+    assert "cases not valid: " in done.stderr
 
 
 def test_devices_without_adb_says_what_to_install() -> None:

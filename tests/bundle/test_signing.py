@@ -182,6 +182,21 @@ def test_a_key_that_is_none_is_a_bad_input_file(folder: Path, keys: tuple[Path, 
             signing.require_signed(bundles.read(folder), path)
 
 
+@pytest.mark.parametrize("kind", ["missing", "pipe", "device", "folder"])
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_verify_names_a_public_key_that_is_no_file_and_waits_for_none(
+    folder: Path, tmp_path: Path, kind: str, is_signed: bool
+) -> None:
+    key = Path("/dev/zero") if kind == "device" else tmp_path / f"{kind}.pub"
+    if kind == "pipe":
+        os.mkfifo(key)
+    if kind == "folder":
+        key.mkdir()
+    if not is_signed:
+        (folder / "model.sig").unlink()
+    assert_error(run("verify", folder, "--no-run", "--public-key", key), 3, f"error: {key}: ")
+
+
 def test_without_the_extra_the_package_is_named(
     folder: Path, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,7 +185,7 @@ def test_saving_in_half_precision(tmp_path: Path) -> None:
     model = make()
     checkpoint.save(tmp_path, model, dtype=torch.float16)
     loaded = checkpoint.load(tmp_path)
-    assert loaded.source.notes == (f"{len(model.state_dict())} float16 tensors are cast to float32",)
+    assert loaded.source.notes == (f"cast to float32: {len(model.state_dict())} float16 tensors",)
     torch.testing.assert_close(
         loaded.tensors["classifier.bias"], model.state_dict()["classifier.bias"], atol=1e-3, rtol=0
     )
@@ -727,7 +727,7 @@ def test_rows_14_and_15_other_floats(tmp_path: Path, dtype: torch.dtype, contain
     assert {tensor.dtype for tensor in loaded.tensors.values()} == {torch.float32}
     assert all(torch.equal(tensor, tensors[name].float()) for name, tensor in loaded.tensors.items())
     name = str(dtype).removeprefix("torch.")
-    assert loaded.source.notes == (f"{len(tensors)} {name} tensors are cast to float32",)
+    assert loaded.source.notes == (f"cast to float32: {len(tensors)} {name} tensors",)
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int64, torch.bool, torch.float8_e4m3fn], ids=str)

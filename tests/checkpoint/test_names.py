@@ -40,7 +40,7 @@ def test_a_head_may_stand_without_the_prefix_or_behind_a_shorter_one(body: str, 
 def test_what_else_is_outside_of_the_prefix_is_left_out_and_counted() -> None:
     renamed = rename(FILE, [*under("model.", OWN), "train_acc.total", "loss.weight"], "model.")
     assert sorted(renamed.names) == OWN
-    assert renamed.notes == ("2 tensors outside of the prefix model. are left out, such as loss.weight",)
+    assert renamed.notes == ("left out: 2 tensors outside of the prefix model., such as loss.weight",)
 
 
 def test_of_two_models_the_one_that_was_asked_for_is_read() -> None:
@@ -70,7 +70,7 @@ def test_a_wrapper_around_a_part_is_taken_out_and_said(wrapper: str) -> None:
     ]
     renamed = rename(FILE, names, None)
     assert sorted(renamed.names) == OWN
-    assert renamed.notes[0].startswith("2 names are read as today's, such as transformer.embeddings")
+    assert renamed.notes[0].startswith("read as today's: 2 names, such as transformer.embeddings")
 
 
 @pytest.mark.parametrize("norm", ["LayerNorm", "layernorm"])

@@ -92,7 +92,7 @@ def test_the_options_of_an_error_read_the_file_in_every_command(tmp_path: Path, 
     assert invoke(command, *call[command], *tokenizer, *options) is None
     if command == "export":
         notes = bundles.read(tmp_path / "b").manifest.source.notes
-        assert "1 tensors outside of the prefix model. are left out, such as acc.total" in notes
+        assert "left out: 1 tensor outside of the prefix model., such as acc.total" in notes
         assert "the tokenizer is that of model" in notes
 
 

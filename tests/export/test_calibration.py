@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_few_texts_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     draw(write(tmp_path / "texts.txt", "one text"), Task.FILL_MASK, rows=10, seed=0)
-    assert "1 texts say little; give 32 or more" in caplog.text
+    assert "1 text is little; give 32 or more" in caplog.text
 
 
 def test_no_rows_are_refused() -> None:

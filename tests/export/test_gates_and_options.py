@@ -129,7 +129,7 @@ def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypat
     bundle = export(options, note=notes.append)
     cost = notes[0]
     assert re.fullmatch(
-        r"onnx/model_quantized\.onnx: 1 units in float for its accuracy, \+0\.\d MB and .+x the time", cost
+        r"onnx/model_quantized\.onnx: 1 unit in float for its accuracy, \+0\.\d MB and .+x the time", cost
     )
     (artifact,) = bundle.manifest.artifacts
     assert artifact.accuracy is not None and artifact.accuracy.float_units == ("embeddings",)

@@ -1,5 +1,6 @@
 """The pages of docs/: links lead somewhere, the reference has every public name, the notebook shows what it does."""
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -60,6 +61,18 @@ def test_every_page_is_in_the_menu() -> None:
 
 def test_every_public_name_is_documented() -> None:
     assert not [name for name in squeezebert_mobile.__all__ if not getattr(squeezebert_mobile, name).__doc__]
+
+
+def test_the_packages_own_words_name_functions_that_are_there_each_once() -> None:
+    text = str(squeezebert_mobile.__doc__)
+    named = re.findall(r"`([a-z.]+)`", text)
+    assert len(named) >= 10 and len({*named}) == len(named)
+    for name in named:
+        module, _, function = name.rpartition(".")
+        assert callable(getattr(importlib.import_module(f"squeezebert_mobile.{module}"), function))
+    sentences = re.split(r"(?<=[.:])\s", " ".join(text.split()))
+    assert len({*sentences}) == len(sentences)
+    assert text.rstrip().endswith(".")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from squeezebert_mobile.files import dump_json
 PUBLISHED = ROOT / "squeezebert_mobile/schemas"
 # Where the results of a command are defined: classes, or functions that return them. One of several may be printed.
 RESULTS: dict[str, tuple[str, ...]] = {
-    "export": ("bundle.folder:Bundle", "export.preview:Preview"),
+    "export": ("export.pipeline:Exported", "export.preview:Preview"),
     "verify": ("run.verify:Verification",),
     "pack": ("release.pack:Pack",),
     "push": ("release.push:Push",),

@@ -21,6 +21,7 @@ from rich.text import Text
 
 # What is typed, by the picture's name; all of it works in a checkout without a network.
 SHOWN = {
+    "commands": "--help",
     "help": "export --help",
     "report": "report benchmarks/results/reproduce.jsonl",
     "errors": "export -m my-chekpoint -o my-bundle",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from command import run
 from handmade_bundle import described
 from hub_server import Repository, serve
-from huggingface_hub import ModelCard, constants
+from huggingface_hub import ModelCard, constants, snapshot_download
 from huggingface_hub.utils import disable_progress_bars
 
 from squeezebert_mobile.bundle import folder as bundles
@@ -54,6 +55,24 @@ def test_a_bundle_arrives_whole_and_private_in_one_commit(
         (tmp_path / "copy" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "copy" / path).write_bytes(data)
     assert bundles.read(tmp_path / "copy").digest == bundles.read(tiny_onnx_bundle).digest
+
+
+@pytest.mark.usefixtures("unproven")
+def test_what_a_download_adds_is_refused_with_the_call_that_removes_it(
+    tiny_onnx_bundle: Path, repository: Repository, tmp_path: Path
+) -> None:
+    push(PushOptions(tiny_onnx_bundle, NAME))
+    folder = Path(snapshot_download(repository.name, local_dir=tmp_path / "a copy"))
+    with pytest.raises(
+        IntegrityError, match=r"is not listed in bundle\.json; fix: remove what the hub adds: rm -r "
+    ) as no:
+        bundles.read(folder)
+    subprocess.run(no.value.fix.removeprefix("remove what the hub adds: "), shell=True, check=True)
+    assert bundles.read(folder).digest == bundles.read(tiny_onnx_bundle).digest
+    (folder / ".gitattributes").touch()
+    (folder / ".cached").touch()
+    with pytest.raises(IntegrityError, match=r"\.cached: is not listed in bundle\.json; fix: delete it"):
+        bundles.read(folder)
 
 
 @pytest.mark.usefixtures("unproven")

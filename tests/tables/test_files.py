@@ -92,10 +92,10 @@ def test_conll_is_a_row_a_sentence(tmp_path: Path, suffix: str, content: str) ->
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("Ada B-PER\nworks\n", "line 2 is not a token and its tag.*found 1 columns, expected 2"),
+        ("Ada B-PER\nworks\n", "line 2 is not a token and its tag.*found 1 column, expected 2"),
         ("Ada\n", "line 1 is not"),
         ("Ada\tB-PER\nworks\t\n", "line 2 is not"),
-        ("Ada\nlives B-X\nhere O\n", "line 1 is not.*found 1 columns, expected 2"),
+        ("Ada\nlives B-X\nhere O\n", "line 1 is not.*found 1 column, expected 2"),
         ("1\tAda\tB-PER\n2\tworks\tO\n", "counts its tokens in the first column"),
     ],
 )

@@ -2,7 +2,11 @@
 
 import importlib.metadata
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import assert_error, run
@@ -18,6 +22,48 @@ def data(tmp_path: Path) -> Path:
     path = tmp_path / "data.tsv"
     path.write_text(ROWS, encoding="utf-8")
     return path
+
+
+def started(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "squeezebert_mobile", *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | environment)
+
+
+def timeless(printed: str) -> list[Any]:
+    """The values of --json without their times."""
+    return [json.loads(line, object_hook=lambda o: {k: v for k, v in o.items() if k != "milliseconds"})
+            for line in printed.splitlines()]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_evaluate_ends_as_done_where_its_reader_has_gone(
+    tiny_onnx_bundle: Path, data: Path, more: tuple[str, ...]
+) -> None:
+    with started("evaluate", tiny_onnx_bundle, "--data", data, "--resamples", "5", *more) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 0, said
+    assert {line.split()[0] for line in said.splitlines()} <= {"evaluating"}
+
+
+def test_processes_side_by_side_on_one_bundle_answer_as_one_alone(
+    tiny_onnx_bundle: Path, data: Path, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    calls: tuple[tuple[str | Path, ...], ...] = (
+        ("predict", tiny_onnx_bundle, "--file", data, "--json"),
+        ("evaluate", tiny_onnx_bundle, "--data", data, "--resamples", "5", "--json"),
+    )
+    alone = [timeless(run(*call).stdout) for call in calls]
+    together = [(number, started(*call, TMPDIR=str(scratch))) for number, call in enumerate(calls) for _ in range(3)]
+    for number, process in together:
+        printed, said = process.communicate()
+        assert process.returncode == 0, said
+        assert timeless(printed) == alone[number]
+    assert [*scratch.iterdir()] == []
 
 
 def test_a_fine_tuned_checkpoint_is_evaluated(tiny_onnx_bundle: Path, data: Path, tmp_path: Path) -> None:

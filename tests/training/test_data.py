@@ -161,7 +161,7 @@ def test_an_epoch_holds_every_row_once_in_batches_of_similar_length() -> None:
 
 def test_every_fault_is_one_of_ours(tmp_path: Path) -> None:
     row = {"tokens": ["a"], "tags": ["O", "O"]}
-    with pytest.raises(SqueezeBertMobileError, match="1 tokens and 2 tags"):
+    with pytest.raises(SqueezeBertMobileError, match="1 token and 2 tags"):
         load(write(tmp_path / "a.jsonl", row), Task.TOKEN_CLASSIFICATION, SqueezeBertConfig(id2label=("O",)))
 
 
@@ -251,7 +251,7 @@ def test_choices_stand_in_a_list_or_in_swags_columns(tmp_path: Path, row: dict[s
     ("rows", "message"),
     [
         ([{"choices": ["a", "b"]}, {"choices": ["a", "b", "c"]}], "row 2: has another number of choices"),
-        ([{"choices": ["a"]}], "row 1: has 1 choices"),
+        ([{"choices": ["a"]}], "row 1: has 1 choice"),
         ([{"choices": ["a", None]}], "row 1: has None"),
         ([{"choices": "a or b"}], "row 1: has 'a or b', which is neither JSON nor a Python list"),
     ],
