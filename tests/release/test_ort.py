@@ -49,7 +49,7 @@ def test_verify_predict_load_and_evaluate_take_it_and_answer_alike(
 ) -> None:
     assert [check.path for check in verify(own).artifacts] == ["onnx/model.ort", "onnx/model_quantized.ort"]
     with load(own) as packed, load(tiny_onnx_bundle) as bundle:
-        assert packed("good films") == bundle("good films")
+        assert packed("good films").result == bundle("good films").result
     data = tmp_path / "dev.tsv"
     data.write_text("sentence\tlabel\n" + "good\tnegative\nbad\tpositive\n" * 3, encoding="utf-8")
     ours, theirs = (
