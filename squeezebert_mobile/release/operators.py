@@ -59,10 +59,10 @@ def _of_graphs(folder: Path, paths: Sequence[str], scratch: Path) -> tuple[bytes
     _run(_ONNX_TOOL, models, "--output_dir", made, "--optimization_style", "Fixed", "--enable_type_reduction")
     (config,) = made.rglob("*.config")
     graphs = {}
-    for path in map(Path, paths):
+    for path in paths:
         # Its name says the level, too.
-        (graph,) = (made / path.parent).glob(f"{path.stem}.*ort")
-        graphs[str(path)] = graph.read_bytes()
+        (graph,) = (made / path).parent.glob(f"{Path(path).stem}.*ort")
+        graphs[path] = graph.read_bytes()
     return _without(config, "#"), graphs
 
 
