@@ -61,7 +61,7 @@ def page(found: SweepResult) -> str:
         document.notice("Note", _doubts(found)),
         document.figures(_figures(found)),
         document.table(Table(f"{len(rows)} cells", _heads(found), tuple(rows), ours)),
-        document.paragraph(f"In colour: the front, {_FRONT}.", "muted"),
+        document.paragraph(f"In colour, the front: {_FRONT}.", "muted"),
         document.paragraph(f"{_data(found)} (SHA-256 of the rows: {found.data_sha256}); {_timed(found)}.", "muted"),
     ]
     return document.page("What to ship", body, below=f"{found.metric} on {found.rows} rows; {found.machine}")

@@ -48,6 +48,22 @@ def test_no_file_beats_one_on_the_line(values: list[tuple[float, float]]) -> Non
         assert any(p.x <= one.x and p.y <= one.y for p in best)
 
 
+@given(POINTS)
+def test_where_high_is_better_the_line_is_that_of_the_values_turned_round(values: list[tuple[float, float]]) -> None:
+    turned = charts.pareto([Point(x, -y, "", "", ours=True) for x, y in values])
+    best = charts.pareto([Point(x, y, "", "", ours=True) for x, y in values], rises=True)
+    assert [(point.x, -point.y) for point in turned] == [(point.x, point.y) for point in best]
+
+
+def test_an_interval_is_drawn_whole_through_its_point() -> None:
+    point = Point(3.37, 5.0, "", "", ours=True, low=1.0, high=20.0)
+    found = charts.plane([point, Point(4.0, 6.0, "", "", ours=True)], Axis("MB"), Axis("%"), rises=True)
+    (dot, *_) = (mark for mark in found.marks if isinstance(mark, Dot))
+    (line,) = (m for m in found.marks if isinstance(m, Line) and {x for x, _ in m.points} == {dot.x})
+    (_, bottom), (_, top) = line.points
+    assert 0 < top < dot.y < bottom < found.height
+
+
 @given(st.lists(VALUES, min_size=1, max_size=20))
 def test_names_of_curves_do_not_touch(ends: list[float]) -> None:
     curves = [Curve(f"curve {n}", ((1.0, 1.0), (2.0, end)), ours=True) for n, end in enumerate(ends)]
