@@ -57,11 +57,17 @@ def _pair_loss(vectors: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(_SCALE * first @ torch.cat(others).T, own, reduction="sum")
 
 
-def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float, problem_type: str | None = None) -> Tensor:
     """The sum over rows of KL(teacher || student) at ``temperature``, times its square (Hinton et al. 2015).
 
-    Both are [M, labels]; the square keeps the gradient's size independent of the temperature.
+    Both are [M, labels]; the square keeps the gradient's size independent of the temperature. Of several labels that
+    may all hold each is a choice of its own; of values it is their squared error.
     """
+    if problem_type == "regression":
+        return F.mse_loss(logits.float(), teacher.float(), reduction="sum")
+    if problem_type == "multi_label_classification":
+        # The sigmoid of x is the softmax of x and 0.
+        logits, teacher = (torch.stack((x, torch.zeros_like(x)), -1) for x in (logits, teacher))
     student = F.log_softmax(logits.float() / temperature, dim=-1)
     target = F.log_softmax(teacher.float() / temperature, dim=-1)
     return F.kl_div(student, target, reduction="sum", log_target=True) * temperature**2
@@ -137,7 +143,8 @@ class Objective(nn.Module):
         teacher = self._teacher
         trace = Trace() if teacher is None else teacher.trace()
         outputs, targets = _logits(self.model, inputs, labels, trace)
-        hard = task_loss(self.model.task, self._problem_type(), outputs, targets)
+        problem = self._problem_type()
+        hard = task_loss(self.model.task, problem, outputs, targets)
         matched, teacher_outputs = hard.new_zeros(()), None
         if teacher is not None:
             theirs = teacher.trace()
@@ -151,14 +158,16 @@ class Objective(nn.Module):
             return hard, matched
         hidden = attention_mask == 0 if self.model.task is Task.QUESTION_ANSWERING else None
         distilled = [
-            distillation_loss(_rows(ours, targets, hidden), _rows(theirs, targets, hidden), self._temperature)
+            distillation_loss(_rows(ours, targets, hidden), _rows(theirs, targets, hidden), self._temperature, problem)
             for ours, theirs in zip(outputs, teacher_outputs, strict=True)
         ]
         taught = torch.stack(distilled).sum() / len(distilled)
         return (1 - self._distillation) * hard + self._distillation * taught, matched
 
     def _problem_type(self) -> str | None:
-        """A reranker whose score goes through a sigmoid learns a probability, as in sentence-transformers."""
+        """A text's; a reranker whose score goes through a sigmoid learns a probability, as in sentence-transformers."""
+        if self.model.task is not Task.TEXT_CLASSIFICATION:
+            return None
         return "multi_label_classification" if self.model.activation == "sigmoid" else self.model.config.problem_type
 
 

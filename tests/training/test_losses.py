@@ -1,5 +1,7 @@
 """Every head's loss is the one that transformers computes, and sums over parts add up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from tiny import CONFIG
 
 from squeezebert_mobile.model import model_class
 from squeezebert_mobile.tasks import Task
-from squeezebert_mobile.training.losses import distillation_loss, target_count, task_loss
+from squeezebert_mobile.training.losses import Objective, Teacher, distillation_loss, target_count, task_loss
 
 torch.set_num_threads(1)
 IDS = torch.randint(1, CONFIG.vocab_size, (3, 7), generator=torch.Generator().manual_seed(0))
@@ -68,3 +70,22 @@ def test_distillation_is_zero_for_the_teacher_itself_and_scales_with_the_tempera
     p = np.exp(teacher.numpy() / 3) / np.exp(teacher.numpy() / 3).sum(1, keepdims=True)
     expected = 9 * float((p * (np.log(p) - np.log(0.5))).sum())
     assert float(distillation_loss(student, teacher, 3.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_teacher_of_several_labels_or_of_values_is_learnt_label_by_label() -> None:
+    teacher, student = torch.tensor([[2.0, -1.0], [0.5, 3.0]]), torch.tensor([[0.0, 1.0], [2.0, -2.0]])
+    p, q = (1 / (1 + np.exp(-x.numpy() / 3)) for x in (teacher, student))
+    expected = 9 * float((p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).sum())
+    found = distillation_loss(student, teacher, 3.0, "multi_label_classification")
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    values = distillation_loss(student, teacher, 3.0, "regression")
+    assert float(values) == pytest.approx(float((student - teacher).square().sum()))
+
+
+@pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
+def test_one_output_learns_from_a_teacher(problem: str) -> None:
+    config = replace(CONFIG, id2label=("value",), problem_type=problem)
+    one, other = (model_class(Task.TEXT_CLASSIFICATION)(config) for _ in range(2))
+    objective = Objective(one.eval(), teacher=Teacher(other.eval()), distillation=1.0, temperature=2.0)
+    loss, _ = objective(IDS, torch.ones_like(IDS), torch.zeros_like(IDS), torch.ones(3, 1), None)
+    assert float(loss.detach()) > 0
