@@ -1,7 +1,10 @@
 package org.squeezebert.demo.app;
 
 import android.app.Activity;
+import android.content.ActivityNotFoundException;
+import android.content.ContentResolver;
 import android.content.Intent;
+import android.net.Uri;
 import android.os.PowerManager;
 import android.view.View;
 import android.view.WindowManager;
@@ -18,6 +21,8 @@ import org.squeezebert.demo.core.Session;
 
 /** The knobs of a measurement, its progress, its figures and its chart. */
 final class BenchmarkScreen {
+    static final int PICK_RESULT = 2;
+
     private final Activity activity;
     private final Session session;
     private final BenchmarkPresenter presenter;
@@ -30,7 +35,7 @@ final class BenchmarkScreen {
         artifacts = activity.findViewById(R.id.benchmark_artifact);
         activity.findViewById(R.id.benchmark_run).setOnClickListener(view -> run());
         activity.findViewById(R.id.benchmark_cancel).setOnClickListener(view -> presenter.cancel());
-        activity.findViewById(R.id.benchmark_share).setOnClickListener(view -> share());
+        activity.findViewById(R.id.benchmark_share).setOnClickListener(view -> pick());
     }
 
     private void run() {
@@ -53,9 +58,20 @@ final class BenchmarkScreen {
         return Integer.parseInt(activity.<EditText>findViewById(id).getText().toString());
     }
 
-    private void share() {
-        Intent send = new Intent(Intent.ACTION_SEND).setType("application/json").putExtra(Intent.EXTRA_TEXT, presenter.state().json);
-        activity.startActivity(Intent.createChooser(send, activity.getString(R.string.share)));
+    /** Asks where to write the result: a long one would not fit into a call to another app. */
+    private void pick() {
+        try {
+            activity.startActivityForResult(new Intent(Intent.ACTION_CREATE_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("application/json")
+                .putExtra(Intent.EXTRA_TITLE, "squeezebert-benchmark.json"), PICK_RESULT);
+        } catch (ActivityNotFoundException e) {
+            Screens.text(activity.findViewById(R.id.benchmark_error), activity.getString(R.string.no_picker));
+        }
+    }
+
+    /** The document that the user chose. */
+    void picked(Uri document) {
+        ContentResolver resolver = activity.getApplicationContext().getContentResolver();
+        presenter.save(() -> resolver.openOutputStream(document));
     }
 
     private void show(BenchmarkState state) {

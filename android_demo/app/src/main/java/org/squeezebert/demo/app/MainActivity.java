@@ -116,6 +116,8 @@ public final class MainActivity extends Activity {
     @Override
     protected void onActivityResult(int request, int result, Intent data) {
         super.onActivityResult(request, result, data);
-        if (request == BundlesScreen.PICK_ZIP && result == RESULT_OK && data != null && data.getData() != null) bundles.picked(data.getData());
+        if (result != RESULT_OK || data == null || data.getData() == null) return;
+        if (request == BundlesScreen.PICK_ZIP) bundles.picked(data.getData());
+        if (request == BenchmarkScreen.PICK_RESULT) benchmark.picked(data.getData());
     }
 }

@@ -142,8 +142,15 @@ public class RealBundleTest extends ScreenTest {
         measure("12");
         assertTrue(text(R.id.benchmark_summary), text(R.id.benchmark_summary).contains("p50 "));
         click(R.id.benchmark_share);
-        Intent chooser = Shadows.shadowOf(activity).getNextStartedActivity();
-        JsonValue json = Json.parse(chooser.<Intent>getParcelableExtra(Intent.EXTRA_INTENT).getStringExtra(Intent.EXTRA_TEXT));
+        Intent asked = Shadows.shadowOf(activity).getNextStartedActivity();
+        assertEquals(Intent.ACTION_CREATE_DOCUMENT, asked.getAction());
+        Uri chosen = Uri.parse("content://files/result.json");
+        ByteArrayOutputStream saved = new ByteArrayOutputStream();
+        Shadows.shadowOf(activity.getContentResolver()).registerOutputStream(chosen, saved);
+        Shadows.shadowOf(activity).receiveResult(asked, Activity.RESULT_OK, new Intent().setData(chosen));
+        settle();
+        assertTrue("the figures stay", visible(R.id.benchmark_summary));
+        JsonValue json = Json.parse(saved.toString("UTF-8"));
         assertEquals(12, json.get("cases").items().get(0).get("latencies_ns").items().size());
         assertEquals(session().bundle().manifest.digest, json.get("cases").items().get(0).get("artifact").get("bundle").string());
         assertTrue(json.get("device").has("fingerprint") && json.get("states").items().get(0).has("thermal_status"));
@@ -269,7 +276,7 @@ public class RealBundleTest extends ScreenTest {
     public void aHostIsToldThatTheFoldersAreTheApps() throws Exception {
         for (File folder : new File[] {activity.getExternalFilesDir(null), activity.getFilesDir()}) {
             JsonValue ready = Json.parse(new String(Files.readAllBytes(new File(folder, "ready.json").toPath()), "UTF-8"));
-            assertEquals(3, ready.get("contract").whole());
+            assertEquals(4, ready.get("contract").whole());
         }
     }
 

@@ -1,5 +1,8 @@
 package org.squeezebert.demo.core;
 
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -42,6 +45,24 @@ public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
             publish(BenchmarkState.empty(true, "", 0, deviceLine()));
             session.unload();
             publish(finished(remote.get().execute(request, progress()), ""));
+        });
+    }
+
+    /** A document that the user chose for a result. */
+    public interface Target {
+        OutputStream open() throws IOException;
+    }
+
+    /** Writes the result on the screen to a document. */
+    public void save(Target target) {
+        BenchmarkState shown = state();
+        work(shown, () -> {
+            try (OutputStream out = target.open()) {
+                if (out == null) throw new IOException("the file picker gave nothing");
+                out.write(shown.json.getBytes(StandardCharsets.UTF_8));
+            } catch (IOException e) {
+                throw new DemoException(DemoException.Kind.ENVIRONMENT, "the result", "cannot be written (" + e.getMessage() + ")", "choose another place", e);
+            }
         });
     }
 

@@ -113,6 +113,17 @@ class SessionTest {
     }
 
     @Test
+    void aResultThatCannotBeSavedIsTold() throws Exception {
+        BenchmarkPresenter benchmark = new BenchmarkPresenter(started());
+        benchmark.save(() -> {
+            throw new IOException("no space left");
+        });
+        assertTrue(benchmark.state().error.contains("cannot be written (no space left)"), benchmark.state().error);
+        benchmark.save(() -> null);
+        assertTrue(benchmark.state().error.contains("gave nothing"), benchmark.state().error);
+    }
+
+    @Test
     void theRuntimesAreLookedForOnTheWorkerAlone() throws Exception {
         List<Runnable> queued = new ArrayList<>();
         Session session = new Session(store, () -> {
