@@ -26,9 +26,9 @@ def write(found: Ranking, path: Path, kept: Collection[int] = ()) -> None:
 
 def figures(found: Ranking, kept: Collection[int] = ()) -> list[Figure]:
     """The loss without each layer and, where any can be tried, at each width."""
-    bars = tuple(
-        Bar(f"without layer {layer}", cost.loss, f"{cost.loss:.3f}", layer in kept)
-        for layer, cost in enumerate(found.layers)
+    bars = (
+        Bar("the whole model", found.whole.loss, f"{found.whole.loss:.3f}", ours=False),
+        *(Bar(f"without layer {n}", cost.loss, f"{cost.loss:.3f}", n in kept) for n, cost in enumerate(found.layers)),
     )
     told = " In colour: the layers that the student keeps." if kept else ""
     mark = f"the mark is the whole model's, {found.whole.loss:.3f}"

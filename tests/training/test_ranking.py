@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from squeezebert_mobile.cli import app
 from squeezebert_mobile.model import PreTrained
-from squeezebert_mobile.reports.drawing import Text
+from squeezebert_mobile.reports.drawing import WIDTH, Line, Text
 from squeezebert_mobile.tasks import Task
 from squeezebert_mobile.training import ranking_page
 from squeezebert_mobile.training.data import TextExample
@@ -175,6 +175,12 @@ def test_the_layers_that_a_student_keeps_are_told() -> None:
     assert "In colour" in layers.words and "In colour" not in ranking_page.figures(RANKING)[0].words
     texts = [mark.text for mark in widths.drawing.marks if isinstance(mark, Text)]
     assert "channels" in texts
+
+
+def test_the_mark_stays_in_the_picture_where_any_layer_less_is_better() -> None:
+    better = replace(RANKING, whole=Cost(2.0, 0.5))
+    layers, _ = ranking_page.figures(better)
+    assert max(x for mark in layers.drawing.marks if isinstance(mark, Line) for x, _ in mark.points) <= WIDTH
 
 
 def test_a_model_whose_groups_leave_one_width_has_no_curve() -> None:
