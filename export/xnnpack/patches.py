@@ -4,7 +4,7 @@ These are private parts of ExecuTorch, so they are touched only in the releases 
 (`release.require_release`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +15,7 @@ from executorch.backends.xnnpack.operators.quant_params import QuantParams
 from executorch.backends.xnnpack.partition.config.gemm_configs import GEMMConfig
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNConv2d, XNNGraph, XNode
+from torch.fx.passes.infra.pass_base import PassResult
 
 
 class GroupedConvolutionConfig(GEMMConfig):  # type: ignore[misc]  # ExecuTorch has no types
@@ -69,10 +70,71 @@ class GroupedConvolutionVisitor(NodeVisitor):  # type: ignore[misc]
 _TO_THE_END = 0
 
 
+# Whether a pass finds anything: one that does not would trace the whole graph anew, for the same graph.
+_Finds = Callable[[torch.fx.Graph], bool]
+# Tensors that XNNPACK joins at once.
+_JOINED = 5
+_ELEMENTWISE = {f"{name}.Tensor" for name in ("add", "mul", "sub", "div")} | {"div.Tensor_mode", "minimum.default"}
+
+
+def _name(node: torch.fx.Node) -> str:
+    return getattr(node.target, "__name__", "")
+
+
+def _calls(*names: str) -> _Finds:
+    return lambda graph: any(_name(node) in names for node in graph.nodes)
+
+
+def _gives(*kinds: type) -> _Finds:
+    """Whether a number of one of these kinds is given where an operator takes a tensor."""
+
+    def is_one(value: object) -> bool:
+        return isinstance(value.meta.get("val") if isinstance(value, torch.fx.Node) else value, kinds)
+
+    return lambda graph: any(
+        isinstance(argument.type, torch.TensorType) and is_one(value)
+        for node in graph.nodes
+        if isinstance(node.target, torch._ops.OpOverload)
+        for value, argument in zip(node.args, node.target._schema.arguments, strict=False)
+    )
+
+
+def _mixes_types(graph: torch.fx.Graph) -> bool:
+    """Whether there is arithmetic of any other numbers than floats of one size."""
+    operands = (node.all_input_nodes for node in graph.nodes if _name(node) in _ELEMENTWISE)
+    kinds = ({getattr(operand.meta.get("val"), "dtype", None) for operand in own} for own in operands)
+    return any(own not in ({torch.float32}, {torch.float16}) for own in kinds)
+
+
+# By class: first those of `to_edge`, then those of the delegate.
+_SEEKING: dict[str, _Finds] = {
+    "NormalizeTransposePass": _calls("t.default"),
+    "ReplaceBrokenOpsWithFunctionalOpsPass": lambda graph: any(
+        getattr(node.target, "is_view", False) for node in graph.nodes
+    ),
+    "ScalarToTensorPass": _gives(int, float),
+    "SymToTensorPass": _gives(torch.SymInt, torch.SymFloat, torch.SymBool),
+    "RemoveMixedTypeOperators": _mixes_types,
+    "ConvertToLinearPass": lambda graph: any(
+        {"source_fn_stack", "torch_fn"} & node.meta.keys() for node in graph.nodes
+    ),
+    "FuseActivationPass": _calls("aten.relu.default", "aten.hardtanh.default"),
+    "DecomposeConcatenate": lambda graph: any(
+        _name(node) == "aten.cat.default" and len(node.args[0]) > _JOINED for node in graph.nodes
+    ),
+    "RemoveGetItemPass": _calls("aten.max.dim", "aten.max_pool2d_with_indices.default"),
+    "RemoveRedundantCopyPass": _calls("aten._to_copy.default"),
+}
+
+
 @contextmanager
 def needed_passes() -> Iterator[None]:
-    """Skip the delegate's passes for what the mobile form has not (images, SDPA); they take most of the time."""
+    """Skip passes that find nothing, and the delegate's for what the mobile form has not (images, SDPA).
+
+    They would take most of the time.
+    """
     from executorch.backends.xnnpack import _passes, xnnpack_preprocess
+    from executorch.exir.program import _program
 
     needed = [
         _passes.XNNPACKRemoveCloneOpsTransform,
@@ -83,12 +145,38 @@ def needed_passes() -> Iterator[None]:
         _passes.RemoveGetItemPass,
         _passes.RemoveRedundantCopyPass,
     ]
+    edge_passes = _program._get_aten_to_edge_passes
+
+    class Manager(_passes.XNNPACKPassManager):  # type: ignore[misc]
+        def transform(self) -> Any:
+            program = self.exported_program
+            for kind in self.passes:
+                if finds(kind.__name__, program.graph):
+                    program = _passes.XNNPACKPassManager(program, passes=[kind]).transform()
+            return program
 
     def manager(program: Any, passes: Any = None) -> Any:
-        return _passes.XNNPACKPassManager(program, passes=passes or needed)
+        return Manager(program, passes=passes or needed)
 
-    with patch.object(xnnpack_preprocess, "XNNPACKPassManager", manager):
+    def seeking(run: Any) -> Any:
+        # Most are functions around a pass, called as its class is written.
+        name = getattr(run, "__name__", str(type(run))).removesuffix("'>").rpartition(".")[2]
+        return lambda module: run(module) if finds(name, module.graph) else PassResult(module, False)
+
+    def of_edge(config: Any) -> Any:
+        before, after = edge_passes(config)
+        return [seeking(run) for run in before], after
+
+    with (
+        patch.object(xnnpack_preprocess, "XNNPACKPassManager", manager),
+        patch.object(_program, "_get_aten_to_edge_passes", of_edge),
+    ):
         yield
+
+
+def finds(name: str, graph: torch.fx.Graph) -> bool:
+    """Whether a pass may change a graph; true of those that are not known here."""
+    return name not in _SEEKING or _SEEKING[name](graph)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from pte_models import Program
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from squeezebert_mobile.export.quantization import Dynamic, Half
 from squeezebert_mobile.export.weights import Grouped, base_model
 from squeezebert_mobile.export.xnnpack import lower as xnnpack_lower
 from squeezebert_mobile.export.xnnpack import patches
@@ -266,6 +267,37 @@ def test_passes_that_somebody_asks_for_are_kept() -> None:
     with patches.needed_passes():
         manager = xnnpack_preprocess.XNNPACKPassManager(None, passes=[_passes.ConvertToSDPAPass])
         assert manager.passes == [_passes.ConvertToSDPAPass]
+
+
+@pytest.mark.parametrize(
+    ("changes", "scheme", "found"),
+    [
+        ({}, Dynamic(), {"ConvertToLinearPass"}),
+        pytest.param({"hidden_act": "relu"}, None, {"FuseActivationPass"}, marks=pytest.mark.slow),
+        pytest.param({"hidden_size": 64, "embedding_size": 64, "num_attention_heads": 8, "q_groups": 8, "k_groups": 8,
+                      "v_groups": 8}, Half(), {"DecomposeConcatenate"}, marks=pytest.mark.slow),
+        pytest.param({"hidden_size": 64, "embedding_size": 64, "num_attention_heads": 4}, Dynamic(embedding_bits=4),
+                     {"ScalarToTensorPass"}, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_a_pass_that_is_skipped_would_have_changed_no_byte(
+    changes: dict[str, Any], scheme: Any, found: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny.model(Task.TEXT_CLASSIFICATION, replace(tiny.CONFIG, num_hidden_layers=1, **changes))
+    finds = patches.finds
+    needed: set[str] = set()
+    skipped: set[str] = set()
+
+    def note(name: str, graph: torch.fx.Graph) -> bool:
+        (needed if finds(name, graph) else skipped).add(name)
+        return finds(name, graph)
+
+    monkeypatch.setattr(patches, "finds", note)
+    data = xnnpack_lower.lower_pte(model, scheme=scheme, max_seq_len=24).data
+    assert {"NormalizeTransposePass", "RemoveGetItemPass"} <= skipped
+    assert found <= needed
+    monkeypatch.setattr(patches, "finds", lambda *_: True)
+    assert xnnpack_lower.lower_pte(model, scheme=scheme, max_seq_len=24).data == data
 
 
 class Tables(nn.Module):
