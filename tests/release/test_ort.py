@@ -58,13 +58,11 @@ def test_verify_predict_load_and_evaluate_take_it_and_answer_alike(
     assert [row["metrics"] for row in ours["rows"]] == [row["metrics"] for row in theirs["rows"]]
 
 
-def test_the_same_bundle_gives_the_same_bytes_and_it_can_be_packed_again(
-    own: Path, tiny_onnx_bundle: Path, tmp_path: Path
-) -> None:
-    for number, (source, is_ort) in enumerate([(tiny_onnx_bundle, True), (own, True), (own, False)]):
+def test_it_can_be_packed_again_to_the_same_bytes(own: Path, tmp_path: Path) -> None:
+    paths = tuple(artifact.path for artifact in bundles.read(own).manifest.artifacts)
+    for number, is_ort in enumerate((True, False)):
         target = tmp_path / str(number)
-        paths = tuple(artifact.path for artifact in bundles.read(source).manifest.artifacts)
-        pack(PackOptions(source, target, "sentiment", "1.0.0", artifacts=paths, ort=is_ort))
+        pack(PackOptions(own, target, "sentiment", "1.0.0", artifacts=paths, ort=is_ort))
         assert bundles.read(target).digest == bundles.read(own).digest
 
 
