@@ -197,6 +197,8 @@ def run_on_ray(stages: Sequence[Stage], place: Place, address: str) -> Iterator[
     Raises EnvironmentFault where Ray is not installed or the cluster cannot be reached.
     """
     extras.require("ray")
+    # A cluster that starts here would tell its makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
     try:
