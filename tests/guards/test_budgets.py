@@ -1,5 +1,7 @@
 """The count behind the size budgets."""
 
+import tomllib
+
 import budgets
 import pytest
 from checkout import ROOT
@@ -39,3 +41,9 @@ def test_a_part_over_its_budget_is_named(monkeypatch: pytest.MonkeyPatch, capsys
     assert budgets.main() == 1
     assert "OVER" in capsys.readouterr().out
     assert (ROOT / "export").is_dir()
+
+
+def test_every_folder_of_the_package_has_a_budget() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    folders = {*settings["setuptools"]["package-dir"].values(), "squeezebert_mobile"}
+    assert folders <= {*settings["budgets"]["lines"]}
