@@ -77,7 +77,7 @@ SEED ?= 0
 fuzz: install
 	$(BIN)/python tests/helpers/corpus/readers.py --seconds $(SECONDS) --seed $(SEED)
 
-# The app, its APKs and phones, as far as the tools are there; of these `make test` runs the app on the JVM.
+# The app, its APKs and phones, as far as the tools are there.
 android-test: install
 	$(BIN)/python -m pytest tests/android tests/benchmarks/test_phones.py
 

@@ -265,6 +265,7 @@ def test_row_46_an_export_killed_at_twenty_points(tmp_path: Path) -> None:
     assert {k.archive for k in kills} == {"old", "new"}
 
 
+@pytest.mark.slow
 def test_row_47_of_two_exports_on_one_target_the_second_is_told(tmp_path: Path) -> None:
     target, lock = tmp_path / "bundle", tmp_path / ".bundle.lock"
     handmade.write(target)

@@ -76,6 +76,7 @@ def maven(*arguments: str) -> None:
     assert result.returncode == 0, result.stdout[-5000:]
 
 
+@pytest.mark.slow
 def test_the_jvm_tests_pass_on_a_bundle(tiny_bundle: Path) -> None:
     require(**JVM)
     maven(f"-Dbundle.dir={tiny_bundle}")
@@ -150,6 +151,7 @@ def java_readers() -> list[str]:
         return readers.java_command()
 
 
+@pytest.mark.slow
 def test_the_app_and_python_make_the_same_of_each_case(java_readers: list[str], tmp_path: Path) -> None:
     cases = [*readers.by_hand(), *readers.generated(random.Random(0), 400)]
     with building():

@@ -58,6 +58,7 @@ def test_all_peers_are_more_than_those_of_the_paper() -> None:
     assert set(peers.parse(["minilm-l6", "XTREMEDISTIL-L6-H256", "tinybert-4", "distilbert"])).isdisjoint(PAPER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "positions"), [(50, 8), (700, 40)])
 def test_a_peer_of_other_sizes_is_exported_with_its_own(
     words: int, positions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_reading_of_a_large_checkpoint(large: Path, sent: signal.Signals) -> None:
     command = [sys.executable, "-m", "squeezebert_mobile", "info", str(large)]

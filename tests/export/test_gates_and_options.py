@@ -64,6 +64,7 @@ def no_drop(labelled: Path) -> ExportOptions:
     return ExportOptions(Path("bundle"), data=str(labelled), max_accuracy_drop=0.0)
 
 
+@pytest.mark.slow
 def test_everything_together_makes_a_bundle_that_says_so(static_bundle: Bundle) -> None:
     assert {artifact.runtime for artifact in static_bundle.manifest.artifacts} == {"onnx", "executorch"}
     for artifact in static_bundle.manifest.artifacts:
@@ -119,6 +120,7 @@ def test_a_gate_turns_the_most_damaging_units_back_first(labelled: Path, monkeyp
     assert gate.choose_keep_float(Dynamic(), lambda: ranking, lambda _: None) == {"layers.0.feed_forward", "embeddings"}
 
 
+@pytest.mark.slow
 def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccuracyGate, "choose_keep_float", lambda *_: frozenset({"embeddings"}))
     model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
@@ -136,6 +138,7 @@ def test_what_float_units_cost_is_said(tmp_path: Path, labelled: Path, monkeypat
     assert "onnx/model_quantized.onnx: back in float for it: embeddings" in render.bundle(bundle)
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_a_gate_is_that_of_evaluate(static_bundle: Bundle, labelled: Path) -> None:
     found = evaluate(EvaluateOptions(static_bundle.folder, str(labelled)))
     for artifact, row in zip(static_bundle.manifest.artifacts, found.rows, strict=True):

@@ -42,6 +42,7 @@ def trained(model: Path, rows: str, out: Path, **options: object) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "expected"), [(None, "sigmoid"), (torch.nn.Identity(), "identity")])
 def test_a_reranker_keeps_its_activation_through_training_and_export(
     given: torch.nn.Module | None, expected: Activation, tmp_path: Path

@@ -103,6 +103,7 @@ def test_static_uses_fast_operators_only() -> None:
     assert not {"ConvInteger", "MatMulInteger", "Conv"} & set(operators)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gate", "words"), [("sigmoid", "sigmoid(1.702 x)"), ("clip", "clip(x / 3 + 1/2, 0, 1)")])
 def test_an_approximate_gelu_is_in_the_inventory_and_near_the_exact_one(gate: GeluApproximation, words: str) -> None:
     task = Task.TEXT_CLASSIFICATION
@@ -136,6 +137,7 @@ def test_a_gate_is_what_it_says_for_any_range(high: float, low: float, gate: Gel
     torch.testing.assert_close(found, exact * GATES[gate](exact), atol=1.5 * step + max(high, -low) / 255, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("high", "operator"), [(3.0, "FastGelu"), (0.5, "Gelu")])
 def test_gelu_takes_its_tanh_form_where_rounding_hides_the_difference(high: float, operator: str) -> None:
     task = Task.TEXT_CLASSIFICATION

@@ -99,6 +99,7 @@ def test_a_tied_table_is_written_once_and_the_bytes_are_the_same_each_time():
     assert lower_pte(model).data == data
 
 
+@pytest.mark.slow
 def test_a_fallback_is_in_the_inventory():
     model = make(Task.TEXT_CLASSIFICATION, num_attention_heads=2)
     halves, integers, floats = (lower_pte(model, scheme=scheme).inventory for scheme in (Half(), Dynamic(), None))

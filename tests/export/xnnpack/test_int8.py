@@ -162,6 +162,7 @@ def test_ranges_of_another_model_are_refused():
         quantize(convolved_form(model), Static(ranges(other)))
 
 
+@pytest.mark.slow
 def test_static_products_multiply_integers(monkeypatch):
     from executorch.backends.xnnpack.operators.node_visitor import get_node_visitors
     from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNQuantizedTensorValue
@@ -195,6 +196,7 @@ def test_static_products_run_inside_the_delegate_and_compute_what_the_form_says(
         assert worst(program.forward([ids, types]), run(form, ids, types)) < 2e-2, tokens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [Task.TEXT_CLASSIFICATION, Task.FILL_MASK])
 def test_half_is_half_the_size_and_close(task):
     model = make(task, **WIDE)
