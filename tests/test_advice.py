@@ -790,7 +790,7 @@ CASES: tuple[Case, ...] = (
     Case("use the scenario fixed-length or length-sweep",
          "benchmark {bundle} --device adb:x --scenario natural-length", swap("natural-length", "fixed-length"),
          then="s n"),
-    Case("give one bundle, and no checkpoint or peer", "benchmark --device adb:x",
+    Case("give a bundle or a peer, and no checkpoint", "benchmark --device adb:x",
          lambda _, given, root: [*given, str(root / "absent")], then="is not a bundle folder"),
     Case("add --pooling, or leave it out",
          f"{SMALLEST} --task feature-extraction --data {{data}} --max-accuracy-drop 1", add("--pooling mean"),
