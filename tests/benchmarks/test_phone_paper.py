@@ -54,7 +54,7 @@ def reproduction() -> Reproduction:
     fp32 = together(taken(Peer.BERT_BASE, Form.PLAIN, 400), taken(Peer.SQUEEZEBERT, Form.PLAIN, 100))
     int8 = together(taken(Peer.BERT_BASE, Form.DYNAMIC, 200), taken(Peer.SQUEEZEBERT, Form.DYNAMIC, 80))
     joined = join([fp32, int8])
-    return Reproduction((), published.paper_lines(joined), (), (), "", "as measured", joined)
+    return Reproduction((), published.paper_lines(joined), (), (), (), "", "as measured", joined)
 
 
 def test_each_setting_is_compared_in_its_own_turns() -> None:
