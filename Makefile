@@ -5,6 +5,9 @@
 PYTHON ?= python3
 WORKERS ?= 2
 
+# With it every process would compile torch and its like anew, which takes longer than to import them.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 # The choice is kept, so that a later `make test` does not fetch the other build.
