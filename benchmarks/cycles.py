@@ -76,7 +76,7 @@ def read(path: Path = KEPT) -> CyclesRun:
     try:
         return CyclesRun.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise IntegrityError(path, f"holds no cycles: {error.errors()[0]['msg']}", fix="estimate again") from None
+        raise IntegrityError(path, f"holds no cycles: {error.errors()[0]['msg']}", fix="measure again") from None
 
 
 @dataclass(frozen=True)

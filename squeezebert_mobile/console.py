@@ -145,21 +145,27 @@ def _lines(text: str) -> str:
 
 def to_json(result: object) -> str:
     """One JSON value on one line; lone surrogates and other scripts are escaped, so every terminal can take it."""
-    return json.dumps(result, default=plain, sort_keys=True, allow_nan=False)
+    return _ENCODER.encode(result)
 
 
 def plain(value: object) -> object:
     """A data class, a pydantic record or a path as what JSON knows, or what it asks for in turn."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: getattr(value, name) for name in _names(type(value))}
+    names = _names(type(value))
+    if names is not None:
+        return {name: getattr(value, name) for name in names}
     if isinstance(value, Path):
         return str(value)
     return value.model_dump(mode="json")  # type: ignore[attr-defined]
 
 
+# Made once: json.dumps makes one for each of a stream's lines.
+_ENCODER = json.JSONEncoder(default=plain, sort_keys=True, allow_nan=False)
+
+
 @cache
-def _names(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _names(kind: Any) -> tuple[str, ...] | None:
+    """The fields of a data class; None for another class."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 @contextmanager

@@ -76,7 +76,7 @@ public final class BenchmarkResult {
         if (Math.abs(jump) > CLOCK_TOLERANCE_MS) reasons.add("the clock jumped by " + fixed(jump / 1e3, 1) + " s");
         addStates(reasons);
         double inferring = Arrays.stream(latenciesNanos).sum() / 1e9;
-        if (latenciesNanos.length < protocol.minRuns) reasons.add(latenciesNanos.length + " runs of at least " + protocol.minRuns);
+        if (latenciesNanos.length < protocol.minRuns) reasons.add(latenciesNanos.length + (latenciesNanos.length == 1 ? " run" : " runs") + " of at least " + protocol.minRuns);
         if (inferring < protocol.minSeconds) reasons.add(fixed(inferring, 2) + " s of at least " + shortest(protocol.minSeconds) + " s");
         if (Arrays.stream(latenciesNanos).anyMatch(sample -> sample <= 0)) reasons.add("a latency is not above zero");
         if (latenciesNanos.length > 0) addSpread(reasons, Percentiles.of(latenciesNanos, 50), Percentiles.of(latenciesNanos, 90));
