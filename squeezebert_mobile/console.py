@@ -150,7 +150,8 @@ def to_json(result: object) -> str:
 
 def plain(value: object) -> object:
     """A data class, a pydantic record or a path as what JSON knows, or what it asks for in turn."""
-    names = _names(type(value))
+    kind: Any = type(value)
+    names = _names(kind)
     if names is not None:
         return {name: getattr(value, name) for name in names}
     if isinstance(value, Path):
