@@ -23,7 +23,7 @@ Answer = TypeVar("Answer")
 # Rows that go to a runtime together; texts that are sorted by length together: as many as give full batches, and few
 # where what is kept of one is large.
 BATCH = 32
-BLOCK, SMALL_BLOCK = 4096, 128
+BLOCK, SMALL_BLOCK = 1024, 128
 # Characters of texts that are read together, but for the last one's.
 HEAVY = 4 << 20
 
