@@ -14,6 +14,7 @@ from squeezebert_mobile.export.coreai.names import drawn_alike, numbered
 from squeezebert_mobile.export.inventory import TOKENS, Lowered, Part, summarize
 from squeezebert_mobile.export.quantization import Half, Scheme
 from squeezebert_mobile.export.signature import checked_length, signature
+from squeezebert_mobile.files import dump_json
 from squeezebert_mobile.model import PreTrained
 from squeezebert_mobile.tasks import Task
 
@@ -78,7 +79,9 @@ def _convert(program: torch.export.ExportedProgram, model: PreTrained) -> dict[s
         asset.update_metadata(lambda metadata: setattr(metadata, "creation_date", 0.0))
         files = {path.name: path.read_bytes() for path in sorted(asset.path.iterdir())}
     named = numbered(files["main.mlirb"])
-    return files | {"main.mlirb": named, "main.hash": hashlib.sha256(named).digest()}
+    # Its keys stand in any order.
+    facts = dump_json(json.loads(files["metadata.json"]))
+    return files | {"main.mlirb": named, "main.hash": hashlib.sha256(named).digest(), "metadata.json": facts}
 
 
 def _parts(model: PreTrained, reason: str) -> list[Part]:
