@@ -23,7 +23,7 @@ ANY = Protocol(min_runs=1, min_seconds=0)
         ("clock_jump_seconds", [], -1.26, "the clock jumped by -1.3 s"),
         ("other_load", [None, 0.0, 0.15], 0.151, "other programs used 0.15 cores"),
         ("stolen", [None, 0.0, 1.0], 1.01, "steal time of 1.01 cores"),
-        ("throttle_events", [None, 0], 1, "the processor throttled 1 times"),
+        ("throttle_events", [None, 0], 1, "the processor throttled 1 time"),
         ("thermal_status", [None, 0, 1], 2, "thermal status 2, moderate or worse"),
         ("thermal_status", [], 6, "thermal status 6, moderate or worse"),
         ("battery_percent", [None, 20, 100], 19, "battery at 19 %, at least 20 % needed"),
