@@ -24,7 +24,6 @@ from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult
 from squeezebert_mobile.benchmarks.candidates import Candidate
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.options import COOL_DOWN_SECONDS, BenchmarkOptions
-from squeezebert_mobile.benchmarks.peer_bundles import bundle_of
 from squeezebert_mobile.benchmarks.peers import Form, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol
 from squeezebert_mobile.benchmarks.results import Build, Cold, Environment, Phone, Result, Run, Sample, Version
@@ -615,6 +614,8 @@ def targets(opened: Sequence[Bundle], options: BenchmarkOptions, report: Report)
 
 
 def _peer(model: PeerModel, form: Form) -> Target:
+    from squeezebert_mobile.benchmarks.peer_bundles import bundle_of  # it proves them, which takes torch
+
     bundle = bundle_of(model, form)
     candidate = candidates.from_peer(model, "onnx", form, tokens=model.max_length, tokenizer=None)
     artifact = bundle.artifact()

@@ -55,7 +55,7 @@ def test_a_column_can_be_named(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": "x"\n', "line 1 is not JSON"),
         ("a.jsonl", "[1]\n", "line 1 is not an object"),
         ("a.jsonl", '{"text": 3, "label": 1}\n', "no text in text"),
-        ("a.jsonl", '{"text": "x", "label": 1, "soft_labels": [1]}\n', "has 1 soft labels, not 2"),
+        ("a.jsonl", '{"text": "x", "label": 1, "soft_labels": [1]}\n', "has 1 soft label, not 2"),
     ],
 )
 def test_bad_files_are_refused_with_the_place(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -219,7 +219,7 @@ def test_a_question_without_answers_is_a_row(tmp_path: Path, row: dict[str, obje
         (["Ada"], "neither answers"),
         ("Ada", "neither answers"),
         ("[{Ada}]", "neither JSON nor a Python list"),
-        ({"text": ["Ada", "A"], "answer_start": [4]}, "2 answers and 1 starts"),
+        ({"text": ["Ada", "A"], "answer_start": [4]}, "2 answers and 1 start"),
         ([{"text": "Ada", "answer_start": 4.5}], "where a whole number belongs"),
     ],
 )

@@ -175,7 +175,7 @@ def test_a_column_that_is_chosen_for_the_label_is_no_second_text(tmp_path: Path)
         ({"options": ["x", "y"], "answer": "C"}, "'C', which is none of the choices, nor a place among them"),
         ({"options": ["x", "y"], "answer": "z"}, "'z', which is none of the choices"),
         ({"choices": {"text": ["x", "y"], "label": ["P", "Q"]}, "answerKey": "A"}, "'A', which is none of the choices"),
-        ({"choices": {"text": ["x", "y"], "label": ["P"]}, "answerKey": "P"}, "2 choices and 1 names of them"),
+        ({"choices": {"text": ["x", "y"], "label": ["P"]}, "answerKey": "P"}, "2 choices and 1 name of them"),
         ({"choices": [{"text": "x", "label": "P"}, "y"], "answerKey": "P"}, "has the choice 'y', which has no"),
         ({"answerA": "x", "answerB": "y", "label": "3"}, "'3', where a place from 1 to 2 belongs"),
         ({"answer0": "x", "answer1": "y", "label": "3"}, "'3', where a place from 0 to 1 belongs"),
