@@ -10,6 +10,7 @@ import pytest
 import tiny
 import torch
 import transformers
+from interrupted import finetune_until
 from training_runs import BAD, GOOD, rows_for, run_script, same, weights, write
 
 from squeezebert_mobile.errors import UnsupportedModelError, UsageError
@@ -20,7 +21,6 @@ from squeezebert_mobile.training.finetune import RANKING_NAME, finetune
 from squeezebert_mobile.training.losses import Objective, Teacher
 from squeezebert_mobile.training.options import REPORT_NAME, FinetuneOptions
 from squeezebert_mobile.training.students import student
-from squeezebert_mobile.training.trainer import Trainer
 
 torch.set_num_threads(1)
 CONFIG = replace(tiny.CONFIG, num_hidden_layers=3, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
@@ -185,18 +185,8 @@ def test_a_killed_student_goes_on_to_the_same_bytes(
 ) -> None:
     options = replace(options, layers=(2,), layers_by="ranking", intermediate_size=48, checkpoint_every=1)
     finetune(options)
-    save = Trainer._save
-
-    def save_and_die(trainer: Trainer) -> None:
-        save(trainer)
-        if trainer.state.step == 2:
-            raise KeyboardInterrupt
-
     cut = replace(options, output_dir=tmp_path / "cut")
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            finetune(cut)
+    finetune_until(2, cut, monkeypatch)
     with pytest.raises(UsageError, match="other options"):
         finetune(replace(cut, resume=True, hidden_weight=0.5))
     finetune(replace(cut, resume=True))

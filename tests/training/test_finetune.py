@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from interrupted import finetune_until
 from safetensors.torch import load_file
 from tiny import CONFIG, checkpoint
 from training_runs import rows_for, run_script, same, weights, write
@@ -137,19 +138,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     model = checkpoint(tmp_path / "with_dropout", Task.TEXT_CLASSIFICATION)
     options = replace(options, model=str(model), checkpoint_every=3, **chosen)
     finetune(options)
-
-    save = Trainer._save
-
-    def save_and_die(trainer: Trainer) -> None:
-        save(trainer)
-        if trainer.state.step == 6:
-            raise KeyboardInterrupt
-
     cut = replace(options, output_dir=tmp_path / "cut")
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            finetune(cut)
+    finetune_until(6, cut, monkeypatch)
     assert not cut.output_dir.exists()
     with pytest.raises(UsageError, match="unfinished run"):
         finetune(cut)
