@@ -8,11 +8,10 @@ from typing import get_args
 from squeezebert_mobile.benchmarks import environment, peers
 from squeezebert_mobile.benchmarks.peers import TREATED, Form, Peer, PeerModel
 from squeezebert_mobile.benchmarks.protocol import Protocol
-from squeezebert_mobile.benchmarks.results import Case
+from squeezebert_mobile.benchmarks.results import Case, label
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact
-from squeezebert_mobile.bundle.runtimes import NAMES
 from squeezebert_mobile.checkpoint.options import ReadOptions
 from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.files import sha256_file
@@ -20,7 +19,6 @@ from squeezebert_mobile.tasks import Task, Timed
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
 _AS_SAVED = ReadOptions()
-_SHOWN = {"torch": "PyTorch"} | {str(runtime): name for runtime, name in NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class Candidate:
     @property
     def label(self) -> str:
         """Model, runtime, precision and form: what a table's row is called."""
-        return f"{self.model}, {_SHOWN[self.runtime]}, {self.precision}, {self.form}"
+        return label(self.model, self.runtime, self.precision, self.form)
 
     @property
     def fixed_tokens(self) -> int | None:

@@ -3,19 +3,14 @@
 `benchmarks.lab.cycles` makes them: executed instructions, scheduled by LLVM's model of the core.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from squeezebert_mobile.benchmarks.peers import PAPER, Peer
-from squeezebert_mobile.benchmarks.protocol import Record
-from squeezebert_mobile.benchmarks.published import BEST, PUBLISHED_SECONDS, SETTINGS
+from squeezebert_mobile.benchmarks.published import BEST, PUBLISHED_SECONDS, SETTINGS, fastest
 from squeezebert_mobile.benchmarks.results import Version
-from squeezebert_mobile.bundle.manifest import Sha256
-from squeezebert_mobile.errors import IntegrityError
+from squeezebert_mobile.bundle.manifest import Record, Sha256, validated
 
 KEPT = Path(__file__).with_name("cycles.json")
 # QEMU's core that stands for a Cortex-A75, and the paper's length of a text.
@@ -73,10 +68,7 @@ class CyclesRun(Record):
 
 def read(path: Path = KEPT) -> CyclesRun:
     """A kept run, the package's own by default. Raises IntegrityError for a file that is not one."""
-    try:
-        return CyclesRun.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise IntegrityError(path, f"holds no cycles: {error.errors()[0]['msg']}", fix="measure again") from None
+    return validated(CyclesRun, path.read_bytes(), path, "a run of cycles", fix="measure again")
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,9 @@ def paper_lines(run: CyclesRun) -> tuple[CoreLine, ...]:
     for setting, forms in SETTINGS.items():
         # A model's best file may be one that another setting names.
         allowed = {form for known in SETTINGS.values() for form in known} if setting == BEST else set(forms)
-        chosen = {peer: _fastest(core, peer, allowed) for peer in PAPER}
+        chosen = {
+            peer: fastest(core, peer, allowed, lambda file: file.name, lambda file: file.cycles) for peer in PAPER
+        }
         bert = chosen[Peer.BERT_BASE]
         if bert is not None:
             lines += [
@@ -106,12 +100,3 @@ def paper_lines(run: CyclesRun) -> tuple[CoreLine, ...]:
                 if found is not None
             ]
     return tuple(lines)
-
-
-def _fastest(core: Iterable[Estimate], peer: Peer, forms: set[tuple[str, str]]) -> Estimate | None:
-    names = {
-        f"{peer}, {runtime}, {precision}, {form}"
-        for runtime in ("ONNX Runtime", "ExecuTorch")
-        for form, precision in forms
-    }
-    return min((each for each in core if each.name in names), key=lambda each: each.cycles, default=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from squeezebert_mobile import atomic
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import plots, tables
-from squeezebert_mobile.benchmarks.results import Result
+from squeezebert_mobile.benchmarks.results import RUNTIMES, Result
 from squeezebert_mobile.benchmarks.tables import Row
 from squeezebert_mobile.reports import document
 from squeezebert_mobile.reports.document import NONE, Headline, Table
@@ -97,7 +97,7 @@ def _summary(result: Result) -> str:
     if speedup is not None and baseline is not None:
         compared = f"as fast as {tables.over(result.case(baseline))}"
         told.append(Headline(tables.times(speedup.value), compared, f"95 %: {tables.between(speedup)}"))
-    median = Headline(f"{tables.number(best.infer.p50)} ms", f"{tables.RUNTIMES[case.runtime]} {case.precision}, p50")
+    median = Headline(f"{tables.number(best.infer.p50)} ms", f"{RUNTIMES[case.runtime]} {case.precision}, p50")
     told.append(replace(median, reserve=reserve or f"p99: {tables.number(best.infer.p99)} ms"))
     if case.file_bytes is not None:
         agreed = "" if case.agreement is None else f"agrees with the reference: {100 * case.agreement:.3g} %"

@@ -22,9 +22,9 @@ from squeezebert_mobile.benchmarks import cycles, page, phone_paper, published, 
 from squeezebert_mobile.benchmarks.cycles import CoreLine
 from squeezebert_mobile.benchmarks.options import BenchmarkOptions, ReproduceCommandOptions, ReproduceOptions
 from squeezebert_mobile.benchmarks.peers import PAPER, Peer, PeerModel, logits_of
-from squeezebert_mobile.benchmarks.protocol import Record
 from squeezebert_mobile.benchmarks.published import BEST, FP32, INDEPENDENT, PUBLISHED_SECONDS, PUBLISHED_SPEEDUP, Line
 from squeezebert_mobile.benchmarks.results import Result, Run
+from squeezebert_mobile.bundle.manifest import Record
 from squeezebert_mobile.reports import document
 from squeezebert_mobile.reports.document import NONE, Headline, Table
 from squeezebert_mobile.steps import Step, Steps
@@ -320,18 +320,9 @@ def reproduce(options: ReproduceOptions, steps: Steps | None = None) -> Reproduc
 
 
 def _measured(options: ReproduceOptions, steps: Steps) -> Result:
+    bundles = () if options.bundle is None else (options.bundle,)
     return library.benchmark(
-        BenchmarkOptions(
-            bundles=() if options.bundle is None else (options.bundle,),
-            peers=tuple(PAPER),
-            best_peers=True,
-            runtimes=("onnx",),
-            threads=(options.threads,),
-            tokens=(options.tokens,),
-            quick=options.quick,
-            output=options.output,
-        ),
-        steps,
+        replace(phone_paper.paper_options(options), bundles=bundles, output=options.output), steps
     ).result
 
 

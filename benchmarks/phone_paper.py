@@ -44,7 +44,7 @@ def measure(adb: Adb, options: ReproduceOptions, steps: Steps) -> Result:
 
     Raises as `phones.measure`.
     """
-    asked = _asked(options)
+    asked = paper_options(options)
     (protocol,) = library.protocols(asked)
     with ExitStack() as stack:
         ours = () if options.bundle is None else (stack.enter_context(archive.opened(options.bundle)),)
@@ -59,7 +59,7 @@ def measure(adb: Adb, options: ReproduceOptions, steps: Steps) -> Result:
 
 def planned(options: ReproduceOptions, parameters: Mapping[Peer, int]) -> tuple[Step, ...]:
     """The steps of `measure`, with what they take on a phone as fast as the paper's."""
-    asked = _asked(options)
+    asked = paper_options(options)
     (protocol,) = library.protocols(asked)
     files = [(m.peer, form) for m, _, form in candidates.forms(peers.parse(PAPER), ("onnx",), best=True)]
     rest = COOL_DOWN_SECONDS if options.cool_down is None else options.cool_down
@@ -90,7 +90,8 @@ def _seconds(run: float, size: int, protocol: Protocol, *, is_int8: bool) -> flo
     return _COPIES * size / PUSH_BYTES_PER_SECOND + recorded * (1 + protocol.turn_warmup / protocol.turn_runs)
 
 
-def _asked(options: ReproduceOptions) -> BenchmarkOptions:
+def paper_options(options: ReproduceOptions) -> BenchmarkOptions:
+    """The paper's peers in every form that is compared, under the protocol that was asked for."""
     return BenchmarkOptions(
         peers=PAPER,
         best_peers=True,

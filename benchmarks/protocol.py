@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from squeezebert_mobile.benchmarks.options import Scenario
 from squeezebert_mobile.benchmarks.statistics import Drift
+from squeezebert_mobile.bundle.manifest import Record
 from squeezebert_mobile.errors import counted
 
 # Of a core, used by other programs while ours ran. A desktop's own housekeeping stays below it.
@@ -27,12 +28,6 @@ MAX_SPREAD = 1.3
 ALONE: tuple[Scenario, ...] = ("sustained", "single-stream")
 # The sustained scenario exists to show the drift, and texts of different lengths differ by themselves.
 DRIFTING: tuple[Scenario, ...] = ("sustained", "natural-length")
-
-
-class Record(BaseModel):
-    """A frozen record that refuses what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Protocol(Record):

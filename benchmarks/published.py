@@ -1,11 +1,12 @@
 """The paper's figures (Iandola et al. 2020, arXiv 2006.11316), and what a run says to each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from squeezebert_mobile.benchmarks import tables
 from squeezebert_mobile.benchmarks.peers import PAPER, Peer
-from squeezebert_mobile.benchmarks.results import Case, Result
+from squeezebert_mobile.benchmarks.results import RUNTIMES, Case, Result, label
 from squeezebert_mobile.benchmarks.statistics import Ratio, ratio, summarize
 from squeezebert_mobile.reports.charts import Bar, Group, bars
 from squeezebert_mobile.reports.document import Figure
@@ -27,10 +28,12 @@ SETTINGS = {
     ),
 }
 
+_File = TypeVar("_File")
+
 
 @dataclass(frozen=True)
 class Line:
-    """A model in a setting: its fastest case in ONNX Runtime, and BERT-base's median in that setting over its own."""
+    """A model in a setting: its fastest case, and BERT-base's median in that setting over its own."""
 
     setting: str
     model: str
@@ -44,17 +47,28 @@ class Line:
 
 def paper_lines(result: Result) -> tuple[Line, ...]:
     """Each model's fastest main case in each setting, beside the published time."""
+
+    def p50(case: Case) -> float:
+        return summarize(result.latencies(case.name)).p50
+
     lines, cases = [], tables.main_cases(result)
     for setting, forms in SETTINGS.items():
-        chosen = {peer: _fastest(result, cases, peer, forms) for peer in PAPER}
+        chosen = {peer: fastest(cases, peer, forms, lambda case: case.label, p50) for peer in PAPER}
         bert = chosen[Peer.BERT_BASE]
         lines += [_line(result, setting, peer, case, bert) for peer, case in chosen.items() if case is not None]
     return tuple(lines)
 
 
-def _fastest(result: Result, cases: Sequence[Case], peer: Peer, forms: tuple[tuple[str, str], ...]) -> Case | None:
-    found = [case for case in cases if case.model == peer and (case.form, case.precision) in forms]
-    return min(found, key=lambda case: summarize(result.latencies(case.name)).p50, default=None)
+def fastest(
+    files: Iterable[_File],
+    peer: Peer,
+    forms: Iterable[tuple[str, str]],
+    label_of: Callable[[_File], str],
+    time_of: Callable[[_File], float],
+) -> _File | None:
+    """The file of a model that takes least, of those in some forms and precisions in any runtime."""
+    allowed = {label(str(peer), runtime, precision, form) for runtime in RUNTIMES for form, precision in forms}
+    return min((file for file in files if label_of(file) in allowed), key=time_of, default=None)
 
 
 def _line(result: Result, setting: str, peer: Peer, case: Case, bert: Case | None) -> Line:

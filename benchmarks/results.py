@@ -22,18 +22,26 @@ from squeezebert_mobile.benchmarks.protocol import (
     NOTED_STEAL,
     Conditions,
     Protocol,
-    Record,
     case_faults,
     machine_faults,
     spread_faults,
 )
 from squeezebert_mobile.benchmarks.statistics import Drift, Turns, case_drift, machine_drift
-from squeezebert_mobile.bundle.manifest import Sha256
+from squeezebert_mobile.bundle.manifest import Record, Sha256
+from squeezebert_mobile.bundle.runtimes import NAMES
 from squeezebert_mobile.errors import InputFileError, IntegrityError
 from squeezebert_mobile.files import MAX_BYTES, require_plain
+from squeezebert_mobile.tasks import Timed
 
 Nanoseconds = Annotated[int, Field(ge=0)]
 _FIX = "measure again; a result file is never repaired"
+# What the runtimes that are timed are called.
+RUNTIMES: dict[Timed, str] = {"torch": "PyTorch", "onnx": NAMES["onnx"], "executorch": NAMES["executorch"]}
+
+
+def label(model: str, runtime: Timed, precision: str, form: str) -> str:
+    """What a model's file is called: the beginning of the names of its cases."""
+    return f"{model}, {RUNTIMES[runtime]}, {precision}, {form}"
 
 
 class Version(Record):
@@ -143,6 +151,11 @@ class Case(Record):
     bundle_sha256: Sha256 | None = None
     cold: Cold | None = None
     agreement: float | None = None
+
+    @property
+    def label(self) -> str:
+        """What its file is called."""
+        return label(self.model, self.runtime, self.precision, self.form)
 
 
 class Sample(Record):

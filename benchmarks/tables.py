@@ -9,11 +9,10 @@ import numpy as np
 
 from squeezebert_mobile import console
 from squeezebert_mobile.benchmarks.benchmark import BenchmarkResult, Skipped
-from squeezebert_mobile.benchmarks.results import Case, Phone, Result, Run, Sample
+from squeezebert_mobile.benchmarks.results import RUNTIMES, Case, Phone, Result, Run, Sample
 from squeezebert_mobile.benchmarks.statistics import Ratio, Summary, ratio, summarize
 from squeezebert_mobile.errors import UndecidedError, counted
 
-RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX Runtime", "executorch": "ExecuTorch"}
 # Files that this project made; every other form is a peer's.
 _OURS = ("bundle", "checkpoint")
 # What most of the field measures with, and the paper too.
@@ -386,7 +385,7 @@ def told_apart(cases: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _in_words(case: Case) -> str:
-    return f"{case.model}, {RUNTIMES[case.runtime]}, {case.precision}, {case.form}, {case.protocol.conditions}"
+    return f"{case.label}, {case.protocol.conditions}"
 
 
 # Of a single name: model, runtime and precision.

@@ -69,8 +69,7 @@ def _clock(result: Result) -> float:
 
 
 def _key(case: Case) -> tuple[str, int]:
-    name = f"{case.model}, {tables.RUNTIMES[case.runtime]}, {case.precision}, {case.form}"
-    return name, case.protocol.tokens or 0
+    return case.label, case.protocol.tokens or 0
 
 
 def _is_alike(case: Case) -> bool:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
-from pydantic import ValidationError
 
 from squeezebert_mobile import console
 from squeezebert_mobile.atomic import replace_file
@@ -26,14 +25,14 @@ from squeezebert_mobile.benchmarks.lab import arm_guest, arm_machine
 from squeezebert_mobile.benchmarks.lab.arm_machine import CPUS, Cpu, Machine
 from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.peers import Peer, PeerModel
-from squeezebert_mobile.benchmarks.protocol import Protocol, Record
+from squeezebert_mobile.benchmarks.protocol import Protocol
 from squeezebert_mobile.benchmarks.results import Version
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
-from squeezebert_mobile.bundle.manifest import Sha256
-from squeezebert_mobile.errors import IntegrityError, UsageError
+from squeezebert_mobile.bundle.manifest import Record, Sha256, validated
+from squeezebert_mobile.errors import UsageError
 from squeezebert_mobile.tasks import Runtime
 
 # Peers have no golden answers, and their counts need but one core: the one with dot product.
@@ -236,10 +235,7 @@ def _merged(path: Path, old: ArmRun, new: ArmRun) -> ArmRun:
 
 def read(path: Path) -> ArmRun:
     """A kept run. Raises IntegrityError for a file that is not one."""
-    try:
-        return ArmRun.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise IntegrityError(path, f"is not a run on ARM: {error.errors()[0]['msg']}", fix="measure again") from None
+    return validated(ArmRun, path.read_bytes(), path, "a run on ARM", fix="measure again")
 
 
 def main() -> None:

@@ -19,21 +19,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import ValidationError
-
 from squeezebert_mobile import console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import environment, tables
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.protocol import Record
 from squeezebert_mobile.benchmarks.results import Environment
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.golden import GOLDEN_NAME, GoldenCase
-from squeezebert_mobile.bundle.manifest import Artifact, Sha256
+from squeezebert_mobile.bundle.manifest import Artifact, Record, Sha256, validated
 from squeezebert_mobile.bundle.runtimes import NAMES, PACKAGES
-from squeezebert_mobile.errors import EnvironmentFault, IntegrityError, SqueezeBertMobileError
+from squeezebert_mobile.errors import EnvironmentFault, SqueezeBertMobileError
 from squeezebert_mobile.run.session import Session
 from squeezebert_mobile.tasks import Precision, Runtime
 
@@ -237,11 +234,7 @@ def text(run: RuntimesRun) -> str:
 
 def read(path: Path) -> RuntimesRun:
     """A kept run. Raises IntegrityError for a file that is not one."""
-    try:
-        return RuntimesRun.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        what = f"is not a run of runtimes: {error.errors()[0]['msg']}"
-        raise IntegrityError(path, what, fix="measure again") from None
+    return validated(RuntimesRun, path.read_bytes(), path, "a run of runtimes", fix="measure again")
 
 
 def write(path: Path, run: RuntimesRun) -> None:

@@ -16,16 +16,14 @@ from statistics import median
 from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 
 from squeezebert_mobile import console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import environment, tables
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.protocol import Record
 from squeezebert_mobile.benchmarks.results import Environment
 from squeezebert_mobile.bundle import folder as bundles
-from squeezebert_mobile.errors import IntegrityError
+from squeezebert_mobile.bundle.manifest import Record, validated
 from squeezebert_mobile.run.timing import interleaved
 from squeezebert_mobile.tasks import Precision
 
@@ -96,11 +94,7 @@ def rows(run: ThroughputRun) -> list[tuple[str, ...]]:
 
 def read(path: Path) -> ThroughputRun:
     """A kept run. Raises IntegrityError for a file that is not one."""
-    try:
-        return ThroughputRun.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        what = f"is not a run of throughput: {error.errors()[0]['msg']}"
-        raise IntegrityError(path, what, fix="measure again") from None
+    return validated(ThroughputRun, path.read_bytes(), path, "a run of throughput", fix="measure again")
 
 
 def main() -> None:

@@ -458,14 +458,16 @@ def parse(data: bytes, file: str | Path) -> Manifest:
     return described
 
 
-def validated(kind: type[_R], data: bytes | str, file: str | Path, name: str) -> _R:
+def validated(
+    kind: type[_R], data: bytes | str, file: str | Path, name: str, fix: str = "export the bundle again"
+) -> _R:
     """The record in JSON bytes. Raises IntegrityError, which says that ``file`` is not ``name``, and where."""
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the top"
-        raise IntegrityError(file, f"is not {name}: {where}: {first['msg']}", fix="export the bundle again") from None
+        raise IntegrityError(file, f"is not {name}: {where}: {first['msg']}", fix=fix) from None
 
 
 def dump(manifest: Manifest) -> bytes:

@@ -31,7 +31,7 @@ def test_a_run_in_parts_is_kept_as_one(tmp_path: Path) -> None:
     cycles.write(path, RUN.model_copy(update={"estimates": (short, again)}))
     assert cycles.read(path).estimates == (again, short, PROGRAM)
     path.write_text("{}")
-    with pytest.raises(IntegrityError, match="holds no cycles"):
+    with pytest.raises(IntegrityError, match="is not a run of cycles"):
         cycles.read(path)
 
 
