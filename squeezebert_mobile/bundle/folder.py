@@ -14,7 +14,6 @@ from squeezebert_mobile.bundle.manifest import MANIFEST_NAME, Artifact, FileEntr
 from squeezebert_mobile.config import CONFIG_NAME, SqueezeBertConfig
 from squeezebert_mobile.errors import InputFileError, IntegrityError, UsageError
 from squeezebert_mobile.files import MAX_JSON_BYTES, read_verified, require_digest, sha256, sha256_file
-from squeezebert_mobile.tasks import Precision
 from squeezebert_mobile.tokenizer.files import read_folder
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 
@@ -23,8 +22,6 @@ SIGNATURE_NAME = "model.sig"
 MAX_SIGNATURE_BYTES = 1 << 20
 # Real ones have 0.1 MB; on a phone, JSON takes thirty times its size in memory.
 MAX_MANIFEST_BYTES = 4 << 20
-# fp16 is a file for phones, which a processor without such arithmetic runs slower than fp32.
-_RECOMMENDED: tuple[Precision, ...] = ("int8", "int8-static", "fp32", "fp16")
 _FIX = "copy or export the bundle again"
 _EXPORT = "export the bundle again"
 # In a repository, and in a folder that `hf download --local-dir` fills.
@@ -98,7 +95,7 @@ class Bundle:
         """
         chosen = self.artifacts([runtime] if runtime else (), [precision] if precision else ())
         runtimes = list(dict.fromkeys(artifact.runtime for artifact in chosen))
-        return min(chosen, key=lambda a: (runtimes.index(a.runtime), _RECOMMENDED.index(a.precision)))
+        return min(chosen, key=lambda a: (runtimes.index(a.runtime), a.preference))
 
     def artifacts(self, runtimes: Collection[str] = (), precisions: Collection[str] = ()) -> tuple[Artifact, ...]:
         """The artifacts of these runtimes and precisions, in the manifest's order; empty collections mean all.

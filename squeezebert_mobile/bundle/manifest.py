@@ -31,6 +31,8 @@ _SINCE_2: dict[str, Any] = {
     "tokenizer": {"added_tokens", "single", "pair", "truncation_side"},
     "postprocessing": {"pooling", "null_threshold"},
 }
+# fp16 is a file for phones, which a processor without such arithmetic runs slower than fp32.
+_PREFERRED: tuple[Precision, ...] = ("int8", "int8-static", "fp32", "fp16")
 _SEAL = "seal"
 _UNSEALED = "0" * 64
 
@@ -294,6 +296,11 @@ class Artifact(Record):
     def agreement(self) -> float | None:
         """On what share of the golden answers the largest logit is the reference's; None where no output is logits."""
         return min((p.argmax_agreement for p in self.parity if p.output.endswith("logits")), default=None)
+
+    @property
+    def preference(self) -> int:
+        """Its place among a runtime's files where nobody says which to take: int8 first."""
+        return _PREFERRED.index(self.precision)
 
     def allowed_differences(self) -> dict[str, float]:
         """The largest absolute difference from the reference, by output, that another machine or runtime may show.

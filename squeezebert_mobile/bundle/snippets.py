@@ -11,8 +11,6 @@ _SECOND = {
     Task.MULTIPLE_CHOICE: "I loved it.\nI slept.",
 }
 _FIRST = {Task.QUESTION_ANSWERING: "How many legs does a spider have?", Task.MULTIPLE_CHOICE: "The film was warm."}
-# Int8 first, as `predict` does.
-_ORDER: tuple[Precision, ...] = ("int8", "int8-static", "fp32", "fp16")
 # What transformers.js calls the files that it looks for.
 _DTYPES: dict[Precision, str] = {"int8": "q8", "fp32": "fp32", "fp16": "fp16"}
 
@@ -39,7 +37,7 @@ print([tokenizer.id_to_token(int(i)) for i in best])""",
 def file_for(manifest: Manifest, runtime: Runtime) -> Artifact | None:
     """The file to take of a runtime, None where the bundle has none for it."""
     chosen = [artifact for artifact in manifest.artifacts if artifact.runtime == runtime]
-    return min(chosen, key=lambda artifact: _ORDER.index(artifact.precision), default=None)
+    return min(chosen, key=lambda artifact: artifact.preference, default=None)
 
 
 def texts(manifest: Manifest) -> tuple[str, str]:
@@ -132,7 +130,7 @@ def javascript(manifest: Manifest) -> str | None:
     pooled = answers.pooling is not None and answers.pooling.mode != "max"
     if not files or answers.kind in ("regression", "choice") or (answers.kind == "none" and not pooled):
         return None
-    dtype = _DTYPES[min(files, key=lambda artifact: _ORDER.index(artifact.precision)).precision]
+    dtype = _DTYPES[min(files, key=lambda artifact: artifact.preference).precision]
     asked = ", ".join(_quoted(text) for text in texts(manifest) if text)
     if answers.pooling is not None:
         normalize = "true" if answers.pooling.normalize else "false"
