@@ -470,12 +470,17 @@ def _cleaned(text: Words) -> Words:
     return clean(text) if isinstance(text, str) else [clean(word) for word in text]
 
 
+def require_strategy(name: str, value: object, known: Sequence[object]) -> None:
+    """Raise UsageError for a word that is not known."""
+    if value not in known:
+        expected = " or ".join(map(str, known))
+        raise UsageError(name, "unknown strategy", found=value, expected=expected, fix=f"pass {name}=True")
+
+
 def _strategy(truncation: object, padding: object, max_length: int | None) -> Strategy | None:
     """How a long text is cut, None for not at all. Raises UsageError for words that are not known."""
-    for name, value, known in (("truncation", truncation, _TRUNCATION), ("padding", padding, _PADDING)):
-        if value not in known:
-            expected = " or ".join(map(str, known))
-            raise UsageError(name, "unknown strategy", found=value, expected=expected, fix=f"pass {name}=True")
+    require_strategy("truncation", truncation, _TRUNCATION)
+    require_strategy("padding", padding, _PADDING)
     if truncation is None and max_length is not None and padding in (False, "do_not_pad"):
         truncation = True
     if truncation in (None, False, "do_not_truncate"):

@@ -1,6 +1,5 @@
 """What a tokenizer does beside its vocabulary: normalization, named and added tokens, the rows around a text."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self
 
@@ -88,12 +87,9 @@ class TokenizerSettings:
         """What stands around the texts of a row."""
         return self.template or Template.bert(self.cls_token, self.sep_token)
 
-    def with_special_tokens(self, known: Iterable[AddedPiece] = ()) -> Self:
-        """These settings with ``added`` filled: known pieces, then named and extra tokens not among them."""
-        pieces = {piece.content: piece for piece in known}
+    def with_special_tokens(self) -> Self:
+        """These settings with ``added`` filled by the named and the extra tokens."""
         # transformers' order, which gives the ids to named tokens that no vocabulary holds.
         named = (self.unk_token, self.sep_token, self.pad_token, self.cls_token, self.mask_token)
-        for token in (*named, *self.extra_special_tokens):
-            if token is not None:
-                pieces.setdefault(token, AddedPiece(token))
-        return replace(self, added=tuple(pieces.values()))
+        tokens = dict.fromkeys(token for token in (*named, *self.extra_special_tokens) if token is not None)
+        return replace(self, added=tuple(map(AddedPiece, tokens)))

@@ -18,7 +18,7 @@ from tokenizers.models import WordPiece
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.errors import InputFileError, UnsupportedModelError, UsageError
 from squeezebert_mobile.tokenizer import files
-from squeezebert_mobile.tokenizer.calls import Padding, TokenizerCalls, clean
+from squeezebert_mobile.tokenizer.calls import Padding, TokenizerCalls, clean, require_strategy
 from squeezebert_mobile.tokenizer.declared import CONFIG_FILE
 from squeezebert_mobile.tokenizer.settings import (
     DEFAULT_MAX_LENGTH,
@@ -343,8 +343,8 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
         which share ``stride`` tokens with the one before. ``padding`` True means to the longest row. An empty
         ``text_pair`` is a pair whose second text is empty. Raises UsageError for what cannot be honoured.
         """
-        _require_one_of("truncation", truncation, (True, False, *get_args(Strategy)))
-        _require_one_of("padding", padding, (True, False, *get_args(Padding)))
+        require_strategy("truncation", truncation, (True, False, *get_args(Strategy)))
+        require_strategy("padding", padding, (True, False, *get_args(Padding)))
         texts, pairs = _batch(text, text_pair)
         if pairs is not None and not self.reads_pairs:
             what, fix = "has no place in this model", "give single texts, or take a model whose type_vocab_size is 2"
@@ -577,12 +577,6 @@ def _batch(text: str | Sequence[str], pair: str | Sequence[str] | None) -> tuple
         if not isinstance(value, str):
             raise UsageError("text", "is not a string", found=type(value).__name__, expected="str", fix="pass strings")
     return texts, pairs
-
-
-def _require_one_of(name: str, value: object, known: Sequence[object]) -> None:
-    if value not in known:
-        expected = " or ".join(map(str, known))
-        raise UsageError(name, "unknown strategy", found=value, expected=expected, fix=f"pass {name}=True")
 
 
 def _length(tokens: slice) -> int:
