@@ -1,4 +1,4 @@
-"""What refuses a bundle that is not good enough: accuracy, speed and size."""
+"""What refuses a bundle that is not good enough: accuracy, speed and size. Other answers are refused by `parity`."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
