@@ -1,6 +1,6 @@
 """The recipe of the demo model: SST-2's two files in, the checkpoint that ships with the package out.
 
-    python -m squeezebert_mobile.benchmarks.lab.demo_recipe --data SST2_FOLDER -o OUTPUT_FOLDER
+    python -m squeezebert_mobile.benchmarks.lab.demo_recipe --data SST2_FOLDER -o OUTPUT_FOLDER [--layers N]
 
 1. A WordPiece vocabulary from the training texts. Its first vectors are what a pretrained sentence encoder makes of
    each piece alone: so the model knows words that few reviews have.
@@ -14,6 +14,7 @@ that sums are rounded alike wherever it runs.
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -159,6 +160,7 @@ CONFIG = SqueezeBertConfig(
 _MAX_TOKENS = 72
 _REPLACED = 0.2
 
+_COMMAND = "python -m squeezebert_mobile.benchmarks.lab.demo_recipe --data SST2_FOLDER -o OUTPUT_FOLDER"
 _CARD = """\
 ---
 language: en
@@ -174,7 +176,7 @@ parameters, {megabytes:.1f} MB in fp16.
 **Data.** SST-2 (Socher et al. 2013, as in GLUE): {examples:,} sentences and phrases from film reviews to train on,
 {dev} sentences to measure on, which no training has seen. None of this text is in the package.
 
-**Command.** `python -m squeezebert_mobile.benchmarks.lab.demo_recipe --data SST2_FOLDER -o OUTPUT_FOLDER`, seed {seed};
+**Command.** `{command}`, seed {seed};
 that module describes the steps. The first word vectors come from all-MiniLM-L6-v2 (Apache 2.0), which is no part of it.
 
 **Accuracy.** {accuracy:.2%} of the {dev} dev sentences in PyTorch (95 % interval {low:.1%} to {high:.1%}).
@@ -186,11 +188,13 @@ anything.
 """
 
 
-def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -> float:
+def build(
+    data: Path, output_dir: Path, *, layers: int = CONFIG.num_hidden_layers, seed: int = 0, quiet: bool = False
+) -> float:
     """Train the demo model on ``data``/train.tsv, write it to ``output_dir``, and return its accuracy on dev.tsv.
 
-    Raises what reading the data raises, and EnvironmentFault where the teacher is not installed or the output folder
-    exists.
+    Another number of ``layers`` makes another model. Raises what reading the data raises, and EnvironmentFault where
+    the teacher is not installed or the output folder exists.
     """
     encoder = Encoder(quiet=quiet)
     table = read_table(data / "train.tsv", Task.TEXT_CLASSIFICATION)
@@ -201,7 +205,7 @@ def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -
     with target as stage, TemporaryDirectory(prefix="demo-model-") as scratch:
         work = Path(scratch)
         # 1. Vocabulary and first vectors.
-        _write_start(work / "start", texts, encoder, seed)
+        _write_start(work / "start", texts, encoder, replace(CONFIG, num_hidden_layers=layers), seed)
         # 2. Variations.
         varied = _variations(texts, encoder, seed)
         rows = zip([*texts, *varied], [*labels, *labels], strict=True)
@@ -211,14 +215,14 @@ def build(data: Path, output_dir: Path, *, seed: int = 0, quiet: bool = False) -
         return _write_result(stage, work / "trained", data, examples=len(texts), seed=seed)
 
 
-def _write_start(folder: Path, texts: Sequence[str], encoder: Encoder, seed: int) -> None:
+def _write_start(folder: Path, texts: Sequence[str], encoder: Encoder, config: SqueezeBertConfig, seed: int) -> None:
     torch.manual_seed(seed)
     tokenizer = SqueezeBertTokenizerFast.train(
-        texts, CONFIG.vocab_size, model_max_length=CONFIG.max_position_embeddings
+        texts, config.vocab_size, model_max_length=config.max_position_embeddings
     )
-    model = SqueezeBertForSequenceClassification(CONFIG)
+    model = SqueezeBertForSequenceClassification(config)
     spelled = [piece.removeprefix("##") for piece in tokenizer.pieces]
-    vectors = word_table([encoder.vectors(spelled), encoder.input_vectors(spelled)], CONFIG.hidden_size)
+    vectors = word_table([encoder.vectors(spelled), encoder.input_vectors(spelled)], config.hidden_size)
     vectors[tokenizer.pad_token_id] = 0
     with torch.no_grad():
         model.transformer.embeddings.word_embeddings.weight[: len(vectors)] = torch.from_numpy(vectors)
@@ -263,9 +267,10 @@ def _write_result(stage: Path, trained: Path, data: Path, *, examples: int, seed
     checkpoint.save(stage, model, dtype=torch.float16)
     SqueezeBertTokenizerFast.from_pretrained(trained).save_pretrained(stage)
     result = evaluate(EvaluateOptions(stage, str(data / "dev.tsv"), batch_size=32, quiet=True))
-    measured = result.rows[0]
+    measured, layers = result.rows[0], model.config.num_hidden_layers
     card = _CARD.format(
-        layers=CONFIG.num_hidden_layers,
+        layers=layers,
+        command=_COMMAND + (f" --layers {layers}" if layers != CONFIG.num_hidden_layers else ""),
         width=CONFIG.hidden_size,
         vocab=CONFIG.vocab_size,
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
@@ -287,10 +292,11 @@ def main() -> None:
     def command(
         data: Annotated[Path, typer.Option(help="folder with SST-2's train.tsv and dev.tsv")],
         output_dir: Annotated[Path, typer.Option("-o", "--output-dir", help="a new folder for the checkpoint")],
+        layers: Annotated[int, typer.Option(min=1)] = CONFIG.num_hidden_layers,
         seed: Annotated[int, typer.Option()] = 0,
     ) -> None:
         torch.set_num_threads(1)
-        accuracy = build(data, output_dir, seed=seed)
+        accuracy = build(data, output_dir, layers=layers, seed=seed)
         typer.echo(f"{output_dir}: {accuracy:.2%} of the dev sentences")
 
     console.run(command)

@@ -10,10 +10,11 @@ from results import make_result
 
 from squeezebert_mobile.benchmarks import cycles as stored
 from squeezebert_mobile.benchmarks import results, tables
-from squeezebert_mobile.benchmarks.lab import arm, cycles, runtimes
+from squeezebert_mobile.benchmarks.lab import arm, cycles, runtimes, students
 
 RESULTS = ROOT / "benchmarks" / "results"
 MATRIX = RESULTS / "runtimes.json"
+STUDENTS = RESULTS / "students.json"
 CYCLES = stored.KEPT
 DOCUMENTS = (ROOT / "README.md", RESULTS / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 MARK = re.compile(r"^<!-- result: (\S+) -->\n((?:\|.*\n)+)", re.MULTILINE)
@@ -26,10 +27,12 @@ def split(line: str) -> list[str]:
 
 
 def kept(path: Path) -> Table:
-    """The heads and rows of a kept run: latencies as JSON lines; a run on ARM, cycles and runtimes as JSON."""
+    """The heads and rows of a kept run: latencies as JSON lines; all others as JSON."""
     if path == MATRIX:
         matrix = runtimes.read(path)
         return runtimes.HEADS, runtimes.rows(matrix)
+    if path == STUDENTS:
+        return students.HEADS, students.rows(students.read(path))
     if path == CYCLES:
         return cycles.HEADS, list(map(cycles.cells, stored.read(path).estimates))
     if path.suffix == ".json":
@@ -74,7 +77,7 @@ def test_every_kept_run_is_sealed_and_valid() -> None:
 
 
 def test_every_kept_run_on_arm_answered_as_the_reference() -> None:
-    for path in set(RESULTS.glob("*.json")) - {MATRIX}:
+    for path in set(RESULTS.glob("*.json")) - {MATRIX, STUDENTS}:
         answers = arm.read(path).answers
         assert any(answer.holds for answer in answers), path
         assert all(answer.holds is not False for answer in answers), path
