@@ -5,8 +5,10 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -21,7 +23,7 @@ import org.objectweb.asm.Opcodes;
 import org.objectweb.asm.Type;
 
 /**
- * A package of a dex as classes that a JVM loads, to run there what a phone would run.
+ * Packages of a dex as classes that a JVM loads, to run there what a phone would run.
  *
  * dex2jar writes no stack map frames, which Java 8's class files must have, and marks no call as one of an interface's
  * method, since dex knows only whole call kinds. Both are made up for here.
@@ -29,25 +31,26 @@ import org.objectweb.asm.Type;
 public final class FromDex {
     private static final String OBJECT = "java/lang/Object";
 
-    /** The package's classes by internal name. */
+    /** The packages' classes by internal name. */
     private final Map<String, ClassReader> own = new TreeMap<>();
 
     private FromDex() { }
 
-    /** Arguments: DEX PACKAGE JAR; PACKAGE with slashes, its classes may use one another and the JDK. */
+    /** Arguments: DEX JAR PACKAGE...; PACKAGE with slashes, without those below it; their classes may use one another and the JDK. */
     public static void main(String[] arguments) throws IOException {
-        Path translated = Paths.get(arguments[2] + ".dex2jar");
+        Path translated = Paths.get(arguments[1] + ".dex2jar");
         Dex2jar.from(Paths.get(arguments[0]).toFile()).to(translated);
         FromDex classes = new FromDex();
-        classes.read(translated, arguments[1] + "/");
-        classes.write(Paths.get(arguments[2]));
+        classes.read(translated, Arrays.asList(arguments).subList(2, arguments.length));
+        classes.write(Paths.get(arguments[1]));
         System.out.println(classes.own.size());
     }
 
-    private void read(Path jar, String prefix) throws IOException {
+    private void read(Path jar, List<String> packages) throws IOException {
         try (ZipFile zip = new ZipFile(jar.toFile())) {
             for (ZipEntry entry : Collections.list(zip.entries())) {
-                if (entry.isDirectory() || !entry.getName().startsWith(prefix)) continue;
+                int name = entry.getName().lastIndexOf('/');
+                if (entry.isDirectory() || name < 0 || !packages.contains(entry.getName().substring(0, name))) continue;
                 try (InputStream in = zip.getInputStream(entry)) {
                     ClassReader reader = new ClassReader(in);
                     own.put(reader.getClassName(), reader);
@@ -116,7 +119,7 @@ public final class FromDex {
         try {
             return Class.forName(name.replace('/', '.'), false, ClassLoader.getPlatformClassLoader());
         } catch (ClassNotFoundException e) {
-            throw new IllegalStateException("the package uses a class outside itself and the JDK", e);
+            throw new IllegalStateException("a package uses a class outside of those asked for and the JDK", e);
         }
     }
 }

@@ -87,7 +87,7 @@ def _dex(apk: Path) -> str:
         full = f"org.squeezebert.demo.app{name}" if name.startswith(".") else name
         _require(full.replace(".", "/") in classes, f"{name} is not in the dex")
     with zipfile.ZipFile(apk) as opened:
-        service = "META-INF/services/org.squeezebert.demo.core.EngineProvider"
+        service = "META-INF/services/org.squeezebert.internal.EngineProvider"
         for provider in opened.read(service).decode().split():
             _require(provider.replace(".", "/") in classes, f"{provider} is not in the dex")
     # Android 8 has no LambdaMetafactory.

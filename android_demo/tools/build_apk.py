@@ -26,7 +26,7 @@ _KEY_PASSWORD = "android"  # the well-known password of debug keys; the key sign
 # A zip entry's alignment, as apksigner keeps it; 16 KiB pages need their libraries at 16 KiB.
 _ALIGNMENT_FIELD, _LIBRARY_ALIGNMENT = 0xD935, 16384
 # What Gradle generates, with the version that it resolved.
-_BUILD_CONFIG = """package org.squeezebert.demo.et;
+_BUILD_CONFIG = """package org.squeezebert.internal.et;
 
 public final class BuildConfig {
     public static final String EXECUTORCH_VERSION = "unknown";
@@ -88,11 +88,11 @@ def build(name: str, bundle: Path | None, out: Path) -> Path:
 def _compile(flavour: Flavour, android: Path, work: Path) -> Path:
     sources = [
         path
-        for folder in ("core", flavour.engine, "app")
+        for folder in ("core", "bench", flavour.engine, "app")
         for path in sorted((DEMO / folder / "src/main/java").rglob("*.java"))
     ]
     if flavour.engine == "engine-et":
-        config = work / "gen/org/squeezebert/demo/et/BuildConfig.java"
+        config = work / "gen/org/squeezebert/internal/et/BuildConfig.java"
         config.parent.mkdir(parents=True)
         config.write_text(_BUILD_CONFIG, encoding="utf-8")
     sources += sorted((work / "gen").rglob("*.java"))
@@ -109,7 +109,7 @@ def require_api_level(classes: Path, packages: Sequence[str], work: Path) -> Non
     tool = work / "api-check"
     run("javac", "-nowarn", "-cp", class_path, "-d", tool, DEMO / "tools/ApiCheck.java")
     signature = maven("com.toasttab.android:gummy-bears-api-26:0.15.0:signature")
-    allowed = ("org.squeezebert.demo.*", *packages, *_NEWER_API)
+    allowed = ("org.squeezebert.*", *packages, *_NEWER_API)
     run("java", "-cp", f"{tool}{os.pathsep}{class_path}", "ApiCheck", signature, classes, *allowed)
 
 

@@ -55,8 +55,8 @@ class Difference:
 def class_path() -> str:
     """Compile the desktop side with Maven; what `java -cp` takes."""
     goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
-    modules = ("-pl", "core,engine-ort,desktop")
-    command = ["mvn", "-q", "-B", "-ntp", *modules, "compile", goal, "-Dmdep.outputFile=target/class-path.txt"]
+    modules = ("-pl", "core,bench,engine-ort,desktop")
+    command = ["mvn", "-q", "-B", "-ntp", *modules, "test-compile", goal, "-Dmdep.outputFile=target/class-path.txt"]
     subprocess.run(command, cwd=DEMO, check=True, capture_output=True)
     return f"{DEMO}/desktop/target/classes:{(DEMO / 'desktop/target/class-path.txt').read_text().strip()}"
 

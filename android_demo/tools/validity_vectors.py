@@ -12,7 +12,7 @@ from typing import Any
 from squeezebert_mobile.benchmarks import phones
 from squeezebert_mobile.benchmarks.protocol import Protocol, case_faults, machine_faults, spread_faults
 
-OUTPUT = Path(__file__).parents[1] / "core/src/test/resources/vectors/validity.json"
+OUTPUT = Path(__file__).parents[1] / "bench/src/test/resources/vectors/validity.json"
 QUIET: dict[str, Any] = {
     "thermal_status": 0,
     "thermal_headroom": 0.5,

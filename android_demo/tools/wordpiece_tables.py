@@ -16,7 +16,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-RESOURCE = Path(__file__).parents[1] / "core/src/main/resources/org/squeezebert/demo/core/wordpiece_tables.txt"
+RESOURCE = Path(__file__).parents[1] / "core/src/main/resources/org/squeezebert/internal/wordpiece_tables.txt"
 _HANGUL_SYLLABLES = range(0xAC00, 0xD7A4)  # decomposed by arithmetic in Java (Unicode standard, section 3.12)
 
 

@@ -50,7 +50,7 @@ def test_the_shared_vectors_are_current(name: str, tmp_path: Path, monkeypatch: 
 def test_the_readmes_java_compiles(tmp_path: Path) -> None:
     (snippet,) = re.findall(r"```java\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     source = tmp_path / "App.java"
-    imports = "import java.nio.file.Paths;\nimport org.squeezebert.demo.core.*;\n"
+    imports = "import java.nio.file.Paths;\nimport org.squeezebert.internal.*;\n"
     source.write_text(f"{imports}class App {{ void run() throws Exception {{\n{snippet}}} }}\n", encoding="utf-8")
     command = ["javac", "-d", tmp_path, "-sourcepath", DEMO / "core/src/main/java", source]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -171,7 +171,7 @@ def test_the_app_and_python_take_the_same_of_all_manifests_with_one_change(
 ADDED = ("covid19", "[USER]", "quiet", "a b")
 ADDED_TEXTS = ("[USER] a good covid19 film", "COVID19covid19 [user]", "the quiet a b.", "[MASK] [CLS] a  b quietly", "")
 IDS = """
-package org.squeezebert.demo.core;
+package org.squeezebert.internal;
 
 public final class Ids {
     public static void main(String[] arguments) throws Exception {
@@ -202,7 +202,7 @@ def test_the_app_finds_the_added_tokens_of_schema_1_where_python_does(tmp_path: 
     compiled = ["javac", "-d", tmp_path / "classes", "-sourcepath", core / "java", tmp_path / "Ids.java"]
     subprocess.run(compiled, check=True, capture_output=True)
     places = f"{tmp_path / 'classes'}:{core / 'resources'}"
-    asked = ["java", "-cp", places, "org.squeezebert.demo.core.Ids", tmp_path / "bundle", *ADDED_TEXTS]
+    asked = ["java", "-cp", places, "org.squeezebert.internal.Ids", tmp_path / "bundle", *ADDED_TEXTS]
     done = subprocess.run(asked, check=True, capture_output=True, text=True)
     expected = [opened.tokenizer().rows(text, max_length=16).input_ids[0].tolist() for text in ADDED_TEXTS]
     assert [json.loads(line) for line in done.stdout.splitlines()] == expected

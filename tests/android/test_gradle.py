@@ -10,7 +10,7 @@ import pytest
 import sbom
 from android_tools import DEMO, TOOLS, load, maven_properties
 
-MODULES = ("core", "engine-ort", "engine-et", "app")
+MODULES = ("core", "bench", "engine-ort", "engine-et", "app")
 # Gradle's own checksums of the distribution and of the wrapper that starts it.
 GRADLE = ("9.4.1", "2ab2958f2a1e51120c326cad6f385153bb11ee93b3c216c5fccebfdfbb7ec6cb")
 WRAPPER = "55243ef57851f12b070ad14f7f5bb8302daceeebc5bce5ece5fa6edb23e1145c"

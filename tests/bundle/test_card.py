@@ -63,7 +63,7 @@ def test_the_python_of_the_card_answers_as_the_reference(made: tuple[Task, Path]
 def test_the_java_of_the_card_compiles(made: tuple[Task, Path], tmp_path: Path) -> None:
     codes = blocks(made[1], "java")
     assert len(codes) == 2
-    head = "import java.nio.file.Paths;\nimport org.squeezebert.demo.core.*;\n"
+    head = "import java.nio.file.Paths;\nimport org.squeezebert.internal.*;\n"
     for number, code in enumerate(codes):
         body = f"{head}class Card{number} {{ static void call() throws Exception {{\n{code}}} }}\n"
         (tmp_path / f"Card{number}.java").write_text(body)

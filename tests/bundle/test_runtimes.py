@@ -99,7 +99,7 @@ def test_the_card_names_the_versions_to_run_a_file_with_and_those_not_to() -> No
 
 
 def test_the_app_knows_the_same_faults() -> None:
-    source = ROOT / "android_demo/core/src/main/java/org/squeezebert/demo/core/KnownFaults.java"
+    source = ROOT / "android_demo/core/src/main/java/org/squeezebert/internal/KnownFaults.java"
     text = source.read_text(encoding="utf-8")
     rows = [
         f'{{"{f.runtime}", "{f.since}", "{f.fixed}", "{f.processors}: {f.what}"}},' for f in runtimes.known().faults

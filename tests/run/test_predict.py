@@ -21,7 +21,7 @@ from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task, window_stride
 from squeezebert_mobile.tokenizer.settings import Slot, Template
 
-PREDICTOR = ROOT / "android_demo/core/src/main/java/org/squeezebert/demo/core/Predictor.java"
+PREDICTOR = ROOT / "android_demo/core/src/main/java/org/squeezebert/internal/Predictor.java"
 QUESTION = "Is it good?"
 
 

@@ -3,20 +3,20 @@ package com.example.consumer;
 import java.io.IOException;
 import java.nio.file.Paths;
 import java.util.Map;
-import org.squeezebert.demo.core.Artifact;
-import org.squeezebert.demo.core.Bundle;
-import org.squeezebert.demo.core.DemoException;
-import org.squeezebert.demo.core.EngineProvider;
-import org.squeezebert.demo.core.LabelScore;
-import org.squeezebert.demo.core.Model;
-import org.squeezebert.demo.core.NanoClock;
-import org.squeezebert.demo.core.Predictor;
+import org.squeezebert.internal.Artifact;
+import org.squeezebert.internal.Bundle;
+import org.squeezebert.SqueezeBertException;
+import org.squeezebert.internal.EngineProvider;
+import org.squeezebert.internal.LabelScore;
+import org.squeezebert.internal.Model;
+import org.squeezebert.internal.NanoClock;
+import org.squeezebert.internal.Predictor;
 
 /** {@code BUNDLE TEXT BROKEN}: the labels of the text, a line each, and what is said of a file that is no model. */
 public final class Main {
     private Main() { }
 
-    public static void main(String[] arguments) throws DemoException, IOException {
+    public static void main(String[] arguments) throws IOException {
         Bundle bundle = Bundle.open(Paths.get(arguments[0]));
         Map<String, EngineProvider> runtimes = EngineProvider.installed();
         for (Artifact artifact : bundle.manifest.artifacts) {
@@ -28,7 +28,7 @@ public final class Main {
             }
             try {
                 runtimes.get(artifact.runtime).open(arguments[2], artifact, 1).close();
-            } catch (DemoException e) {
+            } catch (SqueezeBertException e) {
                 System.out.println("refused: " + e.getMessage()); // the runtime's native code threw
             }
         }

@@ -2,8 +2,6 @@ package org.squeezebert.demo.app;
 
 import android.app.Activity;
 import android.content.pm.PackageManager;
-import org.squeezebert.demo.core.AboutPresenter;
-import org.squeezebert.demo.core.AboutState;
 
 /** Versions and licences. */
 final class AboutScreen {

@@ -2,7 +2,6 @@ package org.squeezebert.demo.app;
 
 import android.content.Context;
 import android.content.SharedPreferences;
-import org.squeezebert.demo.core.Session;
 
 /** The digest of the bundle in use and the path of its artifact, kept in the app's preferences. */
 final class ActiveBundle implements Session.Memory {

@@ -1,7 +1,7 @@
 package org.squeezebert.demo.app;
 
 import android.os.SystemClock;
-import org.squeezebert.demo.core.NanoClock;
+import org.squeezebert.internal.NanoClock;
 
 /** The clock that goes on while the phone sleeps: a run that was suspended must look long, not short. */
 enum AndroidClock implements NanoClock {

@@ -16,8 +16,8 @@ import android.system.OsConstants;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.squeezebert.demo.core.DeviceProbe;
-import org.squeezebert.demo.core.DeviceState;
+import org.squeezebert.internal.bench.DeviceProbe;
+import org.squeezebert.internal.bench.DeviceState;
 
 /** What this phone is, and what state it is in. */
 final class AndroidDevice implements DeviceProbe {

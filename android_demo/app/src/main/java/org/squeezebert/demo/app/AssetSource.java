@@ -4,8 +4,8 @@ import android.content.res.AssetManager;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
-import org.squeezebert.demo.core.BundleSource;
-import org.squeezebert.demo.core.Manifest;
+import org.squeezebert.internal.BundleSource;
+import org.squeezebert.internal.Manifest;
 
 /** The bundle that the build put into the app's assets. */
 final class AssetSource implements BundleSource {

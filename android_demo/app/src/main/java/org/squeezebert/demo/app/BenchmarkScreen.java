@@ -13,11 +13,8 @@ import android.widget.ProgressBar;
 import android.widget.Spinner;
 import android.widget.TextView;
 import java.util.List;
-import org.squeezebert.demo.core.Artifact;
-import org.squeezebert.demo.core.BenchmarkPresenter;
-import org.squeezebert.demo.core.BenchmarkProtocol;
-import org.squeezebert.demo.core.BenchmarkState;
-import org.squeezebert.demo.core.Session;
+import org.squeezebert.internal.Artifact;
+import org.squeezebert.internal.bench.BenchmarkProtocol;
 
 /** The knobs of a measurement, its progress, its figures and its chart. */
 final class BenchmarkScreen {

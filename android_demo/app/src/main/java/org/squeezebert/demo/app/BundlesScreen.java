@@ -16,9 +16,7 @@ import android.widget.TextView;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
-import org.squeezebert.demo.core.BundlesPresenter;
-import org.squeezebert.demo.core.BundlesState;
-import org.squeezebert.demo.core.RemoteRun;
+import org.squeezebert.internal.bench.RemoteRun;
 
 /** Installed bundles: import, use, delete. */
 final class BundlesScreen {

@@ -16,13 +16,8 @@ import android.widget.TextView;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.squeezebert.demo.core.Artifact;
-import org.squeezebert.demo.core.ClassifyPresenter;
-import org.squeezebert.demo.core.ClassifyState;
-import org.squeezebert.demo.core.Highlight;
-import org.squeezebert.demo.core.ResultRow;
-import org.squeezebert.demo.core.Session;
-import org.squeezebert.demo.core.TaskKind;
+import org.squeezebert.internal.Artifact;
+import org.squeezebert.internal.TaskKind;
 
 /** Text fields, choice of artifact and threads, the answer with its bars and times. */
 final class ClassifyScreen {

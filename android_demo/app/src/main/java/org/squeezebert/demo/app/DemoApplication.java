@@ -10,15 +10,9 @@ import android.system.ErrnoException;
 import android.system.Os;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import org.squeezebert.demo.core.AboutPresenter;
-import org.squeezebert.demo.core.BenchmarkPresenter;
-import org.squeezebert.demo.core.BundleStore;
-import org.squeezebert.demo.core.BundlesPresenter;
-import org.squeezebert.demo.core.ClassifyPresenter;
-import org.squeezebert.demo.core.EngineProvider;
-import org.squeezebert.demo.core.NanoClock;
-import org.squeezebert.demo.core.SelfTestPresenter;
-import org.squeezebert.demo.core.Session;
+import org.squeezebert.internal.BundleStore;
+import org.squeezebert.internal.EngineProvider;
+import org.squeezebert.internal.NanoClock;
 
 /** Holds what outlives an activity: the open bundle, the loaded model and what each screen shows. */
 public class DemoApplication extends Application {

@@ -12,7 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.squeezebert.demo.core.DeviceProbe;
+import org.squeezebert.internal.bench.DeviceProbe;
 
 /** What the kernel tells an app about cores and clocks; everything is null, empty or unknown where it hides them. */
 final class Kernel {

@@ -8,10 +8,10 @@ import android.view.View;
 import android.widget.RadioGroup;
 import java.io.File;
 import java.nio.file.Path;
-import org.squeezebert.demo.core.BenchmarkProtocol;
-import org.squeezebert.demo.core.DemoException;
-import org.squeezebert.demo.core.RemoteRun;
-import org.squeezebert.demo.core.RunRequest;
+import org.squeezebert.SqueezeBertException;
+import org.squeezebert.internal.bench.BenchmarkProtocol;
+import org.squeezebert.internal.bench.RemoteRun;
+import org.squeezebert.internal.bench.RunRequest;
 
 /** Five screens behind tabs. A start with the extra "run_id" is a measurement that a host asked for (see README.md, "Measuring over adb"). */
 public final class MainActivity extends Activity {
@@ -58,7 +58,7 @@ public final class MainActivity extends Activity {
         for (File folder : new File[] {getExternalFilesDir(null), getFilesDir()}) {
             try {
                 if (folder != null) RemoteRun.announce(folder.toPath());
-            } catch (DemoException e) {
+            } catch (SqueezeBertException e) {
                 Log.w("SqueezeBERT", e); // the host finds the other one, or says that neither is there
             }
         }
@@ -82,7 +82,7 @@ public final class MainActivity extends Activity {
             RunRequest request = new RunRequest(runId, intent.getStringExtra("artifacts"), protocol);
             Path copies = getCacheDir().toPath().resolve("measured");
             demo.benchmark.run(() -> new RemoteRun(folder.toPath(), copies, demo.session.providers(), demo.clock(), demo.session.device()), request);
-        } catch (DemoException | IllegalArgumentException e) {
+        } catch (SqueezeBertException | IllegalArgumentException e) {
             Screens.text(findViewById(R.id.benchmark_error), String.valueOf(e.getMessage()));
         }
     }

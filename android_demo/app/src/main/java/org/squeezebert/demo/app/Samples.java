@@ -1,7 +1,7 @@
 package org.squeezebert.demo.app;
 
 import android.content.res.Resources;
-import org.squeezebert.demo.core.TaskKind;
+import org.squeezebert.internal.TaskKind;
 
 /** Example inputs of one task: texts, and with each the second text that its task needs. */
 final class Samples {

@@ -7,7 +7,7 @@ import android.widget.Spinner;
 import android.widget.TextView;
 import java.util.ArrayList;
 import java.util.List;
-import org.squeezebert.demo.core.Artifact;
+import org.squeezebert.internal.Artifact;
 
 /** What the screens share. */
 final class Screens {

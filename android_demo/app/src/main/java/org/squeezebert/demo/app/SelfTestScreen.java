@@ -3,8 +3,6 @@ package org.squeezebert.demo.app;
 import android.app.Activity;
 import android.widget.LinearLayout;
 import android.widget.TextView;
-import org.squeezebert.demo.core.SelfTestPresenter;
-import org.squeezebert.demo.core.SelfTestState;
 
 /** One button, one verdict for each artifact. */
 final class SelfTestScreen {

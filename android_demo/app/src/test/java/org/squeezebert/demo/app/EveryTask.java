@@ -20,10 +20,10 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.Test;
 import org.robolectric.annotation.Config;
-import org.squeezebert.demo.core.Json;
-import org.squeezebert.demo.core.JsonValue;
-import org.squeezebert.demo.core.RemoteRun;
-import org.squeezebert.demo.core.TaskKind;
+import org.squeezebert.internal.Json;
+import org.squeezebert.internal.JsonValue;
+import org.squeezebert.internal.TaskKind;
+import org.squeezebert.internal.bench.RemoteRun;
 
 /** The view of each task shows what Python answers. -Dtasks.dir names a folder with bundles and expected.json. */
 public class EveryTask extends ScreenTest {

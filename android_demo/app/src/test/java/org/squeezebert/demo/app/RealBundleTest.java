@@ -47,9 +47,9 @@ import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 import org.robolectric.annotation.Config;
 import org.robolectric.shadows.ShadowAlertDialog;
-import org.squeezebert.demo.core.EngineProvider;
-import org.squeezebert.demo.core.Json;
-import org.squeezebert.demo.core.JsonValue;
+import org.squeezebert.internal.EngineProvider;
+import org.squeezebert.internal.Json;
+import org.squeezebert.internal.JsonValue;
 
 /** Every screen with the built-in bundle and the real ONNX Runtime. */
 public class RealBundleTest extends ScreenTest {

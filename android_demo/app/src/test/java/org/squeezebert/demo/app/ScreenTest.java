@@ -28,8 +28,7 @@ import org.robolectric.Shadows;
 import org.robolectric.android.controller.ActivityController;
 import org.robolectric.annotation.Config;
 import org.robolectric.annotation.GraphicsMode;
-import org.squeezebert.demo.core.NanoClock;
-import org.squeezebert.demo.core.Session;
+import org.squeezebert.internal.NanoClock;
 
 /** An activity with the real application behind it; the worker is waited for, the main looper is idled. */
 @RunWith(RobolectricTestRunner.class)
@@ -107,7 +106,7 @@ public abstract class ScreenTest {
 
     /** Puts a bundle where adb would; returns its digest. */
     protected String push(Path bundle) throws Exception {
-        String digest = org.squeezebert.demo.core.Bundle.open(bundle).manifest.digest;
+        String digest = org.squeezebert.internal.Bundle.open(bundle).manifest.digest;
         Path target = new File(activity.getExternalFilesDir(null), "pushed/" + digest).toPath();
         for (Path file : files(bundle)) {
             Path copy = target.resolve(bundle.relativize(file).toString());

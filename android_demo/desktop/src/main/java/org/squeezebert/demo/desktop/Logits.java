@@ -5,21 +5,21 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.util.List;
-import org.squeezebert.demo.core.Artifact;
-import org.squeezebert.demo.core.Bundle;
-import org.squeezebert.demo.core.DemoException;
-import org.squeezebert.demo.core.Encoding;
-import org.squeezebert.demo.core.EngineProvider;
-import org.squeezebert.demo.core.Json;
-import org.squeezebert.demo.core.Model;
-import org.squeezebert.demo.core.NanoClock;
+import org.squeezebert.SqueezeBertException;
+import org.squeezebert.internal.Artifact;
+import org.squeezebert.internal.Bundle;
+import org.squeezebert.internal.Encoding;
+import org.squeezebert.internal.EngineProvider;
+import org.squeezebert.internal.Json;
+import org.squeezebert.internal.Model;
+import org.squeezebert.internal.NanoClock;
 
 /** The demo's tokenizer and engine over a file of texts, one JSON line of ids, logits and nanoseconds each, to compare with Python's. */
 public final class Logits {
     private Logits() { }
 
     /** Arguments: BUNDLE ARTIFACT_PATH TEXTS_FILE (one text per line). */
-    public static void main(String[] arguments) throws DemoException, IOException {
+    public static void main(String[] arguments) throws IOException {
         Bundle bundle = Bundle.open(Paths.get(arguments[0]));
         Artifact artifact = bundle.manifest.artifacts.stream().filter(a -> a.path.equals(arguments[1])).findFirst()
             .orElseThrow(() -> new IllegalArgumentException("no artifact " + arguments[1]));

@@ -17,15 +17,15 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import org.squeezebert.demo.core.BundleSource;
-import org.squeezebert.demo.core.BundleStore;
-import org.squeezebert.demo.core.DemoException;
-import org.squeezebert.demo.core.FolderSource;
-import org.squeezebert.demo.core.GoldenCase;
-import org.squeezebert.demo.core.Json;
-import org.squeezebert.demo.core.JsonException;
-import org.squeezebert.demo.core.Manifest;
-import org.squeezebert.demo.core.ZipSource;
+import org.squeezebert.SqueezeBertException;
+import org.squeezebert.internal.BundleSource;
+import org.squeezebert.internal.BundleStore;
+import org.squeezebert.internal.FolderSource;
+import org.squeezebert.internal.GoldenCase;
+import org.squeezebert.internal.Json;
+import org.squeezebert.internal.JsonException;
+import org.squeezebert.internal.Manifest;
+import org.squeezebert.internal.ZipSource;
 
 /** What the app's readers make of a corpus of hostile and sound files, one line each, to compare with Python's. */
 public final class Readers {
@@ -56,7 +56,7 @@ public final class Readers {
             return worker.submit(read).get(MAX_SECONDS, TimeUnit.SECONDS);
         } catch (ExecutionException e) {
             Throwable cause = e.getCause();
-            return cause instanceof DemoException ? String.valueOf(((DemoException) cause).kind.code) : "crash: " + cause;
+            return cause instanceof SqueezeBertException ? String.valueOf(((SqueezeBertException) cause).kind().code()) : "crash: " + cause;
         } catch (TimeoutException e) {
             return "hangs";
         } catch (InterruptedException e) {
@@ -76,12 +76,12 @@ public final class Readers {
     }
 
     /** The number of cases in a golden.json, which lies beside the manifest that it must fit. */
-    private static int golden(Path folder) throws DemoException, IOException {
+    private static int golden(Path folder) throws IOException {
         Manifest manifest = Manifest.parse(Files.readAllBytes(folder.resolve(Manifest.NAME)));
         return GoldenCase.parse(Files.readAllBytes(folder.resolve("golden.json")), manifest).size();
     }
 
-    private static String json(byte[] utf8) throws DemoException, JsonException {
+    private static String json(byte[] utf8) throws JsonException {
         StringBuilder out = new StringBuilder();
         write(Json.object(utf8, "a case").raw(), out);
         return out.toString();

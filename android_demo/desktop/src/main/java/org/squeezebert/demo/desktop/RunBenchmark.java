@@ -7,21 +7,21 @@ import java.nio.file.Paths;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
-import org.squeezebert.demo.core.BenchmarkProtocol;
-import org.squeezebert.demo.core.DemoException;
-import org.squeezebert.demo.core.DeviceProbe;
-import org.squeezebert.demo.core.DeviceState;
-import org.squeezebert.demo.core.EngineProvider;
-import org.squeezebert.demo.core.NanoClock;
-import org.squeezebert.demo.core.RemoteRun;
-import org.squeezebert.demo.core.RunRequest;
+import org.squeezebert.SqueezeBertException;
+import org.squeezebert.internal.EngineProvider;
+import org.squeezebert.internal.NanoClock;
+import org.squeezebert.internal.bench.BenchmarkProtocol;
+import org.squeezebert.internal.bench.DeviceProbe;
+import org.squeezebert.internal.bench.DeviceState;
+import org.squeezebert.internal.bench.RemoteRun;
+import org.squeezebert.internal.bench.RunRequest;
 
 /** The app's side of a run over adb on the JVM, for tests of the host's side. */
 public final class RunBenchmark {
     private RunBenchmark() { }
 
     /** Arguments: FOLDER, then NAME=VALUE for each extra that the app takes. */
-    public static void main(String[] arguments) throws DemoException, IOException {
+    public static void main(String[] arguments) throws IOException {
         Map<String, String> extras = new HashMap<>();
         for (String argument : arguments) {
             int equals = argument.indexOf('=');
