@@ -113,7 +113,7 @@ def case_faults(protocol: Protocol, latencies: Sequence[int], drift: Drift | Non
 
 def spread_faults(latencies: Sequence[int]) -> tuple[str, ...]:
     """Why a phone's latencies (ns) lie too far apart to be of one state; empty where they do not."""
-    p50, p90 = np.percentile(latencies, (50, 90)) if latencies else (0, 0)
+    p50, p90 = np.percentile(latencies or (0,), (50, 90))
     if p50 <= 0 or p90 / p50 <= MAX_SPREAD:
         return ()
     return (f"p90 is {p90 / p50:.2f} times p50, at most {MAX_SPREAD:g} times is one state of the phone",)

@@ -8,7 +8,14 @@ from results import make_result
 
 from squeezebert_mobile.benchmarks import tables
 from squeezebert_mobile.benchmarks.page import page
-from squeezebert_mobile.benchmarks.protocol import Conditions, Protocol, Scenario, case_faults, machine_faults
+from squeezebert_mobile.benchmarks.protocol import (
+    Conditions,
+    Protocol,
+    Scenario,
+    case_faults,
+    machine_faults,
+    spread_faults,
+)
 from squeezebert_mobile.benchmarks.statistics import Drift
 
 SLOWER, FASTER = Drift(0.1, 0.08, 0.12), Drift(-0.1, -0.12, -0.08)
@@ -29,6 +36,13 @@ ANY = Protocol(min_runs=1, min_seconds=0)
         ("battery_percent", [None, 20, 100], 19, "battery at 19 %, at least 20 % needed"),
         ("battery_percent", [], 0, "battery at 0 %, at least 20 % needed"),
         ("screen_on", [None, True], False, "screen off"),
+        ("thermal_headroom", [None, 0.0, 0.99], 1.0, "thermal headroom 1.00, throttling from 1"),
+        ("thermal_headroom", [], 1.25, "thermal headroom 1.25, throttling from 1"),
+        ("in_front", [None, True], False, "the app was not in front for the whole run"),
+        ("locked", [None, False], True, "the phone was locked"),
+        ("power_save", [None, False], True, "battery saver"),
+        ("emulator", [None, False], True, "an emulator, not a phone"),
+        ("clocks_known", [None, True], False, "cores and clocks are unknown"),
     ],
 )
 def test_each_rule_of_the_machine_holds_at_its_bound_and_not_beyond(
@@ -37,6 +51,18 @@ def test_each_rule_of_the_machine_holds_at_its_bound_and_not_beyond(
     for value in allowed:
         assert machine_faults(Conditions.model_validate({"seconds": 1.0, field: value})) == ()
     assert machine_faults(Conditions.model_validate({"seconds": 1.0, field: refused})) == (reason,)
+
+
+@pytest.mark.parametrize("most", [[], [0], [0] * 9, [100] * 6 + [130] * 4 + [500]])
+def test_a_phone_is_in_one_state_where_p90_is_1_3_times_p50(most: list[int]) -> None:
+    assert spread_faults(most) == ()
+
+
+@pytest.mark.parametrize(
+    ("latencies", "times"), [([100] * 6 + [131] * 4 + [500], "1.31"), ([1] * 6 + [2] * 4 + [9], "2.00")]
+)
+def test_a_phone_whose_p90_is_further_off_changed_its_state(latencies: list[int], times: str) -> None:
+    assert spread_faults(latencies) == (f"p90 is {times} times p50, at most 1.3 times is one state of the phone",)
 
 
 def test_a_charger_is_recorded_and_no_fault() -> None:
