@@ -65,12 +65,18 @@ def path_of(command: str) -> Path:
     return PUBLISHED / f"{command}.schema.json"
 
 
+@cache
+def _validator(command: str) -> Any:
+    """Made once: `jsonschema.validate` looks through the whole schema each time."""
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(published(command))
+
+
 def require_valid(command: str, printed: str) -> None:
     """Raise jsonschema's ValidationError for a line that is not what the command's published schema says."""
-    import jsonschema
-
     for line in printed.splitlines():
-        jsonschema.validate(json.loads(line), published(command))
+        _validator(command).validate(json.loads(line))
 
 
 if __name__ == "__main__":
