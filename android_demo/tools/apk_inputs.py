@@ -7,6 +7,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+# The annotations of what may be null, in the public classes of the library.
+JSPECIFY = "org.jspecify:jspecify:1.0.0"
 MAVEN = {
     "com.android.tools:r8:8.13.25": "0d4f2f68c4fcbc9434eff122f41feb6fb1d98efd2faa530cec1abacab1cea03d",
     "org.robolectric:android-all:14-robolectric-10818077": (
@@ -22,6 +24,7 @@ MAVEN = {
     "de.femtopedia.dex2jar:dex-reader-api:2.4.38": "490cac37ca090db759295eae2c279536bca7c77e8cfa3be4372210a6a4ca9d2a",
     "de.femtopedia.dex2jar:dex-reader:2.4.38": "177a7ddc7a9b7cc1e9a86603f93599461bc64ed8d5574b80f42391390ea9ec7d",
     "de.femtopedia.dex2jar:dex-translator:2.4.38": "9bb5a7852cfc9698d130cc780513bb202a8b0c59bf8dd43c3f25cf32c587741d",
+    JSPECIFY: "1fad6e6be7557781e4d33729d49ae1cdc8fdda6fe477bb0cc68ce351eafdfbab",
     "org.junit.platform:junit-platform-console-standalone:1.11.4": (
         "b016ef6b1c3454d6d7c2c88ce081dabf289699686af6622d6e4e2e1b54b4a2fc"
     ),

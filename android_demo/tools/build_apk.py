@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import apk_checks
 import dexed_core
 import one_runtime
-from apk_inputs import CACHE, MIN_SDK, maven, npm, run, unpack
+from apk_inputs import CACHE, JSPECIFY, MIN_SDK, maven, npm, run, unpack
 
 DEMO = Path(__file__).parents[1]
 _KEY_PASSWORD = "android"  # the well-known password of debug keys; the key signs nothing but these APKs
@@ -50,14 +50,14 @@ def onnx(work: Path) -> Flavour:
     """ONNX Runtime's own AAR, as a Unity package carries it."""
     aar = unpack(npm("com.github.asus4.onnxruntime@0.4.9")[0], work / "aar")
     libraries = tuple(sorted((aar / "jni/arm64-v8a").glob("*.so")))
-    return Flavour("engine-ort", (aar / "classes.jar",), libraries, ("ai.onnxruntime.*",))
+    return Flavour("engine-ort", (maven(JSPECIFY), aar / "classes.jar"), libraries, ("ai.onnxruntime.*",))
 
 
 def executorch(work: Path) -> Flavour:
     """ExecuTorch as a React Native package carries it; which version its library is could not be established."""
     classes, library = npm("react-native-executorch@0.8.3")
     fbjni = unpack(maven("com.facebook.fbjni:fbjni:0.7.0:aar"), work / "fbjni")
-    jars = (classes, fbjni / "classes.jar", maven("com.facebook.soloader:nativeloader:0.10.5"))
+    jars = (maven(JSPECIFY), classes, fbjni / "classes.jar", maven("com.facebook.soloader:nativeloader:0.10.5"))
     libraries = (library, *sorted((fbjni / "jni/arm64-v8a").glob("*.so")))
     return Flavour("engine-et", jars, libraries, ("org.pytorch.*", "com.facebook.*"))
 
@@ -109,7 +109,7 @@ def require_api_level(classes: Path, packages: Sequence[str], work: Path) -> Non
     tool = work / "api-check"
     run("javac", "-nowarn", "-cp", class_path, "-d", tool, DEMO / "tools/ApiCheck.java")
     signature = maven("com.toasttab.android:gummy-bears-api-26:0.15.0:signature")
-    allowed = ("org.squeezebert.*", *packages, *_NEWER_API)
+    allowed = ("org.squeezebert.*", "org.jspecify.*", *packages, *_NEWER_API)
     run("java", "-cp", f"{tool}{os.pathsep}{class_path}", "ApiCheck", signature, classes, *allowed)
 
 

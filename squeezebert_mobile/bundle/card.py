@@ -176,9 +176,9 @@ def _calls(manifest: Manifest) -> list[str]:
         parts.append(("Python, ONNX Runtime (in this folder)", "python", snippets.python_onnx(manifest, onnx)))
     if pte is not None:
         parts.append(("Python, ExecuTorch (in this folder)", "python", snippets.python_executorch(manifest, pte)))
-    for file, engine in ((onnx, "engine-ort"), (pte, "engine-et")):
+    for file, module in ((onnx, "squeezebert-ort"), (pte, "squeezebert-et")):
         if file is not None:
-            title = f"Android, Java or Kotlin, with `core` and `{engine}` of the android_demo of squeezebert-mobile"
+            title = f"Android, Java or Kotlin, with the library `{module}` of squeezebert-mobile's android_demo"
             parts.append((title, "java", snippets.java(manifest, file)))
     parts.append(("JavaScript, transformers.js (beside this folder, my-bundle)", "js", snippets.javascript(manifest)))
     lines = ["## Calls", ""]

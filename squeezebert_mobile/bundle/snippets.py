@@ -98,26 +98,22 @@ def python_executorch(manifest: Manifest, artifact: Artifact) -> str:
 
 
 def java(manifest: Manifest, artifact: Artifact) -> str:
-    """Java with `android_demo/core` and the engine of the runtime; Kotlin calls the same classes."""
-    first, second = texts(manifest)
-    labels = "for (LabelScore each : found.labels) System.out.println(each.label + ' ' + each.score);"
-    shown = {
-        Task.TEXT_CLASSIFICATION: labels,
-        Task.TOKEN_CLASSIFICATION: "System.out.println(found.entities.size());",
-        Task.QUESTION_ANSWERING: "System.out.println(found.answer.text);",
-        Task.FILL_MASK: "System.out.println(found.fillings.get(0).get(0).label);",
-        Task.MULTIPLE_CHOICE: labels,
-        Task.FEATURE_EXTRACTION: "System.out.println(found.vector.length);",
-    }
+    """Java with the module of the runtime; Kotlin calls the same classes."""
+    first, second = map(_quoted, texts(manifest))
+    choices = ", ".join(map(_quoted, texts(manifest)[1].split("\n")))
+    call = {
+        Task.TEXT_CLASSIFICATION: f"model.classify({first}).labels()",
+        Task.TOKEN_CLASSIFICATION: f"model.entities({first})",
+        Task.QUESTION_ANSWERING: f"model.answer({first}, {second})",
+        Task.FILL_MASK: f"model.fillMask({first})",
+        Task.MULTIPLE_CHOICE: f"model.choose({first}, Arrays.asList({choices})).labels()",
+        Task.FEATURE_EXTRACTION: f"model.embed({first}).length",
+    }[manifest.task]
+    options = f'Options.builder().runtime("{artifact.runtime}").precision("{artifact.precision}").build()'
     return "\n".join(
         [
-            'Bundle bundle = Bundle.open(Paths.get("my-bundle"));',
-            "Artifact file = bundle.manifest.artifacts.stream()",
-            f"    .filter(a -> a.path.equals({_quoted(artifact.path)})).findFirst().get();",
-            "try (Model model = Model.load(bundle, file, EngineProvider.installed(), 1, NanoClock.SYSTEM)) {",
-            "    Predictor predictor = new Predictor(bundle, model, file.maxLength, NanoClock.SYSTEM);",
-            f"    Prediction found = predictor.predict({_quoted(first)}, {_quoted(second)});",
-            f"    {shown[manifest.task]}",
+            f'try (SqueezeBert model = SqueezeBert.open(Paths.get("my-bundle"), {options})) {{',
+            f"    System.out.println({call});",
             "}",
         ]
     )

@@ -46,15 +46,40 @@ def test_the_shared_vectors_are_current(name: str, tmp_path: Path, monkeypatch: 
     assert (tmp_path / "vectors.json").read_bytes() == committed, f"run {TOOLS / name}.py"
 
 
+def core_paths() -> list[str | Path]:
+    """What javac needs to compile against the sources of the library."""
+    require(mvn=JVM["mvn"])
+    inputs = load("apk_inputs")
+    return ["-cp", inputs.maven(inputs.JSPECIFY), "-sourcepath", DEMO / "core/src/main/java"]
+
+
+SNIPPET = """
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import org.squeezebert.*;
+
+class Snippet {
+    interface Assets { InputStream open(String path) throws IOException; }
+
+    void run(Path files, Path downloaded, Path scratch, InputStream document, Assets assets) {
+%s
+    }
+}
+"""
+
+
 @pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JDK")
-def test_the_readmes_java_compiles(tmp_path: Path) -> None:
-    (snippet,) = re.findall(r"```java\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-    source = tmp_path / "App.java"
-    imports = "import java.nio.file.Paths;\nimport org.squeezebert.internal.*;\n"
-    source.write_text(f"{imports}class App {{ void run() throws Exception {{\n{snippet}}} }}\n", encoding="utf-8")
-    command = ["javac", "-d", tmp_path, "-sourcepath", DEMO / "core/src/main/java", source]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("page", ["README.md", "docs/phones.md", "docs/releases.md"])
+def test_the_java_of_the_pages_compiles(page: str, tmp_path: Path) -> None:
+    snippets = re.findall(r"```java\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert snippets and all(snippet.count("\n") <= 10 for snippet in snippets)
+    for snippet in snippets:
+        (tmp_path / "Snippet.java").write_text(SNIPPET % snippet, encoding="utf-8")
+        command = ["javac", "-d", tmp_path, *core_paths(), tmp_path / "Snippet.java"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 def test_nothing_in_the_app_may_reach_the_network() -> None:
@@ -199,7 +224,7 @@ def test_the_app_finds_the_added_tokens_of_schema_1_where_python_does(tmp_path: 
     assert (opened.manifest.schema_version, opened.manifest.tokenizer.added_tokens) == (1, ())
     (tmp_path / "Ids.java").write_text(IDS, encoding="utf-8")
     core = DEMO / "core/src/main"
-    compiled = ["javac", "-d", tmp_path / "classes", "-sourcepath", core / "java", tmp_path / "Ids.java"]
+    compiled = ["javac", "-d", tmp_path / "classes", *core_paths(), tmp_path / "Ids.java"]
     subprocess.run(compiled, check=True, capture_output=True)
     places = f"{tmp_path / 'classes'}:{core / 'resources'}"
     asked = ["java", "-cp", places, "org.squeezebert.internal.Ids", tmp_path / "bundle", *ADDED_TEXTS]

@@ -34,7 +34,8 @@ def test_the_builds_name_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> N
     inputs, dexed = load("apk_inputs"), load("dexed_core")
     assert maven["onnxruntime.version"] == gradle["onnxruntime"] == inputs.ONNXRUNTIME_VERSION
     assert gradle["minSdk"] == inputs.MIN_SDK
-    for name in ("junit-jupiter", "junit4", "robolectric"):
+    assert inputs.JSPECIFY.endswith(f":{gradle['jspecify']}")
+    for name in ("jspecify", "junit-jupiter", "junit4", "robolectric"):
         assert gradle[name] == maven[f"{name}.version"]
     # JUnit's platform counts from 1 where Jupiter counts from 5.
     platform = maven["junit-jupiter.version"].removeprefix("5.")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import android_tools
 import numpy as np
 import pytest
 import tiny
@@ -58,17 +59,19 @@ def test_the_python_of_the_card_answers_as_the_reference(made: tuple[Task, Path]
         assert first == second
 
 
-@pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JDK")
+@pytest.mark.skipif(shutil.which("javac") is None or shutil.which("mvn") is None, reason="needs a JDK and Maven")
 @pytest.mark.slow
 def test_the_java_of_the_card_compiles(made: tuple[Task, Path], tmp_path: Path) -> None:
     codes = blocks(made[1], "java")
     assert len(codes) == 2
-    head = "import java.nio.file.Paths;\nimport org.squeezebert.internal.*;\n"
+    head = "import java.nio.file.Paths;\nimport java.util.Arrays;\nimport org.squeezebert.*;\n"
     for number, code in enumerate(codes):
         body = f"{head}class Card{number} {{ static void call() throws Exception {{\n{code}}} }}\n"
         (tmp_path / f"Card{number}.java").write_text(body)
     files = sorted(tmp_path.glob("*.java"))
-    command = ["javac", "-encoding", "UTF-8", "-nowarn", "-d", str(tmp_path / "out"), "-sourcepath", str(CORE)]
+    annotations = android_tools.load("apk_inputs")
+    paths = ["-cp", str(annotations.maven(annotations.JSPECIFY)), "-sourcepath", str(CORE)]
+    command = ["javac", "-encoding", "UTF-8", "-nowarn", "-d", str(tmp_path / "out"), *paths]
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -54,7 +54,7 @@ def test_the_same_pins_give_the_same_sbom(tmp_path: Path) -> None:
 def test_the_apks_sbom_says_what_is_in_it_and_what_only_builds_it() -> None:
     scopes = {component["name"]: component["scope"] for component in sbom.apk()["components"]}
     assert {name for name, scope in scopes.items() if scope == "required"} == {
-        "com.github.asus4.onnxruntime", "fbjni", "nativeloader", "react-native-executorch",
+        "com.github.asus4.onnxruntime", "fbjni", "jspecify", "nativeloader", "react-native-executorch",
     }  # fmt: skip
     assert scopes["r8"] == "excluded"
 

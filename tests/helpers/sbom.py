@@ -29,7 +29,7 @@ Json = dict[str, Any]
 # What users install. dev and docs make the project, not the wheel.
 EXTRAS = ("benchmark", "coreai", "finetune", "sign")
 # Of the pinned Maven files, those whose classes or libraries lie in an APK; the others build or check it.
-IN_APK = ("com.facebook.fbjni:fbjni", "com.facebook.soloader:nativeloader")
+IN_APK = ("com.facebook.fbjni:fbjni", "com.facebook.soloader:nativeloader", "org.jspecify:jspecify")
 _NAMESPACE = uuid.UUID("7b0f4a4e-3a0c-5d0e-9f56-0d6f3f0f8f11")
 _PIN = re.compile(r"^([\w.-]+)==(\S+).*\\\n((?:    --hash=.*\n?)+)", re.MULTILINE)
 

@@ -1,36 +1,58 @@
 package com.example.consumer;
 
-import java.io.IOException;
 import java.nio.file.Paths;
-import java.util.Map;
-import org.squeezebert.internal.Artifact;
-import org.squeezebert.internal.Bundle;
+import java.util.Arrays;
+import java.util.List;
+import org.squeezebert.Answer;
+import org.squeezebert.Entity;
+import org.squeezebert.Scored;
+import org.squeezebert.SqueezeBert;
 import org.squeezebert.SqueezeBertException;
-import org.squeezebert.internal.EngineProvider;
-import org.squeezebert.internal.LabelScore;
-import org.squeezebert.internal.Model;
-import org.squeezebert.internal.NanoClock;
-import org.squeezebert.internal.Predictor;
 
-/** {@code BUNDLE TEXT BROKEN}: the labels of the text, a line each, and what is said of a file that is no model. */
+/** {@code BUNDLE TEXT...}: what a bundle of any task answers, a line for each part of it, the fields between tabs. */
 public final class Main {
     private Main() { }
 
-    public static void main(String[] arguments) throws IOException {
-        Bundle bundle = Bundle.open(Paths.get(arguments[0]));
-        Map<String, EngineProvider> runtimes = EngineProvider.installed();
-        for (Artifact artifact : bundle.manifest.artifacts) {
-            if (!runtimes.containsKey(artifact.runtime)) continue;
-            try (Model model = Model.load(bundle, artifact, runtimes, 1, NanoClock.SYSTEM)) {
-                for (LabelScore found : new Predictor(bundle, model, artifact.maxLength, NanoClock.SYSTEM).predict(arguments[1], "").labels) {
-                    System.out.println(found.label + " " + found.score);
-                }
-            }
-            try {
-                runtimes.get(artifact.runtime).open(arguments[2], artifact, 1).close();
-            } catch (SqueezeBertException e) {
-                System.out.println("refused: " + e.getMessage()); // the runtime's native code threw
-            }
+    public static void main(String[] arguments) {
+        List<String> texts = Arrays.asList(arguments).subList(1, arguments.length);
+        try (SqueezeBert model = SqueezeBert.open(Paths.get(arguments[0]))) {
+            ask(model, texts.get(0), texts.subList(1, texts.size()));
+            row("self-test", model.selfTest());
+        } catch (SqueezeBertException e) { // among others what the runtime's native code threw
+            row("refused", e.kind(), e.getMessage());
         }
+    }
+
+    private static void ask(SqueezeBert model, String text, List<String> others) {
+        switch (model.info().task()) {
+            case "text-classification":
+                scores(others.isEmpty() ? model.classify(text).labels() : model.classify(text, others.get(0)).labels());
+                break;
+            case "token-classification":
+                for (Entity entity : model.entities(text)) row(entity.label(), entity.text(), entity.start(), entity.end(), entity.score());
+                break;
+            case "question-answering":
+                Answer answer = model.answer(text, others.get(0));
+                row(answer.hasAnswer(), answer.text(), answer.start(), answer.end(), answer.score());
+                break;
+            case "fill-mask":
+                model.fillMask(text).forEach(Main::scores);
+                break;
+            case "multiple-choice":
+                scores(model.choose(text, others).labels());
+                break;
+            default:
+                for (float value : model.embed(text)) row(value);
+        }
+    }
+
+    private static void scores(List<Scored> found) {
+        for (Scored each : found) row(each.label(), each.score());
+    }
+
+    private static void row(Object... fields) {
+        StringBuilder line = new StringBuilder();
+        for (Object field : fields) line.append(line.length() == 0 ? "" : "\t").append(field);
+        System.out.println(line);
     }
 }

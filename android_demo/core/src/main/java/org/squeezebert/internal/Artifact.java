@@ -44,6 +44,16 @@ public final class Artifact extends FileEntry {
         if (form != null && !runtime.equals("onnx")) throw new JsonException(path + " is of " + runtime + ", which has no form " + form);
     }
 
+    /** The fastest of some that answers alike, as the host recommends them; the first where it recommends none, null of none. */
+    public static Artifact preferred(List<Artifact> some) {
+        for (String precision : new String[] {"int8", "int8-static", "fp32"}) {
+            for (Artifact candidate : some) {
+                if (candidate.precision.equals(precision)) return candidate;
+            }
+        }
+        return some.isEmpty() ? null : some.get(0);
+    }
+
     /** The files that it is made of. */
     List<FileEntry> everyFile() {
         return files.isEmpty() ? Collections.<FileEntry>singletonList(this) : files;

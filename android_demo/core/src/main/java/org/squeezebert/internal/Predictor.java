@@ -25,12 +25,19 @@ public final class Predictor {
         this.clock = clock;
     }
 
-    /** {@code second} is the pair, the context or the choices (one per line); empty where there is none. */
+    /** As a screen has it: {@code second} is the pair, the context or the choices (one per line); empty where there is none. */
     public Prediction predict(String text, String second) {
+        if (bundle.manifest.task == TaskKind.MULTIPLE_CHOICE) return predict(text, null, lines(second));
+        boolean isNone = second.isEmpty() && bundle.manifest.task != TaskKind.QUESTION_ANSWERING;
+        return predict(text, isNone ? null : second, Collections.emptyList());
+    }
+
+    /** {@code second} is the pair or the context, null where there is none; {@code choices} are at least two for multiple-choice. */
+    public Prediction predict(String text, String second, List<String> choices) {
         WordPieceTokenizer tokenizer = bundle.tokenizer();
         Prediction prediction = new Prediction();
         long start = clock.nanos();
-        prediction.encodings.addAll(encode(tokenizer, text, second));
+        prediction.encodings.addAll(encode(tokenizer, text, second, choices));
         for (Encoding row : prediction.encodings) {
             if (row.length() == 0) throw new SqueezeBertException(SqueezeBertException.Kind.USAGE, "text", "has no tokens", "write some words");
         }
@@ -39,43 +46,46 @@ public final class Predictor {
         long inferStart = clock.nanos();
         for (Encoding encoding : prediction.encodings) outputs.add(model.run(encoding.ids, encoding.typeIds));
         prediction.inferNanos = clock.nanos() - inferStart;
-        answer(prediction, outputs, text, second);
+        answer(prediction, outputs, text, second, choices);
         prediction.totalNanos = clock.nanos() - start;
         return prediction;
     }
 
-    private List<Encoding> encode(WordPieceTokenizer tokenizer, String text, String second) {
+    private List<Encoding> encode(WordPieceTokenizer tokenizer, String text, String second, List<String> choices) {
         switch (bundle.manifest.task) {
             case QUESTION_ANSWERING:
                 return tokenizer.windows(text, second, maxLength, Math.min(STRIDE, maxLength / 4));
             case MULTIPLE_CHOICE:
+                requireChoices(choices);
                 List<Encoding> rows = new ArrayList<>();
-                for (String choice : choices(second)) rows.add(tokenizer.encode(text, choice, maxLength));
+                for (String choice : choices) rows.add(tokenizer.encode(text, choice, maxLength));
                 return rows;
             case FEATURE_EXTRACTION:
             case TEXT_CLASSIFICATION:
-                if (bundle.manifest.pooled && !second.isEmpty()) {
+                if (bundle.manifest.pooled && second != null) {
                     return Arrays.asList(tokenizer.encode(text, null, maxLength), tokenizer.encode(second, null, maxLength)); // two texts, not one pair
                 }
-                return Collections.singletonList(tokenizer.encode(text, second.isEmpty() ? null : second, maxLength));
+                return Collections.singletonList(tokenizer.encode(text, second, maxLength));
             default:
                 return Collections.singletonList(tokenizer.encode(text, null, maxLength));
         }
     }
 
-    /** The non-blank lines of the second field. */
-    static List<String> choices(String second) {
-        List<String> choices = new ArrayList<>();
+    private static List<String> lines(String second) {
+        List<String> lines = new ArrayList<>();
         for (String line : second.split("\n")) {
-            if (!line.trim().isEmpty()) choices.add(line.trim());
+            if (!line.trim().isEmpty()) lines.add(line.trim());
         }
-        if (choices.size() < 2) {
-            throw new SqueezeBertException(SqueezeBertException.Kind.USAGE, "choices", "are too few", choices.size(), "at least 2", "write one choice per line");
-        }
-        return choices;
+        return lines;
     }
 
-    private void answer(Prediction prediction, List<Map<String, Tensor>> outputs, String text, String second) {
+    private static void requireChoices(List<String> choices) {
+        if (choices.size() < 2) {
+            throw new SqueezeBertException(SqueezeBertException.Kind.USAGE, "choices", "are too few", choices.size(), "at least 2", "give two or more, in a text field one per line");
+        }
+    }
+
+    private void answer(Prediction prediction, List<Map<String, Tensor>> outputs, String text, String second, List<String> choices) {
         List<String> labels = bundle.manifest.labels;
         Tensor logits = outputs.get(0).get("logits");
         switch (bundle.manifest.postProcessing) {
@@ -98,7 +108,7 @@ public final class Predictor {
                 prediction.fillings = fillings(prediction.encodings.get(0), logits, text);
                 break;
             case CHOICE:
-                prediction.labels = choice(outputs, choices(second));
+                prediction.labels = choice(outputs, choices);
                 break;
             default:
                 prediction.vector = vector(outputs.get(0));

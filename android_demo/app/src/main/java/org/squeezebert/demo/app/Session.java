@@ -1,7 +1,6 @@
 package org.squeezebert.demo.app;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -35,9 +34,6 @@ public final class Session {
     public interface BuiltIn {
         BundleSource open();
     }
-
-    /** The fastest that answers alike first, as the host recommends them. */
-    private static final List<String> PRECISIONS = Arrays.asList("int8", "int8-static", "fp32");
 
     final Executor worker;
     final Executor main;
@@ -137,12 +133,7 @@ public final class Session {
         for (Artifact candidate : runnable) {
             if (candidate.path.equals(memory.artifact())) return candidate;
         }
-        for (String precision : PRECISIONS) {
-            for (Artifact candidate : runnable) {
-                if (candidate.precision.equals(precision)) return candidate;
-            }
-        }
-        return runnable.isEmpty() ? null : runnable.get(0);
+        return Artifact.preferred(runnable);
     }
 
     void select(Artifact chosen, int newThreads) {
