@@ -58,9 +58,11 @@ def test_each_is_trained_once_and_judged_as_evaluate_does(tmp_path: Path) -> Non
         for own in [checkpoint.load(path).config]
     }
     assert shapes == {
-        f"{training}-{name}-3": shape
-        for training in ("taught", "alone")
-        for name, shape in {"2-all": (2, 96), "1-all": (1, 96), "4-48": (4, 48)}.items()
+        "taught-2-all-3": (2, 96),
+        "alone-2-all-3": (2, 96),
+        "taught-1-all-3": (1, 96),
+        "alone-1-all-3": (1, 96),
+        "taught-4-48-3": (4, 48),
     }
     for folder, student in [(teacher, found.models[0]), (tmp_path / "work/taught-2-all-3", found.models[1])]:
         (row,) = evaluate(EvaluateOptions(str(folder), str(tmp_path / "dev.tsv"), resamples=1, quiet=True)).rows
