@@ -3,6 +3,7 @@ import java.io.FileInputStream;
 import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.Set;
 import org.codehaus.mojo.animal_sniffer.SignatureChecker;
@@ -18,6 +19,8 @@ public final class ApiCheck {
         try (InputStream signature = new FileInputStream(arguments[0])) {
             SignatureChecker checker = new SignatureChecker(signature, allowed, new PrintWriterLogger(System.out));
             checker.setSourcePath(new ArrayList<>());
+            // What is called behind a check of SDK_INT alone.
+            checker.setAnnotationTypes(Collections.singleton("android.annotation.TargetApi"));
             checker.process(new File(arguments[1]));
             if (checker.isSignatureBroken()) System.exit(1);
         }

@@ -18,6 +18,8 @@ from apk_inputs import MIN_SDK, run
 _MANIFEST = Path(__file__).parents[1] / "app/src/main/AndroidManifest.xml"
 _ANDROID, _NODE = "{http://schemas.android.com/apk/res/android}", "{http://schemas.android.com/tools}node"
 _PAGE = 16384
+_PACKAGE = "org.squeezebert.demo.app"
+_OWN_PROVIDER = f"{_PACKAGE}.ResultProvider"
 # What every Android gives to apps (the NDK's stable libraries).
 _SYSTEM = {"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so", "libz.so", "libnativewindow.so"}
 
@@ -73,18 +75,25 @@ def _manifest(apk: Path) -> str:
     _require("uses-permission" not in badging, "asks for a permission")
     _require(f"sdkVersion:'{MIN_SDK}'" in badging, "has another minSdkVersion")
     tree = run("aapt", "dump", "xmltree", apk, "AndroidManifest.xml")
-    found = re.search(r"E: (provider|receiver|service|uses-permission)", tree)
+    found = re.search(r"E: (receiver|service|uses-permission)", tree)
     _require(found is None, f"declares a {found.group(1) if found else ''}")
-    return "manifest: no permission, provider, receiver or service"
+    providers = re.findall(r"E: provider.*?(?=\n {,6}E: |\Z)", tree, re.DOTALL)
+    names = [re.findall(r'android:name\(0x01010003\)="([^"]+)"', provider) for provider in providers]
+    _require(names in ([[_OWN_PROVIDER]], [[_OWN_PROVIDER.removeprefix(_PACKAGE)]]), f"declares the providers {names}")
+    exported = re.search(r"android:exported\(0x01010010\)=\(type 0x12\)0x0\b", providers[0])
+    _require(exported is not None, f"opens {_OWN_PROVIDER} to every app")
+    return "manifest: no permission, receiver or service, and no provider but the shared results'"
 
 
 def _dex(apk: Path) -> str:
     classes = set(re.findall(r"Class descriptor\s+: 'L([^;]+);'", run("dexdump", "-f", apk)))
     tree = run("aapt", "dump", "xmltree", apk, "AndroidManifest.xml")
-    named = re.findall(r'E: (?:application|activity) .*?A: android:name\(0x01010003\)="([^"]+)"', tree, re.DOTALL)
+    named = re.findall(
+        r'E: (?:application|activity|provider) .*?A: android:name\(0x01010003\)="([^"]+)"', tree, re.DOTALL
+    )
     _require(len(named) >= 2, "names no application or no activity")
     for name in named:
-        full = f"org.squeezebert.demo.app{name}" if name.startswith(".") else name
+        full = f"{_PACKAGE}{name}" if name.startswith(".") else name
         _require(full.replace(".", "/") in classes, f"{name} is not in the dex")
     with zipfile.ZipFile(apk) as opened:
         service = "META-INF/services/org.squeezebert.internal.EngineProvider"
@@ -104,6 +113,7 @@ def _self_starting(apk: Path) -> str:
         r"Class descriptor\s+: 'L([^;]+);'.*?Superclass\s+: 'L([^;]+);'", run("dexdump", "-f", apk), re.DOTALL
     )
     providers = {name.replace("/", ".") for name, parent in pairs if parent == "android/content/ContentProvider"}
+    providers.discard(_OWN_PROVIDER)
     removed = {
         element.get(f"{_ANDROID}name")
         for element in ET.parse(_MANIFEST).iter("provider")

@@ -1,8 +1,9 @@
-"""Put the screens that the tests drew side by side, light over dark: pictures/phone.png, tablet.png and tasks.png.
+"""Put the screens that the tests drew side by side: pictures/phone.png, tablet.png, large.png and tasks.png.
 
 python android_demo/tools/pictures.py [--drawn android_demo/app/target/pictures-35]
 
-`make android-test-sdks` draws them with the demo bundle, the slow tests of tests/test_android.py the tasks.
+Light is over dark; in large.png letters of double size are over German ones. `make android-test-sdks` draws
+them with the demo bundle, the slow tests of tests/android/test_android.py the tasks.
 """
 
 import argparse
@@ -11,7 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 DEMO = Path(__file__).parents[1]
-_SCREENS = ("classify", "self-test", "benchmark", "bundles", "about")
+_SCREENS = ("classify", "compare", "self-test", "benchmark", "history", "bundles", "about")
+_ON_A_TABLET = ("classify", "self-test", "benchmark", "bundles", "about")
 _TASKS = ("token-classification", "question-answering", "fill-mask", "multiple-choice", "feature-extraction")
 _GAP, _BETWEEN = 8, (128, 128, 128)
 
@@ -36,9 +38,13 @@ def main() -> None:
     )
     parser.add_argument("--tasks", type=Path, default=DEMO / "app/target/pictures-34", help="what the tasks' test drew")
     given = parser.parse_args()
-    for device, scale in (("phone", 0.45), ("tablet", 0.45)):
-        rows = [[given.drawn / f"{screen}-{device}-{shade}.png" for screen in _SCREENS] for shade in ("light", "dark")]
-        sheet(rows, scale).save(DEMO / f"pictures/{device}.png", optimize=True)
+    for name, device, screens, variants in (
+        ("phone", "phone", _SCREENS, ("light", "dark")),
+        ("large", "phone", _SCREENS, ("large", "german")),
+        ("tablet", "tablet", _ON_A_TABLET, ("light", "dark")),
+    ):
+        rows = [[given.drawn / f"{screen}-{device}-{variant}.png" for screen in screens] for variant in variants]
+        sheet(rows, 0.45).save(DEMO / f"pictures/{name}.png", optimize=True)
     sheet([[given.tasks / f"task-{task}.png" for task in _TASKS]], 0.45).save(
         DEMO / "pictures/tasks.png", optimize=True
     )

@@ -4,7 +4,7 @@ package org.squeezebert.internal;
 public final class CodePoints {
     private CodePoints() { }
 
-    static String substring(String text, int start, int end) {
+    public static String substring(String text, int start, int end) {
         return text.substring(index(text, start), index(text, end));
     }
 

@@ -71,7 +71,8 @@ public final class Predictor {
         }
     }
 
-    private static List<String> lines(String second) {
+    /** The non-blank lines of a second field, each a choice. */
+    public static List<String> lines(String second) {
         List<String> lines = new ArrayList<>();
         for (String line : second.split("\n")) {
             if (!line.trim().isEmpty()) lines.add(line.trim());

@@ -25,7 +25,7 @@ public final class AboutPresenter extends Presenter<AboutState> {
             List<String> producer = new ArrayList<>();
             Bundle bundle = session.bundle();
             if (bundle != null) bundle.manifest.producer.forEach((name, version) -> producer.add(name + " " + version));
-            publish(new AboutState("", String.join(", ", runtimes), bundle == null ? "none" : bundle.manifest.digest, String.join(", ", producer)));
+            publish(new AboutState("", String.join(", ", runtimes), bundle == null ? "" : bundle.manifest.digest, String.join(", ", producer)));
         });
     }
 

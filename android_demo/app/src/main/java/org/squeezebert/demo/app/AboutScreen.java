@@ -16,7 +16,8 @@ final class AboutScreen {
     private void show(AboutState state) {
         Screens.text(activity.findViewById(R.id.about_error), state.error);
         Screens.text(activity.findViewById(R.id.about_versions),
-            activity.getString(R.string.about_versions, appVersion(), state.runtimes, state.bundle, state.producer));
+            activity.getString(R.string.about_versions, appVersion(), state.runtimes,
+                state.bundle.isEmpty() ? activity.getString(R.string.none) : state.bundle, state.producer));
     }
 
     private String appVersion() {

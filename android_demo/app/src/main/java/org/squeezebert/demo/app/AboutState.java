@@ -6,7 +6,7 @@ public final class AboutState {
     public final String error;
     /** Each runtime of this build with its version. */
     public final String runtimes;
-    /** The digest of the open bundle, or "none". */
+    /** The digest of the open bundle, empty where none is. */
     public final String bundle;
     /** The packages that wrote the bundle, with their versions. */
     public final String producer;

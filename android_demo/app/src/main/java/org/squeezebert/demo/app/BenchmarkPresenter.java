@@ -4,13 +4,9 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Supplier;
 import org.squeezebert.SqueezeBertException;
 import org.squeezebert.internal.Artifact;
@@ -29,33 +25,47 @@ public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
     /** A screen that redraws more often would take time from the measurement. */
     private static final long SHOW_EVERY_NANOS = 1_000_000_000L;
 
+    private final BenchmarkHistory history;
     private volatile boolean cancelled;
 
-    public BenchmarkPresenter(Session session) {
-        super(session, BenchmarkState.empty(false, "", 0, ""));
+    public BenchmarkPresenter(Session session, BenchmarkHistory history) {
+        super(session, BenchmarkState.empty(false, "", 0, null, Collections.emptyList()));
+        this.history = history;
+    }
+
+    /** Shows the former runs. */
+    public void refresh() {
+        work(state(), () -> publish(state().withHistory(history.read())));
+    }
+
+    public void clearHistory() {
+        work(state(), () -> {
+            history.clear();
+            publish(state().withHistory(Collections.emptyList()));
+        });
     }
 
     public void run(Artifact artifact, BenchmarkProtocol protocol) {
         cancelled = false;
-        work(BenchmarkState.empty(true, "", 0, ""), () -> {
-            publish(BenchmarkState.empty(true, "", 0, deviceLine()));
+        work(busy(0, null), () -> {
+            publish(busy(0, session.device.state()));
             session.model(); // says what is missing where there is no bundle or no runtime
             session.unload();
             BenchmarkTarget target = new BenchmarkTarget(session.bundle(), artifact);
             List<BenchmarkResult> results = new BenchmarkRunner(session.clock, session.device).run(protocol,
                 Collections.singletonList(target.toCase(session.providers, protocol.threads, session.clock)), progress());
             Map<String, Object> json = BenchmarkReport.members(Collections.singletonList(target), session.providers, session.device, results);
-            publish(finished(results, Json.write(json)));
+            publish(finished(results, session.bundle().manifest.sourceName, artifact.bytes, Json.write(json)));
         });
     }
 
     /** A run that a host asked for, made on the worker, where the runtimes are known; the result goes into its files and onto the screen. */
     public void run(Supplier<RemoteRun> remote, RunRequest request) {
         cancelled = false;
-        work(BenchmarkState.empty(true, "", 0, ""), () -> {
-            publish(BenchmarkState.empty(true, "", 0, deviceLine()));
+        work(busy(0, null), () -> {
+            publish(busy(0, session.device.state()));
             session.unload();
-            publish(finished(remote.get().execute(request, progress()), ""));
+            publish(finished(remote.get().execute(request, progress()), "", 0, ""));
         });
     }
 
@@ -64,8 +74,8 @@ public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
         OutputStream open() throws IOException;
     }
 
-    /** Writes the result on the screen to a document. */
-    public void save(Target target) {
+    /** Writes the result on the screen to a document, and does {@code then} on the main thread where that worked. */
+    public void save(Target target, Runnable then) {
         BenchmarkState shown = state();
         work(shown, () -> {
             try (OutputStream out = target.open()) {
@@ -74,6 +84,7 @@ public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
             } catch (IOException e) {
                 throw new SqueezeBertException(SqueezeBertException.Kind.ENVIRONMENT, "the result", "cannot be written (" + e.getMessage() + ")", "choose another place", e);
             }
+            session.main.execute(then);
         });
     }
 
@@ -83,40 +94,35 @@ public final class BenchmarkPresenter extends Presenter<BenchmarkState> {
 
     private BenchmarkRunner.Progress progress() {
         long[] shown = {session.clock.nanos()};
-        String device = state().device; // asking again would take time from the measurement
+        DeviceState device = state().device; // asking again would take time from the measurement
         return (fraction, latest) -> {
             if (session.clock.nanos() - shown[0] > SHOW_EVERY_NANOS) {
                 shown[0] = session.clock.nanos();
-                publish(BenchmarkState.empty(true, "", fraction, device));
+                publish(busy(fraction, device));
             }
             return !cancelled;
         };
     }
 
-    /** The figures of every case, the chart of the first, and all that makes any of them invalid. */
-    private BenchmarkState finished(List<BenchmarkResult> results, String json) {
-        double[] millis = Arrays.stream(results.get(0).latenciesNanos).mapToDouble(nanos -> nanos / 1e6).toArray();
-        Set<String> invalid = new LinkedHashSet<>();
-        List<String> lines = new ArrayList<>();
+    /** The figures of every case and the chart of the first; what was measured goes into the history. */
+    private BenchmarkState finished(List<BenchmarkResult> results, String source, long bytes, String json) {
+        List<BenchmarkRecord> records = new ArrayList<>();
+        List<BenchmarkRecord> measured = new ArrayList<>();
         for (BenchmarkResult result : results) {
-            BenchmarkProtocol protocol = result.protocol;
-            invalid.addAll(result.invalid);
-            lines.add(String.format(Locale.ROOT, "%s, %d tokens, %s: p50 %.2f ms, p90 %.2f ms, p99 %.2f ms over %d runs, cold load %.1f ms",
-                result.title, protocol.tokens, Session.threads(protocol.threads), result.millis(50), result.millis(90), result.millis(99),
-                result.latenciesNanos.length, result.coldLoadNanos / 1e6));
+            BenchmarkRecord record = new BenchmarkRecord(session.clock.wallMillis(), result, source, bytes);
+            records.add(record);
+            if (record.runs > 0) measured.add(record);
         }
-        return new BenchmarkState(false, "", 1, deviceLine(), String.join("\n", lines), new ArrayList<>(invalid), millis, json);
+        List<BenchmarkRecord> kept = measured.isEmpty() ? state().history : history.add(measured);
+        return new BenchmarkState(false, "", 1, session.device.state(), records, results.get(0).latenciesNanos, json, kept);
     }
 
-    /** Thermal state, battery and charger now. */
-    private String deviceLine() {
-        DeviceState state = session.device.state();
-        String battery = state.batteryPercent == DeviceState.UNKNOWN ? "unknown" : state.batteryPercent + " %";
-        return "thermal status " + state.thermalName() + ", battery " + battery + (state.charging ? ", charging" : "");
+    private BenchmarkState busy(double fraction, DeviceState device) {
+        return BenchmarkState.empty(true, "", fraction, device, state().history);
     }
 
     @Override
     protected BenchmarkState failed(String message) {
-        return BenchmarkState.empty(false, message, 0, "");
+        return BenchmarkState.empty(false, message, 0, null, state().history);
     }
 }

@@ -10,9 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Locale;
 import org.squeezebert.SqueezeBertException;
-import org.squeezebert.internal.Artifact;
 import org.squeezebert.internal.BundleSource;
 import org.squeezebert.internal.Digests;
 import org.squeezebert.internal.FolderSource;
@@ -130,13 +128,9 @@ public final class BundlesPresenter extends Presenter<BundlesState> {
         String active = session.bundle() == null ? "" : session.bundle().manifest.digest;
         for (String digest : session.store.digests()) {
             try {
-                Manifest manifest = session.store.manifest(digest);
-                List<String> artifacts = new ArrayList<>();
-                for (Artifact artifact : manifest.artifacts) artifacts.add(artifact.title());
-                String detail = String.format(Locale.ROOT, "%.1f MB, %s, sha256 %s…", manifest.totalBytes() / 1e6, String.join(", ", artifacts), digest.substring(0, 12));
-                lines.add(new BundlesState.Line(digest, manifest.task.id + " from " + manifest.sourceName, detail, digest.equals(active)));
+                lines.add(new BundlesState.Line(digest, session.store.manifest(digest), "", digest.equals(active)));
             } catch (SqueezeBertException e) {
-                lines.add(new BundlesState.Line(digest, "damaged bundle", e.getMessage(), false));
+                lines.add(new BundlesState.Line(digest, null, e.getMessage(), false));
             }
         }
         return lines;

@@ -23,11 +23,13 @@ final class BundlesScreen {
     static final int PICK_ZIP = 1;
 
     private final Activity activity;
+    private final Words words;
     private final BundlesPresenter presenter;
 
     BundlesScreen(Activity activity, BundlesPresenter presenter) {
         this.activity = activity;
         this.presenter = presenter;
+        words = new Words(activity.getResources());
         activity.findViewById(R.id.bundles_import).setOnClickListener(view -> pick());
         activity.findViewById(R.id.bundles_pushed).setOnClickListener(view -> {
             File external = activity.getExternalFilesDir(null);
@@ -83,24 +85,37 @@ final class BundlesScreen {
         Screens.text(activity.findViewById(R.id.bundles_error), state.error);
         LinearLayout lines = activity.findViewById(R.id.bundles_lines);
         lines.removeAllViews();
+        Screens.visible(activity.findViewById(R.id.bundles_empty), !state.busy && state.lines.isEmpty());
         for (BundlesState.Line line : state.lines) lines.addView(view(line, lines, state.busy));
     }
 
     private View view(BundlesState.Line line, LinearLayout parent, boolean busy) {
         View view = LayoutInflater.from(activity).inflate(R.layout.bundle_line, parent, false);
-        view.<TextView>findViewById(R.id.line_title).setText(line.title);
-        view.<TextView>findViewById(R.id.line_detail).setText(line.detail);
+        String title = title(line);
+        view.<TextView>findViewById(R.id.line_title).setText(title);
+        view.<TextView>findViewById(R.id.line_detail).setText(detail(line));
         Button open = view.findViewById(R.id.line_open);
         open.setText(line.active ? R.string.active : R.string.open);
         open.setEnabled(!line.active && !busy);
         open.setOnClickListener(button -> presenter.activate(line.digest));
         Button delete = view.findViewById(R.id.line_delete);
         delete.setEnabled(!busy);
-        delete.setContentDescription(activity.getString(R.string.delete) + " " + line.title);
+        delete.setContentDescription(words.of(R.string.delete_named, title));
         delete.setOnClickListener(button -> new AlertDialog.Builder(activity).setMessage(R.string.delete_question)
             .setPositiveButton(R.string.delete, (dialog, which) -> presenter.delete(line.digest))
             .setNegativeButton(android.R.string.cancel, null).show());
         return view;
+    }
+
+    private String title(BundlesState.Line line) {
+        if (line.manifest == null) return words.of(R.string.bundle_damaged);
+        return words.of(R.string.bundle_title, words.task(line.manifest.task), line.manifest.sourceName);
+    }
+
+    private String detail(BundlesState.Line line) {
+        if (line.manifest == null) return line.error;
+        return words.of(R.string.bundle_detail, line.manifest.totalBytes() / 1e6, String.join(", ", Screens.titles(line.manifest.artifacts)),
+            line.digest.substring(0, 12));
     }
 
     void start() {

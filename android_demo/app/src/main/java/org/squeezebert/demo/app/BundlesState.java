@@ -1,6 +1,7 @@
 package org.squeezebert.demo.app;
 
 import java.util.List;
+import org.squeezebert.internal.Manifest;
 
 /** The Bundles screen. */
 public final class BundlesState {
@@ -17,14 +18,16 @@ public final class BundlesState {
     /** One installed bundle. */
     public static final class Line {
         public final String digest;
-        public final String title;
-        public final String detail;
+        /** Null where the bundle is damaged. */
+        public final Manifest manifest;
+        /** What is wrong with it, empty where nothing is. */
+        public final String error;
         public final boolean active;
 
-        Line(String digest, String title, String detail, boolean active) {
+        Line(String digest, Manifest manifest, String error, boolean active) {
             this.digest = digest;
-            this.title = title;
-            this.detail = detail;
+            this.manifest = manifest;
+            this.error = error;
             this.active = active;
         }
     }

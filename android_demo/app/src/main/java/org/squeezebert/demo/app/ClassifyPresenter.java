@@ -1,130 +1,174 @@
 package org.squeezebert.demo.app;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
-import java.util.Locale;
-import org.squeezebert.internal.AnswerSpan;
+import org.squeezebert.SqueezeBertException;
+import org.squeezebert.internal.Answers;
 import org.squeezebert.internal.Artifact;
 import org.squeezebert.internal.Bundle;
-import org.squeezebert.internal.Entity;
-import org.squeezebert.internal.LabelScore;
 import org.squeezebert.internal.Model;
-import org.squeezebert.internal.PostProcessing;
 import org.squeezebert.internal.Prediction;
 import org.squeezebert.internal.Predictor;
 import org.squeezebert.internal.TaskKind;
+import org.squeezebert.internal.bench.Percentiles;
 
-/** Text in, answer with its times out. */
+/** Text in, answer with its times out; with a second file, both side by side. */
 public final class ClassifyPresenter extends Presenter<ClassifyState> {
+    /** Of each of two compared files, after one that warms it up. */
+    private static final int COMPARED_RUNS = 5;
+    /** Of slow files fewer runs are made. */
+    private static final long COMPARED_NANOS = 1_000_000_000L;
+
+    /** What somebody wants to know; the object tells whether it is still the newest. */
+    private static final class Asked {
+        final String text;
+        final String second;
+
+        Asked(String text, String second) {
+            this.text = text;
+            this.second = second;
+        }
+    }
+
     /** Of the bundle that was opened last. */
     private volatile String mask = "";
+    private volatile Asked asked;
+    private volatile Artifact other;
 
     public ClassifyPresenter(Session session) {
-        super(session, ClassifyState.empty(true, "", "", null, ""));
+        super(session, new ClassifyState(true, "", null, "", null, Collections.emptyList()));
     }
 
     /** Opens the bundle at the start of the app, and shows the new one after a change. */
     public void start() {
-        work(empty(true, ""), () -> {
+        asked = null;
+        other = null;
+        work(without(true, ""), () -> {
             if (session.bundle() == null) session.start();
             Bundle bundle = session.bundle();
             mask = bundle == null || bundle.manifest.task != TaskKind.FILL_MASK ? "" : bundle.mask();
-            publish(empty(false, session.bundle() == null ? "app: has no bundle; fix: import one on the Bundles screen" : ""));
+            publish(without(false, bundle == null ? "app: has no bundle; fix: import one on the Bundles screen" : ""));
         });
     }
 
-    /** Another artifact or number of threads; the model is loaded at the next answer. */
+    /** Another artifact or number of threads, which answers the text again. */
     public void select(Artifact artifact, int threads) {
         if (artifact == session.artifact() && threads == session.threads()) return;
-        work(empty(true, ""), () -> {
-            session.select(artifact, threads);
-            publish(empty(false, ""));
-        });
+        if (artifact == other) other = null;
+        change(() -> session.select(artifact, threads));
     }
 
+    /** The file that is compared with the chosen one, or null. */
+    public Artifact other() {
+        return other;
+    }
+
+    /** Compares the chosen file with {@code artifact} from now on, with none where it is null. */
+    public void compareWith(Artifact artifact) {
+        if (artifact == other) return;
+        other = artifact;
+        change(session::unload); // of the former one
+    }
+
+    /** Answers, also where the text is empty. */
     public void run(String text, String second) {
-        work(empty(true, ""), () -> {
-            Model model = session.model();
-            Predictor predictor = new Predictor(session.bundle(), model, session.artifact().maxLength, session.clock);
-            publish(answered(predictor.predict(text, second), model.coldLoadNanos, text, second));
+        ask(new Asked(text, second));
+    }
+
+    /** Answers what stands in the fields while somebody types, and forgets what stood there before. */
+    public void typed(String text, String second) {
+        Asked before = asked;
+        if (before != null && before.text.equals(text) && before.second.equals(second)) return;
+        boolean lacksSecond = (state().task == TaskKind.QUESTION_ANSWERING || state().task == TaskKind.MULTIPLE_CHOICE) && second.trim().isEmpty();
+        if (!text.trim().isEmpty() && !lacksSecond) {
+            ask(new Asked(text, second));
+        } else if (before != null) {
+            asked = null;
+            publish(without(false, ""));
+        }
+    }
+
+    private void ask(Asked now) {
+        asked = now;
+        work(with(true, state().answer, state().compared), () -> answer(now));
+    }
+
+    private void change(Runnable change) {
+        Asked again = asked;
+        work(without(true, ""), () -> {
+            change.run();
+            if (again == null) {
+                publish(without(false, ""));
+            } else {
+                answer(again);
+            }
         });
     }
 
-    private ClassifyState answered(Prediction prediction, long coldLoad, String text, String second) {
-        List<ResultRow> rows = new ArrayList<>();
-        List<Highlight> highlights = new ArrayList<>();
-        String marked = "";
-        boolean regression = session.bundle().manifest.postProcessing == PostProcessing.REGRESSION;
-        for (LabelScore label : prediction.labels) {
-            rows.add(regression ? new ResultRow(label.label, number("%.4f", label.score), -1) : scored(label.label, label.score));
+    /** Shows the answer, unless something newer was asked by then. */
+    private void answer(Asked now) {
+        if (asked != now) return;
+        try {
+            Model model = session.model();
+            Prediction prediction = predictor(session.artifact(), model).predict(now.text, now.second);
+            ShownAnswer answer = new ShownAnswer(session.bundle(), prediction, model.coldLoadNanos, now.text, now.second);
+            if (asked != now) return;
+            Artifact second = other;
+            publish(with(second != null, answer, second == null ? Collections.emptyList() : state().compared));
+            if (second != null) compare(now, answer, Arrays.asList(session.artifact(), second));
+        } catch (SqueezeBertException e) {
+            if (asked == now) throw e;
         }
-        for (int mask = 0; mask < prediction.fillings.size(); mask++) {
-            for (LabelScore filling : prediction.fillings.get(mask)) {
-                rows.add(scored((prediction.fillings.size() > 1 ? (mask + 1) + ": " : "") + filling.label, filling.score));
+    }
+
+    private Predictor predictor(Artifact artifact, Model model) {
+        return new Predictor(session.bundle(), model, artifact.maxLength, session.clock);
+    }
+
+    /** The files take turns: a phone that gets slower meanwhile slows both down. */
+    private void compare(Asked now, ShownAnswer answer, List<Artifact> files) {
+        List<Model> models = new ArrayList<>();
+        List<Prediction> predictions = new ArrayList<>();
+        for (Artifact file : files) {
+            models.add(session.model(file));
+            predictions.add(predictor(file, models.get(models.size() - 1)).predict(now.text, now.second));
+        }
+        long[][] nanos = new long[files.size()][COMPARED_RUNS];
+        int runs = 0;
+        long start = session.clock.nanos();
+        while (runs < COMPARED_RUNS && (runs == 0 || session.clock.nanos() - start < COMPARED_NANOS)) {
+            for (int file = 0; file < files.size(); file++) {
+                if (asked != now) return;
+                nanos[file][runs] = predictor(files.get(file), models.get(file)).predict(now.text, now.second).inferNanos;
             }
+            runs++;
         }
-        for (Entity entity : prediction.entities) {
-            marked = text;
-            rows.add(scored(entity.label + ": " + entity.text, entity.score));
-            highlights.add(new Highlight(text, entity.start, entity.end));
+        List<Compared> compared = new ArrayList<>();
+        for (int file = 0; file < files.size(); file++) {
+            Headline headline = Headline.of(predictions.get(file), session.bundle().manifest.postProcessing);
+            double median = Percentiles.of(Arrays.copyOf(nanos[file], runs), 50) / 1e6;
+            compared.add(new Compared(files.get(file), headline, median, models.get(file).coldLoadNanos / 1e6));
         }
-        if (prediction.answer != null) {
-            marked = second;
-            AnswerSpan answer = prediction.answer;
-            rows.add(answer.hasAnswer ? scored(answer.text, answer.score) : ResultRow.noAnswer(percent(answer.score), answer.score));
-            if (answer.hasAnswer) highlights.add(new Highlight(second, answer.start, answer.end));
-        }
-        if (session.bundle().manifest.task == TaskKind.TOKEN_CLASSIFICATION && rows.isEmpty()) rows.add(new ResultRow("(nothing found)", "", -1));
-        if (prediction.similarity != null) rows.add(new ResultRow("similarity", number("%.4f", prediction.similarity), -1));
-        if (prediction.vector.length > 0) addVector(rows, prediction.vector);
-        return new ClassifyState(false, "", modelLine(), session.bundle().manifest.task, mask, rows, marked, highlights, facts(prediction),
-            times(prediction, coldLoad));
+        if (asked == now) publish(with(false, answer, compared));
     }
 
-    private static void addVector(List<ResultRow> rows, double[] vector) {
-        double square = 0;
-        for (double value : vector) square += value * value;
-        rows.add(new ResultRow("dimensions", String.valueOf(vector.length), -1));
-        rows.add(new ResultRow("length of the vector", number("%.4f", Math.sqrt(square)), -1));
-        for (int i = 0; i < Math.min(8, vector.length); i++) rows.add(new ResultRow("[" + i + "]", number("%.4f", vector[i]), -1));
+    private ClassifyState with(boolean busy, ShownAnswer answer, List<Compared> compared) {
+        return new ClassifyState(busy, "", task(), mask, answer, compared);
     }
 
-    private static ResultRow scored(String label, double score) {
-        return new ResultRow(label, percent(score), score);
+    private ClassifyState without(boolean busy, String error) {
+        return new ClassifyState(busy, error, task(), mask, null, Collections.emptyList());
     }
 
-    private static String percent(double probability) {
-        return number("%.1f %%", 100 * probability);
-    }
-
-    private static String facts(Prediction prediction) {
-        String rows = prediction.encodings.size() > 1 ? " in " + prediction.encodings.size() + " rows" : "";
-        String unknown = number(", %.0f %% unknown", 100 * prediction.unknownShare());
-        return prediction.tokens() + " tokens" + rows + unknown + (prediction.truncated() ? ", text was cut at the model's limit" : "");
-    }
-
-    private static String times(Prediction prediction, long coldLoad) {
-        return String.format(Locale.ROOT, "tokenise %.2f ms, infer %.2f ms, total %.2f ms, cold load %.1f ms",
-            prediction.tokenizeNanos / 1e6, prediction.inferNanos / 1e6, prediction.totalNanos / 1e6, coldLoad / 1e6);
-    }
-
-    private static String number(String format, double value) {
-        return String.format(Locale.ROOT, format, value);
-    }
-
-    private String modelLine() {
+    private TaskKind task() {
         Bundle bundle = session.bundle();
-        if (bundle == null) return "";
-        Artifact artifact = session.artifact();
-        return bundle.manifest.task.id + (artifact == null ? "" : " · " + artifact.title() + " · " + Session.threads(session.threads()));
-    }
-
-    private ClassifyState empty(boolean busy, String error) {
-        return ClassifyState.empty(busy, error, modelLine(), session.bundle() == null ? null : session.bundle().manifest.task, mask);
+        return bundle == null ? null : bundle.manifest.task;
     }
 
     @Override
     protected ClassifyState failed(String message) {
-        return empty(false, message);
+        return without(false, message);
     }
 }

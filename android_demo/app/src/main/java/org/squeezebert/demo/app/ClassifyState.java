@@ -4,41 +4,26 @@ import java.util.Collections;
 import java.util.List;
 import org.squeezebert.internal.TaskKind;
 
-/** The Classify screen. */
+/** The screen that answers. */
 public final class ClassifyState {
     public final boolean busy;
     /** Empty where nothing went wrong. */
     public final String error;
-    /** What the model is and which runtime runs it. */
-    public final String model;
     /** Null before a bundle is open. */
     public final TaskKind task;
     /** What stands for a word to be guessed, as the bundle calls it; empty where it guesses none. */
     public final String mask;
-    public final List<ResultRow> rows;
-    /** The text that the highlights mark, empty where there are none. */
-    public final String marked;
-    public final List<Highlight> highlights;
-    /** Token count, unknown share, truncation. */
-    public final String facts;
-    /** Tokenise, infer, total and cold load. */
-    public final String times;
+    /** Null before there is one. */
+    public final ShownAnswer answer;
+    /** Two files on this text, or none where nothing is compared. */
+    public final List<Compared> compared;
 
-    ClassifyState(boolean busy, String error, String model, TaskKind task, String mask, List<ResultRow> rows, String marked,
-                  List<Highlight> highlights, String facts, String times) {
+    ClassifyState(boolean busy, String error, TaskKind task, String mask, ShownAnswer answer, List<Compared> compared) {
         this.busy = busy;
         this.error = error;
-        this.model = model;
         this.task = task;
         this.mask = mask;
-        this.rows = rows;
-        this.marked = marked;
-        this.highlights = highlights;
-        this.facts = facts;
-        this.times = times;
-    }
-
-    static ClassifyState empty(boolean busy, String error, String model, TaskKind task, String mask) {
-        return new ClassifyState(busy, error, model, task, mask, Collections.emptyList(), "", Collections.emptyList(), "", "");
+        this.answer = answer;
+        this.compared = Collections.unmodifiableList(compared);
     }
 }

@@ -48,11 +48,12 @@ public class DemoApplication extends Application {
             () -> AssetSource.builtIn(getAssets()), worker, main::post);
         classify = new ClassifyPresenter(session);
         selfTest = new SelfTestPresenter(session);
-        benchmark = new BenchmarkPresenter(session);
+        benchmark = new BenchmarkPresenter(session, new BenchmarkHistory(getFilesDir().toPath().resolve("history.json")));
         bundles = new BundlesPresenter(session, classify);
         about = new AboutPresenter(session);
         classify.start();
         bundles.refresh();
+        benchmark.refresh();
     }
 
     /** A model in a process that nobody looks at is what the system kills first. */

@@ -2,10 +2,13 @@ package org.squeezebert.demo.app;
 
 import android.app.Activity;
 import android.content.Intent;
+import android.os.Build;
 import android.os.Bundle;
 import android.util.Log;
 import android.view.View;
+import android.widget.RadioButton;
 import android.widget.RadioGroup;
+import android.widget.TextView;
 import java.io.File;
 import java.nio.file.Path;
 import org.squeezebert.SqueezeBertException;
@@ -13,7 +16,7 @@ import org.squeezebert.internal.bench.BenchmarkProtocol;
 import org.squeezebert.internal.bench.RemoteRun;
 import org.squeezebert.internal.bench.RunRequest;
 
-/** Five screens behind tabs. A start with the extra "run_id" is a measurement that a host asked for (see README.md, "Measuring over adb"). */
+/** Five screens behind a bar below or, where there is room, a rail beside them. A start with the extra "run_id" is a measurement that a host asked for (see README.md, "Measuring over adb"). */
 public final class MainActivity extends Activity {
     private static final int[] TABS = {R.id.tab_classify, R.id.tab_self_test, R.id.tab_benchmark, R.id.tab_bundles, R.id.tab_about};
     private static final int[] SCREENS = {R.id.screen_classify, R.id.screen_self_test, R.id.screen_benchmark, R.id.screen_bundles, R.id.screen_about};
@@ -24,18 +27,23 @@ public final class MainActivity extends Activity {
     private BenchmarkScreen benchmark;
     private BundlesScreen bundles;
     private AboutScreen about;
+    private RadioGroup tabs;
+    /** Null before Android 13, which lacks its classes. */
+    private BackToFirst back;
 
     @Override
     protected void onCreate(Bundle state) {
         super.onCreate(state);
         setContentView(R.layout.main);
+        EdgeToEdge.of(this);
+        tabs = findViewById(R.id.tabs);
+        if (Build.VERSION.SDK_INT >= 33) back = new BackToFirst(this, () -> tabs.check(R.id.tab_classify));
         demo = (DemoApplication) getApplication();
-        classify = new ClassifyScreen(this, demo.session, demo.classify);
+        classify = new ClassifyScreen(this, demo.session, demo.classify, () -> tabs.check(R.id.tab_bundles));
         selfTest = new SelfTestScreen(this, demo.selfTest);
         benchmark = new BenchmarkScreen(this, demo.session, demo.benchmark);
         bundles = new BundlesScreen(this, demo.bundles);
         about = new AboutScreen(this, demo.about);
-        RadioGroup tabs = findViewById(R.id.tabs);
         tabs.setOnCheckedChangeListener((group, tab) -> show(tab));
         tabs.check(R.id.tab_classify);
         demo.worker.execute(this::announce);
@@ -44,7 +52,20 @@ public final class MainActivity extends Activity {
 
     private void show(int tab) {
         for (int i = 0; i < TABS.length; i++) findViewById(SCREENS[i]).setVisibility(TABS[i] == tab ? View.VISIBLE : View.GONE);
+        this.<TextView>findViewById(R.id.title).setText(this.<RadioButton>findViewById(tab).getText());
         if (tab == R.id.tab_about) demo.about.refresh();
+        if (back != null) back.listen(tab != R.id.tab_classify);
+    }
+
+    /** Before Android 13. */
+    @Override
+    @SuppressWarnings("deprecation")
+    public void onBackPressed() {
+        if (tabs.getCheckedRadioButtonId() == R.id.tab_classify) {
+            super.onBackPressed();
+        } else {
+            tabs.check(R.id.tab_classify);
+        }
     }
 
     @Override
@@ -74,7 +95,7 @@ public final class MainActivity extends Activity {
         if (runId == null || !comesFromAHost(intent)) return;
         File folder = "private".equals(intent.getStringExtra("folder")) ? getFilesDir() : getExternalFilesDir(null);
         if (folder == null) return;
-        this.<RadioGroup>findViewById(R.id.tabs).check(R.id.tab_benchmark);
+        tabs.check(R.id.tab_benchmark);
         try {
             BenchmarkProtocol protocol = new BenchmarkProtocol(intent.getIntExtra("threads", 1), intent.getIntExtra("tokens", 128),
                 intent.getIntExtra("warmup", 10), intent.getIntExtra("min_runs", 100), intent.getIntExtra("min_seconds", 0),

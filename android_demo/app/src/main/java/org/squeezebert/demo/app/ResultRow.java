@@ -1,26 +1,27 @@
 package org.squeezebert.demo.app;
 
-/** One line of an answer: a label, its value as text, and how long its bar is. */
+/** One line of an answer: what it tells, which the screen puts into words, and its value. */
 public final class ResultRow {
+    /** What a row tells; only the first two name their label. */
+    public enum Kind { PROBABILITY, NUMBER, NO_ANSWER, NOTHING_FOUND, SIMILARITY, DIMENSIONS, LENGTH }
+
+    public final Kind kind;
+    /** Of the model or the text, empty where the kind says it all. */
     public final String label;
-    public final String value;
-    /** 0 to 1, or negative where a bar would mean nothing. */
-    public final double fraction;
-    /** True where the row says that the text does not answer, in words that are the screen's. */
-    public final boolean isNoAnswer;
+    public final double value;
 
-    ResultRow(String label, String value, double fraction) {
-        this(label, value, fraction, false);
-    }
-
-    static ResultRow noAnswer(String value, double fraction) {
-        return new ResultRow("", value, fraction, true);
-    }
-
-    private ResultRow(String label, String value, double fraction, boolean isNoAnswer) {
+    ResultRow(Kind kind, String label, double value) {
+        this.kind = kind;
         this.label = label;
         this.value = value;
-        this.fraction = fraction;
-        this.isNoAnswer = isNoAnswer;
+    }
+
+    ResultRow(Kind kind, double value) {
+        this(kind, "", value);
+    }
+
+    /** True where the value is 0 to 1 and a bar shows it. */
+    public boolean isProbability() {
+        return kind == Kind.PROBABILITY || kind == Kind.NO_ANSWER;
     }
 }

@@ -2,6 +2,7 @@ package org.squeezebert.demo.app;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
@@ -48,7 +49,8 @@ public final class Session {
     private volatile Bundle bundle;
     private volatile Artifact artifact;
     private volatile int threads = 1;
-    private Model model;
+    /** The loaded ones: the chosen artifact's, and that of another which is compared with it. */
+    private final Map<Artifact, Model> models = new HashMap<>();
 
     public Session(BundleStore store, Supplier<Map<String, EngineProvider>> installed, NanoClock clock, DeviceProbe device, Memory memory,
                    BuiltIn builtIn, Executor worker, Executor main) {
@@ -73,11 +75,6 @@ public final class Session {
 
     public int threads() {
         return threads;
-    }
-
-    /** A number of threads as the screens write it. */
-    static String threads(int number) {
-        return number == 1 ? "1 thread" : number + " threads";
     }
 
     /** The runtimes of this build by name, none before {@link #start}. */
@@ -152,7 +149,13 @@ public final class Session {
             throw new SqueezeBertException(SqueezeBertException.Kind.UNSUPPORTED, Manifest.NAME, "has no artifact for the runtimes of this build " + providers.keySet(),
                 "export with --runtime onnx");
         }
-        if (model == null) model = Model.load(bundle, artifact, providers, threads, clock);
+        return model(artifact);
+    }
+
+    /** An artifact of the open bundle, loaded at the first call. */
+    Model model(Artifact wanted) {
+        Model model = models.get(wanted);
+        if (model == null) models.put(wanted, model = Model.load(bundle, wanted, providers, threads, clock));
         return model;
     }
 
@@ -165,12 +168,12 @@ public final class Session {
 
     /** True while a model takes memory. On the worker. */
     public boolean isLoaded() {
-        return model != null;
+        return !models.isEmpty();
     }
 
     /** Gives the model's memory back; it is loaded again at the next answer. On the worker. */
     public void unload() {
-        if (model != null) model.close();
-        model = null;
+        for (Model model : models.values()) model.close();
+        models.clear();
     }
 }

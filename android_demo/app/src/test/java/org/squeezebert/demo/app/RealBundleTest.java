@@ -2,26 +2,39 @@ package org.squeezebert.demo.app;
 
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNotNull;
 import static org.junit.Assert.assertNotSame;
+import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 import static org.junit.Assume.assumeFalse;
+import static org.junit.Assume.assumeTrue;
 
 import android.Manifest;
+import android.annotation.TargetApi;
 import android.app.Activity;
 import android.content.ComponentCallbacks2;
 import android.content.ComponentName;
+import android.content.ContentResolver;
 import android.content.DialogInterface;
 import android.content.Intent;
 import android.content.pm.ActivityInfo;
 import android.content.pm.ApplicationInfo;
+import android.content.pm.ProviderInfo;
+import android.database.Cursor;
+import android.graphics.Insets;
 import android.graphics.Rect;
+import android.graphics.drawable.AdaptiveIconDrawable;
+import android.graphics.drawable.Drawable;
 import android.net.Uri;
 import android.os.BatteryManager;
 import android.os.Build;
 import android.os.Looper;
 import android.os.PowerManager;
+import android.provider.OpenableColumns;
+import android.text.Spanned;
 import android.view.View;
 import android.view.ViewGroup;
+import android.view.WindowInsets;
 import android.widget.EditText;
 import android.widget.HorizontalScrollView;
 import android.widget.LinearLayout;
@@ -32,13 +45,21 @@ import android.widget.TextView;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
+import java.io.FileNotFoundException;
+import java.io.FilePermission;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
+import java.security.Permission;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.junit.BeforeClass;
@@ -47,6 +68,8 @@ import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 import org.robolectric.annotation.Config;
 import org.robolectric.shadows.ShadowAlertDialog;
+import org.robolectric.util.ReflectionHelpers;
+import org.robolectric.util.ReflectionHelpers.ClassParameter;
 import org.squeezebert.internal.EngineProvider;
 import org.squeezebert.internal.Json;
 import org.squeezebert.internal.JsonValue;
@@ -72,7 +95,7 @@ public class RealBundleTest extends ScreenTest {
 
     @Test
     public void classifiesWithLabelsBarsAndTimes() throws Exception {
-        assertTrue(text(R.id.classify_model), text(R.id.classify_model).startsWith("text-classification · ONNX Runtime · "));
+        assertTrue(text(R.id.classify_model), text(R.id.classify_model).startsWith("Text classification · ONNX Runtime · "));
         assertFalse(visible(R.id.classify_error));
         classify("A warm, funny film.");
         String rows = texts(activity.findViewById(R.id.classify_rows));
@@ -96,15 +119,14 @@ public class RealBundleTest extends ScreenTest {
 
     @Test
     public void aSampleSentenceIsTakenOver() throws Exception {
-        activity.<Spinner>findViewById(R.id.classify_samples).setSelection(1);
+        activity.<LinearLayout>findViewById(R.id.classify_samples).getChildAt(0).performClick();
         settle();
+        assertTrue(text(R.id.classify_headline), text(R.id.classify_headline).matches("\\p{Lu}\\w*, \\d+\\.\\d %"));
         assertEquals(activity.getResources().getStringArray(R.array.samples_single)[0], text(R.id.classify_text));
     }
 
     @Test
     public void rotationKeepsTextAndAnswer() throws Exception {
-        activity.<Spinner>findViewById(R.id.classify_samples).setSelection(1);
-        settle();
         String typed = "A warm, funny film — Señor Müller, 映画 and 😀 too.";
         classify(typed);
         String rows = texts(activity.findViewById(R.id.classify_rows));
@@ -131,17 +153,19 @@ public class RealBundleTest extends ScreenTest {
     public void selfTestPasses() throws Exception {
         tab(R.id.tab_self_test);
         click(R.id.self_test_run);
+        assertTrue(text(R.id.self_test_headline), text(R.id.self_test_headline).startsWith("This phone computes what the reference computed: "));
         String lines = texts(activity.findViewById(R.id.self_test_lines));
         assertEquals(lines, session().artifacts().size(), activity.<LinearLayout>findViewById(R.id.self_test_lines).getChildCount());
         assertTrue(lines, lines.contains("PASSED") && !lines.contains("FAILED") && lines.contains("ids equal in "));
     }
 
     @Test
-    public void benchmarkMeasuresAndSharesRawNanoseconds() throws Exception {
+    public void benchmarkMeasuresAndSavesRawNanoseconds() throws Exception {
         tab(R.id.tab_benchmark);
         measure("12");
-        assertTrue(text(R.id.benchmark_summary), text(R.id.benchmark_summary).contains("p50 "));
-        click(R.id.benchmark_share);
+        assertTrue(text(R.id.card_p50), text(R.id.card_p50).matches("\\d+\\.\\d\\d ms"));
+        assertTrue(text(R.id.card_conditions), text(R.id.card_conditions).endsWith("8 tokens · 1 thread · 12 runs"));
+        click(R.id.benchmark_save);
         Intent asked = Shadows.shadowOf(activity).getNextStartedActivity();
         assertEquals(Intent.ACTION_CREATE_DOCUMENT, asked.getAction());
         Uri chosen = Uri.parse("content://files/result.json");
@@ -149,7 +173,7 @@ public class RealBundleTest extends ScreenTest {
         Shadows.shadowOf(activity.getContentResolver()).registerOutputStream(chosen, saved);
         Shadows.shadowOf(activity).receiveResult(asked, Activity.RESULT_OK, new Intent().setData(chosen));
         settle();
-        assertTrue("the figures stay", visible(R.id.benchmark_summary));
+        assertTrue("the figures stay", visible(R.id.benchmark_chart_card));
         JsonValue json = Json.parse(saved.toString("UTF-8"));
         assertEquals(12, json.get("cases").items().get(0).get("latencies_ns").items().size());
         assertEquals(session().bundle().manifest.digest, json.get("cases").items().get(0).get("artifact").get("bundle").string());
@@ -178,12 +202,11 @@ public class RealBundleTest extends ScreenTest {
     public void bundlesAreListedDeletedAndImportedWhenPushed() throws Exception {
         tab(R.id.tab_bundles);
         String lines = texts(activity.findViewById(R.id.bundles_lines));
-        assertTrue(lines, lines.contains("text-classification from ") && lines.contains("In use") && lines.contains("sha256 "));
+        assertTrue(lines, lines.contains("Text classification from ") && lines.contains("In use") && lines.contains("sha256 "));
         demo.bundles.delete(session().bundle().manifest.digest);
         settle();
         assertEquals("", texts(activity.findViewById(R.id.bundles_lines)));
-        tab(R.id.tab_classify);
-        assertTrue(text(R.id.classify_error), text(R.id.classify_error).startsWith("app: has no bundle") || !session().artifacts().isEmpty());
+        assertTrue(visible(R.id.bundles_empty));
         push(bundle());
         tab(R.id.tab_bundles);
         click(R.id.bundles_pushed);
@@ -246,7 +269,7 @@ public class RealBundleTest extends ScreenTest {
         }
         tab(R.id.tab_benchmark);
         measure("12");
-        assertEquals("thermal status " + thermal + ", battery 15 %, charging", text(R.id.benchmark_device));
+        assertEquals("Thermal status " + thermal + ", battery 15 %, charging", text(R.id.benchmark_device));
         String validity = text(R.id.benchmark_validity);
         assertTrue(validity, validity.startsWith("Not valid: ") && validity.contains("battery at 15 %, at least 20 % needed"));
         assertEquals(validity, Build.VERSION.SDK_INT >= 29, validity.contains("thermal status 3, moderate or worse"));
@@ -346,6 +369,234 @@ public class RealBundleTest extends ScreenTest {
         assertFalse(visible(R.id.classify_error));
     }
 
+    /** Chooses the other file of the bundle for a comparison, where it has two that run here. */
+    private void compareWithTheOther() throws Exception {
+        Spinner others = activity.findViewById(R.id.classify_other);
+        others.setSelection(others.getCount() - 1);
+        settle();
+    }
+
+    @Test
+    public void theAnswerAppearsWhileOneTypesAndTheEmptyScreenSaysSo() throws Exception {
+        assertTrue(visible(R.id.classify_empty) && !visible(R.id.classify_answer) && !visible(R.id.classify_import));
+        type(R.id.classify_text, "A warm, funny film.");
+        assertFalse("not at each key", demo.classify.state().busy);
+        settle();
+        assertTrue(visible(R.id.classify_answer) && visible(R.id.classify_token_card) && !visible(R.id.classify_empty));
+        String first = text(R.id.classify_headline);
+        type(R.id.classify_text, "A warm, funny film. Two hours of noise, and not a single joke lands.");
+        settle();
+        assertTrue(text(R.id.classify_facts), text(R.id.classify_facts).matches("\\d+ tokens, \\d+ % unknown") && !first.isEmpty());
+        type(R.id.classify_text, "");
+        settle();
+        assertTrue(visible(R.id.classify_empty) && !visible(R.id.classify_answer));
+    }
+
+    @Test
+    public void everyPieceOfTheTextIsShownAndUnknownOnesSaySo() throws Exception {
+        classify("good \uD83D\uDE00");
+        String tokens = text(R.id.classify_tokens);
+        assertTrue(tokens, tokens.startsWith("[CLS] ") && tokens.contains("unknown: \uD83D\uDE00") && tokens.endsWith("[SEP] "));
+        Spanned spanned = (Spanned) activity.<TextView>findViewById(R.id.classify_tokens).getText();
+        assertEquals(demo.classify.state().answer.tokens, spanned.getSpans(0, spanned.length(), PieceSpan.class).length);
+    }
+
+    @Test
+    public void twoFilesAreSeenSideBySide() throws Exception {
+        assumeTrue("needs a bundle with two files for this runtime", session().artifacts().size() > 1);
+        classify("A warm, funny film.");
+        assertFalse(visible(R.id.classify_compare));
+        compareWithTheOther();
+        LinearLayout columns = activity.findViewById(R.id.classify_columns);
+        assertEquals(2, columns.getChildCount());
+        for (int i = 0; i < 2; i++) {
+            String column = texts(columns.getChildAt(i));
+            assertTrue(column, column.matches("(?s)ONNX Runtime · .*, \\d+\\.\\d %\n\\d+\\.\\d\\d ms\n.* MB\ncold load .* ms\n"));
+        }
+        assertTrue(text(R.id.classify_verdict), text(R.id.classify_verdict).contains("fast"));
+        activity.<Spinner>findViewById(R.id.classify_other).setSelection(0);
+        settle();
+        assertFalse(visible(R.id.classify_compare));
+        assertTrue(visible(R.id.classify_answer));
+    }
+
+    @Test
+    public void aResultIsSharedAsAFileThatCanOnlyBeRead() throws Exception {
+        tab(R.id.tab_benchmark);
+        assertTrue(visible(R.id.benchmark_empty) && !visible(R.id.benchmark_chart_card));
+        measure("12");
+        click(R.id.benchmark_share);
+        Intent chooser = Shadows.shadowOf(activity).getNextStartedActivity();
+        assertEquals(Intent.ACTION_CHOOSER, chooser.getAction());
+        Intent send = chooser.getParcelableExtra(Intent.EXTRA_INTENT);
+        Uri shared = send.getParcelableExtra(Intent.EXTRA_STREAM);
+        assertEquals(shared, send.getClipData().getItemAt(0).getUri());
+        assertEquals(Intent.FLAG_GRANT_READ_URI_PERMISSION, send.getFlags());
+        ContentResolver resolver = activity.getContentResolver();
+        assertEquals("application/json", resolver.getType(shared));
+        ByteArrayOutputStream read = new ByteArrayOutputStream();
+        try (InputStream in = resolver.openInputStream(shared)) {
+            for (int one = in.read(); one >= 0; one = in.read()) read.write(one);
+        }
+        assertEquals(12, Json.parse(read.toString("UTF-8")).get("cases").items().get(0).get("latencies_ns").items().size());
+        try (Cursor cursor = resolver.query(shared, null, null, null, null)) {
+            assertTrue(cursor.moveToFirst());
+            assertEquals("squeezebert-benchmark.json", cursor.getString(cursor.getColumnIndex(OpenableColumns.DISPLAY_NAME)));
+            assertEquals(read.size(), cursor.getLong(cursor.getColumnIndex(OpenableColumns.SIZE)));
+        }
+        assertThrows(SecurityException.class, () -> resolver.openOutputStream(shared));
+        assertThrows(UnsupportedOperationException.class, () -> resolver.delete(shared, null, null));
+        for (String other : new String[] {"..%2Fhistory.json", "history.json", "..%2F..%2Ffiles%2Fready.json", "a/squeezebert-benchmark.json"}) {
+            Uri outside = Uri.parse("content://org.squeezebert.demo.app.results/" + other);
+            assertThrows(other, FileNotFoundException.class, () -> resolver.openInputStream(outside));
+        }
+        ProviderInfo declared = demo.getPackageManager().resolveContentProvider(shared.getAuthority(), 0);
+        assertTrue(!declared.exported && declared.grantUriPermissions);
+    }
+
+    @Test
+    public void formerMeasurementsStayUntilTheyAreCleared() throws Exception {
+        tab(R.id.tab_benchmark);
+        measure("12");
+        measure("16");
+        String history = texts(activity.findViewById(R.id.benchmark_history));
+        assertEquals(history, 2, activity.<LinearLayout>findViewById(R.id.benchmark_history).getChildCount());
+        assertTrue(history, history.contains("16 runs") && history.indexOf("16 runs") < history.indexOf("12 runs"));
+        demo.benchmark.refresh(); // as the next start of the app does
+        settle();
+        assertEquals(history, texts(activity.findViewById(R.id.benchmark_history)));
+        click(R.id.benchmark_clear);
+        assertFalse(visible(R.id.benchmark_history_card));
+        assertTrue("the last result stays", visible(R.id.benchmark_chart_card));
+    }
+
+    @Test
+    public void withoutABundleTheWayToOneIsShown() throws Exception {
+        demo.bundles.delete(session().bundle().manifest.digest);
+        settle();
+        if (session().bundle() != null) return; // the built-in one comes back
+        assertTrue(visible(R.id.classify_empty) && visible(R.id.classify_import));
+        click(R.id.classify_import);
+        assertTrue(visible(R.id.screen_bundles));
+    }
+
+    @Test
+    public void backLeadsToTheFirstScreenAndOnlyFromThereOut() throws Exception {
+        if (Build.VERSION.SDK_INT >= 33) { // Robolectric's parser passes the manifest's attribute over
+            ReflectionHelpers.callInstanceMethod(activity.getApplicationInfo(), "setEnableOnBackInvokedCallback", ClassParameter.from(boolean.class, true));
+        }
+        tab(R.id.tab_bundles);
+        back();
+        assertTrue(visible(R.id.screen_classify) && !activity.isFinishing());
+        back();
+        assertTrue(activity.isFinishing() || Build.VERSION.SDK_INT >= 31); // from Android 12 on the system keeps it in the background
+    }
+
+    private void back() throws Exception {
+        if (Build.VERSION.SDK_INT >= 33) {
+            Object window = ReflectionHelpers.getField(activity.getOnBackInvokedDispatcher(), "mActualDispatcher");
+            Object callback = ReflectionHelpers.callInstanceMethod(window, "getTopCallback");
+            ReflectionHelpers.callInstanceMethod(callback, "onBackInvoked");
+        } else {
+            activity.onBackPressed();
+        }
+        settle();
+    }
+
+    @Test
+    @Config(qualifiers = PHONE)
+    public void nothingLiesUnderTheSystemsBars() throws Exception {
+        assumeTrue("insets are made by hand from Android 11 on", Build.VERSION.SDK_INT >= 30);
+        View content = activity.findViewById(R.id.content);
+        View bar = activity.findViewById(R.id.bar);
+        dispatch(0);
+        assertEquals(Arrays.asList(24, 0, 48), Arrays.asList(content.getPaddingTop(), content.getPaddingBottom(), bar.getPaddingBottom()));
+        assertTrue(visible(R.id.bar));
+        dispatch(600);
+        assertEquals(600, content.getPaddingBottom());
+        assertFalse("the keyboard takes the bar's place", visible(R.id.bar));
+        rotate("+land");
+        dispatch(0);
+        assertEquals(48, activity.findViewById(R.id.content).getPaddingBottom());
+        assertTrue("a rail beside the screens", activity.findViewById(R.id.bar).getHeight() > activity.findViewById(R.id.bar).getWidth());
+    }
+
+    @TargetApi(30)
+    private void dispatch(int keyboard) throws Exception {
+        WindowInsets insets = new WindowInsets.Builder().setInsets(WindowInsets.Type.statusBars(), Insets.of(0, 24, 0, 0))
+            .setInsets(WindowInsets.Type.navigationBars(), Insets.of(0, 0, 0, 48)).setInsets(WindowInsets.Type.ime(), Insets.of(0, 0, 0, keyboard)).build();
+        activity.findViewById(R.id.root).dispatchApplyWindowInsets(insets);
+        settle();
+    }
+
+    @Test
+    @Config(qualifiers = "w800dp-h1280dp-mdpi")
+    public void aTabletShowsTextAndAnswerBesideEachOther() throws Exception {
+        classify("A warm, funny film.");
+        Rect text = new Rect();
+        Rect answer = new Rect();
+        activity.findViewById(R.id.classify_text).getGlobalVisibleRect(text);
+        activity.findViewById(R.id.classify_answer).getGlobalVisibleRect(answer);
+        assertTrue(text + " " + answer, answer.left > text.right && answer.top < text.bottom);
+    }
+
+    @Test
+    public void noFileIsTouchedOnTheMainThread() throws Exception {
+        Set<String> folders = new HashSet<>();
+        for (File folder : new File[] {demo.getDataDir(), demo.getFilesDir(), demo.getCacheDir(), demo.getExternalFilesDir(null)}) folders.add(folder.getPath());
+        Thread main = Looper.getMainLooper().getThread();
+        Set<String> touched = ConcurrentHashMap.newKeySet();
+        System.setSecurityManager(new SecurityManager() {
+            @Override
+            public void checkPermission(Permission asked) {
+                boolean apps = folders.stream().anyMatch(folder -> asked.getName().startsWith(folder + "/")) && !folders.contains(asked.getName());
+                if (asked instanceof FilePermission && apps && Thread.currentThread() == main) touched.add(asked.getActions() + " " + asked.getName());
+            }
+        });
+        try {
+            controller.recreate();
+            activity = controller.get();
+            classify("A warm, funny film.");
+            compareWithTheOther();
+            tab(R.id.tab_self_test);
+            click(R.id.self_test_run);
+            tab(R.id.tab_benchmark);
+            measure("12");
+            click(R.id.benchmark_share);
+            tab(R.id.tab_bundles);
+            demo.bundles.refresh();
+            tab(R.id.tab_about);
+            settle();
+            assertEquals(Collections.emptySet(), touched);
+            assertFalse(new File(demo.getFilesDir(), "no such file").exists());
+            assertEquals("the watch works", 1, touched.size());
+        } finally {
+            System.setSecurityManager(null);
+        }
+    }
+
+    @Test
+    public void theColoursAreTheSystemsFromAndroid12On() {
+        int systems = Build.VERSION.SDK_INT >= 31 ? activity.getColor(android.R.color.system_accent1_600) : 0xFF00695C;
+        assertEquals(systems, activity.getColor(R.color.accent));
+    }
+
+    @Test
+    public void theLauncherCanCutAndTintTheIcon() {
+        Drawable icon = activity.getApplicationInfo().loadIcon(activity.getPackageManager());
+        assertTrue(icon instanceof AdaptiveIconDrawable);
+        if (Build.VERSION.SDK_INT >= 33) assertNotNull(((AdaptiveIconDrawable) icon).getMonochrome());
+    }
+
+    @Test
+    @Config(qualifiers = "de")
+    public void theScreensSpeakGerman() throws Exception {
+        classify("A warm, funny film.");
+        assertTrue(text(R.id.classify_headline), text(R.id.classify_headline).matches("\\p{Lu}\\w*, \\d+,\\d %"));
+        assertTrue(text(R.id.classify_times), text(R.id.classify_times).startsWith("zerlegen "));
+        assertEquals("Probieren", text(R.id.title));
+    }
+
     @Test
     public void threadsGoUpToThePhonesCores() {
         Spinner threads = activity.findViewById(R.id.classify_threads);
@@ -427,8 +678,12 @@ public class RealBundleTest extends ScreenTest {
     }
 
     private void pictures(String variant) throws Exception {
-        classify(activity.getResources().getStringArray(R.array.samples_single)[0]);
+        compareWithTheOther();
+        type(R.id.classify_text, "Señor Müller adored the café, the film and its hobbits 😀");
+        settle();
         picture("classify-" + variant);
+        scrollDown(R.id.screen_classify);
+        picture("compare-" + variant);
         tab(R.id.tab_self_test);
         click(R.id.self_test_run);
         picture("self-test-" + variant);
@@ -436,11 +691,19 @@ public class RealBundleTest extends ScreenTest {
         Shadows.shadowOf(activity.getSystemService(BatteryManager.class)).setIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY, 80);
         measure("60");
         picture("benchmark-" + variant);
+        scrollDown(R.id.screen_benchmark);
+        picture("history-" + variant);
         tab(R.id.tab_bundles);
         settle();
         picture("bundles-" + variant);
         tab(R.id.tab_about);
         picture("about-" + variant);
+    }
+
+    private void scrollDown(int screen) throws Exception {
+        ScrollView scroll = activity.findViewById(screen);
+        scroll.scrollTo(0, scroll.getChildAt(0).getHeight());
+        settle();
     }
 
     @Test
@@ -453,6 +716,18 @@ public class RealBundleTest extends ScreenTest {
     @Config(qualifiers = "w393dp-h786dp-night-xhdpi")
     public void picturesOfADarkPhone() throws Exception {
         pictures("phone-dark");
+    }
+
+    @Test
+    @Config(qualifiers = PHONE, fontScale = 2)
+    public void picturesWithLargeLetters() throws Exception {
+        pictures("phone-large");
+    }
+
+    @Test
+    @Config(qualifiers = "de-w393dp-h786dp-xhdpi")
+    public void picturesInGerman() throws Exception {
+        pictures("phone-german");
     }
 
     @Test

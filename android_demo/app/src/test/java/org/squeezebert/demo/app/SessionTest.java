@@ -3,6 +3,7 @@ package org.squeezebert.demo.app;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertTrue;
+import static org.junit.Assert.fail;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -129,12 +130,12 @@ public class SessionTest {
 
     @Test
     public void aResultThatCannotBeSavedIsTold() throws Exception {
-        BenchmarkPresenter benchmark = new BenchmarkPresenter(started());
+        BenchmarkPresenter benchmark = new BenchmarkPresenter(started(), new BenchmarkHistory(temporary.resolve("history.json")));
         benchmark.save(() -> {
             throw new IOException("no space left");
-        });
+        }, () -> fail("nothing was saved"));
         assertTrue(benchmark.state().error, benchmark.state().error.contains("cannot be written (no space left)"));
-        benchmark.save(() -> null);
+        benchmark.save(() -> null, () -> fail("nothing was saved"));
         assertTrue(benchmark.state().error, benchmark.state().error.contains("gave nothing"));
     }
 

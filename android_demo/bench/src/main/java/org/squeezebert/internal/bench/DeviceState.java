@@ -6,7 +6,6 @@ import java.util.Map;
 /** What a device said of itself at one moment of a measurement. */
 public final class DeviceState {
     public static final int UNKNOWN = -1;
-    private static final String[] THERMAL = {"none", "light", "moderate", "severe", "critical", "emergency", "shutdown"};
 
     /** The values of a state; those that are not set are a quiet phone's, or unknown. */
     public static final class Builder {
@@ -61,10 +60,6 @@ public final class DeviceState {
         emulator = from.emulator;
         clocksKnown = from.clocksKnown;
         cpuset = from.cpuset;
-    }
-
-    public String thermalName() {
-        return thermalStatus < 0 || thermalStatus >= THERMAL.length ? "unknown" : THERMAL[thermalStatus];
     }
 
     Map<String, Object> toJson() {
