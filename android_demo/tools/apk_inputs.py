@@ -9,6 +9,11 @@ from pathlib import Path
 
 # The annotations of what may be null, in the public classes of the library.
 JSPECIFY = "org.jspecify:jspecify:1.0.0"
+JAPICMP = (
+    "com.github.siom79.japicmp:japicmp:0.27.0",
+    "org.javassist:javassist:3.30.2-GA",
+    "com.google.guava:guava:33.4.8-jre",
+)
 MAVEN = {
     "com.android.tools:r8:8.13.25": "0d4f2f68c4fcbc9434eff122f41feb6fb1d98efd2faa530cec1abacab1cea03d",
     "org.robolectric:android-all:14-robolectric-10818077": (
@@ -19,6 +24,9 @@ MAVEN = {
     "com.toasttab.android:gummy-bears-api-26:0.15.0:signature": (
         "3e80066053b6d4b1637a3f363e621bd4b89915ec4aa903060a3b281dbb81ac61"
     ),
+    "com.github.siom79.japicmp:japicmp:0.27.0": "9df7ea5eb7a8b7431a867d5151b6cc759e7844e1c7d857fc8dbbe3604f710f6c",
+    "com.google.guava:guava:33.4.8-jre": "f3d7f57f67fd622f4d468dfdd692b3a5e3909246c28017ac3263405f0fe617ed",
+    "org.javassist:javassist:3.30.2-GA": "eba37290994b5e4868f3af98ff113f6244a6b099385d9ad46881307d3cb01aaf",
     "org.codehaus.mojo:animal-sniffer:1.24": "65d028de87134f0955e3a964fe438fc3e99e77b237a77e5e165869a8ff59db5f",
     "de.femtopedia.dex2jar:dex-ir:2.4.38": "ecac2eb44ad9393ac579d5d4e48520b485e90ab6536becdb061466fef92d9bb8",
     "de.femtopedia.dex2jar:dex-reader-api:2.4.38": "490cac37ca090db759295eae2c279536bca7c77e8cfa3be4372210a6a4ca9d2a",

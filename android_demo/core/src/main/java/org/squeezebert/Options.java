@@ -24,6 +24,7 @@ public final class Options {
         threads = builder.threads;
     }
 
+    /** To state what is other than in {@link #DEFAULT}. */
     public static Builder builder() {
         return new Builder();
     }
@@ -81,6 +82,7 @@ public final class Options {
             return this;
         }
 
+        /** The options as stated so far. */
         public Options build() {
             return new Options(this);
         }

@@ -21,6 +21,7 @@ public final class Scored {
         return Collections.unmodifiableList(scored);
     }
 
+    /** What has the score, in the words of the bundle or of the call. */
     public String label() {
         return label;
     }

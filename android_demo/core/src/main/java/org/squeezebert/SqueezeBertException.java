@@ -31,16 +31,19 @@ public final class SqueezeBertException extends RuntimeException {
 
     private final Kind kind;
 
+    /** In the form of the library's own messages, for those who fake it in their tests. */
     public SqueezeBertException(Kind kind, String where, String what, String fix) {
         super(where + ": " + what + "; fix: " + fix);
         this.kind = kind;
     }
 
+    /** The same, for what was thrown beneath. */
     public SqueezeBertException(Kind kind, String where, String what, String fix, Throwable cause) {
         super(where + ": " + what + "; fix: " + fix, cause);
         this.kind = kind;
     }
 
+    /** The same, where one value was found and another expected. */
     public SqueezeBertException(Kind kind, String where, String what, Object found, Object expected, String fix) {
         this(kind, where, what + " (found " + found + ", expected " + expected + ")", fix);
     }

@@ -57,6 +57,7 @@ public final class Tokens {
             end = CodePoints.index(of, encoding.offsets[index][1]);
         }
 
+        /** Its number in the vocabulary. */
         public long id() {
             return id;
         }
