@@ -80,7 +80,7 @@ class AccuracyGate:
             fix = "allow more with --max-accuracy-drop, calibrate with --precision int8-static, or ship fp32"
             raise GateError(file, what, found=f"-{fall:.4f}", expected=f"at most -{self._max_drop:g}", fix=fix)
         drawn = replicates(metric, _RESAMPLES, seed=0)
-        chance = _most_common(self._examples) if metric.name == "accuracy" else None
+        chance = _most_common(self._examples)
         return Accuracy(
             metric=metric.name,
             value=round(metric.value, _DIGITS),

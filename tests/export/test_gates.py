@@ -8,8 +8,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Self
@@ -26,7 +26,7 @@ from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.bundle.manifest import Artifact, Inventory, Precision, Range, Runtime
 from squeezebert_mobile.console import to_json
-from squeezebert_mobile.errors import GateError, SqueezeBertMobileError, UsageError
+from squeezebert_mobile.errors import GateError, InputFileError, SqueezeBertMobileError, UsageError
 from squeezebert_mobile.export import gates as accuracy_gate
 from squeezebert_mobile.export import gates as speed_gate
 from squeezebert_mobile.export import golden_texts, parity, pipeline
@@ -36,10 +36,14 @@ from squeezebert_mobile.export.options import ExportOptions
 from squeezebert_mobile.export.parity import Outputs, Run
 from squeezebert_mobile.export.quantization import Dynamic, Half, Scheme
 from squeezebert_mobile.export.sensitivity import Effect
+from squeezebert_mobile.model import model_class
+from squeezebert_mobile.sentence import SentenceModel
 from squeezebert_mobile.steps import Steps
-from squeezebert_mobile.tasks import Task, window_stride
+from squeezebert_mobile.tables.files import read_table
+from squeezebert_mobile.tasks import Pooling, Task, window_stride
 from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training.features import Feature
+from squeezebert_mobile.training.metrics import Measure
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 PATHS = {
@@ -453,6 +457,90 @@ def test_the_data_are_cut_and_read_from_the_columns_that_are_named(tmp_path: Pat
     columns = (("text", "review"), ("label", "stars"))
     assert gate(str(file), 0.0, columns=columns).reached.value == 0.125
     assert gate(str(file), 0.0, columns=columns, max_samples=1).reached.value == 1.0
+
+
+def written(file: Path, rows: Sequence[dict[str, object]]) -> str:
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(file)
+
+
+def test_a_file_that_answers_as_the_checkpoint_lost_nothing_whatever_is_drawn(tmp_path: Path) -> None:
+    """The same draws for both, so that what both get wrong cancels."""
+    known = labels(EIGHT)
+    rows = [{"text": text, "label": label} for text, label in zip(EIGHT, [1 - known[0], *known[1:]], strict=True)]
+    found = gate(written(tmp_path / "dev.jsonl", rows), 0.0).require(model(Task.TEXT_CLASSIFICATION), "")
+    assert (found.value, found.checkpoint, found.drop_interval) == (0.875, 0.875, Range(low=0.0, high=0.0))
+    assert found.interval == found.checkpoint_interval and found.interval.low < 0.875 < found.interval.high
+    assert found.chance == max(Counter([1 - known[0], *known[1:]]).values()) / 8
+
+
+@pytest.mark.parametrize("rows", [7, 6])
+def test_a_chance_is_rounded_as_what_is_reached(labelled: str, rows: int) -> None:
+    found = gate(labelled, 1.0, max_samples=rows).require(wrong_for(EIGHT[:1]), "")
+    assert found.value == round(1 - 1 / rows, 6)
+    assert found.chance == round(max(Counter(labels(EIGHT[:rows])).values()) / rows, 6)
+
+
+def test_a_column_of_the_labels_names_is_no_second_text(tmp_path: Path, labelled: str) -> None:
+    known = zip(EIGHT, labels(EIGHT), strict=True)
+    rows = [{"question": text, "answer": ("negative", "positive")[label], "label": label} for text, label in known]
+    run = model(Task.TEXT_CLASSIFICATION)
+    named = gate(written(tmp_path / "dev.jsonl", rows), 1.0).require(run, "")
+    assert named.data_sha256 == gate(labelled, 1.0).require(run, "").data_sha256
+
+
+def test_texts_of_a_line_each_have_a_perplexity_and_no_commonest_label(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("a quiet film\nit stays with you\n", encoding="utf-8")
+    tested = gate(str(tmp_path / "texts.txt"), 0.0, Task.FILL_MASK)
+    found = tested.require(model(Task.FILL_MASK), "")
+    assert (found.metric, found.rows, found.chance) == (tested.reached.name, 2, None)
+
+
+def test_ratings_have_no_commonest_label_and_go_through_the_rerankers_activation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranker = model_class(Task.TEXT_CLASSIFICATION)(replace(SMALL, id2label=("score",))).eval()
+    ranker.activation = "sigmoid"
+    measured: list[object] = []
+    whole = accuracy_gate.score
+
+    def score(measure: Measure, *given: object, **more: object) -> object:
+        measured.append(measure.activation)
+        return whole(measure, *given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(accuracy_gate, "score", score)
+    data = written(tmp_path / "dev.jsonl", [{"text": text, "label": n / 8} for n, text in enumerate(EIGHT)])
+    options = ExportOptions(Path("bundle"), data=data, max_accuracy_drop=1.0)
+    tested = AccuracyGate(options, ranker, tokenizer(), 64)
+    assert tested.require(partial(parity.reference, ranker), "").chance is None
+    assert measured == ["sigmoid", "sigmoid"]
+
+
+def test_a_data_set_of_the_hub_keeps_its_whole_name(labelled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = replace(read_table(labelled, Task.TEXT_CLASSIFICATION), name="owner/films@dev")
+    monkeypatch.setattr(accuracy_gate, "read_table", lambda *_, **__: table)
+    assert gate(labelled, 1.0).require(model(Task.TEXT_CLASSIFICATION), "").data == "owner/films@dev"
+
+
+def test_pairs_that_nothing_measures_are_no_data(tmp_path: Path) -> None:
+    data = written(tmp_path / "dev.jsonl", [{"text": "a film", "text_pair": "a movie"}])
+    options = ExportOptions(Path("bundle"), data=data, max_accuracy_drop=0.0)
+    embeds = SentenceModel(SMALL, Pooling("mean", normalize=True), has_pooler=False)
+    with pytest.raises(InputFileError, match="has no column for score"):
+        AccuracyGate(options, embeds, tokenizer(), 64)
+
+
+def test_texts_are_cut_where_the_file_cuts_them(labelled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    def score(*given: Sequence[Feature], pad_token_id: int) -> SimpleNamespace:  # noqa: ARG001
+        lengths.extend(feature.length for feature in given[-1])
+        return SimpleNamespace(metrics=[SimpleNamespace(name="accuracy", value=1.0)])
+
+    monkeypatch.setattr(accuracy_gate, "score", score)
+    options = ExportOptions(Path("bundle"), data=labelled, max_accuracy_drop=0.0)
+    AccuracyGate(options, tiny.model(Task.TEXT_CLASSIFICATION, SMALL), tokenizer(), 9)
+    assert max(lengths) == 9
 
 
 def test_embeddings_have_no_accuracy(labelled: str) -> None:
