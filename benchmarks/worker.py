@@ -107,8 +107,8 @@ def _pipeline(candidate: Candidate, run: Run, bundle: Bundle | None) -> Callable
 
     def classify(sample: Sample) -> object:
         rows = tokenizer.rows(sample.text, sample.text_pair, max_length=candidate.max_tokens)
-        logits = run(rows.batch())["logits"][0]
-        return postprocess.classify(logits, [str(index) for index in range(len(logits))])
+        scores = postprocess.softmax(run(rows.batch())["logits"][0])
+        return postprocess.rank_labels(scores, [str(index) for index in range(len(scores))])
 
     return classify
 

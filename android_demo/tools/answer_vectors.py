@@ -21,12 +21,15 @@ def classification(rng: np.random.Generator) -> list[dict[str, Any]]:
     """Logits of all sizes, equal ones and ones that overflow a careless exponential."""
     rows = [rng.normal(0, scale, 4).astype(np.float32) for scale in (0.1, 1, 5, 50) for _ in range(5)]
     rows += [np.zeros(4, np.float32), np.array([1000, -1000, 1000, 0], np.float32)]
-    kinds = {"softmax": postprocess.classify, "sigmoid": postprocess.classify_multi, "regression": postprocess.regress}
-    return [
-        {"kind": kind, "logits": row.tolist(), "want": [asdict(score) for score in function(row, LABELS)]}
-        for row in rows
-        for kind, function in kinds.items()
-    ]
+    cases = []
+    for row in rows:
+        wanted = {
+            "softmax": postprocess.rank_labels(postprocess.softmax(row), LABELS),
+            "sigmoid": postprocess.rank_labels(postprocess.sigmoid(row), LABELS),
+            "regression": postprocess.regress(row, LABELS),
+        }
+        cases += [{"kind": k, "logits": row.tolist(), "want": list(map(asdict, want))} for k, want in wanted.items()]
+    return cases
 
 
 def entities(rng: np.random.Generator) -> list[dict[str, Any]]:

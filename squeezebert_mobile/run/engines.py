@@ -3,7 +3,6 @@
 They can die on a damaged file, so a file that may be one is opened in a child process (`session`).
 """
 
-import asyncio
 import importlib
 import os
 import re
@@ -112,6 +111,9 @@ class CoreAiEngine(RowEngine):
     """Core AI's runtime for processors as its package has it, which answers right and slowly: no time of it counts."""
 
     def __init__(self, files: Mapping[str, bytes], artifact: Artifact) -> None:
+        # A tenth of a second that the other engines do not take.
+        import asyncio
+
         super().__init__(artifact.outputs)
         self._names = [spec.name for spec in artifact.inputs]
         self._array = _require("coreai-core", "coreai.runtime").NDArray

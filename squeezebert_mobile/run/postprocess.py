@@ -126,16 +126,6 @@ def rank_labels(values: Float64, labels: Sequence[str]) -> tuple[LabelScore, ...
     return tuple(LabelScore(labels[i], float(values[i])) for i in order)
 
 
-def classify(logits: Float32, labels: Sequence[str]) -> tuple[LabelScore, ...]:
-    """Exclusive labels with probabilities from [labels] logits."""
-    return rank_labels(softmax(logits), labels)
-
-
-def classify_multi(logits: Float32, labels: Sequence[str]) -> tuple[LabelScore, ...]:
-    """Independent labels with probabilities from [labels] logits."""
-    return rank_labels(sigmoid(logits), labels)
-
-
 def regress(logits: Float32, labels: Sequence[str]) -> tuple[LabelScore, ...]:
     """The values as they are, in the labels' order."""
     return tuple(LabelScore(label, float(value)) for label, value in zip(labels, logits, strict=True))

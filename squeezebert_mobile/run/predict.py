@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from time import perf_counter
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,16 @@ from squeezebert_mobile.run import postprocess
 from squeezebert_mobile.run.options import PredictOptions
 from squeezebert_mobile.run.postprocess import Result, SpanLogits
 from squeezebert_mobile.run.session import Sessions
-from squeezebert_mobile.run.stream import BATCH, BLOCK, SMALL_BLOCK, Window, alike, answered, blocks
+from squeezebert_mobile.run.stream import BLOCK, CALL, MASKED, SMALL_BLOCK, Window, alike, answered, blocks, packed
 from squeezebert_mobile.tasks import POOLER_OUTPUT, SENTENCE_EMBEDDING, Task, window_stride
+from squeezebert_mobile.tokenizer.many import Rows, Texts, encode_each
 from squeezebert_mobile.tokenizer.tokenizer import Encoded
 
 # Outputs by name for a batch.
 Outputs = Mapping[str, Float32]
 Run = Callable[[Batch], Outputs]
+# What is made of one item's outputs, by name.
+_Values = Mapping[str, NDArray[Any]]
 
 _ALL = Shard()
 
@@ -65,6 +68,21 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class _Item:
+    """What gets one answer: a row of ``encoded``, or those of a choice's options, ``width`` tokens wide."""
+
+    encoded: Encoded
+    is_pair: bool
+    rows: tuple[int, ...]
+    width: int
+
+    @property
+    def kind(self) -> tuple[tuple[int, ...], bool]:
+        """Its shape, and of what it is: the same for what may go into one call."""
+        return (len(self.rows), self.width), self.is_pair
+
+
+@dataclass(frozen=True)
 class _Encoded:
     """Samples that are answered together, the rows of each, and, of each, the call and the place of every answer.
 
@@ -73,11 +91,13 @@ class _Encoded:
 
     start: int
     samples: Sequence[Sample]
-    rows: Sequence[Encoded]
+    rows: Sequence[Rows]
     places: Sequence[Sequence[tuple[int, int]]]
 
 
-_Window = Window[_Encoded, Batch]
+# Batches that are sent together.
+_Call = list[Batch]
+_Window = Window[_Encoded, _Call]
 
 
 def depends_on_neighbours(artifact: Artifact) -> bool:
@@ -90,7 +110,7 @@ class Predictor:
 
     ``artifact`` is the one that the bundle recommends, of ``runtime`` and ``precision`` where they are given.
     ``null_threshold`` replaces the manifest's; ``run`` replaces the ``workers`` processes that run the artifact
-    otherwise. A ``batch_size`` counts rows of a call; None means as many as change no answer. Raises UsageError where
+    otherwise. A ``batch_size`` counts rows of a call; None means those that change no answer. Raises UsageError where
     the bundle lacks the artifact, or a sample does not fit the task.
     """
 
@@ -117,14 +137,14 @@ class Predictor:
         self._tokenizer = bundle.tokenizer()
         self._top_k = top_k
         # A function that is given answers one row a call, as the bundle recommends.
-        self._size = 1 if run else batch_size or BATCH
+        self._size = 1 if run else batch_size or (MASKED if self._manifest.task is Task.FILL_MASK else None)
         self._workers = 1 if run else workers
         self._closing = ExitStack()
+        self._run = run
         if run is None:
             at_once = 1 if batch_size is None and depends_on_neighbours(self.artifact) else None
             sessions = Sessions(bundle.folder, self.artifact, workers, threads=threads, at_once=at_once)
-            run = self._closing.enter_context(sessions).answer
-        self._run = run
+            self._sessions = self._closing.enter_context(sessions)
 
     def __enter__(self) -> Self:
         return self
@@ -182,47 +202,29 @@ class Predictor:
                 self._require_tokens(sample, own)
             except UsageError as error:
                 return replace(self._window(samples[:number], start), fault=error)
-        items = [(number, item) for number, own in enumerate(rows) for item in self._items(own)]
-        groups = list(alike((item.input_ids.shape for _, item in items), self._size))
-        calls = [self._checked(Batch.joined([items[number][1] for number in numbers])) for numbers in groups]
-        at = {number: (call, place) for call, numbers in enumerate(groups) for place, number in enumerate(numbers)}
-        places: list[list[tuple[int, int]]] = [[] for _ in samples]
-        for number, (owner, _) in enumerate(items):
-            places[owner].append(at[number])
+        items = [self._items(own) for own in rows]
+        every = list(chain.from_iterable(items))
+        groups = alike((item.kind for item in every), self._size)
+        packs = list(packed(groups, MASKED if self._manifest.task is Task.FILL_MASK else CALL))
+        calls = [[self._batch([every[number] for number in numbers]) for numbers in pack] for pack in packs]
+        at = {n: (call, place) for call, pack in enumerate(packs) for place, n in enumerate(chain.from_iterable(pack))}
+        counter = count()
+        places = [[at[next(counter)] for _ in own] for own in items]
         return Window(_Encoded(start, samples, rows, places), calls, None)
 
-    def _encode(self, samples: Sequence[Sample]) -> list[Encoded]:
+    def _encode(self, samples: Sequence[Sample]) -> list[Rows]:
         """Each sample's rows of tokens: one for each option, and for each window of a context that is too long."""
         windows = self._manifest.task is Task.QUESTION_ANSWERING
         length = self.artifact.max_length
-        encoded: dict[int, Encoded] = {}
-        for paired in (False, True):
-            numbers, texts, pairs = [], [], []
-            for number, sample in enumerate(samples):
-                first, second = self._texts(sample)
-                if bool(second) is paired:
-                    numbers += [number] * len(first)
-                    texts += first
-                    pairs += second
-            if not numbers:
-                continue
-            rows = self._tokenizer.rows(
-                texts,
-                pairs or None,
-                max_length=length,
-                padding="longest",
-                padding_side="right",
-                truncation="only_second" if windows else True,
-                stride=window_stride(length) if windows else 0,
-                return_overflowing_tokens=windows,
-            )
-            owners = np.array(numbers)[rows.sample]
-            own, starts = np.unique(owners, return_index=True)
-            for number, first_row, end in zip(own, starts, [*starts[1:], len(owners)], strict=True):
-                encoded[int(number)] = rows.part(int(first_row), int(end))
-        return [encoded[number] for number in range(len(samples))]
+        return encode_each(
+            self._tokenizer,
+            [self._texts(sample) for sample in samples],
+            max_length=length,
+            truncation="only_second" if windows else True,
+            stride=window_stride(length) if windows else 0,
+        )
 
-    def _texts(self, sample: Sample) -> tuple[list[str], list[str]]:
+    def _texts(self, sample: Sample) -> Texts:
         """The first and the second texts of a sample's rows."""
         if sample.options:
             return [sample.text] * len(sample.options), list(sample.options)
@@ -232,14 +234,20 @@ class Predictor:
         pooled = self._manifest.postprocessing.pooling is not None
         return ([sample.text, sample.text_pair], []) if pooled else ([sample.text], [sample.text_pair])
 
-    def _items(self, rows: Encoded) -> list[Batch]:
-        """What gets one answer each: the options of a choice together, every other row by itself and unpadded."""
-        batch = rows.batch()
+    def _items(self, rows: Rows) -> list[_Item]:
+        """The options of a choice together, every other row by itself and unpadded."""
+        places = range(rows.first, rows.first + len(rows.lengths))
         if self._manifest.task is Task.MULTIPLE_CHOICE:
-            return [batch.of_choices()]
-        return [batch] if len(rows) == 1 else [batch.row(n) for n in range(len(rows))]
+            return [_Item(rows.encoded, rows.is_pair, tuple(places), max(rows.lengths))]
+        lengths = zip(places, rows.lengths, strict=True)
+        return [_Item(rows.encoded, rows.is_pair, (place,), length) for place, length in lengths]
 
-    def _checked(self, batch: Batch) -> Batch:
+    def _batch(self, items: Sequence[_Item]) -> Batch:
+        """Items of one shape."""
+        rows = np.array([item.rows for item in items])
+        chosen = rows if self._manifest.task.rank > 2 else rows[:, 0]
+        arrays = items[0].encoded.batch().arrays().values()
+        batch = Batch(*(array[chosen, ..., : items[0].width] for array in arrays))
         batches.check(
             batch,
             rank=self._manifest.task.rank,
@@ -249,51 +257,58 @@ class Predictor:
         )
         return batch
 
-    def _ask(self, batch: Batch) -> list[Outputs]:
-        """What is needed of the outputs of each item of a batch, without the batch's axis."""
-        outputs = self._run(batch)
-        match self._manifest.task:
-            case Task.FILL_MASK:
+    def _ask(self, call: _Call) -> list[_Values]:
+        """What is needed of the outputs of each item of a call's batches, without the batch's axis."""
+        run = self._run
+        every = [ran.outputs for ran in self._sessions.answer(call)] if run is None else list(map(run, call))
+        return [own for batch, outputs in zip(call, every, strict=True) for own in self._needed(batch, outputs)]
+
+    def _needed(self, batch: Batch, outputs: _Values) -> list[_Values]:
+        match self._manifest.postprocessing.kind:
+            case "softmax":
+                outputs = {"scores": postprocess.softmax(outputs["logits"])}
+            case "sigmoid":
+                outputs = {"scores": postprocess.sigmoid(outputs["logits"])}
+            case "mask-fillings":
                 masks = batch.input_ids == self._tokenizer.mask_token_id
                 return [{"logits": logits[own]} for logits, own in zip(outputs["logits"], masks, strict=True)]
-            case Task.FEATURE_EXTRACTION:
+            case "none":
                 name = self._vector(outputs)
-                return [{name: vector} for vector in outputs[name]]
+                outputs = {name: outputs[name]}
         return [{name: values[n] for name, values in outputs.items()} for n in range(len(batch.input_ids))]
 
-    def _finished(self, own: _Encoded, answers: Sequence[Sequence[Outputs]]) -> Iterator[Prediction]:
+    def _finished(self, own: _Encoded, answers: Sequence[Sequence[_Values]]) -> Iterator[Prediction]:
         for sample, rows, places in zip(own.samples, own.rows, own.places, strict=True):
             yield self._prediction(sample, rows, [answers[call][place] for call, place in places])
 
-    def _prediction(self, sample: Sample, rows: Encoded, outputs: Sequence[Outputs]) -> Prediction:
-        truncated = bool(rows.truncated.any()) and self._manifest.task is not Task.QUESTION_ANSWERING
+    def _prediction(self, sample: Sample, rows: Rows, outputs: Sequence[_Values]) -> Prediction:
         return Prediction(
             sample=sample,
             result=self._result(sample, rows, outputs),
-            tokens=int(rows.attention_mask.sum()),
-            unknown=int(rows.unknown.sum()),
-            truncated=truncated,
+            tokens=sum(rows.lengths),
+            unknown=rows.unknown,
+            truncated=rows.truncated and self._manifest.task is not Task.QUESTION_ANSWERING,
             artifact=self.artifact.path,
             milliseconds=None,
         )
 
-    def _result(self, sample: Sample, rows: Encoded, outputs: Sequence[Outputs]) -> Result:
+    def _result(self, sample: Sample, rows: Rows, outputs: Sequence[_Values]) -> Result:
         labels, values = self._manifest.labels, outputs[0]
         match self._manifest.postprocessing.kind:
-            case "softmax":
-                return postprocess.classify(values["logits"], labels)
-            case "sigmoid":
-                return postprocess.classify_multi(values["logits"], labels)
+            case "softmax" | "sigmoid":
+                return postprocess.rank_labels(values["scores"], labels)
             case "regression":
                 return postprocess.regress(values["logits"], labels)
             case "entity-spans":
-                special = (rows.sequence_ids[0] != 0).astype(np.int64)
-                continues = self._continues(rows, sample.text)
-                return postprocess.entities(values["logits"], labels, rows.offsets[0], special, continues, sample.text)
+                own = rows.alone()
+                special = (own.sequence_ids[0] != 0).astype(np.int64)
+                continues = self._continues(own, sample.text)
+                return postprocess.entities(values["logits"], labels, own.offsets[0], special, continues, sample.text)
             case "answer-span":
+                own = rows.alone()
                 windows = [
                     SpanLogits(each["start_logits"], each["end_logits"], offsets, texts == 1)
-                    for each, offsets, texts in zip(outputs, rows.offsets, rows.sequence_ids, strict=True)
+                    for each, offsets, texts in zip(outputs, own.offsets, own.sequence_ids, strict=True)
                 ]
                 return postprocess.answer(windows, sample.text_pair or "", self._null_threshold)
             case "mask-fillings":
@@ -315,11 +330,13 @@ class Predictor:
         pairs = zip(tokens, rows.offsets[0], strict=True)
         return np.array([token.startswith("##") and "##" not in text[start:end] for token, (start, end) in pairs])
 
-    def _require_tokens(self, sample: Sample, rows: Encoded) -> None:
+    def _require_tokens(self, sample: Sample, rows: Rows) -> None:
         """Raise UsageError for a row without any token, and for a text without the mask that is to be filled."""
-        if not rows.attention_mask.any(axis=1).all():
+        if not all(rows.lengths):
             raise UsageError("TEXT", "has no tokens, and this tokenizer adds none", fix="give a text with words")
-        if self._manifest.task is not Task.FILL_MASK or self._tokenizer.mask_token_id in rows.input_ids[0]:
+        if self._manifest.task is not Task.FILL_MASK:
+            return
+        if self._tokenizer.mask_token_id in rows.encoded.input_ids[rows.first]:
             return
         mask, text = self._tokenizer.settings.special_tokens["mask_token"], f"{sample.text} {sample.text_pair or ''}"
         if mask in text:
@@ -330,7 +347,7 @@ class Predictor:
         fix = f"write {mask} where the word is missing"
         raise UsageError("TEXT", f"has no {mask} to fill", found=found, expected=mask if found else None, fix=fix)
 
-    def _vector(self, outputs: Outputs) -> str:
+    def _vector(self, outputs: _Values) -> str:
         """The name of a text's vector: the pooler's where no pooling is declared."""
         name = POOLER_OUTPUT if self._manifest.postprocessing.pooling is None else SENTENCE_EMBEDDING
         if name not in outputs:

@@ -1,10 +1,12 @@
 """A session with one artifact of a bundle, loaded and run in a child process: `Session` here, `main` there."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from pathlib import Path
 from queue import Queue
+from time import perf_counter
 from typing import Self
 
 import numpy as np
@@ -14,6 +16,14 @@ from squeezebert_mobile.bundle.manifest import Artifact, TensorSpec
 from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.run.child import Answer, Arrays, Child, serve
 from squeezebert_mobile.run.engines import Engine, open_artifact, refusals, require_declared
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Outputs by name, fp32, and the seconds that the runtime took for them."""
+
+    outputs: dict[str, Float32]
+    seconds: float
 
 
 class Session(Child):
@@ -46,15 +56,25 @@ class Session(Child):
 
         Raises InputFileError for others than the artifact declares.
         """
-        _, outputs = self.ask(self._path, "run", {"at_once": at_once or len(batch.input_ids)}, batch.arrays())
-        return {name: value.astype(np.float32, copy=False) for name, value in outputs.items()}
+        (ran,) = self.run_all([batch], at_once=at_once)
+        return ran.outputs
 
-    def answer(self, batch: Batch, *, at_once: int | None = None) -> dict[str, Float32]:
-        """`run`, for what is made of its outputs: raises InputFileError for one that is no number."""
-        outputs = self.run(batch, at_once=at_once)
-        if not all(np.isfinite(values).all() for values in outputs.values()):
+    def run_all(self, batches: Sequence[Batch], *, at_once: int | None = None) -> list[Ran]:
+        """`run` of each batch, in one request: small ones wait for one answer and not for many."""
+        given = {f"{name} {n}": array for n, batch in enumerate(batches) for name, array in batch.arrays().items()}
+        seconds, found = self.ask(self._path, "run", {"at_once": at_once, "count": len(batches)}, given)
+        outputs: list[dict[str, Float32]] = [{} for _ in batches]
+        for key, value in found.items():
+            name, _, number = key.rpartition(" ")
+            outputs[int(number)][name] = value.astype(np.float32, copy=False)
+        return list(map(Ran, outputs, seconds))
+
+    def answer(self, batches: Sequence[Batch], *, at_once: int | None = None) -> list[Ran]:
+        """`run_all`, for what is made of the outputs: raises InputFileError for one that is no number."""
+        found = self.run_all(batches, at_once=at_once)
+        if not all(np.isfinite(values).all() for ran in found for values in ran.outputs.values()):
             raise InputFileError(self._path, "answers with what is no number", fix="export the model again, in fp32")
-        return outputs
+        return found
 
 
 class Sessions:
@@ -79,11 +99,11 @@ class Sessions:
     def __exit__(self, *_: object) -> None:
         self._sessions.close()
 
-    def answer(self, batch: Batch) -> dict[str, Float32]:
+    def answer(self, batches: Sequence[Batch]) -> list[Ran]:
         """`Session.answer`; waits where all are busy."""
         session = self._idle.get()
         try:
-            return session.answer(batch, at_once=self._at_once)
+            return session.answer(batches, at_once=self._at_once)
         finally:
             self._idle.put(session)
 
@@ -102,18 +122,24 @@ class _Model:
         self._engine = open_artifact(self._path, parsed, threads)
         return None, {}
 
-    def run(self, arrays: Arrays, at_once: int) -> Answer:
-        """Outputs by name for a batch's arrays."""
-        answers = []
-        for batch in Batch(**arrays).parts(at_once):
-            with refusals(self._path):
-                outputs = self._engine.run(batch)
-            require_declared(outputs, self._outputs, batch, self._path)
-            answers.append(outputs)
-        if len(answers) == 1:
-            return None, answers[0]
-        # Rows without padding are of one width, and so are their outputs.
-        return None, {name: np.concatenate([outputs[name] for outputs in answers]) for name in answers[0]}
+    def run(self, arrays: Arrays, at_once: int | None, count: int) -> Answer:
+        """The seconds of each batch, and outputs by name and number, for the arrays of ``count`` batches."""
+        seconds: list[float] = []
+        found: dict[str, Float32] = {}
+        for number in range(count):
+            batch = Batch(*(arrays[f"{field.name} {number}"] for field in fields(Batch)))
+            started = perf_counter()
+            answers = [self._run(part) for part in batch.parts(at_once or len(batch.input_ids))]
+            seconds.append(perf_counter() - started)
+            # Rows without padding are of one width, and so are their outputs.
+            found |= {f"{name} {number}": np.concatenate([each[name] for each in answers]) for name in answers[0]}
+        return seconds, found
+
+    def _run(self, batch: Batch) -> Mapping[str, Float32]:
+        with refusals(self._path):
+            outputs = self._engine.run(batch)
+        require_declared(outputs, self._outputs, batch, self._path)
+        return outputs
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from math import prod
 from queue import Queue
 from typing import Generic, Self, TypeVar
 
@@ -20,10 +21,13 @@ Own = TypeVar("Own")
 Call = TypeVar("Call")
 Answer = TypeVar("Answer")
 
-# Rows that go to a runtime together; texts that are sorted by length together: as many as give full batches, and few
-# where what is kept of one is large.
-BATCH = 32
-BLOCK, SMALL_BLOCK = 1024, 128
+# Rows and tokens that go to a runtime together: more take memory, and no less time.
+BATCH, TOKENS = 64, 4096
+# Texts that are sorted by length together: as many as give full batches, and few where what is kept of one is large.
+BLOCK, SMALL_BLOCK = 4096, 128
+# Rows of several shapes that are sent to a runtime's process at once; few of a masked language model, which answers
+# with a whole vocabulary for each of their tokens.
+CALL, MASKED = 256, 8
 # Characters of texts that are read together, but for the last one's.
 HEAVY = 4 << 20
 
@@ -72,14 +76,30 @@ class ReadAhead(Generic[Item]):
             self._made.get()
 
 
-def alike(shapes: Iterable[tuple[int, ...]], size: int) -> Iterator[list[int]]:
-    """The numbers of items of one shape, ``size`` or fewer at a time, short ones first."""
-    found: dict[tuple[int, ...], list[int]] = {}
-    for number, shape in enumerate(shapes):
-        found.setdefault(shape, []).append(number)
-    for _, numbers in sorted(found.items()):
-        for first in range(0, len(numbers), size):
-            yield numbers[first : first + size]
+def alike(items: Iterable[tuple[tuple[int, ...], bool]], size: int | None = None) -> Iterator[list[int]]:
+    """The numbers of items of one shape and kind, ``size`` or fewer at a time, short ones first.
+
+    Without a size there are as many as make `BATCH` or `TOKENS`, or one alone.
+    """
+    found: dict[tuple[tuple[int, ...], bool], list[int]] = {}
+    for number, item in enumerate(items):
+        found.setdefault(item, []).append(number)
+    for (shape, _), numbers in sorted(found.items()):
+        step = size or min(BATCH, max(1, TOKENS // prod(shape)))
+        for first in range(0, len(numbers), step):
+            yield numbers[first : first + step]
+
+
+def packed(groups: Iterable[list[int]], size: int) -> Iterator[list[list[int]]]:
+    """Groups in their order, as many together as have ``size`` items, or one that has more."""
+    pack: list[list[int]] = []
+    for group in groups:
+        if pack and sum(map(len, pack)) + len(group) > size:
+            yield pack
+            pack = []
+        pack.append(group)
+    if pack:
+        yield pack
 
 
 @dataclass(frozen=True)

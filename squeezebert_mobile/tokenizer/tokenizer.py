@@ -77,6 +77,28 @@ class Pieces:
     offsets: Ints
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What all rows have of their first texts, or of their second, one after another: T tokens of N rows."""
+
+    pieces: Pieces
+    lengths: Ints  # [N]
+    rows: Ints  # [T], the row of each token
+    within: Ints  # [T], its place in the row's part
+
+    @classmethod
+    def of(cls, texts: Sequence[Pieces], owners: Ints, windows: Sequence[slice]) -> Self:
+        """The tokens that ``windows`` take of the texts ``owners``, [N] each."""
+        begins = np.array([window.start for window in windows], np.int64)
+        lengths = np.array([window.stop for window in windows], np.int64) - begins
+        begins += np.cumsum([0, *(len(text.ids) for text in texts)])[owners]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        taken = np.repeat(begins, lengths) + within
+        ids = np.concatenate([taken[:0], *(text.ids for text in texts)])
+        offsets = np.concatenate([np.empty((0, 2), np.int64), *(text.offsets for text in texts)])
+        return cls(Pieces(ids[taken], offsets[taken]), lengths, np.repeat(np.arange(len(lengths)), lengths), within)
+
+
 class SqueezeBertTokenizerFast(TokenizerCalls):
     """Text to token ids and back, id for id as ``transformers.SqueezeBertTokenizerFast``.
 
@@ -372,17 +394,13 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
             fix = "pass padding='longest' or 'max_length'"
             raise UsageError("padding", "is needed, the rows differ in length", fix=fix)
         left = (padding_side or self.settings.padding_side) == "left"
-        starts = [width - length if left else 0 for length in lengths_of_rows]
-        return self._fill(rows, starts, width, first, second)
+        starts = width - np.array(lengths_of_rows, np.int64) if left else np.zeros(len(rows), np.int64)
+        return self._fill(rows, starts, width, [first] if second is None else [first, second])
 
     def _fill(
-        self,
-        rows: Sequence[tuple[int, Window]],
-        starts: Sequence[int],
-        width: int,
-        first: Sequence[Pieces],
-        second: Sequence[Pieces] | None,
+        self, rows: Sequence[tuple[int, Window]], starts: Ints, width: int, texts: Sequence[Sequence[Pieces]]
     ) -> Encoded:
+        """The rows, [N, width], each from ``starts`` [N] on, of the tokens of first and maybe second texts."""
         shape = len(rows), width
         encoded = Encoded(
             input_ids=np.full(shape, self.pad_token_id, np.int64),
@@ -395,23 +413,23 @@ class SqueezeBertTokenizerFast(TokenizerCalls):
             unknown=np.zeros(len(rows), np.int64),
             sample=np.array([sample for sample, _ in rows], np.int64),
         )
-        slots = self._slots(second is not None)
-        for row, ((sample, window), at) in enumerate(zip(rows, starts, strict=True)):
-            parts = [(first[sample], window.first)]
-            parts += [(second[sample], window.second)] if second is not None else []
-            end = at
-            for slot in slots:
-                if slot.sequence < 0:
-                    begin, end = end, end + 1
-                    encoded.input_ids[row, begin] = self._id(str(slot.token))
-                else:
-                    pieces, tokens = parts[slot.sequence]
-                    begin, end = end, end + _length(tokens)
-                    encoded.input_ids[row, begin:end] = pieces.ids[tokens]
-                    encoded.offsets[row, begin:end] = pieces.offsets[tokens]
-                    encoded.sequence_ids[row, begin:end] = slot.sequence
-                encoded.token_type_ids[row, begin:end] = slot.type_id
-            encoded.attention_mask[row, at:end] = 1
+        windows = [window.first for _, window in rows], [window.second for _, window in rows]
+        parts = [_Parts.of(own, encoded.sample, taken) for own, taken in zip(texts, windows, strict=False)]
+        every, end = np.arange(len(rows)), starts
+        for slot in self._slots(len(texts) > 1):
+            if slot.sequence < 0:
+                at = every, end
+                encoded.input_ids[at] = self._id(str(slot.token))
+                end = end + 1
+            else:
+                part = parts[slot.sequence]
+                at = part.rows, part.within + np.repeat(end, part.lengths)
+                encoded.input_ids[at] = part.pieces.ids
+                encoded.offsets[at] = part.pieces.offsets
+                encoded.sequence_ids[at] = slot.sequence
+                end = end + part.lengths
+            encoded.token_type_ids[at] = slot.type_id
+            encoded.attention_mask[at] = 1
         of_text = encoded.sequence_ids >= 0
         encoded.special_tokens_mask[of_text] = 0
         encoded.unknown[:] = ((encoded.input_ids == self.unk_token_id) & of_text).sum(axis=1)

@@ -83,7 +83,7 @@ class EvaluateResult:
     """All artifacts side by side; ``metric`` is the leading one.
 
     ``milliseconds`` of a row hold for its runtime with ``threads``, calls of ``batch_size`` rows of one length (None:
-    `BATCH`, but one where neighbours change an answer) and texts of ``tokens`` (median). ``data_sha256`` is the
+    `stream.BATCH`, but one where neighbours change an answer) and texts of ``tokens`` (median). ``data_sha256`` is the
     `data.digest` of the examples, whatever file they stood in. ``null_rule`` is None where every question was answered.
     """
 

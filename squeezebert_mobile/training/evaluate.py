@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -24,8 +24,8 @@ from squeezebert_mobile.errors import InputFileError
 from squeezebert_mobile.parts import Shard
 from squeezebert_mobile.run.output import Written, digest_of, fill
 from squeezebert_mobile.run.predict import depends_on_neighbours
-from squeezebert_mobile.run.session import Sessions
-from squeezebert_mobile.run.stream import BATCH, BLOCK, SMALL_BLOCK, Window, alike, answered, blocks
+from squeezebert_mobile.run.session import Ran, Sessions
+from squeezebert_mobile.run.stream import BLOCK, CALL, SMALL_BLOCK, Window, alike, answered, blocks, packed
 from squeezebert_mobile.tables.columns import find_columns, require_scores
 from squeezebert_mobile.tables.files import open_table
 from squeezebert_mobile.tasks import SENTENCE_EMBEDDING, PoolingMode, Task, window_stride
@@ -52,21 +52,29 @@ def observations(
     """For every feature its number, its observation and its share of the call's seconds, in order of length."""
     order = np.argsort([feature.length for feature in features], kind="stable")
     for first in range(0, len(order), batch_size):
-        numbers = order[first : first + batch_size]
-        batch = collate([features[n] for n in numbers], pad_token_id)
+        numbers = order[first : first + batch_size].tolist()
+        own = [features[n] for n in numbers]
+        batch = _inputs(task, own, pad_token_id)
         started = perf_counter()
-        outputs = _of_pairs(predict, batch.inputs) if task is Task.FEATURE_EXTRACTION else predict(batch.inputs)
+        outputs = predict(batch)
         seconds = (perf_counter() - started) / len(numbers)
-        for row, n in enumerate(numbers):
-            feature = features[n]
-            own = {name: _unpadded(value[row], task, feature.length) for name, value in outputs.items()}
-            yield int(n), observe(task, feature, own), seconds
+        yield from zip(numbers, _observed(task, own, outputs), repeat(seconds))
 
 
-def _of_pairs(predict: Predict, pairs: Batch) -> dict[str, Float32]:
-    """The vectors [N, texts, C] of texts [N, texts, W]."""
-    vectors = predict(pairs.of_rows())[SENTENCE_EMBEDDING]
-    return {SENTENCE_EMBEDDING: vectors.reshape(*pairs.input_ids.shape[:2], -1)}
+def _inputs(task: Task, features: Sequence[Feature], pad_token_id: int) -> Batch:
+    """What a model is given for features; the texts that are compared are rows of their own."""
+    inputs = collate(features, pad_token_id).inputs
+    return inputs.of_rows() if task is Task.FEATURE_EXTRACTION else inputs
+
+
+def _observed(task: Task, features: Sequence[Feature], outputs: Mapping[str, Float32]) -> Iterator[Float64]:
+    """The observation of each feature."""
+    if task is Task.FEATURE_EXTRACTION:
+        vectors = outputs[SENTENCE_EMBEDDING]
+        outputs = {SENTENCE_EMBEDDING: vectors.reshape(len(features), -1, vectors.shape[-1])}
+    for row, feature in enumerate(features):
+        own = {name: _unpadded(value[row], task, feature.length) for name, value in outputs.items()}
+        yield observe(task, feature, own)
 
 
 def _unpadded(value: Float32, task: Task, length: int) -> Float32:
@@ -97,9 +105,9 @@ def torch_threads(count: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Candidate(Named):
-    """Something that answers batches."""
+    """Something that answers batches, and says how long it took for each."""
 
-    predict: Predict
+    answer: Callable[[Sequence[Batch]], Sequence[Ran]]
 
 
 def score(
@@ -122,15 +130,15 @@ def score(
 
 @dataclass(frozen=True)
 class _Call:
-    """Features of one shape for one of the candidates."""
+    """Groups of features of one shape for one of the candidates."""
 
     candidate: int
-    features: Sequence[Feature]
+    groups: Sequence[Sequence[Feature]]
 
 
 @dataclass(frozen=True)
 class _Encoded:
-    """Examples that are answered together, their features, and which of these go into each call of a candidate.
+    """Examples that are answered together, their features, and the order in which a candidate's calls have these.
 
     ``start`` is the number of the first among all.
     """
@@ -138,7 +146,7 @@ class _Encoded:
     start: int
     examples: Sequence[Example]
     features: Sequence[Feature]
-    groups: Sequence[Sequence[int]]
+    order: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -194,32 +202,33 @@ class _Subject:
         features = encode(examples, self.tokenizer, max_length=self.max_length, stride=stride)
         if self.task is Task.FILL_MASK:
             features = [row for feature in features for row in hide_each(feature, self.tokenizer.mask_token_id)]
-        # What a masked language model says of 32 rows is as large as a whole vocabulary for each of their tokens.
-        size = options.batch_size or (1 if self.task is Task.FILL_MASK else BATCH)
-        groups = list(alike((feature.input_ids.shape for feature in features), size))
+        # What a masked language model says of a row is as large as a whole vocabulary for each of its tokens.
+        size = options.batch_size or (1 if self.task is Task.FILL_MASK else None)
+        groups = alike(((feature.input_ids.shape, False) for feature in features), size)
+        packs = list(packed(groups, 1 if self.task is Task.FILL_MASK else CALL))
         calls = [
-            _Call(number, [features[n] for n in group]) for number in range(len(self.candidates)) for group in groups
+            _Call(number, [[features[n] for n in group] for group in pack])
+            for number in range(len(self.candidates))
+            for pack in packs
         ]
-        return Window(_Encoded(start, examples, features, groups), calls, fault)
+        order = [number for pack in packs for group in pack for number in group]
+        return Window(_Encoded(start, examples, features, order), calls, fault)
 
-    def _ask(self, call: _Call) -> list[tuple[int, Float64, float]]:
-        predict, size = self.candidates[call.candidate].predict, len(call.features)
-        pad = self.tokenizer.pad_token_id
-        return list(observations(self.task, predict, call.features, batch_size=size, pad_token_id=pad))
+    def _ask(self, call: _Call) -> list[tuple[Float64, float]]:
+        """The observation of each feature, and its share of the seconds."""
+        batches = [_inputs(self.task, group, self.tokenizer.pad_token_id) for group in call.groups]
+        return [
+            (observation, ran.seconds / len(group))
+            for group, ran in zip(call.groups, self.candidates[call.candidate].answer(batches), strict=True)
+            for observation in _observed(self.task, group, ran.outputs)
+        ]
 
-    def _lines(self, own: _Encoded, answers: Sequence[list[tuple[int, Float64, float]]]) -> Iterator[Line]:
+    def _lines(self, own: _Encoded, answers: Sequence[list[tuple[Float64, float]]]) -> Iterator[Line]:
         features: list[list[int]] = [[] for _ in own.examples]
         for number, feature in enumerate(own.features):
             features[feature.example].append(number)
-        count = len(own.groups)
-        observed = [
-            {
-                group[place]: (observation, seconds)
-                for group, rows in zip(own.groups, answers[first : first + count], strict=True)
-                for place, observation, seconds in rows
-            }
-            for first in range(0, count * len(self.candidates), count or 1)
-        ] or [{}] * len(self.candidates)
+        every = chain.from_iterable(answers)
+        observed = [dict(zip(own.order, islice(every, len(own.order)), strict=True)) for _ in self.candidates]
         for example, numbers in zip(own.examples, features, strict=True):
             rows = [own.features[n] for n in numbers]
             yield Line(
@@ -334,13 +343,18 @@ def _checkpoint_subject(
     model, tokenizer = checkpoint.load_model(loaded, task, pooling=pooling).model, loaded.tokenizer()
     length = min(loaded.config.max_position_embeddings, tokenizer.model_max_length)
     predict = torch_predict(model)
-    candidate = Candidate(source, "torch", "fp32", partial(_alone, predict) if options.batch_size is None else predict)
+    candidate = Candidate(source, "torch", "fp32", partial(_answer, predict, options.batch_size))
     scores = task is Task.TEXT_CLASSIFICATION and loaded.config.num_labels == 1
     measure = Measure.of(task, loaded.config, loaded.declared.activation() if scores else None)
     return _Subject(measure, loaded.config, tokenizer, length, (candidate,), (loaded.source.digest,))
 
 
-def _alone(predict: Predict, batch: Batch) -> dict[str, Float32]:
-    """Row by row: in PyTorch the number of rows decides how sums are rounded."""
-    rows = [predict(row) for row in batch.parts(1)]
-    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+def _answer(predict: Predict, size: int | None, batches: Sequence[Batch]) -> list[Ran]:
+    """Row by row without a ``size``: in PyTorch the number of rows decides how sums are rounded."""
+    found = []
+    for batch in batches:
+        started = perf_counter()
+        rows = [predict(part) for part in batch.parts(size or 1)]
+        outputs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        found.append(Ran(outputs, perf_counter() - started))
+    return found

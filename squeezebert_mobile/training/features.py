@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezebert_mobile.batch import Batch, Float32, Int64
-from squeezebert_mobile.tokenizer.tokenizer import Encoded, SqueezeBertTokenizerFast
+from squeezebert_mobile.run.stream import SMALL_BLOCK, blocks
+from squeezebert_mobile.tokenizer.many import Rows, Texts, encode_each
+from squeezebert_mobile.tokenizer.tokenizer import SqueezeBertTokenizerFast
 from squeezebert_mobile.training.data import (
     ChoiceExample,
     Example,
@@ -59,7 +61,7 @@ class Collated:
 
 
 def encode(
-    examples: Sequence[Example], tokenizer: SqueezeBertTokenizerFast, *, max_length: int, stride: int = 0
+    examples: Iterable[Example], tokenizer: SqueezeBertTokenizerFast, *, max_length: int, stride: int = 0
 ) -> list[Feature]:
     """All of `encoded`."""
     return list(encoded(examples, tokenizer, max_length=max_length, stride=stride))
@@ -69,79 +71,83 @@ def encoded(
     examples: Iterable[Example], tokenizer: SqueezeBertTokenizerFast, *, max_length: int, stride: int = 0
 ) -> Iterator[Feature]:
     """Features of all examples, in their order; ``stride`` tokens are shared by the windows of a long context."""
-    for index, example in enumerate(examples):
-        yield from _encode_one(index, example, tokenizer, max_length, stride)
+    for start, block, fault in blocks(examples, SMALL_BLOCK, lambda example: sum(map(len, example.texts))):
+        asks = any(isinstance(example, QuestionExample) for example in block)
+        rows = encode_each(
+            tokenizer,
+            [_texts(example) for example in block],
+            max_length=max_length,
+            truncation="only_second" if asks else True,
+            stride=stride if asks else 0,
+        )
+        for number, (example, own) in enumerate(zip(block, rows, strict=True), start):
+            yield from _features(number, example, own)
+        if fault is not None:
+            raise fault
 
 
-def _encode_one(
-    index: int, example: Example, tokenizer: SqueezeBertTokenizerFast, max_length: int, stride: int
-) -> Iterator[Feature]:
+def _texts(example: Example) -> Texts:
+    """The first and the second texts of an example's rows."""
+    match example:
+        case TextExample(text, text_pair):
+            return [text], [] if text_pair is None else [text_pair]
+        case TaggedExample(tokens):
+            # Joined by spaces, so that training sees what prediction on plain text sees.
+            return [" ".join(tokens)], []
+        case QuestionExample(question, context):
+            return [question], [context]
+        case PairExample():
+            return example.texts, []
+        case ChoiceExample(text, choices):
+            return [text] * len(choices), choices
+
+
+def _features(index: int, example: Example, rows: Rows) -> Iterator[Feature]:
     match example:
         case TextExample():
-            yield _text(index, example, tokenizer, max_length)
+            yield _text(index, example, rows)
         case TaggedExample():
-            yield _tagged(index, example, tokenizer, max_length)
+            yield _tagged(index, example, rows)
         case QuestionExample():
-            yield from _question(index, example, tokenizer, max_length, stride)
-        case PairExample():
-            encoded = tokenizer.rows(list(example.texts), max_length=max_length, padding="longest")
-            score: Labels = np.array(0) if example.score is None else np.array(example.score, np.float32)
-            yield Feature(index, encoded.input_ids, encoded.token_type_ids, encoded.attention_mask, score)
-        case ChoiceExample():
-            encoded = tokenizer.rows(
-                [example.text] * len(example.choices),
-                list(example.choices),
-                max_length=max_length,
-                padding="longest",
-                padding_side="right",
-            )
-            ids, types, mask = encoded.input_ids, encoded.token_type_ids, encoded.attention_mask
-            yield Feature(index, ids, types, mask, np.array(example.target, np.int64))
+            yield from _question(index, example, rows)
+        case PairExample(score=score):
+            yield _together(index, rows, np.array(0) if score is None else np.array(score, np.float32))
+        case ChoiceExample(target=target):
+            yield _together(index, rows, np.array(target, np.int64))
 
 
-def _text(index: int, example: TextExample, tokenizer: SqueezeBertTokenizerFast, max_length: int) -> Feature:
-    encoded = tokenizer.rows(example.text, example.text_pair, max_length=max_length)
+def _text(index: int, example: TextExample, rows: Rows) -> Feature:
     match example.target:
         case None:
             # Fill-mask: every token of the text may be hidden (see `masking`), no special one.
-            labels: Labels = np.where(encoded.special_tokens_mask[0], IGNORED, encoded.input_ids[0])
+            own = rows.alone()
+            labels: Labels = np.where(own.special_tokens_mask[0], IGNORED, own.input_ids[0])
         case int():
             labels = np.array(example.target, np.int64)
         case _:
             labels = np.array(example.target, np.float32)
     soft = None if example.soft is None else np.array(example.soft, np.float32)
-    return _row(index, encoded, 0, labels, soft=soft)
+    return replace(_row(index, rows, 0, labels), soft=soft)
 
 
-def _tagged(index: int, example: TaggedExample, tokenizer: SqueezeBertTokenizerFast, max_length: int) -> Feature:
-    """Words joined by spaces, so that training sees what prediction on plain text sees; first pieces carry the tag."""
-    encoded = tokenizer.rows(" ".join(example.tokens), max_length=max_length)
+def _tagged(index: int, example: TaggedExample, rows: Rows) -> Feature:
+    """First pieces carry the tag."""
+    own = rows.alone()
     starts = np.cumsum([0, *(len(token) + 1 for token in example.tokens[:-1])])
-    offsets, special = encoded.offsets[0], encoded.special_tokens_mask[0]
+    offsets, special = own.offsets[0], own.special_tokens_mask[0]
     word = np.searchsorted(starts, offsets[:, 0], side="right") - 1  # [W]
     previous = np.concatenate([[-1], np.where(special[:-1], -1, word[:-1])])
     first = (special == 0) & (word != previous)
     labels = np.where(first, np.array(example.tags, np.int64)[word], IGNORED)
-    return _row(index, encoded, 0, labels, words=np.where(first, word, -1))
+    return replace(_row(index, rows, 0, labels), words=np.where(first, word, -1))
 
 
-def _question(
-    index: int, example: QuestionExample, tokenizer: SqueezeBertTokenizerFast, max_length: int, stride: int
-) -> Iterator[Feature]:
-    encoded = tokenizer.rows(
-        example.question,
-        example.context,
-        max_length=max_length,
-        truncation="only_second",
-        padding="longest",
-        padding_side="right",
-        stride=stride,
-    )
-    for row in range(len(encoded)):
-        width = int(encoded.attention_mask[row].sum())
-        offsets = encoded.offsets[row, :width]
-        context = encoded.sequence_ids[row, :width] == 1
-        yield _row(index, encoded, row, _span(example, offsets, context), offsets=offsets, is_context=context)
+def _question(index: int, example: QuestionExample, rows: Rows) -> Iterator[Feature]:
+    own = rows.alone()
+    for row, width in enumerate(rows.lengths):
+        offsets, context = own.offsets[row, :width], own.sequence_ids[row, :width] == 1
+        feature = _row(index, rows, row, _span(example, offsets, context))
+        yield replace(feature, offsets=offsets.copy(), is_context=context)
 
 
 def _span(example: QuestionExample, offsets: Int64, context: NDArray[np.bool_]) -> Int64:
@@ -157,22 +163,17 @@ def _span(example: QuestionExample, offsets: Int64, context: NDArray[np.bool_]) 
     return np.array([first, max(first, last)], np.int64)
 
 
-def _row(
-    index: int,
-    encoded: Encoded,
-    row: int,
-    labels: Labels,
-    *,
-    soft: Float32 | None = None,
-    words: Int64 | None = None,
-    offsets: Int64 | None = None,
-    is_context: NDArray[np.bool_] | None = None,
-) -> Feature:
-    width = int(encoded.attention_mask[row].sum())
-    ids, types, mask = (
-        array[row, :width] for array in (encoded.input_ids, encoded.token_type_ids, encoded.attention_mask)
-    )
-    return Feature(index, ids, types, mask, labels, soft, words, offsets, is_context)
+def _row(index: int, rows: Rows, row: int, labels: Labels) -> Feature:
+    """One of the rows, without its padding."""
+    place, width = rows.first + row, rows.lengths[row]
+    ids, mask, types = (array[place, :width].copy() for array in rows.encoded.batch().arrays().values())
+    return Feature(index, ids, types, mask, labels)
+
+
+def _together(index: int, rows: Rows, labels: Labels) -> Feature:
+    """All rows, padded to the longest."""
+    ids, mask, types = (array.copy() for array in rows.alone().batch().arrays().values())
+    return Feature(index, ids, types, mask, labels)
 
 
 def collate(features: Sequence[Feature], pad_token_id: int) -> Collated:

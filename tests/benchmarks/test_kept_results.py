@@ -11,6 +11,7 @@ from results import make_result
 from squeezebert_mobile.benchmarks import cycles as stored
 from squeezebert_mobile.benchmarks import results, tables
 from squeezebert_mobile.benchmarks.lab import arm, cycles, runtimes, students
+from squeezebert_mobile.benchmarks.statistics import ratio
 
 RESULTS = ROOT / "benchmarks" / "results"
 MATRIX = RESULTS / "runtimes.json"
@@ -18,6 +19,12 @@ STUDENTS = RESULTS / "students.json"
 CYCLES = stored.KEPT
 DOCUMENTS = (ROOT / "README.md", RESULTS / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 MARK = re.compile(r"^<!-- result: (\S+) -->\n((?:\|.*\n)+)", re.MULTILINE)
+
+# The README's run, and its words on one line.
+PEERS = results.read(RESULTS / "peers-1.jsonl")
+WORDS = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+MOBILEBERT = "MobileBERT, ONNX Runtime, int8, quantize_dynamic"
+OURS = ("ONNX Runtime, int8", "ONNX Runtime, int8-static", "ExecuTorch, int8")
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -63,6 +70,44 @@ TABLES = [
 @pytest.mark.parametrize(("path", "text"), TABLES)
 def test_a_marked_table_equals_its_run(path: Path, text: str) -> None:
     check(text, kept(path))
+
+
+# What the README says in words: how many times as fast the second case is as the first.
+SAID = {
+    r"int8 file is ([\d.]+)x as fast as the best int8 file of other tools": (
+        "SqueezeBERT, ONNX Runtime, int8, quantize_dynamic, unsigned",
+        "SqueezeBERT, ONNX Runtime, int8, bundle",
+    ),
+    r"MobileBERT's is ahead of it \(([\d.]+)x\)": (MOBILEBERT, "SqueezeBERT, ONNX Runtime, int8, bundle"),
+    r"behind int8-static \(([\d.]+)x\)": (MOBILEBERT, "SqueezeBERT, ONNX Runtime, int8-static, bundle"),
+    r"and the int8 .pte \(([\d.]+)x\)": (MOBILEBERT, "SqueezeBERT, ExecuTorch, int8, bundle"),
+    r"SqueezeBERT came out ([\d.]+)x": (
+        "BERT-base, ONNX Runtime, fp32, plain",
+        "SqueezeBERT, ONNX Runtime, fp32, plain",
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", SAID)
+def test_a_ratio_of_the_readme_is_that_of_its_run(sentence: str) -> None:
+    slow, fast = (PEERS.by_case[f"{name}, 1 thread, batch 1, 128 tokens"] for name in SAID[sentence])
+    assert re.findall(sentence, WORDS) == [f"{ratio(slow, fast).value:.2f}"]
+
+
+def test_no_other_tool_makes_a_faster_int8_file_than_the_readme_names() -> None:
+    rows = tables.rows(PEERS)
+    others = [row for row in rows if row.case.model == "SqueezeBERT" and "quantize_dynamic" in row.case.form]
+    fastest = min(others, key=lambda row: row.infer.p50)
+    assert len(others) > 1 and fastest.case.form == "quantize_dynamic, unsigned"
+
+
+def test_the_cycles_of_the_readme_are_those_that_are_kept() -> None:
+    files = (MOBILEBERT, *(f"SqueezeBERT, {file}, bundle" for file in OURS))
+    known = {
+        each.name: each for each in stored.read(CYCLES).estimates if (each.cpu, each.tokens) == ("cortex-a76", 128)
+    }
+    (said,) = re.findall(r"(\d+) million estimated cycles against (\d+), (\d+) and (\d+)", WORDS)
+    assert said == tuple(f"{known[file].cycles / 1e6:.0f}" for file in files)
 
 
 def test_no_mark_is_overlooked() -> None:

@@ -187,7 +187,7 @@ def test_nothing_is_left_of_a_program_that_never_closes(folder: Path, tmp_path: 
 def child_of(model: BundleModel) -> int:
     """The process that runs the model."""
     assert model._predictor is not None
-    return int(model._predictor._run.__self__._idle.queue[0].pid)
+    return int(model._predictor._sessions._idle.queue[0].pid)
 
 
 def test_a_text_that_is_interrupted_is_not_answered_in_the_next_ones_place(

@@ -30,7 +30,7 @@ def test_sigmoid_is_the_logistic_function(logits: np.ndarray) -> None:
 
 
 def test_labels_come_by_falling_probability_and_ties_in_order() -> None:
-    ranked = postprocess.classify(np.array([0.0, 1.0, 1.0, -1.0], np.float32), ("a", "b", "c", "d"))
+    ranked = postprocess.rank_labels(np.array([0.0, 1.0, 1.0, -1.0]), ("a", "b", "c", "d"))
     assert [item.label for item in ranked] == ["b", "c", "a", "d"]
     assert ranked[0].score == ranked[1].score
 
@@ -39,14 +39,14 @@ def test_many_ties_keep_their_order() -> None:
     names = [str(number) for number in range(1000)]
     logits = np.arange(1000, dtype=np.float32) % 2
     expected = [*range(1, 1000, 2), *range(0, 1000, 2)]
-    assert [int(item.label) for item in postprocess.classify(logits, names)] == expected
+    assert [int(item.label) for item in postprocess.rank_labels(logits, names)] == expected
     assert [filling.token_id for filling in postprocess.fill_mask(logits, names, 1000)] == expected
 
 
 def test_exclusive_labels_share_one_probability_and_independent_labels_have_their_own() -> None:
     logits = np.log(np.array([1, 3], np.float32))
-    exclusive = postprocess.classify(logits, ("a", "b"))
-    independent = postprocess.classify_multi(logits, ("a", "b"))
+    exclusive = postprocess.rank_labels(postprocess.softmax(logits), ("a", "b"))
+    independent = postprocess.rank_labels(postprocess.sigmoid(logits), ("a", "b"))
     assert [(item.label, item.score) for item in exclusive] == [("b", pytest.approx(0.75)), ("a", pytest.approx(0.25))]
     assert [(item.label, item.score) for item in independent] == [("b", pytest.approx(0.75)), ("a", 0.5)]
 

@@ -237,7 +237,7 @@ def test_a_predictor_ends_the_process_that_it_began(tmp_path: Path) -> None:
     opened = bundles.read(handmade.write(tmp_path / "bundle"))
     with Predictor(opened) as predictor:
         found = predictor(Sample("A quiet film that stays with you for days."))
-        session = predictor._run.__self__._idle.get()  # type: ignore[attr-defined]
+        session = predictor._sessions._idle.get()  # type: ignore[attr-defined]
     assert {score.label for score in found.result} == set(handmade.LABELS)  # type: ignore[union-attr]
     assert session._process.returncode is not None
 
