@@ -29,6 +29,11 @@ public enum TaskKind {
         this.fitting = Collections.unmodifiableList(Arrays.asList(fitting));
     }
 
+    /** True where there is nothing to answer without the second field. */
+    public boolean needsSecondText() {
+        return this == QUESTION_ANSWERING || this == MULTIPLE_CHOICE;
+    }
+
     /** True where a label names each value of the output. */
     boolean hasLabels() {
         return this == TEXT_CLASSIFICATION || this == TOKEN_CLASSIFICATION;

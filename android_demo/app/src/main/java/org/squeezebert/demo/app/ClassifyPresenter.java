@@ -81,7 +81,8 @@ public final class ClassifyPresenter extends Presenter<ClassifyState> {
     public void typed(String text, String second) {
         Asked before = asked;
         if (before != null && before.text.equals(text) && before.second.equals(second)) return;
-        boolean lacksSecond = (state().task == TaskKind.QUESTION_ANSWERING || state().task == TaskKind.MULTIPLE_CHOICE) && second.trim().isEmpty();
+        TaskKind task = state().task;
+        boolean lacksSecond = task != null && task.needsSecondText() && second.trim().isEmpty();
         if (!text.trim().isEmpty() && !lacksSecond) {
             ask(new Asked(text, second));
         } else if (before != null) {

@@ -41,6 +41,8 @@ final class ClassifyScreen implements TextWatcher {
     private final Spinner threads;
     private final ViewGroup rows;
     private final Runnable typed = this::typed;
+    /** Whether a second text was asked for, where the task can do without. */
+    private boolean pair;
     /** Whether the next answer is brought into sight: one asked for with the button, or the one from before a rotation. */
     private boolean wanted = true;
 
@@ -62,12 +64,19 @@ final class ClassifyScreen implements TextWatcher {
         }
         Screens.fill(threads, numbers);
         activity.findViewById(R.id.classify_run).setOnClickListener(view -> run());
+        activity.findViewById(R.id.classify_add_second).setOnClickListener(view -> addSecond());
         activity.findViewById(R.id.classify_import).setOnClickListener(view -> goToBundles.run());
         text.addTextChangedListener(this);
         second.addTextChangedListener(this);
         Screens.onChosen(artifacts, position -> select());
         Screens.onChosen(threads, position -> select());
         Screens.onChosen(others, this::compare);
+    }
+
+    private void addSecond() {
+        pair = true;
+        showFields(presenter.state());
+        second.requestFocus();
     }
 
     private void run() {
@@ -160,9 +169,11 @@ final class ClassifyScreen implements TextWatcher {
     private void showFields(ClassifyState state) {
         TaskKind task = state.task;
         boolean takesSecond = task != null && task.takesSecondText;
+        boolean hasSecond = takesSecond && (pair || task.needsSecondText() || second.length() > 0);
         TextView secondLabel = activity.findViewById(R.id.classify_second_label);
-        Screens.visible(second, takesSecond);
-        Screens.visible(secondLabel, takesSecond);
+        Screens.visible(second, hasSecond);
+        Screens.visible(secondLabel, hasSecond);
+        Screens.visible(activity.findViewById(R.id.classify_add_second), takesSecond && !hasSecond);
         TextView firstLabel = activity.findViewById(R.id.classify_text_label);
         boolean question = task == TaskKind.QUESTION_ANSWERING;
         firstLabel.setText(task == TaskKind.FILL_MASK ? words.of(R.string.masked, state.mask) : words.of(question ? R.string.question : R.string.text));

@@ -16,7 +16,10 @@ import org.squeezebert.internal.bench.BenchmarkProtocol;
 import org.squeezebert.internal.bench.RemoteRun;
 import org.squeezebert.internal.bench.RunRequest;
 
-/** Five screens behind a bar below or, where there is room, a rail beside them. A start with the extra "run_id" is a measurement that a host asked for (see README.md, "Measuring over adb"). */
+/**
+ * Five screens behind a bar below or, where there is room, a rail beside them. A start with the extra "run_id" is a measurement that a
+ * host asked for (see README.md, "The contract with a host").
+ */
 public final class MainActivity extends Activity {
     private static final int[] TABS = {R.id.tab_classify, R.id.tab_self_test, R.id.tab_benchmark, R.id.tab_bundles, R.id.tab_about};
     private static final int[] SCREENS = {R.id.screen_classify, R.id.screen_self_test, R.id.screen_benchmark, R.id.screen_bundles, R.id.screen_about};

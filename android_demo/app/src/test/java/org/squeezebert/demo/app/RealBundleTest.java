@@ -671,8 +671,14 @@ public class RealBundleTest extends ScreenTest {
 
     @Test
     public void aSecondTextIsUsedForPairs() throws Exception {
-        type(R.id.classify_second, "Another sentence.");
+        assertFalse(visible(R.id.classify_second));
+        click(R.id.classify_add_second);
+        assertTrue(visible(R.id.classify_second) && !visible(R.id.classify_add_second));
         classify("A sentence.");
+        int alone = demo.classify.state().answer.tokens;
+        type(R.id.classify_second, "Another sentence.");
+        settle();
+        assertTrue(demo.classify.state().answer.tokens > alone);
         assertFalse(visible(R.id.classify_error));
         assertTrue(visible(R.id.classify_second));
     }
