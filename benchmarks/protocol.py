@@ -122,16 +122,18 @@ def spread_faults(latencies: Sequence[int]) -> tuple[str, ...]:
 def machine_faults(conditions: Conditions) -> tuple[str, ...]:
     """Why nothing measured under these conditions counts; empty where it does."""
     c = conditions
+    told = (c.other_load, c.stolen, c.throttle_events, c.thermal_status, c.thermal_headroom)
+    load, stolen, throttled, status, headroom = (value or 0 for value in told)
     rules = (
         (c.cancelled, "cancelled"),
         (abs(c.clock_jump_seconds) > MAX_CLOCK_JUMP_SECONDS, f"the clock jumped by {c.clock_jump_seconds:.1f} s"),
-        ((c.other_load or 0) > MAX_OTHER_LOAD, f"other programs used {c.other_load or 0:.2f} cores"),
-        ((c.stolen or 0) > MAX_STEAL, f"steal time of {c.stolen or 0:.2f} cores"),
-        ((c.throttle_events or 0) > 0, f"the processor throttled {counted(c.throttle_events or 0, 'time')}"),
-        ((c.thermal_status or 0) >= THERMAL_MODERATE, f"thermal status {c.thermal_status}, moderate or worse"),
+        (load > MAX_OTHER_LOAD, f"other programs used {load:.2f} cores"),
+        (stolen > MAX_STEAL, f"steal time of {stolen:.2f} cores"),
+        (throttled > 0, f"the processor throttled {counted(int(throttled), 'time')}"),
+        (status >= THERMAL_MODERATE, f"thermal status {status:g}, moderate or worse"),
         (
-            (c.thermal_headroom or 0) >= MAX_THERMAL_HEADROOM,
-            f"thermal headroom {c.thermal_headroom or 0:.2f}, throttling from {MAX_THERMAL_HEADROOM:g}",
+            headroom >= MAX_THERMAL_HEADROOM,
+            f"thermal headroom {headroom:.2f}, throttling from {MAX_THERMAL_HEADROOM:g}",
         ),
         (
             c.battery_percent is not None and c.battery_percent < MIN_BATTERY_PERCENT,

@@ -14,7 +14,7 @@ from tokenizers import AddedToken
 from squeezebert_mobile.batch import Batch
 from squeezebert_mobile.bundle import golden
 from squeezebert_mobile.bundle.manifest import Parity, Precision
-from squeezebert_mobile.errors import GateError, IntegrityError
+from squeezebert_mobile.errors import GateError, InputFileError, IntegrityError
 from squeezebert_mobile.export import golden_texts, parity
 from squeezebert_mobile.export.parity import Case, Outputs, Run, Tolerance
 from squeezebert_mobile.tasks import Task
@@ -283,6 +283,27 @@ def test_a_reference_of_zeros_has_no_room_for_noise() -> None:
     assert (found.max_abs, found.psnr_db) == (0, None)
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_each_precision_has_its_own_gate_or_the_one_that_is_given(precision: Precision) -> None:
+    own = {"fp32": (1e-4, None), "fp16": (None, 40.0), "int8": (None, 20.0), "int8-static": (None, 20.0)}[precision]
+    assert parity.tolerance_of(precision) == Tolerance(*own, precision)
+    assert parity.tolerance_of(precision, 0.5) == Tolerance(0.5, None, precision)
+
+
+@pytest.mark.parametrize(("precision", "share"), [*zip(PRECISIONS, (0.01, 0.1, 0.75, 0.75), strict=True)])
+def test_no_gate_lets_through_what_verify_takes_from_no_file(precision: Precision, share: float) -> None:
+    given = parity.tolerance_of(precision, 1e9)
+    (passed,) = measure(off_by(0.98 * share), ONE, given)
+    assert (passed.atol, passed.min_psnr_db) == (1e9, None)
+    with pytest.raises(GateError) as caught:
+        measure(off_by(1.02 * share), ONE, given)
+    words = "output logits is further from the reference for the text 'a' than verify takes from any file"
+    assert (caught.value.file, caught.value.what) == (FILE, words)
+    assert (caught.value.found, caught.value.expected) == (f"{1.02 * share:.3g}", f"at most {share:.3g}")
+    assert "a larger --atol does not help" in caught.value.fix
+    measure(off_by(1.02 * share), ONE, LOOSE)
+
+
 # What is recorded
 
 
@@ -509,6 +530,18 @@ def test_the_last_golden_text_counts_as_much_as_the_first(tmp_path: Path) -> Non
     with pytest.raises(GateError, match=f"golden text '{last.name}' differs") as caught:
         parity.check_reference(tiny.model(Task.TEXT_CLASSIFICATION), file)
     assert caught.value.found == "1"
+
+
+def test_a_golden_file_is_the_checkpoints_own_and_no_larger_than_the_apps_reader_takes(tmp_path: Path) -> None:
+    file = write_golden(tmp_path / "golden.json", Task.TEXT_CLASSIFICATION)
+    small = tiny.model(Task.TEXT_CLASSIFICATION, replace(tiny.CONFIG, vocab_size=3))
+    for other, words in ((tiny.model(Task.TEXT_CLASSIFICATION, seed=1), "differs"), (small, "cannot take")):
+        with pytest.raises(GateError, match=words) as caught:
+            parity.check_reference(other, file)
+        assert caught.value.fix == "give the checkpoint that this file was made from"
+    file.write_bytes(file.read_bytes().ljust(golden.MAX_GOLDEN_BYTES + 1))
+    with pytest.raises(InputFileError, match="is too large"):
+        parity.check_reference(tiny.model(Task.TEXT_CLASSIFICATION), file)
 
 
 def test_a_golden_file_of_another_task_is_refused(tmp_path: Path) -> None:
