@@ -20,6 +20,7 @@ from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.errors import EnvironmentFault, GateError, UnsupportedModelError, UsageError
 from squeezebert_mobile.export import pipeline
 from squeezebert_mobile.export.pipeline import ExportOptions, export
+from squeezebert_mobile.export.reference import load_reference
 from squeezebert_mobile.run.postprocess import AnswerSpan, Choice, Embedding, LabelScore
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.run.verify import verify
@@ -185,9 +186,14 @@ def test_a_process_that_is_killed_is_one_error_and_nothing_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_the_licence_is_the_cards_or_what_is_given_and_an_unknown_one_is_warned_of(tmp_path: Path) -> None:
+def test_the_licence_is_the_cards_or_what_is_given_and_an_unknown_one_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = tiny.checkpoint(tmp_path / "model", Task.TEXT_CLASSIFICATION, SMALL)
     options = ExportOptions(tmp_path / "bundle", model, runtimes=("onnx",), precisions=("fp32",), force=True)
+    # The same file each time.
+    lowered = pipeline._lower(load_reference(options), "onnx", None, options)
+    monkeypatch.setattr(pipeline, "_lower", lambda *_: lowered)
     notes: list[str] = []
     assert export(options, note=notes.append).manifest.license == "unknown"
     assert [note for note in notes if "licence" in note] == [

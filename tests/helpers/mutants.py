@@ -2,6 +2,7 @@
 
 make mutation                      every module of mutants.toml
 make mutation MODULES="manifest"   some of them
+python tests/helpers/mutants.py gates --only "*require*" --only "*range*"   mutants of these names
 
 mutmut wants a module's name to be its path, so the tree is laid out as it is installed, in build/mutation. A module's
 survivors are left in build/mutation/MODULE.diff. The exit status is 1 where one is not justified in mutants.toml.
@@ -85,17 +86,21 @@ def changed_line(diff: str) -> str:
     return added[0] if added else f"- {lines[0][1:].strip()}"
 
 
-def run(name: str, module: Mapping[str, Sequence[str]], wording: Sequence[str], children: int) -> bool:
+def run(
+    name: str, module: Mapping[str, Sequence[str]], wording: Sequence[str], children: int, only: Sequence[str]
+) -> bool:
     """Print a module's score; True where every survivor is justified, and each justification is of a survivor."""
     configure(module, wording)
-    mutmut("run", "--max-children", str(children))
-    results = [line.strip().rpartition(": ") for line in mutmut("results", "--all", "true").splitlines()]
+    mutmut("run", "--max-children", str(children), *only)
+    every = [line.strip().rpartition(": ") for line in mutmut("results", "--all", "true").splitlines()]
+    results = [result for result in every if result[2] != "not checked"]
     counts = Counter(status for _, _, status in results)
     justified = set(module.get("equivalent", ()))
     diffs = [difference(mutant) for mutant, _, status in results if status not in NOTICED]
     found = [changed_line(diff) for diff in diffs]
     left = [diff for diff, line in zip(diffs, found, strict=True) if line not in justified]
-    stale = [f"mutants.toml justifies what is not a survivor: {line}\n" for line in sorted(justified - set(found))]
+    unfound = set() if only else justified - set(found)
+    stale = [f"mutants.toml justifies what is not a survivor: {line}\n" for line in sorted(unfound)]
     (TREE / f"{name}.diff").write_text("\n".join((*left, *stale)))
     equivalent = len(diffs) - len(left)
     total, noticed = counts.total(), sum(counts[status] for status in NOTICED)
@@ -110,6 +115,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", help="; ".join(config["modules"]))
     parser.add_argument("--children", type=int, default=1)
+    parser.add_argument("--only", action="append", default=[], metavar="GLOB", help="mutants of these names alone")
     arguments = parser.parse_args()
     if sys.platform == "linux":
         # A fault in a size asks for any memory; the largest real test takes half of this, most of it torch's.
@@ -117,7 +123,9 @@ def main() -> int:
     lay_out()
     say("module", "mutants", "noticed", "by time", "no tests", "survived", "equivalent", "score")
     names = arguments.modules or list(config["modules"])
-    passed = [run(name, config["modules"][name], config["wording"], arguments.children) for name in names]
+    passed = [
+        run(name, config["modules"][name], config["wording"], arguments.children, arguments.only) for name in names
+    ]
     return not all(passed)
 
 
