@@ -128,3 +128,80 @@ def test_a_vocabulary_is_a_file_a_mapping_or_nothing(tmp_path: Path) -> None:
 def test_a_side_is_left_or_right(words: SqueezeBertTokenizer, name: str) -> None:
     with pytest.raises(UsageError, match=f"{name}: is not a side"):
         setattr(words, name, "top")
+
+
+NAMED = {key: f"<{key[0]}>" for key in ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")}
+PIECES = (
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "uber",
+    "über",
+    "Uber",
+    "我",
+    "我们",
+    "们",
+    "ok",
+    *NAMED.values(),
+)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"do_lower_case": False},
+        {"strip_accents": False},
+        {"do_lower_case": False, "strip_accents": True},
+        {"tokenize_chinese_chars": False},
+        {"model_max_length": 5},
+        {"padding_side": "left"},
+        {"truncation_side": "left"},
+        NAMED,
+        *({key: value} for key, value in NAMED.items()),
+    ],
+    ids=", ".join,
+)
+def test_what_the_constructor_is_given_means_what_it_means_in_transformers(given: dict[str, Any]) -> None:
+    ids = {piece: number for number, piece in enumerate(PIECES)}
+    ours, theirs = SqueezeBertTokenizer(ids, **given), transformers.SqueezeBertTokenizerFast(vocab=ids, **given)
+    texts = ["Über 我们 [MASK] <m> [PAD] ok ok ok", "ok"]
+    how = {"padding": True, "truncation": True, "max_length": given.get("model_max_length", 8)}
+    assert ours(texts, **how)["input_ids"] == theirs(texts, **how)["input_ids"]
+    for name in (*NAMED, "pad_token_id", "mask_token_id", "padding_side", "truncation_side"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.model_max_length == given.get("model_max_length", 512)
+
+
+def test_a_constructor_names_the_file_of_its_vocabulary_or_has_the_special_tokens_alone(tmp_path: Path) -> None:
+    file = tmp_path / "words.txt"
+    file.write_text("".join(f"{piece}\n" for piece in PIECES), encoding="utf-8")
+    for made in (SqueezeBertTokenizer(str(file)), SqueezeBertTokenizer(vocab_file=file)):
+        assert (made.pieces, Path(made.source)) == (PIECES, file)
+    assert SqueezeBertTokenizer(PIECES).source == "vocab.txt"
+    bare = SqueezeBertTokenizer()
+    assert (bare.get_vocab(), bare.source) == (transformers.SqueezeBertTokenizerFast().get_vocab(), "vocab.txt")
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_part_of_the_rows_has_the_width_of_its_longest(words: SqueezeBertTokenizer, first: int) -> None:
+    texts = ["a quiet film that stays", "a film", "a"]
+    part = words.rows(texts, padding="longest", padding_side="right").part(first, first + 2)
+    alone = words.rows(texts[first : first + 2], padding="longest", padding_side="right")
+    for name, array in vars(alone).items():
+        assert getattr(part, name).tolist() == (array + first if name == "sample" else array).tolist(), name
+
+
+def test_no_rows_have_no_width(words: SqueezeBertTokenizer) -> None:
+    assert words.rows(["a film"]).part(1, 1).input_ids.shape == (0, 0)
+
+
+def test_a_model_of_one_type_reads_no_pairs_under_other_settings_either(words: SqueezeBertTokenizer) -> None:
+    words.serve(2)
+    assert words.rows("a", "film").token_type_ids.max() == 1
+    words.serve(1)
+    for tokenizer in (words, words.with_settings(words.settings)):
+        with pytest.raises(UsageError, match="text_pair: has no place in this model"):
+            tokenizer.rows("a", "film")
