@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from android_tools import DEMO, JVM, building, load, require
+from android_tools import DEMO, JVM, building, load, maven_properties, require
 
 MODULES = {"core": "org.squeezebert", "bench": "org.squeezebert.bench", "engine-ort": "org.squeezebert.ort"}
 PACKAGES = {
@@ -34,6 +34,24 @@ def test_a_pom_has_what_a_repository_asks_for_but_for_the_address_that_the_proje
     inherited = {"licenses", "developers", "url", "scm"}
     found = stated(DEMO / module / "pom.xml") | inherited & stated(DEMO / "pom.xml")
     assert {"name", "description", *inherited} - found == {"url", "scm"}
+
+
+@pytest.mark.parametrize("module", ["core", "engine-et"])
+def test_gradle_publishes_under_the_name_and_version_that_maven_gives(module: str) -> None:
+    script = (DEMO / module / "build.gradle").read_text(encoding="utf-8")
+    named = dict(re.findall(r"^        (groupId|artifactId|version) = '(.+)'$", script, flags=re.MULTILINE))
+    parent = ET.parse(DEMO / "pom.xml").getroot()
+    group, version = (
+        parent.findtext(f"{{http://maven.apache.org/POM/4.0.0}}{name}") for name in ("groupId", "version")
+    )
+    assert named == {"groupId": group, "artifactId": artifact(module), "version": version}
+
+
+def test_an_app_brings_the_onnx_runtime_of_where_it_runs() -> None:
+    library, consumer = ((DEMO / name / "pom.xml").read_text(encoding="utf-8") for name in ("engine-ort", "consumer"))
+    assert "<scope>provided</scope>" in library
+    wanted = f"<artifactId>onnxruntime</artifactId><version>{maven_properties()['onnxruntime.version']}</version>"
+    assert wanted in consumer
 
 
 def test_every_public_member_of_the_api_says_what_it_is_for() -> None:
