@@ -102,9 +102,9 @@ def maven(*arguments: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_jvm_tests_pass_on_a_bundle(tiny_bundle: Path) -> None:
+def test_the_jvm_tests_pass_on_a_bundle(tiny_onnx_bundle: Path) -> None:
     require(**JVM)
-    maven(f"-Dbundle.dir={tiny_bundle}")
+    maven(f"-Dbundle.dir={tiny_onnx_bundle}")
     reports = [ET.parse(path).getroot() for path in DEMO.glob("*/target/surefire-reports/TEST-*.xml")]
     assert sum(int(report.get("tests", "0")) for report in reports) > 90
     assert all(report.get("skipped") == "0" for report in reports)
