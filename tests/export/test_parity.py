@@ -302,6 +302,7 @@ def test_no_gate_lets_through_what_verify_takes_from_no_file(precision: Precisio
     assert (caught.value.found, caught.value.expected) == (f"{1.02 * share:.3g}", f"at most {share:.3g}")
     assert "a larger --atol does not help" in caught.value.fix
     measure(off_by(1.02 * share), ONE, LOOSE)
+    measure(off_by(0.75), ONE, parity.tolerance_of("int8", 1e9))
 
 
 # What is recorded

@@ -439,6 +439,43 @@ def test_a_mask_that_no_file_lists_is_left_out_where_the_embedding_has_no_row_fo
         tokenizer.fitted(V - 2)
 
 
+def test_a_padding_that_no_file_lists_is_left_out_too_and_other_tokens_and_the_source_stay() -> None:
+    specials = ("[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    pieces = [*specials, "a"]
+    made = SqueezeBertTokenizerFast.of(pieces, source="theirs.json")
+    made.add_tokens(["covid19"])
+    assert made.fitted(7) is made and made.id_of("pad_token") == 5
+    plain = SqueezeBertTokenizerFast.of(pieces, source="theirs.json").fitted(5)
+    assert (plain.id_of("pad_token"), plain.source) == (None, "theirs.json")
+    assert {piece.content for piece in plain.settings.added} == {*specials}
+    listed = SqueezeBertTokenizerFast.of(pieces, ids={"[PAD]": 5})
+    for tokenizer in (listed, listed.with_settings(listed.settings)):
+        with pytest.raises(UnsupportedModelError, match="more tokens than the embedding has rows"):
+            tokenizer.fitted(5)
+
+
+def test_pairs_are_read_under_other_settings_where_they_were() -> None:
+    made = SqueezeBertTokenizerFast(PIECES)
+    made.serve(2)
+    assert made.with_settings(made.settings).rows("a", "a").sequence_ids.max() == 1
+
+
+def test_names_of_special_tokens_are_kept_as_in_transformers(tmp_path: Path) -> None:
+    folder = write(tmp_path / "theirs", FOLDERS["vocabulary alone"])
+    ours, theirs = (kind.from_pretrained(folder) for kind in (SqueezeBertTokenizerFast, transformers.AutoTokenizer))
+    for named in (
+        {"extra_special_tokens": ["[A]", "[B]"]},
+        {"extra_special_tokens": ["[C]"]},
+        {"mask_token": "<m>"},
+        {"extra_special_tokens": ["[D]"]},
+    ):
+        assert ours.add_special_tokens(named) == theirs.add_special_tokens(named)
+        assert ours.extra_special_tokens == theirs.extra_special_tokens
+    assert "[D]" in {piece.content for piece in ours.settings.added if piece.special}
+    ours.add_special_tokens({"additional_special_tokens": "[E]", "extra_special_tokens": ["[F]"], "bos_token": "<s>"})
+    assert ours.extra_special_tokens == ["[E]", "[F]", "<s>"]
+
+
 def test_added_tokens_are_counted_and_found_as_in_transformers(tmp_path: Path) -> None:
     folder = write(tmp_path / "theirs", FOLDERS["vocabulary alone"])
     ours = SqueezeBertTokenizerFast.from_pretrained(folder)
@@ -473,7 +510,11 @@ def test_added_tokens_are_counted_and_found_as_in_transformers(tmp_path: Path) -
 
 def test_a_special_token_of_no_known_name_or_kind_is_refused() -> None:
     tokenizer = SqueezeBertTokenizerFast(PIECES)
-    with pytest.raises(UsageError, match=r"has an unknown name \(found lead_token, expected pad_token"):
+    with pytest.raises(UsageError, match=r"has an unknown name \(found lead_token") as caught:
         tokenizer.add_special_tokens({"lead_token": "a"})
+    names = "pad_token, unk_token, cls_token, sep_token, mask_token, bos_token, eos_token, extra_special_tokens"
+    assert caught.value.expected == names
+    with pytest.raises(UsageError, match=r"extra_special_tokens: is not a token \(found int"):
+        tokenizer.add_special_tokens({"extra_special_tokens": [3]})  # type: ignore[list-item]
     with pytest.raises(UsageError, match=r"mask_token: is not a token \(found int"):
         tokenizer.add_special_tokens({"mask_token": 3})  # type: ignore[dict-item]
