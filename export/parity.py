@@ -125,9 +125,7 @@ def encode(
     tokenizer: SqueezeBertTokenizerFast, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
 ) -> Batch:
     """Texts as a batch, padded to its longest row."""
-    return tokenizer.rows(
-        texts, pairs, max_length=max_length, truncation=True, padding="longest", padding_side="right"
-    ).batch()
+    return tokenizer.rows(texts, pairs, max_length=max_length, padding="longest", padding_side="right").batch()
 
 
 def golden_cases(cases: Sequence[Case], max_length: int) -> tuple[GoldenCase, ...]:

@@ -533,6 +533,21 @@ def test_the_last_golden_text_counts_as_much_as_the_first(tmp_path: Path) -> Non
     assert caught.value.found == "1"
 
 
+def test_cases_are_padded_on_the_right_and_cut_whatever_the_tokenizer_does() -> None:
+    own = tiny.tokenizer()
+    left = own.with_settings(replace(own.settings, padding_side="left"))
+    asked = parity.encode(left, ["a quiet film " * 9, "a"], None, 8)
+    assert asked.attention_mask.tolist() == [[1] * 8, [1, 1, 1, 0, 0, 0, 0, 0]]
+
+
+def test_a_model_of_one_type_is_asked_no_pairs() -> None:
+    tokenizer = tiny.tokenizer()
+    tokenizer.serve(1)
+    one = tiny.model(Task.TEXT_CLASSIFICATION, replace(tiny.CONFIG, type_vocab_size=1))
+    names = {case.name for case in parity.build_cases(one, tokenizer, MAX_LENGTH)}
+    assert names & {*golden_texts.SINGLE} and not names & {*golden_texts.PAIRS}
+
+
 def test_a_golden_file_is_the_checkpoints_own_and_no_larger_than_the_apps_reader_takes(tmp_path: Path) -> None:
     file = write_golden(tmp_path / "golden.json", Task.TEXT_CLASSIFICATION)
     small = tiny.model(Task.TEXT_CLASSIFICATION, replace(tiny.CONFIG, vocab_size=3))

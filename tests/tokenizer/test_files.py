@@ -445,9 +445,11 @@ def test_a_padding_that_no_file_lists_is_left_out_too_and_other_tokens_and_the_s
     made = SqueezeBertTokenizerFast.of(pieces, source="theirs.json")
     made.add_tokens(["covid19"])
     assert made.fitted(7) is made and made.id_of("pad_token") == 5
-    plain = SqueezeBertTokenizerFast.of(pieces, source="theirs.json").fitted(5)
+    found_whole = SqueezeBertTokenizerFast.of(pieces, source="theirs.json")
+    found_whole.add_tokens(["a"])
+    plain = found_whole.fitted(5)
     assert (plain.id_of("pad_token"), plain.source) == (None, "theirs.json")
-    assert {piece.content for piece in plain.settings.added} == {*specials}
+    assert {piece.content for piece in plain.settings.added} == {*specials, "a"}
     listed = SqueezeBertTokenizerFast.of(pieces, ids={"[PAD]": 5})
     for tokenizer in (listed, listed.with_settings(listed.settings)):
         with pytest.raises(UnsupportedModelError, match="more tokens than the embedding has rows"):
