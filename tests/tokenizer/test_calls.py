@@ -205,3 +205,11 @@ def test_a_model_of_one_type_reads_no_pairs_under_other_settings_either(words: S
     for tokenizer in (words, words.with_settings(words.settings)):
         with pytest.raises(UsageError, match="text_pair: has no place in this model"):
             tokenizer.rows("a", "film")
+
+
+def test_a_mapping_gives_its_pieces_by_their_ids_which_have_no_gaps() -> None:
+    ids = {piece: number for number, piece in enumerate(PIECES)}
+    assert SqueezeBertTokenizer(dict(reversed(ids.items()))).pieces == PIECES
+    with pytest.raises(UsageError, match=r"^vocab: has other ids than its pieces in a row") as caught:
+        SqueezeBertTokenizer(ids | {"ok": len(PIECES)})
+    assert caught.value.expected == f"0 to {len(PIECES) - 1}"
