@@ -12,6 +12,8 @@ import android.text.style.BackgroundColorSpan;
 import android.view.LayoutInflater;
 import android.view.View;
 import android.view.ViewGroup;
+import android.view.ViewTreeObserver;
+import android.view.inputmethod.InputMethodManager;
 import android.widget.EditText;
 import android.widget.Spinner;
 import android.widget.TextView;
@@ -81,6 +83,7 @@ final class ClassifyScreen implements TextWatcher {
 
     private void run() {
         wanted = true;
+        activity.getSystemService(InputMethodManager.class).hideSoftInputFromWindow(text.getWindowToken(), 0);
         presenter.run(text.getText().toString(), second.getText().toString());
     }
 
@@ -137,11 +140,20 @@ final class ClassifyScreen implements TextWatcher {
         if (wanted && !state.busy) reveal(state);
     }
 
-    /** In landscape the answer may lie below the fields; after the layout, since only then has it a place. */
+    /** The answer may lie below the fields; it has its place after the next layout. A field with the focus would be scrolled back to. */
     private void reveal(ClassifyState state) {
         wanted = false;
+        if (state.answer == null) return;
         View answer = activity.findViewById(R.id.classify_answer);
-        if (state.answer != null) answer.post(() -> answer.requestRectangleOnScreen(new Rect(0, 0, answer.getWidth(), answer.getHeight()), true));
+        answer.getViewTreeObserver().addOnGlobalLayoutListener(new ViewTreeObserver.OnGlobalLayoutListener() {
+            @Override
+            public void onGlobalLayout() {
+                answer.getViewTreeObserver().removeOnGlobalLayoutListener(this);
+                text.clearFocus();
+                second.clearFocus();
+                answer.requestRectangleOnScreen(new Rect(0, 0, answer.getWidth(), answer.getHeight()), true);
+            }
+        });
     }
 
     private void showAnswer(ShownAnswer answer, TaskKind task) {
