@@ -27,7 +27,7 @@ def sheet(rows: list[list[Path]], scale: float) -> Image.Image:
     for y, row in enumerate(pictures):
         for x, picture in enumerate(row):
             made.paste(picture.resize(size, Image.Resampling.LANCZOS), (x * step[0], y * step[1]))
-    return made.quantize(256, dither=Image.Dither.NONE)  # a third of the bytes, and flat colours stay flat
+    return made.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)  # rare colours are kept, too
 
 
 def main() -> None:
