@@ -150,7 +150,7 @@ def above(ours: Sequence[Student], theirs: Sequence[Student]) -> str:
     difference = 100 * (accuracies(ours) - accuracies(theirs))
     draws = bootstrap.draw(np.random.default_rng(0), len(difference), _RESAMPLES)
     found = bootstrap.interval(difference[draws].mean(1))
-    return f"{difference.mean():+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+    return f"{difference.mean():+z.1f} ({found.low:+z.1f} to {found.high:+z.1f})"
 
 
 def rows(run: StudentsRun) -> list[tuple[str, ...]]:
