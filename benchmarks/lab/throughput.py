@@ -4,13 +4,15 @@
 
 FILE is a .tsv of a text classifier's data: a head, then a text and the number of its label a line. Each command, each
 loop and each ONNX file is a process of its own, timed from its start to its end; they take turns. The loop prints the
-same shares of the labels as JSON, or counts the right answers.
+same shares of the labels as JSON, or counts the right answers. Dynamic int8, which goes text by text, is timed with
+--batch-size 32 as well.
 """
 
 import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Literal
@@ -24,11 +26,14 @@ from squeezebert_mobile.benchmarks.measure import Report
 from squeezebert_mobile.benchmarks.results import Environment
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.manifest import Record, validated
+from squeezebert_mobile.run.predict import depends_on_neighbours
 from squeezebert_mobile.run.timing import interleaved
 from squeezebert_mobile.tasks import Precision
 
 Command = Literal["predict", "evaluate"]
 HEADS = ("command", "file", "texts a second", "loop", "as a share of the loop")
+# That of the loop.
+_BATCH = 32
 _LOOP = Path(__file__).with_name("plain_loop.py")
 
 
@@ -37,6 +42,7 @@ class Compared(Record):
 
     command: Command
     precision: Precision
+    batch_size: int | None
     seconds: tuple[float, ...]
     loop_seconds: tuple[float, ...]
 
@@ -60,16 +66,22 @@ def measure(bundle: Path, texts: Path, *, rounds: int, threads: int, report: Rep
     """Both commands with every ONNX file of a bundle, each beside its loop."""
     program, found = [sys.executable, "-m", "squeezebert_mobile"], []
     for artifact in bundles.read(bundle).artifacts(["onnx"]):
-        how = ["--runtime", "onnx", "--precision", artifact.precision, "--threads", str(threads)]
+        how = ["--runtime", "onnx", "--precision", artifact.precision, "--threads", str(threads), "--json"]
         own: dict[Command, list[str]] = {
-            "predict": [*program, "predict", str(bundle), "--file", str(texts), "--json", *how],
-            "evaluate": [*program, "evaluate", str(bundle), "--data", str(texts), "--json", *how],
+            "predict": [*program, "predict", str(bundle), "--file", str(texts), *how],
+            "evaluate": [*program, "evaluate", str(bundle), "--data", str(texts), *how],
         }
-        for command, line in own.items():
+        for (command, line), size in product(
+            own.items(), [None, _BATCH] if depends_on_neighbours(artifact) else [None]
+        ):
             report(f"{command} {artifact.precision}")
+            ours = line if size is None else [*line, "--batch-size", str(size)]
             loop = [sys.executable, str(_LOOP), command, str(bundle), artifact.path, str(texts), str(threads)]
-            seconds, beside = map(tuple, interleaved([partial(_run, line), partial(_run, loop)], rounds=rounds))
-            found.append(Compared(command=command, precision=artifact.precision, seconds=seconds, loop_seconds=beside))
+            seconds, beside = map(tuple, interleaved([partial(_run, ours), partial(_run, loop)], rounds=rounds))
+            precision = artifact.precision
+            found.append(
+                Compared(command=command, precision=precision, batch_size=size, seconds=seconds, loop_seconds=beside)
+            )
     count = sum(1 for line in texts.read_bytes().splitlines() if line.strip()) - 1
     return ThroughputRun(environment=environment.describe(), texts=count, threads=threads, compared=tuple(found))
 
@@ -83,7 +95,7 @@ def rows(run: ThroughputRun) -> list[tuple[str, ...]]:
     return [
         (
             each.command,
-            f"ONNX {each.precision}",
+            f"ONNX {each.precision}" + ("" if each.batch_size is None else f", --batch-size {each.batch_size}"),
             f"{run.texts / median(each.seconds):.0f}",
             f"{run.texts / median(each.loop_seconds):.0f}",
             f"{each.share:.2f}x",

@@ -66,9 +66,24 @@ def test_both_commands_are_timed_with_every_file_and_kept(bundle: Path, texts: P
         throughput.read(path)
 
 
+def test_what_goes_text_by_text_is_timed_in_batches_as_well(tiny_onnx_bundle: Path, texts: Path) -> None:
+    found = throughput.measure(tiny_onnx_bundle, texts, rounds=1, threads=1).compared
+    assert [(each.command, each.batch_size) for each in found if each.precision == "int8"] == [
+        ("predict", None),
+        ("predict", 32),
+        ("evaluate", None),
+        ("evaluate", 32),
+    ]
+
+
 def test_a_share_is_of_one_round_so_that_a_busy_machine_takes_from_both() -> None:
-    each = Compared(command="predict", precision="fp32", seconds=(1.0, 10.0, 2.0), loop_seconds=(2.0, 20.0, 1.0))
+    seconds, beside = (1.0, 10.0, 2.0), (2.0, 20.0, 1.0)
+    each = Compared(command="predict", precision="fp32", batch_size=None, seconds=seconds, loop_seconds=beside)
     assert each.share == 2
-    known = ThroughputRun(environment=ENVIRONMENT, texts=100, threads=1, compared=(each,))
-    assert throughput.rows(known) == [("predict", "ONNX fp32", "50", "50", "2.00x")]
+    other = each.model_copy(update={"precision": "int8", "batch_size": 32})
+    known = ThroughputRun(environment=ENVIRONMENT, texts=100, threads=1, compared=(each, other))
+    assert throughput.rows(known) == [
+        ("predict", "ONNX fp32", "50", "50", "2.00x"),
+        ("predict", "ONNX int8, --batch-size 32", "50", "50", "2.00x"),
+    ]
     assert len(throughput.rows(known)[0]) == len(throughput.HEADS)
