@@ -74,14 +74,14 @@ def candidate(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             clock.work(300)
             return encoded(min(len(text), max_length))
 
-    def classify(_logits: Float32, _labels: Sequence[str]) -> None:
+    def rank(_scores: object, _labels: Sequence[str]) -> None:
         clock.work(700)
 
     (tmp_path / "x.onnx").write_bytes(b"file")
     monkeypatch.setattr(worker, "OnnxEngine", lambda _data, _threads: Engine(clock))
     monkeypatch.setattr(worker, "_import_runtime", lambda _candidate, _threads: clock.work(10**9))
     monkeypatch.setattr(SqueezeBertTokenizerFast, "from_pretrained", lambda _folder: Tokenizer())
-    monkeypatch.setattr(worker.postprocess, "classify", classify)
+    monkeypatch.setattr(worker.postprocess, "rank_labels", rank)
     readings = iter(range(1000, 100_000, 1000))
     monkeypatch.setattr(worker, "peak_bytes", lambda: next(readings))
     source = PlainFile(tmp_path / "x.onnx")
