@@ -161,12 +161,7 @@ def stream(table: Table, columns: Columns, config: SqueezeBertConfig) -> Iterato
         return read(row)
 
     found = table.stream(known)
-    match columns.task:
-        case Task.MULTIPLE_CHOICE:
-            return _alike(table, "choices", found, lambda example: len(example.choices))  # type: ignore[union-attr]
-        case Task.FEATURE_EXTRACTION:
-            return _alike(table, "negatives", found, lambda example: len(example.negatives))  # type: ignore[union-attr]
-    return found
+    return _alike(table, found) if columns.task is Task.FEATURE_EXTRACTION else found
 
 
 def _reader(table: Table, columns: Columns, config: SqueezeBertConfig) -> Callable[[Row], Example]:
@@ -187,14 +182,15 @@ def _reader(table: Table, columns: Columns, config: SqueezeBertConfig) -> Callab
     return lambda row: _text_example(row, columns, config, target(row))
 
 
-def _alike(table: Table, kind: str, found: Iterator[Example], count: Callable[[Example], int]) -> Iterator[Example]:
-    """A batch is one array: raise InputFileError for the first row with another number of choices or negatives."""
+def _alike(table: Table, found: Iterator[Example]) -> Iterator[Example]:
+    """A batch is one array: raise InputFileError for the first row with another number of negatives."""
     first = None
     for index, example in enumerate(found, 1):
-        own = count(example)
+        assert isinstance(example, PairExample)
+        own = len(example.negatives)
         first = own if first is None else first
         if own != first:
-            what = f"has another number of {kind} than row 1"
+            what = "has another number of negatives than row 1"
             fix = "give all rows as many, or leave the others out"
             raise InputFileError(f"{table.name} row {index}", what, found=own, expected=first, fix=fix)
         yield example

@@ -73,13 +73,15 @@ def _observed(task: Task, features: Sequence[Feature], outputs: Mapping[str, Flo
         vectors = outputs[SENTENCE_EMBEDDING]
         outputs = {SENTENCE_EMBEDDING: vectors.reshape(len(features), -1, vectors.shape[-1])}
     for row, feature in enumerate(features):
-        own = {name: _unpadded(value[row], task, feature.length) for name, value in outputs.items()}
+        own = {name: _unpadded(value[row], task, feature) for name, value in outputs.items()}
         yield observe(task, feature, own)
 
 
-def _unpadded(value: Float32, task: Task, length: int) -> Float32:
-    """Outputs per token without those of the padding."""
-    return value if task.reads_first_token_only or task is Task.FEATURE_EXTRACTION else value[:length]
+def _unpadded(value: Float32, task: Task, feature: Feature) -> Float32:
+    """Outputs of tokens and of choices without those of the padding."""
+    if task is Task.MULTIPLE_CHOICE:
+        return value[: len(feature.input_ids)]
+    return value if task.reads_first_token_only or task is Task.FEATURE_EXTRACTION else value[: feature.length]
 
 
 def torch_predict(model: "PreTrained") -> Predict:

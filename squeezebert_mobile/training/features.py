@@ -177,7 +177,7 @@ def _together(index: int, rows: Rows, labels: Labels) -> Feature:
 
 
 def collate(features: Sequence[Feature], pad_token_id: int) -> Collated:
-    """One batch, padded on the right to its longest row; all rows have the same number of choices."""
+    """One batch, padded on the right to its longest row, and with choices without a token to the most of a row."""
     inputs = Batch(
         _stack([feature.input_ids for feature in features], pad_token_id),
         _stack([feature.attention_mask for feature in features], 0),

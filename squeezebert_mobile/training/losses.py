@@ -179,7 +179,12 @@ def _logits(model: PreTrained, inputs: Inputs, labels: Tensor, trace: Trace) -> 
         return (model.cls["predictions"](x[hidden]),), labels[hidden]
     if isinstance(model, SentenceModel):
         return (model.compute(inputs.of_rows(), trace)[-1].unflatten(0, inputs.shape[:2]),), labels
-    return model.compute(inputs, trace), labels
+    outputs = model.compute(inputs, trace)
+    if model.task is Task.MULTIPLE_CHOICE and inputs.attention_mask is not None:
+        # Choices that a row has not, which are there for those with more.
+        absent = (inputs.attention_mask == 0).all(-1)
+        outputs = (outputs[0].float().masked_fill(absent, -1e4),)
+    return outputs, labels
 
 
 def _rows(logits: Tensor, targets: Tensor, hidden: Tensor | None) -> Tensor:

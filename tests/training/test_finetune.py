@@ -24,6 +24,7 @@ from squeezebert_mobile.model import model_class
 from squeezebert_mobile.run.postprocess import AnswerSpan
 from squeezebert_mobile.run.predict import Predictor, Sample
 from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.training.evaluate import EvaluateOptions, evaluate
 from squeezebert_mobile.training.finetune import FinetuneOptions, finetune
 from squeezebert_mobile.training.options import REPORT_NAME
 from squeezebert_mobile.training.report import PAGE_NAME, PLOT_NAME
@@ -46,6 +47,22 @@ def options(tmp_path: Path) -> FinetuneOptions:
         learning_rate=3e-3,
         quiet=True,
     )
+
+
+def test_questions_of_three_to_five_choices_are_learnt_together_as_in_arc(options: FinetuneOptions) -> None:
+    wrong = ("a dry day", "a film", "with you", "bad days")
+    rows = [
+        {"question": f"number {n}", "choices": [*wrong[: 2 + n % 3], "good"][:: 1 if n % 2 else -1],
+         "answer": "good"} for n in range(18)
+    ]  # fmt: skip
+    config = replace(CONFIG, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    data = write(options.output_dir.with_name("arc.jsonl"), rows)
+    model = checkpoint(options.output_dir.with_name("chooser"), Task.MULTIPLE_CHOICE, config)
+    asked = replace(options, task=Task.MULTIPLE_CHOICE, data=data, eval_data=data, model=str(model), epochs=15)
+    learnt = finetune(asked).metrics["accuracy"]
+    assert learnt > 0.9
+    found = evaluate(EvaluateOptions(options.output_dir, data, batch_size=4, quiet=True))
+    assert found.examples == len(rows) and found.rows[0].metrics["accuracy"] == pytest.approx(learnt)
 
 
 @pytest.mark.parametrize("task", [task for task in Task if task is not Task.FEATURE_EXTRACTION])

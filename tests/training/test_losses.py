@@ -10,6 +10,7 @@ from tiny import CONFIG
 
 from squeezebert_mobile.model import model_class
 from squeezebert_mobile.tasks import Task
+from squeezebert_mobile.training.features import Feature, collate
 from squeezebert_mobile.training.losses import Objective, Teacher, distillation_loss, target_count, task_loss
 
 torch.set_num_threads(1)
@@ -46,6 +47,28 @@ def test_a_loss_is_transformers(task: Task, problem: str | None, labels: torch.T
     expected, outputs = theirs(task, {"labels": labels}, ids, problem)
     found = task_loss(task, problem, outputs, labels) / target_count(task, labels.numpy())
     assert float(found) == pytest.approx(expected, abs=1e-5)
+
+
+def test_rows_with_different_numbers_of_choices_have_the_losses_that_they_have_alone() -> None:
+    task, targets = Task.MULTIPLE_CHOICE, (1, 2, 0)
+    rows = [IDS[:count, :width].numpy() for count, width in ((2, 7), (3, 5), (1, 4))]
+    features = [
+        Feature(number, ids, np.zeros_like(ids), np.ones_like(ids), np.array(target, np.int64))
+        for number, (ids, target) in enumerate(zip(rows, targets, strict=True))
+    ]
+    alone = [
+        theirs(task, {"labels": torch.tensor([target])}, torch.from_numpy(ids)[None], None)[0]
+        for ids, target in zip(rows, targets, strict=True)
+    ]
+    batch = collate(features, pad_token_id=0)
+    torch.manual_seed(0)
+    reference = transformers.SqueezeBertForMultipleChoice(transformers.SqueezeBertConfig(**CONFIG.to_dict()))
+    ours = model_class(task)(CONFIG).eval()
+    ours.load_state_dict(reference.state_dict(), strict=False)
+    objective = Objective(ours, distillation=0.0, temperature=1.0)
+    inputs = [torch.from_numpy(array) for array in batch.inputs.arrays().values()]
+    found, _ = objective(*inputs, torch.from_numpy(batch.labels), None)
+    assert float(found.detach()) == pytest.approx(sum(alone), abs=1e-4)
 
 
 def test_the_loss_of_a_span_is_transformers() -> None:
