@@ -18,8 +18,9 @@ from squeezebert_mobile.batch import Batch, Float32
 from squeezebert_mobile.bundle import folder as bundles
 from squeezebert_mobile.bundle.folder import Bundle
 from squeezebert_mobile.errors import EnvironmentFault, UsageError
+from squeezebert_mobile.run import predict
 from squeezebert_mobile.run.predict import Predictor, Sample
-from squeezebert_mobile.run.stream import BLOCK, HEAVY, ReadAhead, blocks
+from squeezebert_mobile.run.stream import HEAVY, ReadAhead, blocks
 from squeezebert_mobile.tasks import Task
 
 WORDS = ("A", "quiet", "film", "that", "stays", "with", "you", "for", "days", ".")
@@ -151,8 +152,9 @@ def test_texts_that_are_large_together_are_not_read_together() -> None:
     assert read(12) == []
 
 
-def test_memory_does_not_grow_with_the_texts(bundle: Bundle) -> None:
-    count, read, most = 8 * BLOCK, 0, 0
+def test_memory_does_not_grow_with_the_texts(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "BLOCK", 512)
+    count, read, most = 8 * predict.BLOCK, 0, 0
 
     def texts() -> Iterator[Sample]:
         nonlocal read
@@ -170,5 +172,5 @@ def test_memory_does_not_grow_with_the_texts(bundle: Bundle) -> None:
             tracemalloc.stop()
     assert answered == count
     # One block is read and one waits; two are with the model, and the answers of one are on their way.
-    assert most <= 5 * BLOCK
+    assert most <= 5 * predict.BLOCK
     assert kept < 50 * count
