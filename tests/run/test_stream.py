@@ -173,4 +173,5 @@ def test_memory_does_not_grow_with_the_texts(bundle: Bundle, monkeypatch: pytest
     assert answered == count
     # One block is read and one waits; two are with the model, and the answers of one are on their way.
     assert most <= 5 * predict.BLOCK
-    assert kept < 50 * count
+    # An answer takes over a thousand bytes.
+    assert kept < 250 * count
