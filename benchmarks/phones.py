@@ -433,11 +433,8 @@ def _wait(app: App, run_id: str, runs: int, before: float, progress: Callable[[f
     while True:
         time.sleep(pause)
         status, now = _status(app, run_id), time.monotonic()
-        if status is not None and status.state == "done":
-            progress(1.0)
+        if _is_done(app, status, progress):
             return
-        if status is not None and status.state == "failed":
-            raise fault(app.adb.serial, f"the app says: {status.error}", fix="do what it says, then again")
         if status is not None and status.fraction > fraction:
             fraction, moved = status.fraction, now
             whole = (now - begin) / fraction
@@ -447,6 +444,9 @@ def _wait(app: App, run_id: str, runs: int, before: float, progress: Callable[[f
             continue
         alive = app.adb.ask("pidof", PACKAGE).text
         if not alive:
+            # It may have ended well since it was asked.
+            if _is_done(app, _status(app, run_id), progress):
+                return
             what = f"the app died while it measured: {_last_words(app.adb, process)}"
             raise fault(app.adb.serial, what, fix=f"adb -s {app.adb.serial} logcat")
         process, pause = alive, _POLL_SECONDS
@@ -454,6 +454,16 @@ def _wait(app: App, run_id: str, runs: int, before: float, progress: Callable[[f
             require_awake(app.adb)
             what = f"the app stopped at {fraction:.0%} and reports nothing for {now - moved:.0f} s"
             raise fault(app.adb.serial, what, fix="keep the app in front until it is done, then again")
+
+
+def _is_done(app: App, status: _Status | None, progress: Callable[[float], None]) -> bool:
+    """Whether the run ended well. Raises EnvironmentFault where it failed."""
+    if status is not None and status.state == "failed":
+        raise fault(app.adb.serial, f"the app says: {status.error}", fix="do what it says, then again")
+    if status is None or status.state != "done":
+        return False
+    progress(1.0)
+    return True
 
 
 def _status(app: App, run_id: str) -> _Status | None:

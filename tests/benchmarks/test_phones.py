@@ -375,6 +375,18 @@ def test_a_crash_at_the_start_shows_the_crash_log(phone: FakePhone, opened: Bund
         measure(phone, opened)
 
 
+def test_an_app_that_ended_between_two_questions_has_not_died(
+    phone: FakePhone, adb: Adb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter([("running", 0.0), ("done", 1.0)])
+    statuses = (phones._Status(run_id="r", state=state, fraction=part, error=None) for state, part in said)
+    monkeypatch.setattr(phones, "_status", lambda _app, _run_id: next(statuses))
+    phone.android.process = None
+    progress: list[float] = []
+    phones._wait(phones.App(adb, "0", "/sdcard", ()), "r", 1, 0.0, progress.append)
+    assert progress == [1.0]
+
+
 def test_what_the_app_refuses_is_passed_on(phone: FakePhone, opened: Bundle) -> None:
     phone.android.app = says("failed", 0, "memory: is too small")
     with pytest.raises(EnvironmentFault, match="the app says: memory: is too small"):
