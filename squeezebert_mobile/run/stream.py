@@ -5,7 +5,6 @@ last bit on the machines where that was tried, and nothing depends on who its ne
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,11 +53,6 @@ class ReadAhead(Generic[Item]):
         except BaseException as raised:  # noqa: BLE001 - raised again where the items are taken
             error = raised
         self._made.put((None, error))
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the next item is still to come."""
-        return self._made.empty()
 
     def next(self) -> Item | None:
         """The next item, None at the end. Raises what the iterator raises."""
@@ -146,25 +140,15 @@ def answered(
 
     Raises what ``ask`` raises, and a window's fault after its answers.
     """
-    running: deque[tuple[Window[Own, Call], Iterator[Answer]]] = deque()
     pool = ThreadPoolExecutor(workers)
-
-    def finished() -> Iterator[tuple[Own, list[Answer]]]:
-        window, answers = running.popleft()
-        yield window.own, list(answers)
-        if window.fault is not None:
-            raise window.fault
-
+    # Asked by the thread that reads: what runs is never without work while the answers before are made of.
+    asked = ((window, pool.map(ask, window.calls)) for window in windows)
     try:
-        with ReadAhead(windows) as ahead:
-            while True:
-                while running and (len(running) > 1 or ahead.is_waiting):
-                    yield from finished()
-                window = ahead.next()
-                if window is None:
-                    break
-                running.append((window, pool.map(ask, window.calls)))
-            while running:
-                yield from finished()
+        with ReadAhead(asked) as ahead:
+            while (item := ahead.next()) is not None:
+                window, answers = item
+                yield window.own, list(answers)
+                if window.fault is not None:
+                    raise window.fault
     finally:
         pool.shutdown(cancel_futures=True)
