@@ -14,17 +14,15 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from squeezebert_mobile import bootstrap, console
 from squeezebert_mobile.atomic import replace_file
 from squeezebert_mobile.benchmarks import environment, tables
 from squeezebert_mobile.benchmarks.measure import Report
-from squeezebert_mobile.benchmarks.protocol import Record
 from squeezebert_mobile.benchmarks.results import Environment
+from squeezebert_mobile.bundle.manifest import Record, validated
 from squeezebert_mobile.checkpoint import load as checkpoint
 from squeezebert_mobile.config import SqueezeBertConfig
-from squeezebert_mobile.errors import IntegrityError
 from squeezebert_mobile.tables.columns import find_columns
 from squeezebert_mobile.tables.files import read_table
 from squeezebert_mobile.tasks import Task
@@ -173,11 +171,7 @@ def _row(own: Sequence[Student], *differences: str) -> tuple[str, ...]:
 
 def read(path: Path) -> StudentsRun:
     """A kept run. Raises IntegrityError for a file that is not one."""
-    try:
-        return StudentsRun.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        what = f"is not a run of students: {error.errors()[0]['msg']}"
-        raise IntegrityError(path, what, fix="train again") from None
+    return validated(StudentsRun, path.read_bytes(), path, "a run of students", fix="train again")
 
 
 def main() -> None:
