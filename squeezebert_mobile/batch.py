@@ -1,6 +1,5 @@
 """The three model inputs as arrays, checked before any runtime sees them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,11 +46,6 @@ class Batch:
         spare = width - self.input_ids.shape[-1]
         spread = [(0, 0)] * (self.input_ids.ndim - 1) + [(0, spare)]
         return Batch(*(np.pad(array, spread) for array in self.arrays().values()))
-
-    @classmethod
-    def joined(cls, batches: "Sequence[Batch]") -> Self:
-        """The rows of batches of one width, one after another."""
-        return cls(*map(np.concatenate, zip(*(batch.arrays().values() for batch in batches), strict=True)))
 
     def parts(self, size: int) -> "list[Batch]":
         """The same rows, ``size`` at a time."""
